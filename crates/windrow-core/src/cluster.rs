@@ -1,0 +1,174 @@
+//! CLUSTER: one decision a page, in order. The trait every algorithm implements.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::featurize::TermKind;
+use crate::lineage::{Edit, EditError, LineageEvent};
+use crate::record::Pages;
+use crate::snapshot::SnapshotError;
+
+/// Id of a cluster; never used again.
+pub type ClusterId = u32;
+/// Id of a micro-cluster; never used again.
+pub type MicroId = u64;
+/// Topic number 0..K-1 that a living cluster writes to.
+pub type Slot = u32;
+
+/// What the model says of a page at its arrival. Final.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The slot that the cluster writes to.
+    pub slot: Slot,
+    /// The micro-cluster.
+    pub micro_cluster: MicroId,
+    /// Whether the page opened its micro-cluster.
+    pub novel: bool,
+    /// Likeness to the micro-cluster, in [0, 1].
+    pub score: f64,
+}
+
+/// One term's share in a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What the term is.
+    pub kind: TermKind,
+    /// The term.
+    pub term: String,
+    /// Its share; the parts of a candidate sum to its score.
+    pub share: f64,
+}
+
+/// A micro-cluster that a page could go to, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// The micro-cluster.
+    pub micro_cluster: MicroId,
+    /// Likeness of the page to it.
+    pub score: f64,
+    /// The terms that make the likeness, largest share first.
+    pub parts: Vec<Part>,
+}
+
+/// Why the model, as it stands, would put a page where it would.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// Where the page would go now, with its reasons; none while the model knows no micro-cluster.
+    pub winner: Option<Candidate>,
+    /// The nearest micro-cluster of another cluster.
+    pub runner_up: Option<Candidate>,
+    /// Whether the page would open a micro-cluster of its own.
+    pub novel: bool,
+    /// The least likeness that would have been enough to join.
+    pub threshold: f64,
+}
+
+/// A living micro-cluster, as others may see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MicroSummary {
+    /// Its id.
+    pub micro_cluster: MicroId,
+    /// The cluster it belongs to now.
+    pub cluster: ClusterId,
+    /// Its faded weight, in pages.
+    pub weight: f64,
+    /// Pages that it ever took.
+    pub n_pages: u64,
+}
+
+/// A living cluster, as others may see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterSummary {
+    /// Its id.
+    pub cluster: ClusterId,
+    /// Its slot.
+    pub slot: Slot,
+    /// Weight of its memory, in pages.
+    pub weight: f64,
+    /// Whether it may lose its slot.
+    pub pinned: bool,
+}
+
+/// What is alive in a model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ModelSummary {
+    /// Pages learnt.
+    pub n_pages: u64,
+    /// Distinct terms alive.
+    pub n_terms: usize,
+    /// Living micro-clusters, by id.
+    pub micro_clusters: Vec<MicroSummary>,
+    /// Living clusters, by id.
+    pub clusters: Vec<ClusterSummary>,
+}
+
+/// A clustering algorithm that learns one order of pages.
+///
+/// The same pages in the same order give the same decisions and the same snapshot, however the pages are cut into batches and
+/// however often the model was put into a snapshot and back.
+pub trait Clusterer: Send {
+    /// Name of the algorithm in settings and snapshots.
+    fn kind(&self) -> &'static str;
+
+    /// Rows of one block; the caller never hands over more at a time.
+    fn block_len(&self) -> usize {
+        1
+    }
+
+    /// Learns one block (`rows` of `pages`) and appends one decision a page. What happened to clusters and micro-clusters goes
+    /// to `log`, before the decisions that follow from it.
+    fn learn(&mut self, pages: &Pages, rows: Range<usize>, decisions: &mut Vec<Decision>, log: &mut Vec<LineageEvent>);
+
+    /// What `learn` would decide for a page, without learning it.
+    fn assign(&self, pages: &Pages, row: usize) -> Option<Decision>;
+
+    /// Why.
+    fn explain(&self, pages: &Pages, row: usize) -> Explanation;
+
+    /// Counts up by one whenever the membership of micro-clusters was made anew; labels follow it.
+    fn generation(&self) -> u64;
+
+    /// What is alive.
+    fn summary(&self) -> ModelSummary;
+
+    /// Terms with their weights (in pages) of one living micro-cluster; empty when there is no such one.
+    fn micro_terms(&self, micro_cluster: MicroId) -> Vec<(TermKind, String, f64)>;
+
+    /// Visits (cluster, term, kind, weight) of every cluster's memory, clusters ascending, terms in a fixed order.
+    fn visit_terms(&self, visit: &mut dyn FnMut(ClusterId, TermKind, &str, f64));
+
+    /// Applies what a user asked for, as far as it concerns the model (pins).
+    fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError>;
+
+    /// The whole state, as bytes.
+    fn snapshot(&self) -> Vec<u8>;
+
+    /// Takes the state from a snapshot of the same algorithm and settings.
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError>;
+}
+
+/// Settings of the model: stored with the state; another value needs new state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSettings {
+    /// Algorithm; `two-level` is the default.
+    pub kind: String,
+    /// Most clusters alive at a time.
+    pub clusters: u32,
+    /// Seed of everything that is drawn by chance.
+    pub seed: u64,
+    /// Most micro-clusters alive at a time.
+    pub max_micro_clusters: u32,
+    /// Most terms alive at a time.
+    pub max_terms: u32,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self { kind: "two-level".into(), clusters: 50, seed: 1, max_micro_clusters: 20_000, max_terms: 1_000_000 }
+    }
+}

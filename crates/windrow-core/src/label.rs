@@ -1,0 +1,1 @@
+//! LABEL: class-based TF-IDF over the clusters' memories.

@@ -1,0 +1,1 @@
+//! Measures of a clustering against known labels.

@@ -1,0 +1,184 @@
+//! The nouns of the data: a row as read, a page that passed cleaning, a reject that did not.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Microseconds since 1970-01-01 UTC.
+pub type Micros = i64;
+
+/// The six input columns, in their canonical order.
+pub const COLUMNS: [&str; 6] = ["creation_time", "id", "url", "title", "keywords", "description"];
+
+/// Where a row came from: the ordinal of its source and the offset in it (decompressed byte for text files).
+///
+/// Unique over a pipeline's life; written as `source:offset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RecordId {
+    /// Ordinal of the source, in the order in which the pipeline first saw it.
+    pub source: u32,
+    /// Offset of the row's first byte in the source, decompressed.
+    pub offset: u64,
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source, self.offset)
+    }
+}
+
+/// A text that is not a record id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a record id is written source:offset, for example 0:4711")]
+pub struct RecordIdError;
+
+impl FromStr for RecordId {
+    type Err = RecordIdError;
+
+    fn from_str(text: &str) -> Result<Self, RecordIdError> {
+        let (source, offset) = text.split_once(':').ok_or(RecordIdError)?;
+        Ok(Self { source: source.parse().map_err(|_| RecordIdError)?, offset: offset.parse().map_err(|_| RecordIdError)? })
+    }
+}
+
+/// Six raw columns as read, with where they came from. Columns that the source does not have are empty.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// Where the row came from.
+    pub origin: RecordId,
+    /// The record's original bytes, without its line end.
+    pub raw: &'a [u8],
+    /// Column values in the order of [`COLUMNS`].
+    pub columns: [&'a [u8]; 6],
+}
+
+/// Why a row became a reject. The code is what files, topics, counters and people see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RejectReason {
+    /// None of url, title, keywords and description holds anything.
+    EmptyPage,
+    /// A column is not UTF-8.
+    InvalidUtf8,
+    /// The creation time is there but in no form that is understood.
+    BadTime,
+    /// The record has another number of columns than the header.
+    ColumnCount,
+    /// A quote is never closed, or text follows a closing quote, in a record that spans lines.
+    BadQuote,
+    /// The record is longer than the limit.
+    TooLong,
+    /// The header line came again.
+    RepeatedHeader,
+}
+
+impl RejectReason {
+    /// Every reason there is.
+    pub const ALL: [Self; 7] = [
+        Self::EmptyPage,
+        Self::InvalidUtf8,
+        Self::BadTime,
+        Self::ColumnCount,
+        Self::BadQuote,
+        Self::TooLong,
+        Self::RepeatedHeader,
+    ];
+
+    /// The code of the reason, as written to outputs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::EmptyPage => "empty_page",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::BadTime => "bad_time",
+            Self::ColumnCount => "column_count",
+            Self::BadQuote => "bad_quote",
+            Self::TooLong => "too_long",
+            Self::RepeatedHeader => "repeated_header",
+        }
+    }
+}
+
+/// A row that did not become a page: why, and the bytes as they were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Where the row came from.
+    pub origin: RecordId,
+    /// Why it was rejected.
+    pub reason: RejectReason,
+    /// The record's original bytes.
+    pub raw: Vec<u8>,
+}
+
+/// A column of strings in one buffer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TextColumn {
+    /// All values, one after the other.
+    pub values: String,
+    /// End of each value in `values`.
+    pub ends: Vec<u32>,
+}
+
+impl TextColumn {
+    /// Appends a value.
+    pub fn push(&mut self, value: &str) {
+        self.values.push_str(value);
+        self.ends.push(u32::try_from(self.values.len()).expect("a batch holds less than 4 GiB of text"));
+    }
+
+    /// The value at `index`.
+    pub fn get(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        &self.values[start..self.ends[index] as usize]
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Drops all values and keeps the memory.
+    pub fn clear(&mut self) {
+        self.values.clear();
+        self.ends.clear();
+    }
+}
+
+/// Pages of one batch as columns, in the order of their rows, with their terms.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pages {
+    /// Where each page came from.
+    pub origin: Vec<RecordId>,
+    /// Event time of each page, when it has one.
+    pub creation_time: Vec<Option<Micros>>,
+    /// The campaign's id.
+    pub id: TextColumn,
+    /// The page's address as read.
+    pub url: TextColumn,
+    /// The title as read.
+    pub title: TextColumn,
+    /// The keywords as read.
+    pub keywords: TextColumn,
+    /// The description as read.
+    pub description: TextColumn,
+    /// Registrable domain, or the address of an IP host; empty when the page has no host.
+    pub domain: TextColumn,
+    /// The pages' terms.
+    pub terms: crate::featurize::Terms,
+}
+
+impl Pages {
+    /// Number of pages.
+    pub fn len(&self) -> usize {
+        self.origin.len()
+    }
+
+    /// Whether there are no pages.
+    pub fn is_empty(&self) -> bool {
+        self.origin.is_empty()
+    }
+}

@@ -1,0 +1,1 @@
+//! Contract suites and small data for tests of algorithms.

@@ -1,0 +1,1 @@
+//! Audit: proves that nothing was lost, doubled or changed.

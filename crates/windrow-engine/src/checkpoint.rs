@@ -1,0 +1,1 @@
+//! COMMIT: manifest, snapshots, lock, recovery.

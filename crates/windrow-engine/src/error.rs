@@ -1,0 +1,82 @@
+//! Errors that say what to do.
+
+use std::fmt;
+
+/// What the reader of an error has to do about it. Each kind has its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The call or a setting is wrong: mend it (exit code 2).
+    Invalid,
+    /// The machine refuses: disk, permission, port (exit code 3).
+    Environment,
+    /// Another process owns the pipeline (exit code 5).
+    Fenced,
+    /// Bytes on disk are not what they should be, or the work failed while running (exit code 1).
+    Data,
+    /// Our bug (exit code 1).
+    Internal,
+}
+
+/// An error with its code, its causes and a hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// What the reader has to do.
+    pub kind: ErrorKind,
+    /// Stable code, for example `E-INPUT-COLUMNS`; documented in docs/reference/errors.md.
+    pub code: &'static str,
+    /// What went wrong, in one sentence without a full stop.
+    pub message: String,
+    /// What lay below, outermost first.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Result of everything in the engine.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error without cause or hint.
+    pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, code, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// Adds what lay below.
+    #[must_use]
+    pub fn cause(mut self, cause: impl fmt::Display) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The exit code of a command that ends with this error.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            ErrorKind::Data | ErrorKind::Internal => 1,
+            ErrorKind::Invalid => 2,
+            ErrorKind::Environment => 3,
+            ErrorKind::Fenced => 5,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error[{}]: {}", self.code, self.message)?;
+        for cause in &self.causes {
+            write!(f, "\ncause: {cause}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,13 @@
+//! Windrow's engine: everything that touches the world. Reads sources, drives the pure core, writes sinks, commits.
+
+pub mod audit;
+pub mod batch;
+pub mod checkpoint;
+pub mod clock;
+pub mod error;
+pub mod event;
+pub mod observe;
+pub mod run;
+pub mod settings;
+pub mod sink;
+pub mod source;

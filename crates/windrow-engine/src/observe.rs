@@ -1,0 +1,1 @@
+//! OBSERVE: events, counters and the View that others read.

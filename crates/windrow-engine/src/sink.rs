@@ -1,0 +1,1 @@
+//! WRITE: sinks of pages, rejects and lineage.
