@@ -77,7 +77,7 @@ pub struct MicroSummary {
     pub cluster: ClusterId,
     /// Its faded weight, in pages.
     pub weight: f64,
-    /// Pages that it ever took.
+    /// Pages that it ever took, with those of micro-clusters merged into it.
     pub n_pages: u64,
 }
 
@@ -171,4 +171,14 @@ impl Default for ModelSettings {
     fn default() -> Self {
         Self { kind: "two-level".into(), clusters: 50, seed: 1, max_micro_clusters: 20_000, max_terms: 1_000_000 }
     }
+}
+
+/// A name that no algorithm has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no model named `{0}`; there is two-level")]
+pub struct UnknownModel(pub String);
+
+/// The model that the settings name, with nothing learnt.
+pub fn new_model(settings: &ModelSettings) -> Result<Box<dyn Clusterer>, UnknownModel> {
+    Err(UnknownModel(settings.kind.clone()))
 }

@@ -1,6 +1,8 @@
 //! FEATURIZE: a page becomes a sparse vector of terms. Stateless: terms carry their hash and their text, so that pages can be
 //! prepared anywhere; whoever learns them interns them.
 
+pub mod language;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clean::CleanRow;

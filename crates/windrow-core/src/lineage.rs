@@ -39,6 +39,8 @@ pub enum Happening {
     MicroFaded {
         /// The micro-cluster that ended.
         micro_cluster: MicroId,
+        /// Pages that it took in its life, with those of micro-clusters merged into it.
+        n_pages: u64,
     },
     /// The cluster's label changed by itself.
     Relabelled {

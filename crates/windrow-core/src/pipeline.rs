@@ -1,10 +1,32 @@
 //! The stages put together: `prepare` (anywhere), `learn` (in order).
+//!
+//! ```text
+//! rows ─ Preparer::prepare ─> Prepared ─ Pipeline::learn ─> Outcome
+//!        stateless, a thread each        one order: model, book, labels, lineage
+//! ```
+//!
+//! How the rows are cut into batches changes nothing: the model learns block by block, and labels follow the model's own
+//! generations, which stand at fixed positions of the order.
+
+pub(crate) mod book;
+pub(crate) mod view;
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
 
 use crate::clean::{CleanRow, clean};
-use crate::cluster::Decision;
-use crate::featurize::{Featurizer, FieldWeights};
-use crate::lineage::LineageEvent;
+use crate::cluster::{self, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel};
+use crate::featurize::{Featurizer, FieldWeights, TermKind};
+use crate::label::{self, LabelTerm};
+use crate::lineage::{Edit, EditError, Happening, LineageEvent};
 use crate::record::{Pages, Reject, RejectReason, Row};
+use crate::snapshot::{self, SnapshotError};
+
+pub use book::{DeadCluster, Example};
+pub use view::{ClusterView, View};
+
+use book::Book;
 
 /// A batch after cleaning and featurizing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,6 +50,16 @@ pub struct Outcome {
     pub labels: Vec<String>,
     /// What happened, in order.
     pub lineage: Vec<LineageEvent>,
+}
+
+impl Outcome {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.decisions.clear();
+        self.label.clear();
+        self.labels.clear();
+        self.lineage.clear();
+    }
 }
 
 /// Makes pages or rejects of rows; holds scratch memory only, one for each thread.
@@ -70,4 +102,192 @@ impl Preparer {
 
 fn reject(row: &Row<'_>, reason: RejectReason) -> Reject {
     Reject { origin: row.origin, reason, raw: row.raw.to_vec() }
+}
+
+/// The state that learns: model, book, position. The same rows in the same order with the same edits at the same positions give
+/// the same outcomes and the same snapshot.
+pub struct Pipeline {
+    settings: ModelSettings,
+    model: Box<dyn Clusterer>,
+    book: Book,
+    position: u64,
+    generation: u64,
+}
+
+/// What a snapshot holds. Field order is the format.
+#[derive(Serialize, Deserialize)]
+struct State {
+    settings: ModelSettings,
+    unicode: (u64, u64, u64),
+    position: u64,
+    generation: u64,
+    book: Book,
+    model: Vec<u8>,
+}
+
+impl Pipeline {
+    /// A pipeline that has learnt nothing.
+    pub fn new(settings: &ModelSettings) -> Result<Self, UnknownModel> {
+        let model = cluster::new_model(settings)?;
+        Ok(Self { settings: settings.clone(), model, book: Book::default(), position: 0, generation: 0 })
+    }
+
+    /// Pages learnt.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The settings of the model.
+    pub fn settings(&self) -> &ModelSettings {
+        &self.settings
+    }
+
+    /// What is alive in the model.
+    pub fn summary(&self) -> ModelSummary {
+        self.model.summary()
+    }
+
+    /// Learns a prepared batch. `outcome` is overwritten.
+    pub fn learn(&mut self, prepared: &Prepared, outcome: &mut Outcome) {
+        outcome.clear();
+        let pages = &prepared.pages;
+        let mut used = LabelsUsed::default();
+        let mut from = 0;
+        while from < pages.len() {
+            let block = from..pages.len().min(from + self.model.block_len());
+            from = block.end;
+            self.learn_block(pages, block, outcome, &mut used);
+        }
+    }
+
+    fn learn_block(&mut self, pages: &Pages, block: Range<usize>, outcome: &mut Outcome, used: &mut LabelsUsed) {
+        let noted = outcome.lineage.len();
+        self.model.learn(pages, block.clone(), &mut outcome.decisions, &mut outcome.lineage);
+        if outcome.lineage.len() > noted || self.model.generation() != self.generation {
+            self.take_note(noted, outcome);
+            used.forget();
+        }
+        for row in block {
+            let decision = outcome.decisions[row];
+            self.book.count(&decision, self.position, pages, row);
+            self.position += 1;
+            let label = used.number(decision.cluster, &mut outcome.labels, || {
+                self.book.alive.get(&decision.cluster).map_or(String::new(), |entry| entry.shown().to_owned())
+            });
+            outcome.label.push(label);
+        }
+    }
+
+    /// Brings the book up to date with the lineage from `noted` on, and the labels with the model.
+    fn take_note(&mut self, noted: usize, outcome: &mut Outcome) {
+        let mut born = Vec::new();
+        for event in &outcome.lineage[noted..] {
+            self.book.note(event);
+            if let Happening::ClusterBorn { micro_cluster, .. } = event.happening {
+                born.push((event.cluster, micro_cluster));
+            }
+        }
+        if self.model.generation() != self.generation {
+            self.generation = self.model.generation();
+            self.book.age_examples();
+            for (cluster, terms) in label::describe(self.model.as_ref()) {
+                self.relabel(cluster, terms, &mut outcome.lineage);
+            }
+        }
+        for (cluster, micro_cluster) in born {
+            let unlabelled = self.book.alive.get(&cluster).is_some_and(|entry| entry.label.is_empty());
+            if unlabelled {
+                let terms = self.model.micro_terms(micro_cluster).into_iter().map(as_label_term).collect();
+                self.relabel(cluster, terms, &mut outcome.lineage);
+            }
+        }
+    }
+
+    fn relabel(&mut self, cluster: ClusterId, terms: Vec<LabelTerm>, lineage: &mut Vec<LineageEvent>) {
+        let Some(entry) = self.book.alive.get_mut(&cluster) else { return };
+        let label = label::label_of(&terms, Some(&entry.label));
+        entry.terms = terms;
+        if label != entry.label {
+            entry.label.clone_from(&label);
+            lineage.push(LineageEvent { position: self.position, cluster, happening: Happening::Relabelled { label } });
+        }
+    }
+
+    /// Does what a user asked for, at this position.
+    pub fn edit(&mut self, edit: &Edit, lineage: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        let (Edit::Rename { cluster, .. } | Edit::Pin { cluster, .. }) = edit;
+        if !self.book.alive.contains_key(cluster) {
+            return Err(EditError::NoSuchCluster(*cluster));
+        }
+        let noted = lineage.len();
+        self.model.edit(edit, lineage)?;
+        let happening = match edit {
+            Edit::Rename { label, .. } => Happening::Renamed { label: label.clone() },
+            Edit::Pin { pinned, .. } => Happening::Pinned { pinned: *pinned },
+        };
+        lineage.push(LineageEvent { position: self.position, cluster: *cluster, happening });
+        lineage[noted..].iter().for_each(|event| self.book.note(event));
+        Ok(())
+    }
+
+    /// Why the model, as it stands, would put page `row` where it would.
+    pub fn explain(&self, pages: &Pages, row: usize) -> Explanation {
+        self.model.explain(pages, row)
+    }
+
+    /// The whole state as bytes; equal states give equal bytes.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let state = State {
+            settings: self.settings.clone(),
+            unicode: unicode_segmentation::UNICODE_VERSION,
+            position: self.position,
+            generation: self.generation,
+            book: self.book.clone(),
+            model: self.model.snapshot(),
+        };
+        snapshot::seal(&postcard::to_stdvec(&state).expect("plain data in memory always serializes"))
+    }
+
+    /// The pipeline that a snapshot was made of.
+    pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let damaged = |error: &dyn std::fmt::Display| SnapshotError::Damaged(error.to_string());
+        let state: State = postcard::from_bytes(snapshot::open(bytes)?).map_err(|error| damaged(&error))?;
+        let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
+        model.restore(&state.model)?;
+        let State { settings, position, generation, book, .. } = state;
+        Ok(Self { settings, model, book, position, generation })
+    }
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("settings", &self.settings).field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+fn as_label_term((kind, term, weight): (TermKind, String, f64)) -> LabelTerm {
+    LabelTerm { kind, term, weight }
+}
+
+/// Which labels of a batch have a number already.
+#[derive(Debug, Default)]
+struct LabelsUsed {
+    numbers: Vec<(ClusterId, u32)>,
+}
+
+impl LabelsUsed {
+    /// Labels may have changed: number them anew.
+    fn forget(&mut self) {
+        self.numbers.clear();
+    }
+
+    fn number(&mut self, cluster: ClusterId, labels: &mut Vec<String>, shown: impl FnOnce() -> String) -> u32 {
+        if let Some((_, number)) = self.numbers.iter().find(|(known, _)| *known == cluster) {
+            return *number;
+        }
+        let number = u32::try_from(labels.len()).expect("a batch has fewer labels than rows");
+        labels.push(shown());
+        self.numbers.push((cluster, number));
+        number
+    }
 }

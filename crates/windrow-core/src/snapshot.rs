@@ -1,5 +1,7 @@
 //! Snapshots: versioned bytes of the whole model state.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 /// Why a snapshot cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
@@ -24,4 +26,76 @@ pub enum SnapshotError {
         /// Value asked for.
         wanted: String,
     },
+}
+
+/// First bytes of every snapshot.
+const MAGIC: &[u8; 8] = b"WINDROWM";
+/// Format written by this program; older ones stay readable.
+pub const FORMAT: u32 = 1;
+/// Magic, format, length of the body, hash of the body.
+const HEADER_LEN: usize = 8 + 4 + 8 + 8;
+
+/// Puts a header with format, length and hash before `body`.
+pub(crate) fn seal(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&xxh3_64(body).to_le_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// The body behind the header, when all of it is as it was written.
+pub(crate) fn open(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
+    let damaged = |what: &str| SnapshotError::Damaged(what.to_owned());
+    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not begin like a snapshot"))?;
+    let (format, rest) = rest.split_first_chunk::<4>().ok_or_else(|| damaged("it is cut short"))?;
+    let found = u32::from_le_bytes(*format);
+    if found > FORMAT {
+        return Err(SnapshotError::Newer { found, supported: FORMAT });
+    }
+    if found == 0 {
+        return Err(damaged("no format has the number 0"));
+    }
+    let (length, rest) = rest.split_first_chunk::<8>().ok_or_else(|| damaged("it is cut short"))?;
+    let (hash, body) = rest.split_first_chunk::<8>().ok_or_else(|| damaged("it is cut short"))?;
+    if body.len() as u64 != u64::from_le_bytes(*length) {
+        return Err(damaged("its length is not the one written in it"));
+    }
+    if xxh3_64(body) != u64::from_le_bytes(*hash) {
+        return Err(damaged("its checksum does not agree"));
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_body_opens_again() {
+        assert_eq!(open(&seal(b"body")), Ok(&b"body"[..]));
+        assert_eq!(open(&seal(b"")), Ok(&b""[..]));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_seen() {
+        let sealed = seal(b"some body of a model");
+        for at in 0..sealed.len() {
+            assert!(open(&sealed[..at]).is_err(), "cut at {at}");
+            for bit in 0..8 {
+                let mut flipped = sealed.clone();
+                flipped[at] ^= 1 << bit;
+                assert!(open(&flipped).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_by_name() {
+        let mut sealed = seal(b"body");
+        sealed[8] = 9;
+        assert_eq!(open(&sealed), Err(SnapshotError::Newer { found: 9, supported: FORMAT }));
+    }
 }
