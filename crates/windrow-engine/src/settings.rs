@@ -1,1 +1,317 @@
-//! Settings: file < environment < flags, merged, then checked.
+//! Settings: defaults < file < environment < flags, merged, then checked.
+//!
+//! One table (`settings/keys.rs`) holds every key with its type, its reader, its writer, its words and what a change of it means.
+//! The file, the environment, the flags, `config show|explain|schema`, `init` and docs/reference/settings.md are all made from
+//! that table, so that none of them can know a key that another does not.
+//!
+//! ```text
+//! windrow.toml ── WINDROW__SECTION__KEY ── --flag      each a list of (key, text, where it stands)
+//!      └────────────────┴──────────────────┘
+//!                  resolve: key found? value fits? the whole agrees?  → Resolved, or one error with all problems
+//! ```
+//!
+//! An unknown key is an error with its place and the nearest key: a setting that is silently not in force is worse than one that
+//! is refused.
+
+mod keys;
+mod reference;
+mod value;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+use windrow_core::cluster::ModelSettings;
+use windrow_core::featurize::FieldWeights;
+
+use crate::error::{Error, ErrorKind, Result};
+
+pub use keys::{Change, KEYS, Key};
+pub use reference::{json_schema, reference_page, starter_file};
+pub use value::{Type, Value, parse_size, show_size};
+
+/// Name of the settings file that is read when none is given.
+pub const FILE_NAME: &str = "windrow.toml";
+/// What every environment variable that holds a setting begins with.
+pub const ENV_PREFIX: &str = "WINDROW__";
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings {
+    /// Where rows come from.
+    pub source: SourceSettings,
+    /// Where pages go, and when they become visible.
+    pub output: OutputSettings,
+    /// The clustering.
+    pub model: ModelSettings,
+    /// Which fields of a page count, and how much.
+    pub features: FieldWeights,
+    /// How the work is done; never changes an answer.
+    pub run: RunSettings,
+    /// What the program may use.
+    pub limits: LimitSettings,
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// Files, directories, globs or `generator:…`.
+    pub input: Vec<String>,
+    /// Other people's names of the six columns: `url=landing,title=name`.
+    pub columns: String,
+}
+
+/// Where pages go, and when they become visible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputSettings {
+    /// Directory of the output.
+    pub out: PathBuf,
+    /// Directory of the state; none for `OUT/.windrow`.
+    pub state: Option<PathBuf>,
+    /// Rows after which a roll is due; 0 for no such limit.
+    pub roll_rows: u64,
+    /// Bytes of Parquet after which a roll is due.
+    pub roll_size: u64,
+    /// Seconds after which a roll is due.
+    pub roll_seconds: u64,
+}
+
+impl OutputSettings {
+    /// Directory of the state: as set, else `OUT/.windrow`.
+    pub fn state_dir(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| self.out.join(".windrow"))
+    }
+}
+
+impl Default for OutputSettings {
+    fn default() -> Self {
+        Self { out: PathBuf::from("out"), state: None, roll_rows: 0, roll_size: 128 << 20, roll_seconds: 300 }
+    }
+}
+
+/// How the work is done; never changes an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunSettings {
+    /// Threads that prepare pages; 0 for one a core.
+    pub threads: usize,
+}
+
+/// What the program may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Bytes that all queues and buffers together may hold.
+    pub memory: u64,
+    /// Bytes of the longest record; a longer one is a reject.
+    pub max_record: u64,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self { memory: 512 << 20, max_record: 1 << 20 }
+    }
+}
+
+/// Where a value was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nowhere: the built-in default.
+    Default,
+    /// In a settings file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// In an environment variable.
+    Environment(String),
+    /// On the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => write!(f, "default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => write!(f, "{name}"),
+            Self::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// One value as it was given, before it is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Full name of the key, for example `model.clusters`.
+    pub key: String,
+    /// The texts given; one, except for lists.
+    pub texts: Vec<String>,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// Settings in force, with where each key's value came from (in the order of [`KEYS`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Settings,
+    /// Origin of each key's value.
+    pub origins: Vec<Origin>,
+}
+
+impl Resolved {
+    /// Whether the key was given at all.
+    pub fn is_given(&self, name: &str) -> bool {
+        KEYS.iter().zip(&self.origins).any(|(key, origin)| key.name == name && *origin != Origin::Default)
+    }
+}
+
+/// Merges what was given, later ones over earlier ones, and checks it: every problem is reported, not only the first.
+pub fn resolve(given: &[Given]) -> Result<Resolved> {
+    let mut settings = Settings::default();
+    let mut origins = vec![Origin::Default; KEYS.len()];
+    let mut problems = Vec::new();
+    for one in given {
+        let Some(at) = KEYS.iter().position(|key| key.name == one.key) else {
+            problems.push(unknown_key(one));
+            continue;
+        };
+        match KEYS[at].ty.parse(&one.texts) {
+            Ok(value) => {
+                (KEYS[at].set)(&mut settings, value);
+                origins[at] = one.origin.clone();
+            }
+            Err(problem) => problems.push(format!("{}: {} {problem}", one.origin, one.key)),
+        }
+    }
+    problems.extend(disagreements(&settings));
+    match problems.len() {
+        0 => Ok(Resolved { settings, origins }),
+        _ => Err(settings_error(problems)),
+    }
+}
+
+fn unknown_key(one: &Given) -> String {
+    let nearest = nearest_key(&one.key).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+    format!("{}: there is no setting `{}`{nearest}", one.origin, one.key)
+}
+
+/// The key whose name is most like `name`, if any is like it.
+pub fn nearest_key(name: &str) -> Option<&'static str> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    KEYS.iter()
+        .map(|key| (strsim::jaro_winkler(&last(key.name), &last(name)).max(strsim::jaro_winkler(key.name, name)), key.name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+/// What no single key can tell: values that are fine alone and do not go together.
+fn disagreements(settings: &Settings) -> Vec<String> {
+    let mut problems = Vec::new();
+    let (model, features) = (&settings.model, &settings.features);
+    if u64::from(model.clusters) > u64::from(model.max_micro_clusters) {
+        problems.push(format!(
+            "model.clusters = {} is above model.max_micro_clusters = {}",
+            model.clusters, model.max_micro_clusters
+        ));
+    }
+    let weights = [
+        features.title,
+        features.keywords,
+        features.description,
+        features.path,
+        features.host,
+        features.domain,
+        features.shape,
+    ];
+    if weights.iter().all(|weight| *weight == 0.0) {
+        problems.push("every weight under [features] is 0: pages would have no terms".into());
+    }
+    problems
+}
+
+fn settings_error(mut problems: Vec<String>) -> Error {
+    let hint = "`windrow config explain KEY` says what a setting takes, `windrow config show` lists them all";
+    let error = if problems.len() == 1 {
+        Error::new(ErrorKind::Invalid, "E-SETTINGS", problems.remove(0))
+    } else {
+        let message = format!("{} settings are wrong", problems.len());
+        problems.into_iter().fold(Error::new(ErrorKind::Invalid, "E-SETTINGS", message), Error::cause)
+    };
+    error.hint(hint)
+}
+
+/// Reads a settings file.
+pub fn from_file(path: &Path) -> Result<Vec<Given>> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::new(ErrorKind::Environment, "E-SETTINGS-FILE", format!("cannot read the settings file {}", path.display()))
+            .cause(error)
+            .hint("give another file with --config, or write one with `windrow init`")
+    })?;
+    from_text(path, &text)
+}
+
+/// Reads settings from the text of the file `path`.
+pub fn from_text(path: &Path, text: &str) -> Result<Vec<Given>> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(text, span.start));
+        let message = format!("{}:{line}: {}", path.display(), error.message());
+        Error::new(ErrorKind::Invalid, "E-SETTINGS-FILE", message).hint("the file is TOML: https://toml.io")
+    })?;
+    let mut given = Vec::new();
+    flatten(path, text, "", table.get_ref(), &mut given);
+    Ok(given)
+}
+
+fn flatten(path: &Path, text: &str, prefix: &str, table: &DeTable<'_>, given: &mut Vec<Given>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+        let origin = Origin::File { path: path.into(), line: line_of(text, name.span().start) };
+        match value.get_ref() {
+            DeValue::Table(inner) => flatten(path, text, &key, inner, given),
+            DeValue::Array(items) => {
+                let texts = items.iter().map(|item| scalar_text(text, item.get_ref(), item.span())).collect();
+                given.push(Given { key, texts, origin });
+            }
+            scalar => given.push(Given { texts: vec![scalar_text(text, scalar, value.span())], key, origin }),
+        }
+    }
+}
+
+fn scalar_text(text: &str, value: &DeValue<'_>, span: std::ops::Range<usize>) -> String {
+    match value {
+        DeValue::String(string) => string.to_string(),
+        _ => text.get(span).unwrap_or_default().replace('_', ""),
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// Reads settings from environment variables (`WINDROW__MODEL__CLUSTERS=20`); lists are split at colons.
+pub fn from_env(vars: impl Iterator<Item = (String, String)>) -> Vec<Given> {
+    let mut given: Vec<Given> = vars
+        .filter_map(|(name, value)| {
+            let key = name.strip_prefix(ENV_PREFIX)?.to_lowercase().replace("__", ".");
+            let is_list = KEYS.iter().any(|known| known.name == key && known.ty == Type::Paths);
+            let texts = if is_list { split_paths(&value) } else { vec![value] };
+            Some(Given { key, texts, origin: Origin::Environment(name) })
+        })
+        .collect();
+    given.sort_by(|a, b| a.key.cmp(&b.key));
+    given
+}
+
+/// Splits at colons, but leaves `generator:…` whole.
+fn split_paths(value: &str) -> Vec<String> {
+    if value.starts_with("generator:") {
+        return vec![value.to_owned()];
+    }
+    value.split(':').filter(|path| !path.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests;

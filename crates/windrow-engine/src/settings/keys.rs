@@ -1,0 +1,268 @@
+//! The table of keys.
+
+use super::value::{Type, Value};
+use super::{Settings, show_size};
+
+/// What a change of a setting means for state that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// In force from the next commit on; no answer changes.
+    NextCommit,
+    /// Clusters are made anew from the micro-clusters; the history says so.
+    Reclusters,
+    /// The state was made with the old value: `run` refuses the new one on it.
+    NewState,
+}
+
+impl Change {
+    /// The kind as written in the reference and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NextCommit => "next-commit",
+            Self::Reclusters => "re-clusters",
+            Self::NewState => "new-state",
+        }
+    }
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    /// Full name, for example `model.clusters`.
+    pub name: &'static str,
+    /// Name of its flag, if it has one.
+    pub flag: Option<&'static str>,
+    /// Name of the flag's value in the help.
+    pub value_name: &'static str,
+    /// What it takes.
+    pub ty: Type,
+    /// What a change of it means.
+    pub change: Change,
+    /// What it does, in one or two sentences.
+    pub doc: &'static str,
+    /// Writes a value.
+    pub(super) set: fn(&mut Settings, Value),
+    /// Reads the value.
+    pub get: fn(&Settings) -> Value,
+}
+
+impl Key {
+    /// Section of the settings file.
+    pub fn section(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(section, _)| section)
+    }
+
+    /// Name within the section.
+    pub fn short_name(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(_, name)| name)
+    }
+
+    /// Name of its environment variable.
+    pub fn env(&self) -> String {
+        format!("{}{}", super::ENV_PREFIX, self.name.to_uppercase().replace('.', "__"))
+    }
+
+    /// The built-in value.
+    pub fn default(&self) -> Value {
+        (self.get)(&Settings::default())
+    }
+
+    /// The built-in value as people read it.
+    pub fn default_text(&self) -> String {
+        match self.default() {
+            Value::Text(text) => text,
+            Value::Size(size) => show_size(size),
+            Value::List(items) => items.join(" "),
+            other => other.toml(),
+        }
+    }
+}
+
+/// Names of the algorithms there are.
+const MODEL_KINDS: &[&str] = &["two-level"];
+const WEIGHT: Type = Type::Number { min: 0.0, max: 100.0 };
+
+macro_rules! weight {
+    ($field:ident, $name:literal, $doc:literal) => {
+        Key {
+            name: $name,
+            flag: None,
+            value_name: "WEIGHT",
+            ty: WEIGHT,
+            change: Change::NewState,
+            doc: $doc,
+            set: |settings, value| settings.features.$field = value.weight(),
+            get: |settings| number(settings.features.$field),
+        }
+    };
+}
+
+/// The shortest decimal number that is this weight.
+fn number(weight: f32) -> Value {
+    Value::Number(weight.to_string().parse().unwrap_or(0.0))
+}
+
+/// Every setting, section by section.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "source.input",
+        flag: Some("input"),
+        value_name: "PATH",
+        ty: Type::Paths,
+        change: Change::NextCommit,
+        doc: "Files, directories or globs to read, in this order: CSV, plain or packed (gzip, zstd; told by content). \
+              `generator:rows=N,seed=N` makes rows up.",
+        set: |settings, value| settings.source.input = value.into_list(),
+        get: |settings| Value::List(settings.source.input.clone()),
+    },
+    Key {
+        name: "source.columns",
+        flag: Some("columns"),
+        value_name: "MAP",
+        ty: Type::Text,
+        change: Change::NextCommit,
+        doc: "Which column of the input is which, where names differ: `url=landing_page,title=name`.",
+        set: |settings, value| settings.source.columns = value.into_text(),
+        get: |settings| Value::Text(settings.source.columns.clone()),
+    },
+    Key {
+        name: "output.out",
+        flag: Some("out"),
+        value_name: "DIR",
+        ty: Type::Path,
+        change: Change::NextCommit,
+        doc: "Directory of the output: Parquet under pages/, rejects/ and lineage/.",
+        set: |settings, value| settings.output.out = value.into_text().into(),
+        get: |settings| Value::Text(settings.output.out.display().to_string()),
+    },
+    Key {
+        name: "output.state",
+        flag: Some("state"),
+        value_name: "DIR",
+        ty: Type::Path,
+        change: Change::NextCommit,
+        doc: "Directory of the state. Empty: `.windrow` in the output.",
+        set: |settings, value| {
+            let path = value.into_text();
+            settings.output.state = (!path.is_empty()).then(|| path.into());
+        },
+        get: |settings| Value::Text(settings.output.state.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
+    },
+    Key {
+        name: "output.roll_rows",
+        flag: Some("roll-rows"),
+        value_name: "N",
+        ty: Type::Count { min: 0, max: u64::MAX },
+        change: Change::NextCommit,
+        doc: "Commit, and make the Parquet files visible, after this many rows. 0: no such limit.",
+        set: |settings, value| settings.output.roll_rows = value.count(),
+        get: |settings| Value::Count(settings.output.roll_rows),
+    },
+    Key {
+        name: "output.roll_size",
+        flag: Some("roll-size"),
+        value_name: "SIZE",
+        ty: Type::Size { min: 1 << 16 },
+        change: Change::NextCommit,
+        doc: "Commit after this much Parquet.",
+        set: |settings, value| settings.output.roll_size = value.count(),
+        get: |settings| Value::Size(settings.output.roll_size),
+    },
+    Key {
+        name: "output.roll_seconds",
+        flag: Some("roll-seconds"),
+        value_name: "N",
+        ty: Type::Count { min: 1, max: 86_400 },
+        change: Change::NextCommit,
+        doc: "Commit after this many seconds.",
+        set: |settings, value| settings.output.roll_seconds = value.count(),
+        get: |settings| Value::Count(settings.output.roll_seconds),
+    },
+    Key {
+        name: "model.kind",
+        flag: Some("model"),
+        value_name: "KIND",
+        ty: Type::Choice(MODEL_KINDS),
+        change: Change::NewState,
+        doc: "The algorithm. `two-level`: fine groups found on-line, gathered into lasting clusters.",
+        set: |settings, value| settings.model.kind = value.into_text(),
+        get: |settings| Value::Text(settings.model.kind.clone()),
+    },
+    Key {
+        name: "model.clusters",
+        flag: Some("clusters"),
+        value_name: "K",
+        ty: Type::Count { min: 1, max: 100_000 },
+        change: Change::NewState,
+        doc: "Most clusters alive at a time.",
+        set: |settings, value| settings.model.clusters = value.count_u32(),
+        get: |settings| Value::Count(settings.model.clusters.into()),
+    },
+    Key {
+        name: "model.seed",
+        flag: Some("seed"),
+        value_name: "N",
+        ty: Type::Count { min: 0, max: u64::MAX },
+        change: Change::NewState,
+        doc: "Seed of everything that the model draws by chance.",
+        set: |settings, value| settings.model.seed = value.count(),
+        get: |settings| Value::Count(settings.model.seed),
+    },
+    Key {
+        name: "model.max_micro_clusters",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 1, max: 10_000_000 },
+        change: Change::NewState,
+        doc: "Most micro-clusters alive at a time; the faintest go first.",
+        set: |settings, value| settings.model.max_micro_clusters = value.count_u32(),
+        get: |settings| Value::Count(settings.model.max_micro_clusters.into()),
+    },
+    Key {
+        name: "model.max_terms",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 1_000, max: 1_000_000_000 },
+        change: Change::NewState,
+        doc: "Most distinct terms remembered at a time; the rarest go first.",
+        set: |settings, value| settings.model.max_terms = value.count_u32(),
+        get: |settings| Value::Count(settings.model.max_terms.into()),
+    },
+    weight!(title, "features.title", "Weight of the words of the title."),
+    weight!(keywords, "features.keywords", "Weight of the words of the keywords."),
+    weight!(description, "features.description", "Weight of the words of the description."),
+    weight!(path, "features.path", "Weight of the words of the URL's path."),
+    weight!(host, "features.host", "Weight of the URL's host."),
+    weight!(domain, "features.domain", "Weight of the registrable domain."),
+    weight!(shape, "features.shape", "Weight of the path's shape, with ids and hashes masked."),
+    Key {
+        name: "run.threads",
+        flag: Some("threads"),
+        value_name: "N",
+        ty: Type::Count { min: 0, max: 1_024 },
+        change: Change::NextCommit,
+        doc: "Threads that parse and prepare rows; never changes an answer. 0: one a core.",
+        set: |settings, value| settings.run.threads = usize::try_from(value.count()).unwrap_or(0),
+        get: |settings| Value::Count(settings.run.threads as u64),
+    },
+    Key {
+        name: "limits.memory",
+        flag: Some("memory"),
+        value_name: "SIZE",
+        ty: Type::Size { min: 32 << 20 },
+        change: Change::NextCommit,
+        doc: "Bytes that rows and pages under way may take; reading waits when it is full.",
+        set: |settings, value| settings.limits.memory = value.count(),
+        get: |settings| Value::Size(settings.limits.memory),
+    },
+    Key {
+        name: "limits.max_record",
+        flag: None,
+        value_name: "SIZE",
+        ty: Type::Size { min: 1 << 10 },
+        change: Change::NextCommit,
+        doc: "Longest record; a longer one is a reject.",
+        set: |settings, value| settings.limits.max_record = value.count(),
+        get: |settings| Value::Size(settings.limits.max_record),
+    },
+];

@@ -1,0 +1,118 @@
+//! Pages made from the table of keys: the reference, the JSON schema, the file that `init` writes.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, json};
+
+use super::{Change, KEYS, Key, Type, Value};
+
+/// docs/reference/settings.md.
+pub fn reference_page() -> String {
+    let mut page = String::from(
+        "# Settings\n\n\
+         *Made from the table of keys by a test; refresh with `WINDROW_UPDATE=1 cargo test -p windrow-engine settings`.*\n\n\
+         Later ones win: built-in value, `windrow.toml` (or `--config FILE`), environment, flag. An unknown key is an error.\n\
+         `windrow config show --origin` prints what is in force and where it was set.\n\n\
+         What a change means for state that exists:\n\n\
+         - **next-commit**: in force from the next commit on; no answer changes.\n\
+         - **re-clusters**: clusters are made anew from the micro-clusters; the history says so.\n\
+         - **new-state**: `run` refuses another value on state made with the old one, and names the ways out.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        if key.section() != section {
+            section = key.section();
+            let _ = write!(
+                page,
+                "\n## [{section}]\n\n| key | flag | takes | default | change | meaning |\n|---|---|---|---|---|---|\n"
+            );
+        }
+        let flag = key.flag.map(|flag| format!("`--{flag}`")).unwrap_or_default();
+        let default = key.default().toml();
+        let (name, change) = (key.short_name(), key.change.name());
+        let _ = writeln!(page, "| `{name}` | {flag} | {} | `{default}` | {change} | {} |", key.ty.describe(), key.doc);
+    }
+    page.push_str(
+        "\nThe environment variable of a key is `WINDROW__`, section, `__`, key, in capitals: `WINDROW__MODEL__CLUSTERS`. Lists are\n\
+         split at colons there.\n",
+    );
+    page
+}
+
+/// JSON schema of the settings file.
+pub fn json_schema() -> serde_json::Value {
+    let mut sections = Map::new();
+    for key in KEYS {
+        let section = sections
+            .entry(key.section())
+            .or_insert_with(|| json!({"type": "object", "additionalProperties": false, "properties": {}}));
+        section["properties"][key.short_name()] = property(key);
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "windrow.toml",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": sections,
+    })
+}
+
+fn property(key: &Key) -> serde_json::Value {
+    let mut property = match key.ty {
+        Type::Text | Type::Path => json!({"type": "string"}),
+        Type::Paths => json!({"type": "array", "items": {"type": "string"}}),
+        Type::Choice(words) => json!({"type": "string", "enum": words}),
+        Type::Count { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        Type::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        Type::Size { .. } => json!({"type": ["string", "integer"], "pattern": "^[0-9]+ *([kKmMgG]?[iI]?[bB]?)$"}),
+    };
+    property["description"] = key.doc.into();
+    property["default"] = key.default().json();
+    property["x-change"] = key.change.name().into();
+    property
+}
+
+/// A settings file with every key as a comment, and `inputs` filled in.
+pub fn starter_file(inputs: &[String], out: &str) -> String {
+    let mut file = String::from(
+        "# Settings of Windrow. Lines with `#` show the built-in values: take the `#` away to change one.\n\
+         # `windrow config explain KEY` says more; `windrow check` looks at everything before the first run.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        if key.section() != section {
+            section = key.section();
+            let _ = write!(file, "\n[{section}]\n");
+        }
+        for line in wrap(key.doc, 96) {
+            let _ = writeln!(file, "# {line}");
+        }
+        if key.change == Change::NewState {
+            file.push_str("# Another value needs new state.\n");
+        }
+        let value = match key.name {
+            "source.input" => Value::List(inputs.to_vec()),
+            "output.out" => Value::Text(out.to_owned()),
+            _ => key.default(),
+        };
+        let mark = if value == key.default() && key.name != "output.out" { "# " } else { "" };
+        let _ = writeln!(file, "{mark}{} = {}", key.short_name(), value.toml());
+    }
+    file
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        if !line.is_empty() && line.len() + 1 + word.len() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}

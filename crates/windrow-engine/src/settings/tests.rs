@@ -1,0 +1,99 @@
+use super::*;
+
+fn file(text: &str) -> Result<Resolved> {
+    resolve(&from_text(Path::new("windrow.toml"), text)?)
+}
+
+fn message(text: &str) -> String {
+    file(text).unwrap_err().to_string()
+}
+
+#[test]
+fn later_layers_win_and_say_where_they_stand() {
+    let mut given = from_text(Path::new("windrow.toml"), "[model]\nclusters = 7\nseed = 1_000\n").unwrap();
+    given.extend(from_env([("WINDROW__MODEL__SEED".to_owned(), "3".to_owned())].into_iter()));
+    given.push(Given { key: "run.threads".into(), texts: vec!["2".into()], origin: Origin::Flag("threads".into()) });
+    let resolved = resolve(&given).unwrap();
+    assert_eq!((resolved.settings.model.clusters, resolved.settings.model.seed, resolved.settings.run.threads), (7, 3, 2));
+    let origins: Vec<String> = resolved.origins.iter().map(ToString::to_string).filter(|origin| origin != "default").collect();
+    assert_eq!(origins, ["windrow.toml:2", "WINDROW__MODEL__SEED", "--threads"]);
+    assert!(resolved.is_given("model.seed") && !resolved.is_given("model.kind"));
+}
+
+#[test]
+fn unknown_key_is_an_error_with_place_and_nearest_key() {
+    let text = message("\n[model]\n\nclustres = 7\n");
+    assert!(text.contains("windrow.toml:4: there is no setting `model.clustres`; did you mean `model.clusters`?"), "{text}");
+    let text = message("[output]\nthreads = 7\n");
+    assert!(text.contains("`run.threads`"), "{text}");
+    let text = message("[zzz]\nqqq = 7\n");
+    assert!(text.contains("there is no setting `zzz.qqq`") && !text.contains("did you mean"), "{text}");
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let error =
+        file("[model]\nclusters = 0\nkind = \"k\"\n[limits]\nmemory = \"1XB\"\n[features]\ntitle = -1.0\n").unwrap_err();
+    assert_eq!(error.causes.len(), 4, "{error}");
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.causes.iter().any(|cause| cause.contains("takes a whole number from 1 to 100000, not `0`")), "{error}");
+}
+
+#[test]
+fn values_that_do_not_go_together_are_refused() {
+    let text = message("[features]\ntitle = 0.0\nkeywords = 0\ndescription = 0\n");
+    assert!(text.contains("every weight"), "{text}");
+    assert!(message("[model]\nclusters = 20\nmax_micro_clusters = 10\n").contains("is above"));
+}
+
+#[test]
+fn broken_toml_names_its_line() {
+    let text = message("[model]\nclusters = = 3\n");
+    assert!(text.contains("E-SETTINGS-FILE") && text.contains("windrow.toml:2:"), "{text}");
+}
+
+#[test]
+fn lists_and_sizes() {
+    let resolved = file("[source]\ninput = [\"a.csv\", \"b\"]\n[output]\nroll_size = \"4 MiB\"\n").unwrap();
+    assert_eq!(resolved.settings.source.input, ["a.csv", "b"]);
+    assert_eq!(resolved.settings.output.roll_size, 4 << 20);
+    let given = from_env([("WINDROW__SOURCE__INPUT".to_owned(), "a:b".to_owned())].into_iter());
+    assert_eq!(given[0].texts, ["a", "b"]);
+    assert_eq!([parse_size("12"), parse_size("3k"), parse_size("k"), parse_size("1TB")], [Some(12), Some(3072), None, None]);
+}
+
+#[test]
+fn starter_file_gives_the_built_in_values() {
+    let starter = starter_file(&[], "out");
+    assert_eq!(file(&starter).unwrap().settings, Settings::default());
+    let all_on: String = starter
+        .lines()
+        .map(|line| if line.contains(" = ") { line.trim_start_matches("# ") } else { line })
+        .fold(String::new(), |file, line| file + line + "\n");
+    let resolved = file(&all_on).unwrap();
+    assert_eq!(resolved.settings, Settings::default());
+    assert!(resolved.origins.iter().all(|origin| *origin != Origin::Default));
+}
+
+#[test]
+fn every_key_reads_back_what_it_was_given() {
+    for key in KEYS {
+        let texts = match key.default() {
+            Value::List(items) => items,
+            _ => vec![key.default_text()],
+        };
+        assert_eq!(key.ty.parse(&texts), Ok(key.default()), "{}", key.name);
+        assert!(json_schema()["properties"][key.section()]["properties"][key.short_name()].is_object());
+    }
+}
+
+#[test]
+fn reference_page_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/settings.md");
+    if std::env::var_os("WINDROW_UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, reference_page()).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, reference_page(), "stale: WINDROW_UPDATE=1 cargo test -p windrow-engine settings");
+}

@@ -1,0 +1,174 @@
+//! Types of settings: how a text becomes a value, and how a value is shown.
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Type {
+    /// Any text.
+    Text,
+    /// A path; empty for none.
+    Path,
+    /// Several paths.
+    Paths,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A whole number from `min` to `max`.
+    Count {
+        /// Least value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// A number from `min` to `max`.
+    Number {
+        /// Least value.
+        min: f64,
+        /// Largest value.
+        max: f64,
+    },
+    /// A number of bytes, `128MB` or `4096`; at least `min`.
+    Size {
+        /// Least value.
+        min: u64,
+    },
+}
+
+/// A checked value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Text, path or choice.
+    Text(String),
+    /// Paths.
+    List(Vec<String>),
+    /// Whole number.
+    Count(u64),
+    /// Number.
+    Number(f64),
+    /// Bytes.
+    Size(u64),
+}
+
+impl Type {
+    /// The value that `texts` stand for, or what is wrong with them (to follow the key's name).
+    pub(super) fn parse(self, texts: &[String]) -> Result<Value, String> {
+        if self == Self::Paths {
+            return Ok(Value::List(texts.to_vec()));
+        }
+        let [text] = texts else { return Err("takes one value, not a list".into()) };
+        let wrong = |takes: String| format!("takes {takes}, not `{text}`");
+        match self {
+            Self::Text | Self::Path | Self::Paths => Ok(Value::Text(text.clone())),
+            Self::Choice(words) if words.contains(&text.as_str()) => Ok(Value::Text(text.clone())),
+            Self::Choice(_) => Err(wrong(self.describe())),
+            Self::Count { min, max } => match text.parse() {
+                Ok(count) if (min..=max).contains(&count) => Ok(Value::Count(count)),
+                _ => Err(wrong(self.describe())),
+            },
+            Self::Number { min, max } => match text.parse() {
+                Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
+                _ => Err(wrong(self.describe())),
+            },
+            Self::Size { min } => match parse_size(text) {
+                Some(size) if size >= min => Ok(Value::Size(size)),
+                _ => Err(wrong(self.describe())),
+            },
+        }
+    }
+
+    /// What the type takes, in words.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Text => "text".into(),
+            Self::Path => "a path".into(),
+            Self::Paths => "paths".into(),
+            Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
+            Self::Count { min, max } if max >= u64::from(u32::MAX) => format!("a whole number from {min}"),
+            Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Number { min, max } => format!("a number from {min} to {max}"),
+            Self::Size { min: 0 } => "a size such as `64MB`".into(),
+            Self::Size { min } => format!("a size such as `64MB`, at least {}", show_size(min)),
+        }
+    }
+}
+
+impl Value {
+    /// The value as TOML.
+    pub fn toml(&self) -> String {
+        match self {
+            Self::Text(text) => toml::Value::from(text.as_str()).to_string(),
+            Self::List(items) => toml::Value::from(items.clone()).to_string(),
+            Self::Count(count) => count.to_string(),
+            Self::Number(number) => format!("{number:?}"),
+            Self::Size(size) => format!("\"{}\"", show_size(*size)),
+        }
+    }
+
+    /// The value as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::List(items) => items.clone().into(),
+            Self::Count(count) => (*count).into(),
+            // Weights are f32: the shortest text that means the same number, not its digits as f64.
+            Self::Number(number) => serde_json::from_str(&format!("{number:?}")).unwrap_or(serde_json::Value::Null),
+            Self::Size(size) => show_size(*size).into(),
+        }
+    }
+
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            other => other.toml(),
+        }
+    }
+
+    pub(super) fn into_list(self) -> Vec<String> {
+        match self {
+            Self::List(items) => items,
+            other => vec![other.into_text()],
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        match self {
+            Self::Count(count) | Self::Size(count) => *count,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn count_u32(&self) -> u32 {
+        u32::try_from(self.count()).unwrap_or(u32::MAX)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+    pub(super) fn weight(&self) -> f32 {
+        match self {
+            Self::Number(number) => *number as f32,
+            _ => 0.0,
+        }
+    }
+}
+
+const UNITS: [(&str, u64); 3] = [("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)];
+
+/// A number of bytes from `4096`, `64kB`, `128 MB`, `1GiB`; units are powers of 1,024.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+/// The shortest way to write a number of bytes without loss.
+pub fn show_size(size: u64) -> String {
+    match UNITS.iter().find(|(_, unit)| size >= *unit && size % unit == 0) {
+        Some((name, unit)) => format!("{}{name}", size / unit),
+        None => size.to_string(),
+    }
+}
