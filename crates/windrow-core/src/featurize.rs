@@ -3,9 +3,18 @@
 
 pub mod language;
 
+mod host;
+mod stopwords;
+mod tokens;
+
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::clean::CleanRow;
+use crate::featurize::host::HostParser;
+use crate::featurize::stopwords::is_stop_word;
+use crate::featurize::tokens::Tokenizer;
 use crate::record::{Pages, TextColumn};
 
 /// What a term was before it became a term.
@@ -74,24 +83,81 @@ impl Default for FieldWeights {
     }
 }
 
-/// Makes the terms of pages. Holds scratch memory only.
+/// Makes the terms of pages. Holds scratch memory and the numbers of the batch's terms only.
 #[derive(Debug, Default)]
 pub struct Featurizer {
     weights: FieldWeights,
+    tokenizer: Tokenizer,
+    host: HostParser,
+    numbers: TermNumbers,
 }
 
 impl Featurizer {
     /// A featurizer with these field weights.
     pub fn new(weights: FieldWeights) -> Self {
-        Self { weights }
+        Self { weights, ..Self::default() }
     }
 
     /// Appends domain and terms of `row` to `pages` (the caller has appended the other columns).
-    pub fn featurize(&mut self, _row: &CleanRow<'_>, pages: &mut Pages) {
-        let _ = &self.weights;
-        pages.domain.push("");
+    pub fn featurize(&mut self, row: &CleanRow<'_>, pages: &mut Pages) {
+        let Self { weights, tokenizer, host, numbers } = self;
+        let terms = &mut pages.terms;
+        let first_entry = terms.term.len();
+        let fields = [(row.title, weights.title), (row.keywords, weights.keywords), (row.description, weights.description)];
+        for (text, weight) in fields {
+            if weight > 0.0 {
+                tokenizer.words(text, |word| numbers.add(terms, first_entry, TermKind::Word, word, weight));
+            }
+        }
+        terms.ends.push(u32::try_from(terms.term.len()).expect("a batch holds less than 4 G terms"));
+        pages.domain.push(host.parse(row.url).map_or("", |host| host.domain()));
     }
 
-    /// Forgets the batch-local term numbers; call between batches.
-    pub fn start_batch(&mut self) {}
+    /// Forgets the batch-local term numbers; call between batches, with new [`Pages`].
+    pub fn start_batch(&mut self) {
+        self.numbers.of_hash.clear();
+        self.numbers.entry.clear();
+    }
+}
+
+/// Marks the hash of a word that is no term.
+const STOPPED: u32 = u32::MAX;
+
+/// Local numbers of the batch's terms. Two texts of one 64-bit hash would be one term; at a million terms that has a chance of
+/// one in thirty million.
+#[derive(Debug, Default)]
+struct TermNumbers {
+    /// Number of each hash; only ever looked up.
+    of_hash: FxHashMap<u64, u32>,
+    /// Entry of each term in the last page that held it.
+    entry: Vec<u32>,
+}
+
+impl TermNumbers {
+    /// Adds `weight` to the term's entry in the page whose entries begin at `first_entry`.
+    #[inline]
+    fn add(&mut self, terms: &mut Terms, first_entry: usize, kind: TermKind, text: &str, weight: f32) {
+        let hash = xxh3_64_with_seed(text.as_bytes(), kind as u64);
+        let number = *self.of_hash.entry(hash).or_insert_with(|| {
+            if kind == TermKind::Word && is_stop_word(text) {
+                return STOPPED;
+            }
+            terms.hash.push(hash);
+            terms.kind.push(kind);
+            terms.text.push(text);
+            self.entry.push(u32::MAX);
+            self.entry.len() as u32 - 1
+        });
+        if number == STOPPED {
+            return;
+        }
+        let entry = &mut self.entry[number as usize];
+        if *entry != u32::MAX && *entry as usize >= first_entry {
+            terms.weight[*entry as usize] += weight;
+        } else {
+            *entry = terms.term.len() as u32;
+            terms.term.push(number);
+            terms.weight.push(weight);
+        }
+    }
 }

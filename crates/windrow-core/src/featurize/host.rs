@@ -1,0 +1,208 @@
+//! The address of a page, taken apart: host, path, query.
+//!
+//! The crate `url` knows what an address is, at about a microsecond each. Nearly all addresses are plain: `http` or `https`, a host of
+//! ASCII letters, digits, dots and hyphens, perhaps a port. Those are read by hand here, and a property test holds both to the same
+//! host. Addresses are never made an error: what has no host has no domain and gives no terms.
+
+use std::net::Ipv6Addr;
+
+use url::Url;
+
+/// Takes addresses apart. Holds scratch memory only.
+#[derive(Debug, Default)]
+pub(super) struct HostParser {
+    host: String,
+    tail: String,
+}
+
+/// A page's host with what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Address<'a> {
+    /// Host in lower case, without port and user; an IP address in its usual form, without brackets.
+    pub(super) host: &'a str,
+    /// Whether the host is an IP address.
+    pub(super) is_ip: bool,
+    /// Path, query and fragment, as written.
+    pub(super) tail: &'a str,
+}
+
+impl<'a> Address<'a> {
+    /// Registrable domain by the public suffix list; the host itself when it is an IP address or a public suffix.
+    pub(super) fn domain(&self) -> &'a str {
+        if self.is_ip { self.host } else { psl::domain_str(self.host).unwrap_or(self.host) }
+    }
+}
+
+impl HostParser {
+    /// The address that `text` says, `None` when it has no host.
+    pub(super) fn parse<'a>(&'a mut self, text: &'a str) -> Option<Address<'a>> {
+        match split_plain(text) {
+            Some((host, tail)) => {
+                self.host.clear();
+                self.host.push_str(host);
+                self.host.make_ascii_lowercase();
+                Some(Address { host: &self.host, is_ip: false, tail })
+            }
+            None => self.parse_any(text),
+        }
+    }
+
+    fn parse_any<'a>(&'a mut self, text: &str) -> Option<Address<'a>> {
+        let url = parse_url(text)?;
+        self.host.clear();
+        let is_ip = match url.host()? {
+            url::Host::Domain(name) => {
+                self.host.push_str(name.trim_end_matches('.'));
+                self.host.make_ascii_lowercase();
+                false
+            }
+            url::Host::Ipv4(address) => {
+                self.host.push_str(&address.to_string());
+                true
+            }
+            url::Host::Ipv6(address) => {
+                self.host.push_str(&Ipv6Addr::to_string(&address));
+                true
+            }
+        };
+        self.tail.clear();
+        self.tail.push_str(&url[url::Position::BeforePath..]);
+        (!self.host.is_empty()).then_some(Address { host: &self.host, is_ip, tail: &self.tail })
+    }
+}
+
+/// Parses `text`; what has no scheme is read as if it were `http`.
+fn parse_url(text: &str) -> Option<Url> {
+    let text = text.trim();
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => Some(url),
+        // `localhost:8080/x` and `example.com:80` look like a scheme.
+        Ok(_) => {
+            let (scheme, rest) = text.split_once(':')?;
+            (scheme.contains('.') || rest.starts_with(|c: char| c.is_ascii_digit()))
+                .then(|| Url::parse(&format!("http://{text}")).ok())
+                .flatten()
+        }
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            let bare = text.trim_start_matches(['/', '\\']);
+            Url::parse(&format!("http://{bare}")).ok()
+        }
+        Err(_) => None,
+    }
+}
+
+/// Host and tail of a plain address; `None` leaves it to the crate `url`.
+fn split_plain(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let bytes = rest.as_bytes();
+    let host_len = bytes
+        .iter()
+        .position(|byte| !matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.'))
+        .unwrap_or(bytes.len());
+    let host = &rest[..host_len];
+    let mut end = host_len;
+    if bytes.get(end) == Some(&b':') {
+        end += 1 + bytes[end + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if end - host_len > 5 {
+            return None;
+        }
+    }
+    if !matches!(bytes.get(end), None | Some(b'/' | b'?' | b'#')) || !is_plain_host(host.as_bytes()) {
+        return None;
+    }
+    Some((host, &rest[end..]))
+}
+
+/// Whether a host needs neither Punycode nor the reading of IP addresses: every label begins with a letter or digit and holds no
+/// `--` (as `xn--` does), and the last begins with a letter.
+fn is_plain_host(host: &[u8]) -> bool {
+    let mut before = b'.';
+    let mut last_label = 0;
+    for (at, &byte) in host.iter().enumerate() {
+        match (before, byte) {
+            (b'.', b'.' | b'-') | (b'-', b'-') => return false,
+            _ => {}
+        }
+        if byte == b'.' {
+            last_label = at + 1;
+        }
+        before = byte;
+    }
+    host.get(last_label).is_some_and(u8::is_ascii_alphabetic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn host_and_domain(text: &str) -> Option<(String, String)> {
+        HostParser::default().parse(text).map(|address| (address.host.to_owned(), address.domain().to_owned()))
+    }
+
+    fn domain(text: &str) -> String {
+        host_and_domain(text).map(|(_, domain)| domain).unwrap_or_default()
+    }
+
+    #[test]
+    fn registrable_domains() {
+        for (url, expected) in [
+            ("https://www.Oakley.com:443/en-us/product", "oakley.com"),
+            ("https://news.bbc.co.uk/1/hi", "bbc.co.uk"),
+            ("https://b.github.io/x", "b.github.io"),
+            ("https://github.io", "github.io"),
+            ("http://co.uk/", "co.uk"),
+            ("http://user:pass@www.example.com/", "example.com"),
+            ("http://localhost/", "localhost"),
+            ("example.com/path", "example.com"),
+            ("//cdn.example.com/x", "example.com"),
+            ("example.com:80/x", "example.com"),
+            ("http://example.com./", "example.com"),
+            ("https://münchen.example.de/", "example.de"),
+            ("irc://irc.Freenode.net/rust", "freenode.net"),
+            ("hhttps://a.example.org", "example.org"),
+            ("https:\\\\www.example.org\\a", "example.org"),
+            ("mailto:me@example.com", ""),
+            ("javascript:void(0)", ""),
+            ("https://", ""),
+            ("", ""),
+            ("not an address", ""),
+        ] {
+            assert_eq!(domain(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn ip_hosts_are_their_own_domain() {
+        for url in ["http://192.168.0.1/a", "http://3232235521", "http://0xc0.0xa8.1:8080/", "http://192.168.0.1./"] {
+            assert_eq!(domain(url), "192.168.0.1", "{url}");
+        }
+        assert_eq!(domain("http://[2001:DB8::1]:80/"), "2001:db8::1");
+    }
+
+    #[test]
+    fn tails_are_kept() {
+        assert_eq!(
+            HostParser::default().parse("http://a.example:80/b?c#d").map(|address| address.tail.to_owned()),
+            Some("/b?c#d".to_owned())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn plain_addresses_have_the_host_that_the_crate_url_says(
+            text in "https?://[a-zA-Z0-9.-]{0,12}(\\.|-|--|xn--|@|%41|_)?[a-zA-Z0-9.]{0,8}(:[0-9]{0,6})?([/?#\\\\][ -~]{0,8})?"
+        ) {
+            let Some((host, _)) = split_plain(&text) else { return Ok(()) };
+            let url = Url::parse(&text);
+            let host = host.to_ascii_lowercase();
+            prop_assert_eq!(url.as_ref().ok().and_then(Url::host_str), Some(host.as_str()));
+        }
+
+        #[test]
+        fn any_text_has_a_host_or_not(text in any::<String>()) {
+            let _ = host_and_domain(&text);
+            let _ = host_and_domain(&format!("http://{text}"));
+        }
+    }
+}
