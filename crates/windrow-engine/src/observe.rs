@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use windrow_core::lineage::LineageEvent;
+use windrow_core::pipeline::Pipeline;
 use windrow_core::record::RejectReason;
 
 /// Counts of rows; rows = pages + rejects, always.
@@ -39,6 +40,8 @@ pub struct Progress<'a> {
     pub committed_rows: u64,
     /// What happened to clusters in this batch.
     pub lineage: &'a [LineageEvent],
+    /// The pipeline as it stands, for observers that want the view or the summary (from time to time: they walk the model).
+    pub pipeline: &'a Pipeline,
     /// Time since the run began.
     pub elapsed: Duration,
 }
