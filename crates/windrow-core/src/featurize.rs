@@ -3,6 +3,7 @@
 
 pub mod language;
 
+mod fields;
 mod host;
 mod stopwords;
 mod tokens;
@@ -10,6 +11,8 @@ mod tokens;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+pub use crate::featurize::fields::{FieldError, FieldWeights};
 
 use crate::clean::CleanRow;
 use crate::featurize::host::HostParser;
@@ -55,31 +58,6 @@ impl Terms {
     pub fn entries(&self, index: usize) -> std::ops::Range<usize> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         start..self.ends[index] as usize
-    }
-}
-
-/// Which fields make terms, and how much each counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FieldWeights {
-    /// Words of the title.
-    pub title: f32,
-    /// Words of the keywords.
-    pub keywords: f32,
-    /// Words of the description.
-    pub description: f32,
-    /// Words of the URL's path.
-    pub path: f32,
-    /// Host.
-    pub host: f32,
-    /// Registrable domain.
-    pub domain: f32,
-    /// Path shape.
-    pub shape: f32,
-}
-
-impl Default for FieldWeights {
-    fn default() -> Self {
-        Self { title: 1.0, keywords: 1.0, description: 1.0, path: 0.0, host: 0.0, domain: 0.0, shape: 0.0 }
     }
 }
 
