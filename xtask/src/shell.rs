@@ -1,0 +1,166 @@
+//! What every task needs: where the workspace lies, how to run a program, how to speak, how long it took.
+//!
+//! A missing program is named together with what it is for; nothing is installed outside the target folder.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// The workspace's root folder.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("xtask lies in the workspace").to_path_buf()
+}
+
+/// The target folder: `CARGO_TARGET_DIR`, or `target` in the workspace.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// A folder of our own under the target folder, made when absent.
+pub(crate) fn work_dir(name: &str) -> Result<PathBuf> {
+    let dir = target().join("xtask").join(name);
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    Ok(dir)
+}
+
+/// The same folder, emptied first.
+pub(crate) fn fresh_dir(name: &str) -> Result<PathBuf> {
+    let dir = target().join("xtask").join(name);
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
+    }
+    work_dir(name)
+}
+
+/// A file of the shared data sets, which lie beside the checkout where they are at hand at all.
+pub(crate) fn shared_data(file: &str) -> Option<PathBuf> {
+    let path = root().join("../shared/data").join(file);
+    path.exists().then(|| path.canonicalize().unwrap_or(path))
+}
+
+/// Writes one line to standard output.
+pub(crate) fn say(line: impl Display) {
+    // A reader that went away is no reason to fail.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A stop watch.
+pub(crate) struct Watch(Instant);
+
+impl Watch {
+    #[expect(clippy::disallowed_methods, reason = "tasks measure; nothing here is tested by the clock")]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
+/// A program that runs in the workspace's root.
+pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(name);
+    command.current_dir(root());
+    command
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Command {
+    program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs a command with our own output; an exit code other than 0 is an error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| missing(command))?;
+    if !status.success() {
+        bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a command and keeps what it wrote, whatever its exit code.
+pub(crate) fn output(command: &mut Command) -> Result<Output> {
+    command.stdin(Stdio::null()).output().with_context(|| missing(command))
+}
+
+/// Runs a command and gives its standard output; an exit code other than 0 is an error that shows what it said.
+pub(crate) fn stdout(command: &mut Command) -> Result<String> {
+    let output = output(command)?;
+    if !output.status.success() {
+        bail!("{} ended with {}\n{}", shown(command), output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a command, passes its standard output on line by line, and shows each line to `look`.
+pub(crate) fn run_watched(command: &mut Command, mut look: impl FnMut(&str)) -> Result<()> {
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| missing(command))?;
+    let pipe = child.stdout.take().expect("the pipe was asked for");
+    for line in BufReader::new(pipe).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        look(&line);
+        say(&line);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+fn missing(command: &Command) -> String {
+    let name = command.get_program().to_string_lossy();
+    format!("cannot start `{name}`: is it installed, and on PATH?")
+}
+
+/// The command as one would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+/// Fails with what to install when the machine lacks what a build needs.
+pub(crate) fn check_machine() -> Result<()> {
+    let mut lacks = Vec::new();
+    for (name, why) in [("cc", "a C compiler, for zstd: Debian's package `gcc` or `build-essential`"), ("git", "for tidy")] {
+        if Command::new(name).arg("--version").output().is_err() {
+            lacks.push(format!("  {name}: {why}"));
+        }
+    }
+    if !lacks.is_empty() {
+        bail!("this machine lacks:\n{}", lacks.join("\n"));
+    }
+    Ok(())
+}
+
+/// The `windrow` binary, built with profile and features and put where a later build does not replace it.
+pub(crate) fn windrow(profile: &str, features: &[&str]) -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--package", "windrow", "--profile", profile]);
+    let mut name = format!("windrow-{profile}");
+    for feature in features {
+        build.args(["--features", feature]);
+        name = format!("{name}-{feature}");
+    }
+    run(&mut build)?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    // A folder for each kind, so that the program is called `windrow` wherever it stands on PATH.
+    let kept = work_dir(&format!("bin/{name}"))?.join("windrow");
+    // Written aside and renamed: the old file may be running.
+    let aside = kept.with_extension("new");
+    std::fs::copy(target().join(folder).join("windrow"), &aside)?;
+    std::fs::rename(&aside, &kept)?;
+    Ok(kept)
+}

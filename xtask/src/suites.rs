@@ -1,0 +1,122 @@
+//! `cargo xtask test`: every check there is, each with its time and its budget, and one line at the end.
+//!
+//! A suite that goes over its budget is named, not failed: no verdict here depends on how fast the machine is.
+
+use anyhow::{Result, bail};
+
+use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
+use crate::{deny, tidy};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Also what takes long: cargo-deny itself, all faults
+    #[arg(long)]
+    full: bool,
+    /// Only the suites whose name holds this
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+}
+
+/// What a suite found: tests passed and failed, where it counts them.
+#[derive(Default)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+}
+
+struct Suite {
+    name: &'static str,
+    budget_s: u32,
+    /// Only with `--full`.
+    slow: bool,
+    run: fn(&mut Tally) -> Result<()>,
+}
+
+const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<()>) -> Suite {
+    Suite { name, budget_s, slow: false, run }
+}
+
+const SUITES: [Suite; 6] = [
+    quick("format", 30, |_| run(cargo().args(["fmt", "--all", "--check"]))),
+    quick("deny", 60, |_| deny::check(&deny::Args { tool: false })),
+    quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+    quick("tests", 780, cargo_test),
+    quick("tidy", 120, |_| tidy::check()),
+    Suite { name: "cargo-deny", budget_s: 900, slow: true, run: |_| deny::check(&deny::Args { tool: true }) },
+];
+
+pub(crate) fn test(args: &Args) -> Result<()> {
+    check_machine()?;
+    if shared_data("README.md").is_none() {
+        say("../shared/data is not there: tests that need it say so and pass over");
+    }
+    let chosen = SUITES.iter().filter(|suite| args.only.as_ref().is_none_or(|only| suite.name.contains(only.as_str())));
+    let chosen = chosen.filter(|suite| args.full || !suite.slow);
+    let (watch, mut tally, mut lines, mut failed) = (Watch::start(), Tally::default(), Vec::new(), Vec::new());
+    for suite in chosen {
+        say(format_args!("\n=== {} (budget {} s)", suite.name, suite.budget_s));
+        let watch = Watch::start();
+        let done = (suite.run)(&mut tally);
+        let seconds = watch.seconds();
+        if let Err(error) = &done {
+            say(format_args!("{}: {error:#}", suite.name));
+            failed.push(suite.name);
+        }
+        let verdict = if done.is_ok() { "ok    " } else { "FAILED" };
+        let over = if seconds > f64::from(suite.budget_s) { ", over its budget" } else { "" };
+        lines.push(format!("{verdict} {:<12} {seconds:>6.1} s of {} s{over}", suite.name, suite.budget_s));
+    }
+    say("");
+    lines.iter().for_each(say);
+    say(format_args!("suites: {} passed, {} failed, {:.0} s", lines.len() - failed.len(), failed.len(), watch.seconds()));
+    say(format_args!("tests: {} passed, {} failed", tally.passed, tally.failed));
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    if lines.is_empty() {
+        bail!("no suite has that name");
+    }
+    Ok(())
+}
+
+/// All crates' tests, counted from what the test harness says.
+fn cargo_test(tally: &mut Tally) -> Result<()> {
+    let mut ignored = 0;
+    run_watched(cargo().args(["test", "--workspace", "--no-fail-fast"]), |line| {
+        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        tally.passed += count_before(counts, "passed");
+        tally.failed += count_before(counts, "failed");
+        ignored += count_before(counts, "ignored");
+    })?;
+    if ignored > 0 {
+        bail!("{ignored} tests are ignored: no test is");
+    }
+    Ok(())
+}
+
+/// The number before a word: `12 passed; 0 failed`.
+fn count_before(text: &str, word: &str) -> u32 {
+    let mut words = text.split([' ', ';', '.']).filter(|word| !word.is_empty());
+    let mut last = "";
+    words
+        .find_map(|found| {
+            if found == word {
+                last.parse().ok()
+            } else {
+                last = found;
+                None
+            }
+        })
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count_before;
+
+    #[test]
+    fn the_harness_counts_are_read() {
+        let line = "ok. 12 passed; 3 failed; 0 ignored; 0 measured; 1 filtered out; finished in 0.01s";
+        assert_eq!([count_before(line, "passed"), count_before(line, "failed"), count_before(line, "ignored")], [12, 3, 0]);
+    }
+}

@@ -1,0 +1,56 @@
+//! The verbs that `windrow --help` lists are the verbs that the plan has, as far as they are built.
+
+use anyhow::Result;
+
+use super::Finding;
+use crate::shell::{cargo, stdout};
+
+/// Verbs built so far. A new verb is a decision: it is added here, to docs/reference/verbs.md and to the program.
+const BUILT: [&str; 13] = [
+    "demo",
+    "run",
+    "clusters",
+    "explain",
+    "audit",
+    "eval",
+    "state",
+    "check",
+    "init",
+    "config",
+    "completions",
+    "man",
+    "version",
+];
+
+pub(super) fn check() -> Result<Vec<Finding>> {
+    let help = stdout(cargo().args(["run", "--quiet", "--package", "windrow", "--", "--help"]))?;
+    Ok(findings(&help))
+}
+
+fn findings(help: &str) -> Vec<Finding> {
+    let listed = verbs(help);
+    let unplanned = listed.iter().filter(|verb| !BUILT.contains(verb)).map(|verb| format!("{verb}: not in the plan"));
+    let missing = BUILT.iter().filter(|verb| !listed.contains(verb)).map(|verb| format!("{verb}: not in `windrow --help`"));
+    unplanned.chain(missing).collect()
+}
+
+/// First words of the lines below `Commands:`.
+fn verbs(help: &str) -> Vec<&str> {
+    let below = help.lines().skip_while(|line| line.trim() != "Commands:").skip(1);
+    let listed =
+        below.take_while(|line| !line.trim().is_empty()).filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    listed.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_too_many_and_a_verb_too_few_are_found() {
+        let list: String = BUILT.iter().map(|verb| format!("  {verb}  does it\n          at length\n")).collect();
+        let help = format!("Usage: x\n\nCommands:\n{list}  help  tells\n\nOptions:\n  -h\n");
+        assert_eq!(findings(&help), Vec::<String>::new());
+        assert_eq!(findings(&help.replace("  eval ", "  evil ")).len(), 2);
+    }
+}
