@@ -4,9 +4,9 @@
 pub mod language;
 
 mod fields;
-mod host;
 mod stopwords;
 mod tokens;
+mod url;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub use crate::featurize::fields::{FieldError, FieldWeights};
 
 use crate::clean::CleanRow;
-use crate::featurize::host::HostParser;
 use crate::featurize::stopwords::is_stop_word;
 use crate::featurize::tokens::Tokenizer;
+use crate::featurize::url::{Address, PathTerms, UrlParser};
 use crate::record::{Pages, TextColumn};
 
 /// What a term was before it became a term.
@@ -66,7 +66,9 @@ impl Terms {
 pub struct Featurizer {
     weights: FieldWeights,
     tokenizer: Tokenizer,
-    host: HostParser,
+    url: UrlParser,
+    landing: UrlParser,
+    path: PathTerms,
     numbers: TermNumbers,
 }
 
@@ -77,18 +79,29 @@ impl Featurizer {
     }
 
     /// Appends domain and terms of `row` to `pages` (the caller has appended the other columns).
+    ///
+    /// The domain is that of the address as read; the terms of a redirect are those of the address it leads to.
     pub fn featurize(&mut self, row: &CleanRow<'_>, pages: &mut Pages) {
-        let Self { weights, tokenizer, host, numbers } = self;
+        let Self { weights, url, landing, .. } = self;
         let terms = &mut pages.terms;
-        let first_entry = terms.term.len();
+        let mut page = Page { first_entry: terms.term.len(), terms, numbers: &mut self.numbers };
         let fields = [(row.title, weights.title), (row.keywords, weights.keywords), (row.description, weights.description)];
         for (text, weight) in fields {
             if weight > 0.0 {
-                tokenizer.words(text, |word| numbers.add(terms, first_entry, TermKind::Word, word, weight));
+                self.tokenizer.words(text, |word| page.add(TermKind::Word, word, weight));
             }
         }
-        terms.ends.push(u32::try_from(terms.term.len()).expect("a batch holds less than 4 G terms"));
-        pages.domain.push(host.parse(row.url).map_or("", |host| host.domain()));
+        let address = url.parse(row.url);
+        if weights.any_of_url()
+            && let Some(address) = &address
+        {
+            let inner = url::landing(address);
+            let inner = inner.as_deref().and_then(|inner| landing.parse(inner));
+            page.add_url(inner.as_ref().unwrap_or(address), weights, &mut self.tokenizer, &mut self.path);
+        }
+        let end = page.terms.term.len();
+        page.terms.ends.push(u32::try_from(end).expect("a batch holds less than 4 G terms"));
+        pages.domain.push(address.map_or("", |address| address.domain()));
     }
 
     /// Forgets the batch-local term numbers; call between batches, with new [`Pages`].
@@ -111,31 +124,57 @@ struct TermNumbers {
     entry: Vec<u32>,
 }
 
-impl TermNumbers {
-    /// Adds `weight` to the term's entry in the page whose entries begin at `first_entry`.
+/// The page whose terms are being added.
+struct Page<'a> {
+    first_entry: usize,
+    terms: &'a mut Terms,
+    numbers: &'a mut TermNumbers,
+}
+
+impl Page<'_> {
+    /// Adds `weight` to the page's entry of a term.
     #[inline]
-    fn add(&mut self, terms: &mut Terms, first_entry: usize, kind: TermKind, text: &str, weight: f32) {
+    fn add(&mut self, kind: TermKind, text: &str, weight: f32) {
+        let Self { first_entry, terms, numbers: TermNumbers { of_hash, entry } } = self;
         let hash = xxh3_64_with_seed(text.as_bytes(), kind as u64);
-        let number = *self.of_hash.entry(hash).or_insert_with(|| {
+        let number = *of_hash.entry(hash).or_insert_with(|| {
             if kind == TermKind::Word && is_stop_word(text) {
                 return STOPPED;
             }
             terms.hash.push(hash);
             terms.kind.push(kind);
             terms.text.push(text);
-            self.entry.push(u32::MAX);
-            self.entry.len() as u32 - 1
+            entry.push(u32::MAX);
+            entry.len() as u32 - 1
         });
         if number == STOPPED {
             return;
         }
-        let entry = &mut self.entry[number as usize];
-        if *entry != u32::MAX && *entry as usize >= first_entry {
+        let entry = &mut entry[number as usize];
+        if *entry != u32::MAX && *entry as usize >= *first_entry {
             terms.weight[*entry as usize] += weight;
         } else {
             *entry = terms.term.len() as u32;
             terms.term.push(number);
             terms.weight.push(weight);
+        }
+    }
+
+    fn add_url(&mut self, address: &Address<'_>, weights: &FieldWeights, tokenizer: &mut Tokenizer, path: &mut PathTerms) {
+        if weights.path > 0.0 || weights.shape > 0.0 {
+            path.read(address);
+        }
+        if weights.path > 0.0 {
+            tokenizer.words(&path.text, |word| self.add(TermKind::Word, word, weights.path));
+        }
+        if weights.host > 0.0 {
+            self.add(TermKind::Host, address.host, weights.host);
+        }
+        if weights.domain > 0.0 {
+            self.add(TermKind::Domain, address.domain(), weights.domain);
+        }
+        if weights.shape > 0.0 {
+            self.add(TermKind::Shape, &path.shape, weights.shape);
         }
     }
 }

@@ -88,6 +88,11 @@ impl FieldWeights {
         [self.title, self.keywords, self.description, self.path, self.host, self.domain, self.shape]
     }
 
+    /// Whether the URL makes terms.
+    pub(super) fn any_of_url(&self) -> bool {
+        self.path > 0.0 || self.host > 0.0 || self.domain > 0.0 || self.shape > 0.0
+    }
+
     fn as_array_mut(&mut self) -> [&mut f32; 7] {
         let Self { title, keywords, description, path, host, domain, shape } = self;
         [title, keywords, description, path, host, domain, shape]

@@ -1,16 +1,20 @@
-//! The address of a page, taken apart: host, path, query.
+//! The address of a page, taken apart: host, registrable domain, path, query; log-in redirects unwrapped.
 //!
 //! The crate `url` knows what an address is, at about a microsecond each. Nearly all addresses are plain: `http` or `https`, a host of
 //! ASCII letters, digits, dots and hyphens, perhaps a port. Those are read by hand here, and a property test holds both to the same
 //! host. Addresses are never made an error: what has no host has no domain and gives no terms.
 
-use std::net::Ipv6Addr;
+mod path;
+mod redirect;
 
 use url::Url;
 
+pub(super) use path::PathTerms;
+pub(super) use redirect::landing;
+
 /// Takes addresses apart. Holds scratch memory only.
 #[derive(Debug, Default)]
-pub(super) struct HostParser {
+pub(super) struct UrlParser {
     host: String,
     tail: String,
 }
@@ -27,13 +31,20 @@ pub(super) struct Address<'a> {
 }
 
 impl<'a> Address<'a> {
+    /// The path, then the query without `?`, then the fragment without `#`.
+    fn parts(&self) -> (&'a str, &'a str, &'a str) {
+        let (rest, fragment) = self.tail.split_once('#').unwrap_or((self.tail, ""));
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        (path, query, fragment)
+    }
+
     /// Registrable domain by the public suffix list; the host itself when it is an IP address or a public suffix.
     pub(super) fn domain(&self) -> &'a str {
         if self.is_ip { self.host } else { psl::domain_str(self.host).unwrap_or(self.host) }
     }
 }
 
-impl HostParser {
+impl UrlParser {
     /// The address that `text` says, `None` when it has no host.
     pub(super) fn parse<'a>(&'a mut self, text: &'a str) -> Option<Address<'a>> {
         match split_plain(text) {
@@ -61,7 +72,7 @@ impl HostParser {
                 true
             }
             url::Host::Ipv6(address) => {
-                self.host.push_str(&Ipv6Addr::to_string(&address));
+                self.host.push_str(&address.to_string());
                 true
             }
         };
@@ -69,6 +80,31 @@ impl HostParser {
         self.tail.push_str(&url[url::Position::BeforePath..]);
         (!self.host.is_empty()).then_some(Address { host: &self.host, is_ip, tail: &self.tail })
     }
+}
+
+/// Appends `text` with its percent escapes undone to `out`; what is not UTF-8 then becomes U+FFFD.
+fn percent_decode(text: &str, out: &mut String) {
+    let bytes = text.as_bytes();
+    if memchr::memchr(b'%', bytes).is_none() {
+        out.push_str(text);
+        return;
+    }
+    let digit = |at: usize| bytes.get(at).and_then(|&byte| char::from(byte).to_digit(16));
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match (bytes[at], digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            (byte, ..) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    out.push_str(&String::from_utf8_lossy(&decoded));
 }
 
 /// Parses `text`; what has no scheme is read as if it were `http`.
@@ -137,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn host_and_domain(text: &str) -> Option<(String, String)> {
-        HostParser::default().parse(text).map(|address| (address.host.to_owned(), address.domain().to_owned()))
+        UrlParser::default().parse(text).map(|address| (address.host.to_owned(), address.domain().to_owned()))
     }
 
     fn domain(text: &str) -> String {
@@ -183,7 +219,7 @@ mod tests {
     #[test]
     fn tails_are_kept() {
         assert_eq!(
-            HostParser::default().parse("http://a.example:80/b?c#d").map(|address| address.tail.to_owned()),
+            UrlParser::default().parse("http://a.example:80/b?c#d").map(|address| address.tail.to_owned()),
             Some("/b?c#d".to_owned())
         );
     }
