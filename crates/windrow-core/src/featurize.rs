@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub use crate::featurize::fields::{FieldError, FieldWeights};
 
 use crate::clean::CleanRow;
-use crate::featurize::stopwords::is_stop_word;
+use crate::featurize::stopwords::stop_words;
 use crate::featurize::tokens::Tokenizer;
 use crate::featurize::url::{Address, PathTerms, UrlParser};
 use crate::record::{Pages, TextColumn};
@@ -62,9 +62,11 @@ impl Terms {
 }
 
 /// Makes the terms of pages. Holds scratch memory and the numbers of the batch's terms only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Featurizer {
     weights: FieldWeights,
+    /// Hashes of the words that are no terms.
+    stop_words: Vec<u64>,
     tokenizer: Tokenizer,
     url: UrlParser,
     landing: UrlParser,
@@ -75,7 +77,18 @@ pub struct Featurizer {
 impl Featurizer {
     /// A featurizer with these field weights.
     pub fn new(weights: FieldWeights) -> Self {
-        Self { weights, ..Self::default() }
+        let stop_words = stop_words().map(|word| term_hash(TermKind::Word, word)).collect();
+        let mut featurizer = Self {
+            weights,
+            stop_words,
+            tokenizer: Tokenizer::default(),
+            url: UrlParser::default(),
+            landing: UrlParser::default(),
+            path: PathTerms::default(),
+            numbers: TermNumbers::default(),
+        };
+        featurizer.start_batch();
+        featurizer
     }
 
     /// Appends domain and terms of `row` to `pages` (the caller has appended the other columns).
@@ -106,9 +119,21 @@ impl Featurizer {
 
     /// Forgets the batch-local term numbers; call between batches, with new [`Pages`].
     pub fn start_batch(&mut self) {
-        self.numbers.of_hash.clear();
-        self.numbers.entry.clear();
+        let TermNumbers { of_hash, entry } = &mut self.numbers;
+        entry.clear();
+        of_hash.clear();
+        of_hash.extend(self.stop_words.iter().map(|&hash| (hash, STOPPED)));
     }
+}
+
+impl Default for Featurizer {
+    fn default() -> Self {
+        Self::new(FieldWeights::default())
+    }
+}
+
+fn term_hash(kind: TermKind, text: &str) -> u64 {
+    xxh3_64_with_seed(text.as_bytes(), kind as u64)
 }
 
 /// Marks the hash of a word that is no term.
@@ -136,11 +161,8 @@ impl Page<'_> {
     #[inline]
     fn add(&mut self, kind: TermKind, text: &str, weight: f32) {
         let Self { first_entry, terms, numbers: TermNumbers { of_hash, entry } } = self;
-        let hash = xxh3_64_with_seed(text.as_bytes(), kind as u64);
+        let hash = term_hash(kind, text);
         let number = *of_hash.entry(hash).or_insert_with(|| {
-            if kind == TermKind::Word && is_stop_word(text) {
-                return STOPPED;
-            }
             terms.hash.push(hash);
             terms.kind.push(kind);
             terms.text.push(text);
@@ -178,3 +200,6 @@ impl Page<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,9 @@
 //! are. A hostile text costs bounded work: of a field at most [`MAX_FIELD_BYTES`] are read and [`MAX_FIELD_WORDS`] words taken,
 //! and words over [`MAX_WORD_BYTES`] are passed over.
 
-use unicode_segmentation::UnicodeSegmentation;
+mod span;
+
+use crate::featurize::tokens::span::Span;
 
 /// Bytes of a field that are read.
 pub(super) const MAX_FIELD_BYTES: usize = 32 << 10;
@@ -47,41 +49,52 @@ const CLASS: [u8; 256] = {
 /// Cuts texts into words. Holds scratch memory only.
 #[derive(Debug, Default)]
 pub(super) struct Tokenizer {
-    decoded: [String; 2],
-    word: String,
-    pair: String,
+    lower: String,
+    spare: String,
+    span: Span,
 }
 
 impl Tokenizer {
     /// Gives each word of `text`, in order, to `emit`.
     pub(super) fn words(&mut self, text: &str, mut emit: impl FnMut(&str)) {
-        let Self { decoded: [once, twice], word, pair } = self;
-        let mut text = &text[..text.floor_char_boundary(MAX_FIELD_BYTES)];
-        // Entities are often encoded twice on their way through feeds.
-        for decoded in [once, twice] {
-            if memchr::memchr(b'&', text.as_bytes()).is_none() {
-                break;
-            }
-            decoded.clear();
-            html_escape::decode_html_entities_to_string(text, decoded);
-            text = decoded;
+        let Self { lower, spare, span } = self;
+        let text = &text[..text.floor_char_boundary(MAX_FIELD_BYTES)];
+        lower.clear();
+        if memchr::memchr(b'&', text.as_bytes()).is_none() {
+            lower.push_str(text);
+        } else {
+            // Entities are often encoded twice on their way through feeds.
+            spare.clear();
+            html_escape::decode_html_entities_to_string(text, spare);
+            html_escape::decode_html_entities_to_string(spare.as_str(), lower);
         }
+        lower.make_ascii_lowercase();
         let mut left = MAX_FIELD_WORDS;
-        let bytes = text.as_bytes();
+        let bytes = lower.as_bytes();
         let mut at = 0;
         while at < bytes.len() && left > 0 {
+            let start = at;
             match CLASS[bytes[at] as usize] {
-                GAP => at += if bytes[at] == b'<' { tag_len(&bytes[at..]) } else { 1 },
-                HIGH => at = span(text, at, word, pair, &mut left, &mut emit),
+                GAP => {
+                    at += if bytes[at] == b'<' { tag_len(&bytes[at..]) } else { 1 };
+                    continue;
+                }
+                HIGH => {}
                 class => {
                     let end = run_end(bytes, at);
-                    if bytes.get(end).is_some_and(|&byte| byte >= 0x80) {
-                        at = span(text, at, word, pair, &mut left, &mut emit);
-                    } else {
-                        at = ascii_word(text, at, end, class == DIGIT, word, &mut left, &mut emit);
+                    if bytes.get(end).is_none_or(|&byte| byte < 0x80) {
+                        let is_word;
+                        (at, is_word) =
+                            if class == DIGIT { number_end(bytes, start, end) } else { letters_end(bytes, start, end) };
+                        if is_word && at - start <= MAX_WORD_BYTES {
+                            emit(&lower[start..at]);
+                            left -= 1;
+                        }
+                        continue;
                     }
                 }
             }
+            at = span.words(lower, start, &mut left, &mut emit);
         }
     }
 }
@@ -93,54 +106,25 @@ fn run_end(bytes: &[u8], start: usize) -> usize {
         .map_or(bytes.len(), |len| start + len)
 }
 
-/// Gives the ASCII word `text[start..end]` when it is one; returns where to go on.
+/// Where the token that begins with the letters `bytes[start..end]` ends, and whether it is a word: a letter alone is none, but `c#` and
+/// `c++` are.
 #[inline]
-fn ascii_word(
-    text: &str,
-    start: usize,
-    end: usize,
-    digit_first: bool,
-    word: &mut String,
-    left: &mut usize,
-    emit: &mut impl FnMut(&str),
-) -> usize {
-    let bytes = text.as_bytes();
-    let mut end = end;
-    if digit_first {
-        if let Some(number_end) = number_end(bytes, start) {
-            return number_end;
-        }
-    } else if end - start == 1 {
-        end += sharp_or_plus(&bytes[end..]);
-        if end - start == 1 {
-            return end;
-        }
-    }
-    if end - start <= MAX_WORD_BYTES {
-        word.clear();
-        word.push_str(&text[start..end]);
-        word.make_ascii_lowercase();
-        emit(word);
-        *left -= 1;
-    }
-    end
+fn letters_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
+    let end = if end - start > 1 { end } else { end + sharp_or_plus(&bytes[end..]) };
+    (end, end - start > 1)
 }
 
-/// End of the number at `start`: digits, groups after `.` or `,`, and, for a grouped number, the letters at its end (`1.8k`).
-/// `None` when letters follow plain digits (`3d`).
-fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
+/// Where the token that begins with a digit ends, and whether it is a word: `3d` is; digits, digits in groups after `.` or `,`, and
+/// those with letters behind them (`1.8k`) are none. `end` is that of the run of letters and digits.
+fn number_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
     let digits_end = |from: usize| from + bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut end = digits_end(start);
+    let mut at = digits_end(start);
     let mut grouped = false;
-    while matches!(bytes.get(end), Some(b'.' | b',')) && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
-        end = digits_end(end + 1);
+    while matches!(bytes.get(at), Some(b'.' | b',')) && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
+        at = digits_end(at + 1);
         grouped = true;
     }
-    match bytes.get(end).map_or(GAP, |&byte| CLASS[byte as usize]) {
-        LETTER if !grouped => None,
-        LETTER => Some(run_end(bytes, end)),
-        _ => Some(end),
-    }
+    if grouped { (run_end(bytes, at), false) } else { (end, at < end) }
 }
 
 /// Length of the tail that makes a programming language of a letter: `c#`, `c++`.
@@ -238,156 +222,11 @@ fn tag_len(rest: &[u8]) -> usize {
     memchr::memchr(b'>', &rest[end..rest.len().min(MAX_TAG_BYTES)]).map_or(1, |close| end + close + 1)
 }
 
-/// How a character beyond ASCII behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Script {
-    /// Punctuation, symbols, emoji: ends a span.
-    Gap,
-    /// Left out of words: soft hyphen, joiners, byte order mark, variation selectors.
-    Invisible,
-    /// A letter of a script where runs of letters are words.
-    Plain,
-    /// Written without spaces; taken in pairs of characters.
-    Pairs,
-    /// Katakana, runs of which are words.
-    Katakana,
-    /// Written without spaces, in clusters; taken in pairs of clusters.
-    Clusters,
-    /// Left to the word boundaries of Unicode.
-    Other,
-}
-
-fn script(c: char) -> Script {
-    match u32::from(c) {
-        0x00ad | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x2064 | 0xfe00..=0xfe0f | 0xfeff => Script::Invisible,
-        0x00aa | 0x00b5 | 0x00b7 | 0x00ba => Script::Other,
-        0x00c0..=0x00d6 | 0x00d8..=0x00f6 | 0x00f8..=0x02af => Script::Plain,
-        0x0386 | 0x0388..=0x038a | 0x038c | 0x038e..=0x03a1 | 0x03a3..=0x03f5 | 0x03f7..=0x0481 | 0x048a..=0x052f => {
-            Script::Plain
-        }
-        0x05d0..=0x05ea | 0x0620..=0x064a | 0x0671..=0x06d3 | 0x1e00..=0x1f15 | 0xac00..=0xd7a3 => Script::Plain,
-        0x0e01..=0x0e3a | 0x0e40..=0x0e4e | 0x0e81..=0x0ebd | 0x0ec0..=0x0ece | 0x1000..=0x103f | 0x1780..=0x17d3 => {
-            Script::Clusters
-        }
-        0x30a1..=0x30fa | 0x30fc..=0x30ff | 0x31f0..=0x31ff | 0xff66..=0xff9f => Script::Katakana,
-        0x3041..=0x3096 | 0x309d..=0x309f | 0x3005..=0x3007 | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff => {
-            Script::Pairs
-        }
-        0x20000..=0x3ffff => Script::Pairs,
-        0x0080..=0x00bf | 0x00d7 | 0x00f7 | 0x2000..=0x2bff | 0x3000..=0x303f | 0x30fb => Script::Gap,
-        0xfffd | 0x1f000..=0x1faff => Script::Gap,
-        0xff10..=0xff19 | 0xff21..=0xff3a | 0xff41..=0xff5a => Script::Plain,
-        0xff00..=0xff65 => Script::Gap,
-        _ => Script::Other,
-    }
-}
-
-/// Takes the span of `text` at `start`, gives its words, returns where to go on.
-fn span(
-    text: &str,
-    start: usize,
-    word: &mut String,
-    pair: &mut String,
-    left: &mut usize,
-    emit: &mut impl FnMut(&str),
-) -> usize {
-    word.clear();
-    let (mut plain, mut spaced) = (true, true);
-    let mut end = text.len();
-    for (offset, c) in text[start..].char_indices() {
-        if c.is_ascii() {
-            if !c.is_ascii_alphanumeric() {
-                end = start + offset;
-                break;
-            }
-            word.push(c.to_ascii_lowercase());
-            continue;
-        }
-        match script(c) {
-            Script::Gap if offset > 0 => {
-                end = start + offset;
-                break;
-            }
-            Script::Gap => return start + c.len_utf8(),
-            Script::Invisible => continue,
-            Script::Plain => {}
-            Script::Pairs | Script::Katakana | Script::Clusters => spaced = false,
-            Script::Other => plain = false,
-        }
-        push_lower(word, c);
-    }
-    if word.len() > 2 && word.ends_with('σ') {
-        word.pop();
-        word.push('ς');
-    }
-    let mut give = |word: &str| {
-        // A lone ASCII letter beside an emoji or a joiner, a number in any digits.
-        let is_word = word.len() > 1 && word.len() <= MAX_WORD_BYTES && !word.chars().all(char::is_numeric);
-        if is_word && *left > 0 {
-            emit(word);
-            *left -= 1;
-        }
-    };
-    match (spaced, plain) {
-        (true, true) => give(word),
-        (true, false) => word.unicode_words().for_each(give),
-        (false, _) => unspaced(word, pair, &mut give),
-    }
-    end
-}
-
-/// Appends the lower case of `c`, full-width letters and digits as ASCII.
-fn push_lower(word: &mut String, c: char) {
-    match c {
-        // Its full lower case is an i and a combining dot, which no other spelling of the word has.
-        'İ' => word.push('i'),
-        '\u{ff10}'..='\u{ff5a}' => {
-            word.extend(char::from_u32(u32::from(c) - 0xfee0).map(|c| c.to_ascii_lowercase()));
-        }
-        _ => word.extend(c.to_lowercase()),
-    }
-}
-
-/// Gives the words of a span with characters of scripts that write no spaces: pairs within each run of one kind.
-fn unspaced(span: &str, pair: &mut String, give: &mut impl FnMut(&str)) {
-    let kind = |c: char| if c.is_ascii() { Script::Plain } else { script(c) };
-    let mut rest = span;
-    while let Some(first) = rest.chars().next().map(kind) {
-        // Marks that are common to both, as the iteration mark and the long vowel, stay with the run they stand in.
-        let len = rest.find(|c| kind(c) != first).unwrap_or(rest.len());
-        let run;
-        (run, rest) = rest.split_at(len);
-        match first {
-            Script::Pairs => pairs(run.char_indices().map(|(at, c)| &run[at..at + c.len_utf8()]), pair, give),
-            Script::Clusters => pairs(run.graphemes(true), pair, give),
-            Script::Katakana | Script::Plain => give(run),
-            _ => run.unicode_words().for_each(&mut *give),
-        }
-    }
-}
-
-fn pairs<'a>(units: impl Iterator<Item = &'a str>, pair: &mut String, give: &mut impl FnMut(&str)) {
-    let mut before: Option<&str> = None;
-    let mut paired = false;
-    for unit in units {
-        if let Some(before) = before {
-            pair.clear();
-            pair.push_str(before);
-            pair.push_str(unit);
-            give(pair);
-            paired = true;
-        }
-        before = Some(unit);
-    }
-    if let (false, Some(lone)) = (paired, before) {
-        give(lone);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation;
 
     fn words(text: &str) -> Vec<String> {
         let mut words = Vec::new();
