@@ -3,8 +3,14 @@
 //! One file per task. Tasks build what they run, keep all they make in the target folder, and end with a line that says whether
 //! the task did what it should.
 
+mod bench;
+mod campaign;
+mod demo;
 mod deny;
+mod docs;
+mod faults;
 mod python;
+mod readers;
 mod shell;
 mod suites;
 mod tidy;
@@ -23,19 +29,34 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Build the program and show what it does
+    Demo(demo::Args),
     /// Run all checks
     Test(suites::Args),
     /// Check the house rules: edges, sizes, map, words, links
     Tidy,
     /// Check licences, bans and sources of all dependencies
     Deny(deny::Args),
+    /// Run every snippet of README and docs
+    Docs,
+    /// Run every set and read the Parquet with DuckDB, Polars and pandas
+    Readers,
+    /// Kill the program wherever it can hurt
+    Faults(faults::Args),
+    /// Measure quality or speed against the bars
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
+        Task::Demo(args) => demo::demo(&args),
         Task::Test(args) => suites::test(&args),
         Task::Tidy => tidy::check(),
         Task::Deny(args) => deny::check(&args),
+        Task::Docs => docs::docs(),
+        Task::Readers => readers::readers(),
+        Task::Faults(args) => faults::embedded(&args),
+        Task::Bench(args) => bench::bench(&args),
     };
     report(done)
 }

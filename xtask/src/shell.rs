@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -57,10 +57,6 @@ impl Watch {
     #[expect(clippy::disallowed_methods, reason = "tasks measure; nothing here is tested by the clock")]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
-    }
-
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.0.elapsed()
     }
 
     pub(crate) fn seconds(&self) -> f64 {

@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{deny, tidy};
+use crate::{deny, docs, faults, readers, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -36,12 +36,16 @@ const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<
     Suite { name, budget_s, slow: false, run }
 }
 
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 10] = [
     quick("format", 30, |_| run(cargo().args(["fmt", "--all", "--check"]))),
     quick("deny", 60, |_| deny::check(&deny::Args { tool: false })),
     quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     quick("tests", 780, cargo_test),
     quick("tidy", 120, |_| tidy::check()),
+    quick("docs", 420, |_| docs::docs()),
+    quick("readers", 180, |_| readers::readers()),
+    quick("faults", 180, |_| faults::short()),
+    Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
     Suite { name: "cargo-deny", budget_s: 900, slow: true, run: |_| deny::check(&deny::Args { tool: true }) },
 ];
 

@@ -27,13 +27,15 @@ pub(super) fn check_map(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// Every folder that holds a tracked file, and the folders above it; `src` is where cargo wants it and says nothing.
+/// Every folder that holds a tracked file, and the folders above it. `src` is where cargo wants it and says nothing; what lies in
+/// the folder of a stage is in that stage's module doc.
 fn folders(files: &[File]) -> BTreeSet<String> {
     let mut folders = BTreeSet::new();
     for file in files {
         for folder in Path::new(&file.path).ancestors().skip(1) {
             let folder = folder.to_string_lossy();
-            if !folder.is_empty() && !folder.ends_with("/src") {
+            let inside = folder.split_once("/src/").is_some_and(|(_, inside)| inside.contains('/'));
+            if !folder.is_empty() && !folder.ends_with("/src") && !inside {
                 folders.insert(folder.into_owned());
             }
         }
@@ -41,10 +43,13 @@ fn folders(files: &[File]) -> BTreeSet<String> {
     folders
 }
 
-/// A folder is named by its path, or by its last part when the map writes it as `part/`.
+/// A folder is named by its path, by its last part written as `part/`, or, inside `src`, as the stage that has its name.
 fn names(map: &str, folder: &str) -> bool {
     let last = folder.rsplit('/').next().unwrap_or(folder);
-    map.contains(&format!("{folder}/")) || map.contains(&format!(" {last}/")) || map.contains(&format!("`{last}/"))
+    let stage = folder.contains("/src/") && map.split([' ', ',', '\n', '(', ')']).any(|word| word == last);
+    stage
+        || map.contains(&format!("{folder}/"))
+        || [' ', '`', '('].iter().any(|before| map.contains(&format!("{before}{last}/")))
 }
 
 /// Relative links of Markdown files, and their anchors.
@@ -110,8 +115,8 @@ mod tests {
 
     #[test]
     fn a_folder_that_the_map_does_not_name_is_found() {
-        let tree = |map| [file(MAP, map), file("crates/a/src/b/c.rs", "")];
-        assert_eq!(check_map(&tree("`crates/`, `a/`, `b/`")), Vec::<String>::new());
+        let tree = |map| [file(MAP, map), file("crates/a/src/b/c.rs", ""), file("crates/a/src/b/d/e.rs", "")];
+        assert_eq!(check_map(&tree("`crates/`, `a/`, (b)")), Vec::<String>::new());
         assert_eq!(check_map(&tree("`crates/`, `a/`")).len(), 1);
         assert_eq!(check_map(&tree(&"crates/a/src/b/\n".repeat(301))).len(), 1);
         assert_eq!(check_map(&[]).len(), 1);

@@ -1,0 +1,28 @@
+//! `cargo xtask bench …`: quality and speed against bars, in one run on one machine, with the yardsticks beside them.
+
+mod embedded;
+mod quality;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Quality on all labelled sets, one default setting, beside scikit-learn and River
+    Quality(quality::Args),
+    /// Rows a second from CSV to clusters to Parquet, beside DuckDB's plain conversion
+    Embedded(embedded::Args),
+}
+
+pub(crate) fn bench(args: &Args) -> Result<()> {
+    match &args.what {
+        What::Quality(args) => quality::quality(args),
+        What::Embedded(args) => embedded::embedded(args),
+    }
+}

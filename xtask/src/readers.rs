@@ -1,0 +1,54 @@
+//! Every set through `run` and `audit`, and the Parquet read by DuckDB, Polars and pandas, value by value.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::python::{READERS, script};
+use crate::shell::{fresh_dir, output, root, say, shared_data, stdout, windrow};
+
+const SETS: [&str; 9] = [
+    "crawled_pages_a",
+    "google_news_2013",
+    "hn_2015_2016",
+    "huffpost_2018_2019",
+    "links_stream_2012_2023",
+    "news_stories_2014_a",
+    "news_stories_2014_a_mixed",
+    "odd_urls",
+    "world_headlines_2020_2021",
+];
+
+pub(crate) fn readers() -> Result<()> {
+    let windrow = windrow("fast", &[])?;
+    let sample = root().join("examples/data/sample_campaign_data_2023.csv");
+    let shared: Vec<PathBuf> = SETS.iter().filter_map(|set| shared_data(&format!("{set}.csv.gz"))).collect();
+    if shared.len() < SETS.len() {
+        say(format_args!("passed over: {} sets are not in ../shared/data", SETS.len() - shared.len()));
+    }
+    let out = fresh_dir("readers")?;
+    for input in std::iter::once(&sample).chain(&shared) {
+        let name = input.file_name().context("a file")?.to_string_lossy().into_owned();
+        check(&windrow, input, &out.join(name.split('.').next().unwrap_or(&name))).context(name)?;
+    }
+    Ok(())
+}
+
+fn check(windrow: &Path, input: &Path, out: &Path) -> Result<()> {
+    stdout(Command::new(windrow).args(["run", "--quiet", "--input"]).arg(input).arg("--out").arg(out))?;
+    let audit = stdout(Command::new(windrow).args(["audit", "-o", "json", "--input"]).arg(input).arg("--out").arg(out))?;
+    let audit: Value = serde_json::from_str(&audit)?;
+    for name in ["lost", "duplicated", "disagreeing"] {
+        ensure!(audit[name] == 0, "audit: {name} is {}", audit[name]);
+    }
+    let counted: u64 = stdout(script(READERS, "count_rows.py")?.arg(input))?.trim().parse()?;
+    ensure!(audit["input"] == counted, "audit counts {} rows, Python's csv module {counted}", audit["input"]);
+    let read = output(script(READERS, "readers.py")?.arg("--out").arg(out).arg("--input").arg(input))?;
+    if !read.status.success() {
+        bail!("{}{}", String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
+    }
+    say(format_args!("{:<40} audit {audit}", input.file_name().unwrap_or_default().display()));
+    Ok(())
+}
