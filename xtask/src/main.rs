@@ -9,6 +9,7 @@ mod demo;
 mod deny;
 mod docs;
 mod faults;
+mod measure;
 mod python;
 mod readers;
 mod shell;
@@ -35,6 +36,8 @@ enum Task {
     Test(suites::Args),
     /// Check the house rules: edges, sizes, map, words, links
     Tidy,
+    /// Print the shape of the code in numbers
+    Measure,
     /// Check licences, bans and sources of all dependencies
     Deny(deny::Args),
     /// Run every snippet of README and docs
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::demo(&args),
         Task::Test(args) => suites::test(&args),
         Task::Tidy => tidy::check(),
+        Task::Measure => measure::measure(),
         Task::Deny(args) => deny::check(&args),
         Task::Docs => docs::docs(),
         Task::Readers => readers::readers(),

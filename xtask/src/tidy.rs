@@ -7,7 +7,7 @@
 
 mod edges;
 mod map;
-mod sizes;
+pub(crate) mod sizes;
 mod text;
 mod verbs;
 
@@ -30,7 +30,7 @@ impl File {
     }
 
     /// Test code: held to fewer rules.
-    fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         self.path.contains("/tests/") || self.path.contains("/testing/") || matches!(name, "tests.rs" | "testing.rs")
     }
@@ -66,7 +66,7 @@ pub(crate) fn check() -> Result<()> {
 }
 
 /// What git tracks, and what it would track: new files are held to the rules before they are added.
-fn tracked_files() -> Result<Vec<File>> {
+pub(crate) fn tracked_files() -> Result<Vec<File>> {
     let listed = stdout(program("git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]))?;
     let mut files = Vec::new();
     for path in listed.split('\0').filter(|path| !path.is_empty()) {

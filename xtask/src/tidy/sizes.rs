@@ -21,21 +21,37 @@ pub(super) fn check(files: &[File], exceptions: &str) -> Vec<Finding> {
         if !file.text.lines().find(|line| !line.starts_with("#!")).is_some_and(|line| line.starts_with("//!")) {
             findings.push(format!("{}: no module doc (`//!`) on top", file.path));
         }
-        match syn::parse_file(&file.text) {
-            Ok(parsed) => measure(file, &parsed, &mut sizes),
-            Err(error) => findings.push(format!("{}: does not parse: {error}", file.path)),
+        let Some(measured) = of(file) else {
+            findings.push(format!("{}: does not parse", file.path));
+            continue;
+        };
+        sizes.insert(file.path.clone(), (measured.file_lines, FILE_LINES_MAX));
+        for (name, lines) in measured.functions {
+            let longest = sizes.entry(format!("{}::{name}", file.path)).or_insert((lines, FUNCTION_LINES_MAX));
+            longest.0 = longest.0.max(lines);
         }
     }
     findings.extend(judge(&sizes, exceptions));
     findings
 }
 
-/// Lines of every file (`path`) and function (`path::name`) outside tests.
-fn measure(file: &File, parsed: &syn::File, sizes: &mut BTreeMap<String, (usize, usize)>) {
-    let mut visitor = Sizes { path: &file.path, test_lines: 0, sizes };
-    visitor.visit_file(parsed);
-    let lines = file.text.lines().count() - visitor.test_lines;
-    sizes.insert(file.path.clone(), (lines, FILE_LINES_MAX));
+/// The sizes of one file outside its tests.
+pub(crate) struct FileSizes {
+    /// Lines outside tests.
+    pub(crate) file_lines: usize,
+    /// First and last line of each piece of test code.
+    pub(crate) tests: Vec<(usize, usize)>,
+    /// Functions outside tests, with their lines.
+    pub(crate) functions: Vec<(String, usize)>,
+}
+
+/// Measures a file; none when it does not parse.
+pub(crate) fn of(file: &File) -> Option<FileSizes> {
+    let parsed = syn::parse_file(&file.text).ok()?;
+    let mut sizes = FileSizes { file_lines: file.text.lines().count(), tests: Vec::new(), functions: Vec::new() };
+    sizes.visit_file(&parsed);
+    sizes.file_lines -= sizes.tests.iter().map(|(from, to)| to - from + 1).sum::<usize>();
+    Some(sizes)
 }
 
 /// Compares with the limits and with the exceptions (`name lines`, one a line).
@@ -63,17 +79,9 @@ fn judge(sizes: &BTreeMap<String, (usize, usize)>, exceptions: &str) -> Vec<Find
     findings
 }
 
-struct Sizes<'a> {
-    path: &'a str,
-    test_lines: usize,
-    sizes: &'a mut BTreeMap<String, (usize, usize)>,
-}
-
-impl Sizes<'_> {
+impl FileSizes {
     fn function(&mut self, name: &syn::Ident, from: Span, to: Span) {
-        let lines = to.end().line - from.start().line + 1;
-        let entry = self.sizes.entry(format!("{}::{name}", self.path)).or_insert((lines, FUNCTION_LINES_MAX));
-        entry.0 = entry.0.max(lines);
+        self.functions.push((name.to_string(), to.end().line - from.start().line + 1));
     }
 }
 
@@ -86,7 +94,7 @@ fn for_tests(attributes: &[syn::Attribute]) -> bool {
     })
 }
 
-impl<'ast> Visit<'ast> for Sizes<'_> {
+impl<'ast> Visit<'ast> for FileSizes {
     fn visit_item(&mut self, item: &'ast syn::Item) {
         let attributes = match item {
             syn::Item::Mod(item) => &item.attrs,
@@ -96,7 +104,7 @@ impl<'ast> Visit<'ast> for Sizes<'_> {
         };
         if for_tests(attributes) {
             let span = item.span();
-            self.test_lines += span.end().line - span.start().line + 1;
+            self.tests.push((span.start().line, span.end().line));
         } else {
             visit::visit_item(self, item);
         }
