@@ -1,6 +1,14 @@
 //! Batches: rows handled together, and the slice of a source that they cover.
+//!
+//! A source cuts its records into [`RawBatch`]es (bytes and record ranges); preparer threads make [`Batch`]es of them. Where the
+//! cuts lie never influences an answer: blocks, rolls and epochs are counted in rows of the order, not in batches.
+
+use std::sync::Arc;
 
 use windrow_core::pipeline::Prepared;
+use windrow_core::record::RejectReason;
+
+use crate::source::columns::Layout;
 
 /// A half-open range of one source, in its offsets. Half-open, so that neighbours fit without gap or overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,4 +28,50 @@ pub struct Batch {
     pub span: Vec<Slice>,
     /// Pages and rejects.
     pub prepared: Prepared,
+}
+
+/// How the fields of a record are written, which says how they may be split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quoting {
+    /// No field is quoted: every comma separates.
+    Plain,
+    /// Some fields are quoted, and their values stand in the bytes as they are.
+    Quoted,
+    /// Some quoted field holds `""` or has text after its closing quote: its value must be put together.
+    Escaped,
+}
+
+/// One record of a [`RawBatch`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawRecord {
+    /// First byte in [`RawBatch::bytes`].
+    pub start: u32,
+    /// After the last byte, without line end.
+    pub end: u32,
+    /// Offset in the source: with the source's ordinal the record id.
+    pub offset: u64,
+    /// How its fields are written.
+    pub quoting: Quoting,
+    /// Why it can never be a row, when the scanner already knows.
+    pub flaw: Option<RejectReason>,
+}
+
+/// Records as they lie in a source, before they are parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawBatch {
+    /// Which fields are which columns.
+    pub layout: Arc<Layout>,
+    /// What the batch covers; blank lines and the header included.
+    pub slice: Slice,
+    /// The bytes of the records and of the line ends between them.
+    pub bytes: Vec<u8>,
+    /// The records, in order.
+    pub records: Vec<RawRecord>,
+}
+
+impl RawBatch {
+    /// The original bytes of a record.
+    pub fn raw(&self, record: &RawRecord) -> &[u8] {
+        &self.bytes[record.start as usize..record.end as usize]
+    }
 }

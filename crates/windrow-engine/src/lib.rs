@@ -7,6 +7,7 @@ pub mod clock;
 pub mod error;
 pub mod event;
 pub mod observe;
+pub mod read;
 pub mod run;
 pub mod settings;
 pub mod sink;

@@ -1,0 +1,232 @@
+//! Other people's columns: which field of a record is which of our six columns.
+//!
+//! Names are compared without case and surrounding space. `--columns url=landing_page,title=name` says what the header calls
+//! them; a column not named there keeps its own name. When nothing that makes a page is found, the error says what was found,
+//! what was expected, and the flag that would most likely help.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use windrow_core::record::COLUMNS;
+
+use crate::error::{Error, ErrorKind};
+
+/// Columns of which any one makes a page.
+const PAGE_COLUMNS: [usize; 4] = [2, 3, 4, 5];
+
+/// Names that other tools give to our columns; only used to propose a flag, never to guess.
+const OFTEN_CALLED: [&[&str]; 6] = [
+    &["created_at", "timestamp", "time", "date", "datetime", "created", "published"],
+    &["campaign_id", "page_id", "uuid", "guid", "key"],
+    &["landing_page", "landing_url", "link", "href", "uri", "address", "page", "page_url"],
+    &["name", "headline", "page_title", "heading", "subject"],
+    &["tags", "keyword", "topics", "meta_keywords"],
+    &["desc", "summary", "abstract", "text", "body", "content", "snippet", "meta_description"],
+];
+
+/// What the header calls our columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnMap {
+    /// For each of our columns the name in the header, when it is another one.
+    names: [Option<String>; 6],
+}
+
+impl ColumnMap {
+    fn name(&self, column: usize) -> &str {
+        self.names[column].as_deref().unwrap_or(COLUMNS[column])
+    }
+}
+
+impl fmt::Display for ColumnMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = COLUMNS.iter().zip(&self.names).filter_map(|(column, name)| Some((column, name.as_ref()?)));
+        for (at, (column, name)) in named.enumerate() {
+            write!(f, "{}{column}={name}", if at == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for ColumnMap {
+    type Err = Error;
+
+    /// Reads `url=landing_page,title=name`; the empty text is the map that changes nothing.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let mut map = Self::default();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let Some((column, name)) = part.split_once('=') else {
+                return Err(bad_flag(format!("`{part}` in the column map is not of the form column=name")));
+            };
+            map.add(column, name)?;
+        }
+        Ok(map)
+    }
+}
+
+impl ColumnMap {
+    /// The map that calls each column as `names` does.
+    ///
+    /// # Errors
+    /// `E-COLUMN-MAP`: a column is none of ours, or its name is empty.
+    pub fn from_names(names: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let mut map = Self::default();
+        names.iter().try_for_each(|(column, name)| map.add(column, name))?;
+        Ok(map)
+    }
+
+    fn add(&mut self, column: &str, name: &str) -> Result<(), Error> {
+        let (column, name) = (column.trim().to_ascii_lowercase(), name.trim());
+        let Some(index) = COLUMNS.iter().position(|known| *known == column) else {
+            let nearest = nearest(&column, &COLUMNS).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+            return Err(bad_flag(format!("the column map names `{column}`, which is no column of ours{nearest}")));
+        };
+        if name.is_empty() {
+            return Err(bad_flag(format!("the column map gives `{column}` no name")));
+        }
+        if self.names[index].replace(name.to_owned()).is_some() {
+            return Err(bad_flag(format!("the column map names `{column}` twice")));
+        }
+        Ok(())
+    }
+}
+
+fn bad_flag(message: String) -> Error {
+    Error::new(ErrorKind::Invalid, "E-COLUMN-MAP", message)
+        .hint(format!("write it as url=landing_page,title=name; our columns are {}", COLUMNS.join(", ")))
+}
+
+/// Where the columns lie in the records of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// For each of our columns the index of its field.
+    pub fields: [Option<u32>; 6],
+    /// Number of fields that every record has.
+    pub n_fields: usize,
+    /// The header record as it stands in the source; empty when the source has none.
+    pub header: Vec<u8>,
+}
+
+impl Layout {
+    /// Our six columns in their canonical order, and no header.
+    pub fn canonical() -> Self {
+        Self { fields: std::array::from_fn(|column| u32::try_from(column).ok()), n_fields: COLUMNS.len(), header: Vec::new() }
+    }
+
+    /// The layout that `header` (its bytes, and its fields' values) describes; `source` is named in the error.
+    pub fn from_header(header: &[u8], values: &[Vec<u8>], map: &ColumnMap, source: &str) -> Result<Self, Error> {
+        let found: Vec<String> = values.iter().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect();
+        let fields = std::array::from_fn(|column| {
+            let wanted = map.name(column).trim().to_lowercase();
+            found.iter().position(|name| name.to_lowercase() == wanted).and_then(|index| u32::try_from(index).ok())
+        });
+        let misnamed = (0..COLUMNS.len()).find(|&column| map.names[column].is_some() && fields[column].is_none());
+        if misnamed.is_some() || PAGE_COLUMNS.iter().all(|&column| fields[column].is_none()) {
+            return Err(missing(&found, map, misnamed, source));
+        }
+        Ok(Self { fields, n_fields: values.len(), header: header.to_vec() })
+    }
+}
+
+fn missing(found: &[String], map: &ColumnMap, misnamed: Option<usize>, source: &str) -> Error {
+    let message = match misnamed {
+        Some(column) => {
+            format!("{source} has no column `{}`, which the column map calls `{}`", map.name(column), COLUMNS[column])
+        }
+        None => format!("{source} has none of the columns url, title, keywords and description"),
+    };
+    let shown: Vec<String> = found.iter().take(20).map(|name| printable(name)).collect();
+    let more = if found.len() > shown.len() { format!(" and {} more", found.len() - shown.len()) } else { String::new() };
+    let mut error = Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", message)
+        .cause(format!("found: {}{more}", shown.join(", ")))
+        .cause(format!("expected any of: {}", PAGE_COLUMNS.map(|column| map.name(column)).join(", ")));
+    if let [only] = found
+        && let Some(separator) = [('\t', "tabs"), (';', "semicolons"), ('|', "bars")].iter().find(|(c, _)| only.contains(*c))
+    {
+        return error.hint(format!("the fields seem to be separated by {}; commas are needed", separator.1));
+    }
+    let proposals: Vec<String> = COLUMNS
+        .iter()
+        .enumerate()
+        .filter_map(|(column, ours)| Some(format!("{ours}={}", printable(propose(column, found)?))))
+        .collect();
+    if proposals.is_empty() {
+        error = error.hint("say which column is which, for example --columns url=<name in the header>");
+    } else {
+        error = error.hint(format!("nearest: --columns {}", proposals.join(",")));
+    }
+    error
+}
+
+/// The header name that most likely is our `column`.
+fn propose(column: usize, found: &[String]) -> Option<&str> {
+    let usable = |name: &&String| !name.is_empty() && !name.contains([',', '=']);
+    let lower: Vec<(String, &String)> = found.iter().filter(usable).map(|name| (name.to_lowercase(), name)).collect();
+    let by_name = |wanted: &str| lower.iter().find(|(name, _)| name == wanted).map(|(_, name)| name.as_str());
+    by_name(COLUMNS[column]).or_else(|| OFTEN_CALLED[column].iter().find_map(|often| by_name(often))).or_else(|| {
+        let names: Vec<&str> = lower.iter().map(|(_, name)| name.as_str()).collect();
+        nearest(COLUMNS[column], &names)
+    })
+}
+
+/// The nearest of `names`, when it is near.
+fn nearest<'a>(wanted: &str, names: &[&'a str]) -> Option<&'a str> {
+    let likeness = |name: &str| {
+        let name = name.to_lowercase();
+        // Two letters that changed places weigh too much in the likeness of short names.
+        if strsim::osa_distance(wanted, &name) <= 1 { 1.0 } else { strsim::jaro_winkler(wanted, &name) }
+    };
+    let best = names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) >= 0.8).then_some(best)
+}
+
+/// A foreign name without control characters and of bounded length.
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(header: &str, map: &str) -> Result<Layout, Error> {
+        let values: Vec<Vec<u8>> = header.split(',').map(|name| name.as_bytes().to_vec()).collect();
+        Layout::from_header(header.as_bytes(), &values, &map.parse().unwrap(), "f.csv")
+    }
+
+    #[test]
+    fn columns_are_found_by_name_in_any_order_and_case() {
+        let layout = layout(" Title,URL,spend", "").unwrap();
+        assert_eq!(layout.fields, [None, None, Some(1), Some(0), None, None]);
+        assert_eq!(layout.n_fields, 3);
+    }
+
+    #[test]
+    fn the_map_renames() {
+        let layout = layout("landing_page,name,url", "url=landing_page, title = NAME").unwrap();
+        assert_eq!(layout.fields, [None, None, Some(0), Some(1), None, None]);
+        let map: ColumnMap = "url=landing_page,title=name".parse().unwrap();
+        assert_eq!(map.to_string(), "url=landing_page,title=name");
+    }
+
+    #[test]
+    fn errors_propose_the_flag() {
+        let error = layout("landing_page,name,clicks", "").unwrap_err();
+        assert_eq!(error.code, "E-INPUT-COLUMNS");
+        assert!(error.hint.unwrap().contains("--columns url=landing_page,title=name"));
+        let error = layout("a;url;title", "").unwrap_err();
+        assert!(error.hint.unwrap().contains("semicolons"));
+        let error = layout("url,titel", "title=titl").unwrap_err();
+        assert!(error.message.contains("no column `titl`"), "{error}");
+        assert!(error.hint.unwrap().contains("title=titel"));
+    }
+
+    #[test]
+    fn a_bad_map_says_so() {
+        for (map, part) in [("url", "form"), ("ulr=x", "`url`"), ("url=", "no name"), ("url=a,url=b", "twice")] {
+            let error = map.parse::<ColumnMap>().unwrap_err();
+            assert_eq!(error.code, "E-COLUMN-MAP");
+            assert!(error.message.contains(part), "{error}");
+        }
+    }
+}

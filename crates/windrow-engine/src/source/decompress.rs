@@ -1,0 +1,54 @@
+//! Files as decompressed bytes: plain, gzip (also of several members) or zstd (also of several frames), told by their first bytes.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use flate2::read::MultiGzDecoder;
+
+/// An open file at some decompressed offset.
+pub(super) enum Decompressed {
+    /// Not compressed.
+    Plain(File),
+    /// gzip.
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
+    /// Zstandard.
+    Zstd(Box<zstd::Decoder<'static, BufReader<File>>>),
+}
+
+impl Decompressed {
+    /// Opens `file` at its start.
+    pub(super) fn open(mut file: File) -> io::Result<Self> {
+        let mut magic = Vec::with_capacity(4);
+        (&mut file).take(4).read_to_end(&mut magic)?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(match magic[..] {
+            [0x1f, 0x8b, ..] => Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))),
+            [0x28, 0xb5, 0x2f, 0xfd] => Self::Zstd(Box::new(zstd::Decoder::new(file)?)),
+            _ => Self::Plain(file),
+        })
+    }
+
+    /// Moves from the start to a decompressed offset; returns where it got to, which is less when the input ends before.
+    pub(super) fn skip_to(&mut self, offset: u64) -> io::Result<u64> {
+        if let Self::Plain(file) = self {
+            let length = file.metadata()?.len();
+            return file.seek(SeekFrom::Start(offset.min(length)));
+        }
+        io::copy(&mut self.take(offset), &mut io::sink())
+    }
+
+    /// Whether the bytes are compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+}
+
+impl Read for Decompressed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Zstd(decoder) => decoder.read(buffer),
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! CSV files as a source: who a file is, where its columns lie, and its records from an offset on.
+//!
+//! A file is known by device and inode and by a hash of its first decompressed bytes, not by its name alone: so a file that was
+//! renamed or compressed goes on where it was, one that was replaced is read from its start, and one that grew is read on.
+//! The header is read from the head each time; the offset of a source says only how far its bytes have been handed out.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windrow_core::record::RejectReason;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::columns::{ColumnMap, Layout};
+use super::decompress::Decompressed;
+use super::parse::Parser;
+use super::scan::Scanner;
+use super::{Limits, Source, SourcePosition};
+use crate::batch::{RawBatch, RawRecord, Slice};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes at the head of a file by which it is known again.
+pub(super) const HEAD: usize = 4096;
+
+/// How many bytes are asked for at a time.
+const PIECE: usize = 128 << 10;
+
+/// The byte order mark that some programs put before the first column's name.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A file that was looked at: who it is and where its columns lie.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) path: PathBuf,
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    /// The first bytes, decompressed; at most [`HEAD`].
+    pub(super) head: Vec<u8>,
+    /// Bytes on disk.
+    pub(super) size: u64,
+    pub(super) is_compressed: bool,
+    /// `None` while the file has no whole header line.
+    pub(super) layout: Option<Arc<Layout>>,
+}
+
+impl Probe {
+    /// Looks at the file at `path`.
+    pub(super) fn new(path: &Path, columns: &ColumnMap, limits: &Limits) -> Result<Self> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| cannot_open(&name, &error))?;
+        let about = file.metadata().map_err(|error| cannot_open(&name, &error))?;
+        let mut input = Decompressed::open(file).map_err(|error| cannot_read(&name, 0, &error))?;
+        let mut bytes = Vec::new();
+        let header = loop {
+            let count = HEAD.max(bytes.len());
+            let ended = read_piece(&mut input, &mut bytes, count).map_err(|e| cannot_read(&name, bytes.len() as u64, &e))?;
+            if let Some(header) = Header::find(&bytes, ended, limits.record_bytes) {
+                break Some(header);
+            }
+            if ended {
+                break None;
+            }
+        };
+        let layout = match header {
+            None => None,
+            Some(header) if header.is_too_long => {
+                let message = format!("the header line of {name} is longer than {} bytes", limits.record_bytes);
+                return Err(Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", message).hint("is it a CSV file with a header?"));
+            }
+            Some(header) => {
+                let header = &bytes[header.start..header.end];
+                Some(Arc::new(Layout::from_header(header, &Parser::values(header), columns, &name)?))
+            }
+        };
+        bytes.truncate(HEAD);
+        let (device, inode, size, is_compressed) = (about.dev(), about.ino(), about.len(), input.is_compressed());
+        Ok(Self { path: path.to_owned(), device, inode, head: bytes, size, is_compressed, layout })
+    }
+
+    /// The position of this file when nothing of it has been read.
+    pub(super) fn position(&self) -> SourcePosition {
+        SourcePosition {
+            name: self.path.display().to_string(),
+            device: self.device,
+            inode: self.inode,
+            head_len: u32::try_from(self.head.len()).expect("a head has at most 4096 bytes"),
+            head_hash: xxh3_64(&self.head),
+            offset: 0,
+            rows: 0,
+        }
+    }
+
+    /// Whether the file begins as the known source did.
+    pub(super) fn begins_like(&self, known: &SourcePosition) -> bool {
+        let shrunk = !self.is_compressed && self.size < known.offset;
+        !shrunk && self.head.get(..known.head_len as usize).is_some_and(|head| xxh3_64(head) == known.head_hash)
+    }
+}
+
+/// Where the header lies in the first bytes of a file.
+struct Header {
+    start: usize,
+    end: usize,
+    /// Where the first record may start.
+    next: usize,
+    is_too_long: bool,
+}
+
+impl Header {
+    /// The header in `bytes`; none while it has no line end, as a file that is being written may only hold a part of it.
+    fn find(bytes: &[u8], ended: bool, limit: usize) -> Option<Self> {
+        if bytes.len() < BYTE_ORDER_MARK.len() && !ended {
+            return None;
+        }
+        let mark = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let mut scanner = Scanner::starting_at(mark, None, limit);
+        let found = scanner.next(bytes, ended)?;
+        let is_too_long = found.flaw == Some(RejectReason::TooLong);
+        (is_too_long || found.end < bytes.len()).then(|| Self {
+            start: found.start,
+            end: found.end,
+            next: scanner.done(),
+            is_too_long,
+        })
+    }
+}
+
+/// Appends up to `count` bytes; true when the input has ended.
+fn read_piece(input: &mut Decompressed, bytes: &mut Vec<u8>, count: usize) -> io::Result<bool> {
+    let got = input.take(count as u64).read_to_end(bytes)?;
+    Ok(got < count)
+}
+
+/// One file, from an offset on.
+pub struct FileSource {
+    name: String,
+    path: PathBuf,
+    ordinal: u32,
+    layout: Arc<Layout>,
+    limits: Limits,
+    /// Opened when first asked for records, so that a thousand inputs do not hold a thousand files open.
+    input: Option<Decompressed>,
+    scanner: Scanner,
+    /// Bytes read and not handed out; the first has offset `base`.
+    bytes: Vec<u8>,
+    base: u64,
+    ended: bool,
+    /// An error met behind records that were handed out first.
+    failed: Option<Error>,
+    /// Nothing more will come.
+    finished: bool,
+}
+
+impl FileSource {
+    pub(super) fn new(probe: &Probe, ordinal: u32, layout: Arc<Layout>, offset: u64, limits: Limits) -> Self {
+        Self {
+            name: probe.path.display().to_string(),
+            path: probe.path.clone(),
+            ordinal,
+            limits,
+            input: None,
+            scanner: Scanner::new(Some(layout.n_fields), limits.record_bytes),
+            layout,
+            bytes: Vec::new(),
+            base: offset,
+            ended: false,
+            failed: None,
+            finished: false,
+        }
+    }
+
+    fn open(&self) -> Result<Decompressed> {
+        let file = File::open(&self.path).map_err(|error| cannot_open(&self.name, &error))?;
+        Decompressed::open(file).map_err(|error| cannot_read(&self.name, 0, &error))
+    }
+
+    /// Opens the file at `base`.
+    fn start(&mut self) -> Result<()> {
+        self.input = Some(self.open()?);
+        if self.base == 0 { self.pass_header() } else { self.go_to_base() }
+    }
+
+    /// Passes over byte order mark and header, which only a read from the start meets.
+    fn pass_header(&mut self) -> Result<()> {
+        loop {
+            if let Some(header) = Header::find(&self.bytes, self.ended, self.limits.record_bytes) {
+                self.scanner = Scanner::starting_at(header.next, Some(self.layout.n_fields), self.limits.record_bytes);
+                return Ok(());
+            }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            if self.ended {
+                self.finished = true; // the header has gone since the file was looked at
+                return Ok(());
+            }
+            self.read_on();
+        }
+    }
+
+    /// Skips to `base`, and finds out whether a line starts there: the byte before says so.
+    fn go_to_base(&mut self) -> Result<()> {
+        let Some(input) = &mut self.input else { return Ok(()) };
+        let before = self.base - 1;
+        let reached = input.skip_to(before).map_err(|error| cannot_read(&self.name, before, &error))?;
+        let mut last = Vec::with_capacity(1);
+        input.take(1).read_to_end(&mut last).map_err(|error| cannot_read(&self.name, before, &error))?;
+        let [last] = last[..] else {
+            let message = format!("{} ended at byte {reached}, but had been read up to byte {}", self.name, self.base);
+            return Err(
+                Error::new(ErrorKind::Data, "E-INPUT-SHRUNK", message).hint("put the file back, or start with a new state")
+            );
+        };
+        if last != b'\n' && last != b'\r' {
+            self.scanner = Scanner::in_rest_of_line(Some(self.layout.n_fields), self.limits.record_bytes);
+        }
+        Ok(())
+    }
+
+    /// Reads on; keeps an error for later.
+    fn read_on(&mut self) {
+        let Some(input) = &mut self.input else { return };
+        match read_piece(input, &mut self.bytes, PIECE) {
+            Ok(ended) => self.ended = ended,
+            Err(error) => {
+                self.failed = Some(cannot_read(&self.name, self.base + self.bytes.len() as u64, &error));
+            }
+        }
+    }
+
+    /// Collects records until the batch is full, the input has ended or reading failed.
+    fn collect(&mut self) -> Vec<RawRecord> {
+        let mut records = Vec::with_capacity(self.limits.batch_rows.min(4096));
+        while records.len() < self.limits.batch_rows && self.scanner.done() < self.limits.batch_bytes {
+            if let Some(found) = self.scanner.next(&self.bytes, self.ended) {
+                records.push(RawRecord {
+                    start: position(found.start),
+                    end: position(found.end),
+                    offset: self.base + found.start as u64,
+                    quoting: found.quoting,
+                    flaw: found.flaw,
+                });
+            } else if self.ended || self.failed.is_some() {
+                break;
+            } else {
+                self.read_on();
+            }
+        }
+        records
+    }
+
+    /// Hands out what the scanner has done with.
+    fn cut(&mut self, records: Vec<RawRecord>) -> RawBatch {
+        let done = self.scanner.done();
+        let mut rest = Vec::with_capacity(self.limits.batch_bytes + 2 * PIECE);
+        rest.extend_from_slice(&self.bytes[done..]);
+        let mut bytes = std::mem::replace(&mut self.bytes, rest);
+        bytes.truncate(done);
+        self.scanner.forget(done);
+        let from = self.base;
+        self.base += done as u64;
+        RawBatch {
+            layout: Arc::clone(&self.layout),
+            slice: Slice { source: self.ordinal, from, to: self.base },
+            bytes,
+            records,
+        }
+    }
+}
+
+impl Source for FileSource {
+    fn next(&mut self) -> Result<Option<RawBatch>> {
+        if self.finished {
+            return Ok(None);
+        }
+        if self.input.is_none() {
+            self.start().inspect_err(|_| self.finished = true)?;
+        }
+        let records = self.collect();
+        if self.scanner.done() > 0 {
+            return Ok(Some(self.cut(records)));
+        }
+        self.finished = true;
+        self.input = None;
+        self.failed.take().map_or(Ok(None), Err)
+    }
+}
+
+fn position(at: usize) -> u32 {
+    u32::try_from(at).expect("a batch holds less than 4 GiB")
+}
+
+fn cannot_open(name: &str, error: &io::Error) -> Error {
+    let base = Error::new(ErrorKind::Environment, "E-INPUT-OPEN", format!("cannot open {name}")).cause(error);
+    match error.kind() {
+        io::ErrorKind::NotFound => Error { kind: ErrorKind::Invalid, ..base }
+            .hint("check the path; inputs are files, directories, globs in quotes, or generator:…"),
+        io::ErrorKind::PermissionDenied => base.hint("give this user the right to read it"),
+        _ => base,
+    }
+}
+
+fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {
+    if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) {
+        let message = format!("{name} is damaged or cut short at byte {offset} of its decompressed content");
+        return Error::new(ErrorKind::Data, "E-INPUT-DAMAGED", message)
+            .cause(error)
+            .hint("the rows before were read; run again with a whole file under the same name to go on from there");
+    }
+    Error::new(ErrorKind::Environment, "E-INPUT-READ", format!("cannot read {name} at byte {offset}")).cause(error)
+}
