@@ -4,17 +4,18 @@
 pub mod language;
 
 mod fields;
+mod numbers;
 mod stopwords;
 mod tokens;
 mod url;
 
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::featurize::fields::{FieldError, FieldWeights};
 
 use crate::clean::CleanRow;
+use crate::featurize::numbers::{NEW, Numbers, STOPPED};
 use crate::featurize::stopwords::stop_words;
 use crate::featurize::tokens::Tokenizer;
 use crate::featurize::url::{Address, PathTerms, UrlParser};
@@ -71,7 +72,7 @@ pub struct Featurizer {
     url: UrlParser,
     landing: UrlParser,
     path: PathTerms,
-    numbers: TermNumbers,
+    numbers: Numbers,
 }
 
 impl Featurizer {
@@ -85,7 +86,7 @@ impl Featurizer {
             url: UrlParser::default(),
             landing: UrlParser::default(),
             path: PathTerms::default(),
-            numbers: TermNumbers::default(),
+            numbers: Numbers::default(),
         };
         featurizer.start_batch();
         featurizer
@@ -119,10 +120,10 @@ impl Featurizer {
 
     /// Forgets the batch-local term numbers; call between batches, with new [`Pages`].
     pub fn start_batch(&mut self) {
-        let TermNumbers { of_hash, entry } = &mut self.numbers;
-        entry.clear();
-        of_hash.clear();
-        of_hash.extend(self.stop_words.iter().map(|&hash| (hash, STOPPED)));
+        self.numbers.clear();
+        for &hash in &self.stop_words {
+            self.numbers.slot(hash).number = STOPPED;
+        }
     }
 }
 
@@ -136,50 +137,37 @@ fn term_hash(kind: TermKind, text: &str) -> u64 {
     xxh3_64_with_seed(text.as_bytes(), kind as u64)
 }
 
-/// Marks the hash of a word that is no term.
-const STOPPED: u32 = u32::MAX;
-
-/// Local numbers of the batch's terms. Two texts of one 64-bit hash would be one term; at a million terms that has a chance of
-/// one in thirty million.
-#[derive(Debug, Default)]
-struct TermNumbers {
-    /// Number of each hash; only ever looked up.
-    of_hash: FxHashMap<u64, u32>,
-    /// Entry of each term in the last page that held it.
-    entry: Vec<u32>,
-}
-
 /// The page whose terms are being added.
 struct Page<'a> {
     first_entry: usize,
     terms: &'a mut Terms,
-    numbers: &'a mut TermNumbers,
+    numbers: &'a mut Numbers,
 }
 
 impl Page<'_> {
     /// Adds `weight` to the page's entry of a term.
     #[inline]
     fn add(&mut self, kind: TermKind, text: &str, weight: f32) {
-        let Self { first_entry, terms, numbers: TermNumbers { of_hash, entry } } = self;
+        let Self { first_entry, terms, numbers } = self;
         let hash = term_hash(kind, text);
-        let number = *of_hash.entry(hash).or_insert_with(|| {
-            terms.hash.push(hash);
-            terms.kind.push(kind);
-            terms.text.push(text);
-            entry.push(u32::MAX);
-            entry.len() as u32 - 1
-        });
-        if number == STOPPED {
-            return;
+        let slot = numbers.slot(hash);
+        match slot.number {
+            STOPPED => return,
+            NEW => {
+                slot.number = terms.hash.len() as u32;
+                terms.hash.push(hash);
+                terms.kind.push(kind);
+                terms.text.push(text);
+            }
+            _ if slot.entry as usize >= *first_entry => {
+                terms.weight[slot.entry as usize] += weight;
+                return;
+            }
+            _ => {}
         }
-        let entry = &mut entry[number as usize];
-        if *entry != u32::MAX && *entry as usize >= *first_entry {
-            terms.weight[*entry as usize] += weight;
-        } else {
-            *entry = terms.term.len() as u32;
-            terms.term.push(number);
-            terms.weight.push(weight);
-        }
+        slot.entry = terms.term.len() as u32;
+        terms.term.push(slot.number);
+        terms.weight.push(weight);
     }
 
     fn add_url(&mut self, address: &Address<'_>, weights: &FieldWeights, tokenizer: &mut Tokenizer, path: &mut PathTerms) {
