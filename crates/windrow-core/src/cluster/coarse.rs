@@ -132,9 +132,11 @@ impl Coarse {
         }
         for list in &mut parts {
             list.sort_by_key(|&(slot, _)| slot);
-            list.dedup_by(|next, first| next.0 == first.0 && {
-                first.1 += next.1;
-                true
+            list.dedup_by(|next, first| {
+                next.0 == first.0 && {
+                    first.1 += next.1;
+                    true
+                }
             });
             for &(slot, value) in list.iter() {
                 squares[slot as usize] += value * value;
@@ -143,7 +145,8 @@ impl Coarse {
         let mut start = vec![0u32];
         let mut entry = Vec::new();
         for list in &parts {
-            entry.extend(list.iter().map(|&(slot, value)| (slot, value / squares[slot as usize].sqrt().max(f32::MIN_POSITIVE))));
+            entry
+                .extend(list.iter().map(|&(slot, value)| (slot, value / squares[slot as usize].sqrt().max(f32::MIN_POSITIVE))));
             start.push(entry.len() as u32);
         }
         self.centres = Rows { start, entry };
@@ -164,7 +167,8 @@ fn unit_vectors(micros: &Micros) -> Rows {
 }
 
 fn unit_memory(memory: &Memory, micros: &Micros) -> Vec<(TermId, f32)> {
-    let mut row: Vec<(TermId, f32)> = memory.terms.iter().copied().filter(|&(term, _)| micros.index().idf(term).is_some()).collect();
+    let mut row: Vec<(TermId, f32)> =
+        memory.terms.iter().copied().filter(|&(term, _)| micros.index().idf(term).is_some()).collect();
     normalise(&mut row, 1.0, micros);
     row
 }

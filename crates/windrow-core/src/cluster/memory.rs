@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::vocabulary::TermId;
 
-/// Most terms that one cluster remembers.
-const MAX_TERMS: usize = 256;
+/// Most terms that one cluster remembers, whatever the budget.
+pub(super) const MAX_TERMS: usize = 256;
 /// Terms that count for less than this many pages are forgotten.
 const LEAST: f32 = 0.05;
 
@@ -44,12 +44,12 @@ impl Memory {
         self.terms.extend(left);
     }
 
-    /// Forgets what is too light, and the lightest beyond the most terms (of equal ones the later).
-    pub(super) fn prune(&mut self) {
+    /// Forgets what is too light, and the lightest beyond `max_terms` (of equal ones the later).
+    pub(super) fn prune(&mut self, max_terms: usize) {
         self.terms.retain(|&(_, weight)| weight >= LEAST);
-        if self.terms.len() > MAX_TERMS {
+        if self.terms.len() > max_terms {
             self.terms.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            self.terms.truncate(MAX_TERMS);
+            self.terms.truncate(max_terms);
             self.terms.sort_by_key(|&(term, _)| term);
         }
     }
@@ -73,7 +73,7 @@ mod tests {
         memory.add(1.0, &[(0, 0.01), (5, 1.0), (9, 4.0)]);
         assert_eq!(memory.terms, [(0, 0.01), (1, 1.0), (5, 3.0), (9, 4.0)]);
         memory.fade(0.5);
-        memory.prune();
+        memory.prune(10);
         assert_eq!((memory.pages, memory.terms.as_slice()), (1.5, [(1, 0.5), (5, 1.5), (9, 2.0)].as_slice()));
     }
 }

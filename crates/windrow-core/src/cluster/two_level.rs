@@ -12,6 +12,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::coarse::Coarse;
+use super::memory;
 use super::micro::{Look, Micros, Scratch};
 use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
@@ -88,13 +89,14 @@ impl TwoLevel {
     }
 
     fn learn_page(&mut self, pages: &Pages, row: usize, log: &mut Vec<LineageEvent>) -> Decision {
+        let most_entries = self.most_entries();
         let state = &mut self.state;
         if state.n_pages > 0 {
-            let n_terms = pages.terms.entries(row).len().min(self.settings.max_terms as usize);
+            let n_terms = pages.terms.entries(row).len().min(most_entries);
             state.maintain(n_terms, &mut self.scratch, log);
         }
         self.entries.clear();
-        for entry in pages.terms.entries(row).take(self.settings.max_terms as usize) {
+        for entry in pages.terms.entries(row).take(most_entries) {
             let term = state.vocabulary.intern(&pages.terms, pages.terms.term[entry]);
             self.entries.push((term, pages.terms.weight[entry]));
         }
@@ -107,10 +109,15 @@ impl TwoLevel {
         decision
     }
 
+    /// Most terms of one page that count: memories may hold the other half of the budget.
+    fn most_entries(&self) -> usize {
+        self.settings.max_terms as usize / 2
+    }
+
     /// Terms of a page that the model knows, with their places in the page.
     fn known(&self, pages: &Pages, row: usize) -> (Vec<usize>, Vec<(TermId, f32)>) {
         let terms = &pages.terms;
-        let known = terms.entries(row).take(self.settings.max_terms as usize).filter_map(|entry| {
+        let known = terms.entries(row).take(self.most_entries()).filter_map(|entry| {
             let term = self.state.vocabulary.find(terms.hash[terms.term[entry] as usize])?;
             Some((entry, (term, terms.weight[entry])))
         });
@@ -167,7 +174,10 @@ impl State {
 
     fn lightest(&self) -> Option<Slot> {
         let weights = self.living_weights();
-        self.slots.living().map(|(slot, _)| slot).min_by(|&a, &b| weights[a as usize].total_cmp(&weights[b as usize]).then(a.cmp(&b)))
+        self.slots
+            .living()
+            .map(|(slot, _)| slot)
+            .min_by(|&a, &b| weights[a as usize].total_cmp(&weights[b as usize]).then(a.cmp(&b)))
     }
 
     /// Faded weight of the micro-clusters of each slot.
@@ -196,7 +206,7 @@ impl State {
         let due = self.micros.tick();
         if due || self.micros.len() >= max_micros || self.vocabulary.len() > most_terms {
             self.clean_up(0, scratch, log);
-            while self.micros.len() >= max_micros || self.vocabulary.len() > most_terms {
+            while self.micros.len() >= max_micros || (self.vocabulary.len() > most_terms && self.micros.len() > 0) {
                 let evict = self.micros.len() - self.micros.len() * 9 / 10;
                 self.clean_up(evict.max(1), scratch, log);
             }
@@ -217,16 +227,18 @@ impl State {
         self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.fade(slow_shrink));
         let cleaned = self.micros.clean_up(evict, scratch);
         for faded in &cleaned.faded {
-            self.log(faded.home, Happening::MicroFaded { micro_cluster: faded.id }, log);
+            self.log(faded.home, Happening::MicroFaded { micro_cluster: faded.id, n_pages: faded.n_pages }, log);
             let cluster = self.slots.get_mut(faded.home).expect("a micro-cluster's home is alive");
             cluster.memory.add(faded.mass, &faded.left);
         }
+        // Memories together may hold half of the vocabulary's budget, so that evictions always make room.
+        let most = memory::MAX_TERMS.min(self.settings.max_terms as usize / 2 / self.slots.len());
         for merged in &cleaned.merged {
             let into_cluster = self.slots.owner(merged.into_home);
             let happening = Happening::MicroMerged { micro_cluster: merged.id, into: merged.into, into_cluster };
             self.log(merged.home, happening, log);
         }
-        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.prune());
+        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.prune(most));
         self.compact();
     }
 
@@ -417,9 +429,7 @@ impl Clusterer for TwoLevel {
         let terms = state.micros.index().terms_of(micro).into_iter();
         let shrink = state.micros.shrink();
         terms
-            .map(|(term, tf)| {
-                (state.vocabulary.kind(term), state.vocabulary.text(term).to_owned(), f64::from(tf) * shrink)
-            })
+            .map(|(term, tf)| (state.vocabulary.kind(term), state.vocabulary.text(term).to_owned(), f64::from(tf) * shrink))
             .collect()
     }
 
@@ -467,8 +477,9 @@ impl State {
     fn cluster_terms(&self) -> Vec<(ClusterId, Vec<(TermId, f64)>)> {
         let mut sums: Vec<Vec<(TermId, f64)>> = vec![Vec::new(); self.slots.len()];
         let index = self.micros.index();
-        let lasting: Vec<f64> =
-            (0..self.micros.len()).map(|micro| self.micros.mass(micro) / self.micros.weight(micro) * self.micros.shrink()).collect();
+        let lasting: Vec<f64> = (0..self.micros.len())
+            .map(|micro| self.micros.mass(micro) / self.micros.weight(micro) * self.micros.shrink())
+            .collect();
         for term in 0..index.n_lists() as TermId {
             for posting in index.list(term) {
                 let micro = posting.micro as usize;
@@ -485,13 +496,41 @@ impl State {
             let mut terms = std::mem::take(&mut sums[slot as usize]);
             terms.extend(cluster.memory.terms.iter().map(|&(term, weight)| (term, f64::from(weight))));
             terms.sort_by_key(|&(term, _)| term);
-            terms.dedup_by(|next, first| next.0 == first.0 && {
-                first.1 += next.1;
-                true
+            terms.dedup_by(|next, first| {
+                next.0 == first.0 && {
+                    first.1 += next.1;
+                    true
+                }
             });
             all.push((cluster.id, terms));
         }
         all.sort_by_key(|&(id, _)| id);
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check_clusterer, drifting_texts, pages_of};
+
+    #[test]
+    fn keeps_the_contract() {
+        check_clusterer(|settings| Box::new(TwoLevel::new(settings)));
+    }
+
+    #[test]
+    fn a_pinned_cluster_never_dies() {
+        let settings = ModelSettings { clusters: 5, ..ModelSettings::default() };
+        let mut model = TwoLevel::new(&settings);
+        let pages = pages_of(drifting_texts(12_000, 200, 1));
+        let (mut decisions, mut log) = (Vec::new(), Vec::new());
+        model.learn(&pages, 0..10, &mut decisions, &mut log);
+        model.edit(&Edit::Pin { cluster: 0, pinned: true }, &mut log).expect("cluster 0 is alive");
+        assert_eq!(model.edit(&Edit::Pin { cluster: 99, pinned: true }, &mut log), Err(EditError::NoSuchCluster(99)));
+        model.learn(&pages, 10..12_000, &mut decisions, &mut log);
+        let died = |cluster| log.iter().any(|e| e.cluster == cluster && matches!(e.happening, Happening::ClusterDied { .. }));
+        assert!(!died(0));
+        assert!((1..5).any(died), "others do");
     }
 }

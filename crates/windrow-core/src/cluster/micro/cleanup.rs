@@ -23,6 +23,8 @@ pub(in super::super) struct Faded {
     pub(in super::super) home: Slot,
     /// Its mass in pages.
     pub(in super::super) mass: f64,
+    /// Pages that it ever took.
+    pub(in super::super) n_pages: u64,
     /// What it held, each term's weight scaled to its mass; terms ascending.
     pub(in super::super) left: Vec<(TermId, f32)>,
 }
@@ -111,6 +113,7 @@ impl Micros {
                 id: self.id[micro],
                 home: self.home[micro],
                 mass: self.mass[micro],
+                n_pages: self.n_pages[micro],
                 left: std::mem::take(&mut left[micro]),
             })
             .collect();
