@@ -210,7 +210,7 @@ mod tests {
             x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (a, b) = ((x >> 33) % 7, (x >> 40) % 3);
             labels.push(a);
-            ids.push(if (x >> 50) % 4 != 0 { a * 2 + u64::from(b == 0) } else { (x >> 20) % 11 });
+            ids.push(if (x >> 50) & 3 != 0 { a * 2 + u64::from(b == 0) } else { (x >> 20) % 11 });
         }
         let scores = score(&labels, &ids);
         assert_eq!(scores.n, 14);
