@@ -1,6 +1,5 @@
 //! The loop: read -> learn -> write -> commit -> observe, on one thread.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,8 +16,10 @@ use crate::observe::{Counters, Progress};
 pub struct Job {
     /// Files, globs, directories, or `generator:…`.
     pub inputs: Vec<String>,
-    /// Names of the columns in the input's header, by the column's own name, where they differ (`url` -> `landing_page`).
-    pub columns: BTreeMap<String, String>,
+    /// What the inputs call our columns, where they differ: `url=landing_page,title=name`.
+    pub columns: String,
+    /// Bytes of the longest record; a longer one is a reject.
+    pub max_record_bytes: u64,
     /// Folder of the outputs.
     pub out: PathBuf,
     /// Folder of the state; `OUT/.windrow` when none is given.

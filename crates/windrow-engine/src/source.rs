@@ -10,10 +10,9 @@
 //! ```
 
 pub mod columns;
-mod decompress;
+pub(crate) mod decompress;
 pub mod file;
 mod find;
-pub mod generator;
 pub mod memory;
 pub mod parse;
 pub mod scan;

@@ -167,7 +167,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 /// The shortest way to write a number of bytes without loss.
 pub fn show_size(size: u64) -> String {
-    match UNITS.iter().find(|(_, unit)| size >= *unit && size % unit == 0) {
+    match UNITS.iter().find(|(_, unit)| size >= *unit && size.is_multiple_of(*unit)) {
         Some((name, unit)) => format!("{}{name}", size / unit),
         None => size.to_string(),
     }

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use flate2::read::MultiGzDecoder;
 
 /// An open file at some decompressed offset.
-pub(super) enum Decompressed {
+pub(crate) enum Decompressed {
     /// Not compressed.
     Plain(File),
     /// gzip.
@@ -17,7 +17,7 @@ pub(super) enum Decompressed {
 
 impl Decompressed {
     /// Opens `file` at its start.
-    pub(super) fn open(mut file: File) -> io::Result<Self> {
+    pub(crate) fn open(mut file: File) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(4);
         (&mut file).take(4).read_to_end(&mut magic)?;
         file.seek(SeekFrom::Start(0))?;
@@ -29,7 +29,7 @@ impl Decompressed {
     }
 
     /// Moves from the start to a decompressed offset; returns where it got to, which is less when the input ends before.
-    pub(super) fn skip_to(&mut self, offset: u64) -> io::Result<u64> {
+    pub(crate) fn skip_to(&mut self, offset: u64) -> io::Result<u64> {
         if let Self::Plain(file) = self {
             let length = file.metadata()?.len();
             return file.seek(SeekFrom::Start(offset.min(length)));
@@ -38,7 +38,7 @@ impl Decompressed {
     }
 
     /// Whether the bytes are compressed.
-    pub(super) fn is_compressed(&self) -> bool {
+    pub(crate) fn is_compressed(&self) -> bool {
         !matches!(self, Self::Plain(_))
     }
 }

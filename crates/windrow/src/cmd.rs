@@ -1,0 +1,121 @@
+//! The verbs, one file each.
+
+mod completions;
+mod config;
+mod init;
+mod man;
+mod run;
+mod version;
+
+use windrow_engine::clock::SystemClock;
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::settings::{self, Given, Resolved};
+
+use clap::Subcommand;
+
+use crate::args::Global;
+use crate::term::Term;
+
+/// What Windrow can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Run(run::Args),
+    Init(init::Args),
+    Config(config::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+    Version(version::Args),
+}
+
+/// Does what was asked.
+pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
+    match verb {
+        Verb::Run(args) => run::run(&args, app),
+        Verb::Init(args) => init::run(&args, app),
+        Verb::Config(args) => config::run(&args, app),
+        Verb::Completions(args) => completions::run(&args, app),
+        Verb::Man(args) => man::run(&args, app),
+        Verb::Version(args) => version::run(&args, app),
+    }
+}
+
+/// What a verb has at hand.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// Where it writes to.
+    pub(crate) term: Term,
+    /// The flags of every verb.
+    pub(crate) global: Global,
+    /// The time.
+    pub(crate) clock: SystemClock,
+}
+
+impl App {
+    /// The machine's own clock and environment.
+    pub(crate) fn new(term: Term, global: Global) -> Self {
+        Self { term, global, clock: SystemClock::new() }
+    }
+
+    /// The settings in force: built-in < file < environment < `flags`.
+    pub(crate) fn settings(&self, flags: &[Given]) -> Result<Resolved, Error> {
+        let mut given = match &self.global.config {
+            Some(path) => settings::from_file(path)?,
+            None if std::path::Path::new(settings::FILE_NAME).is_file() => {
+                settings::from_file(std::path::Path::new(settings::FILE_NAME))?
+            }
+            None => Vec::new(),
+        };
+        given.extend(settings::from_env(std::env::vars()));
+        given.extend_from_slice(flags);
+        settings::resolve(&given)
+    }
+}
+
+/// How a verb ended.
+pub(crate) type Done = Result<Exit, Failure>;
+
+/// How a verb that did its work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Fine,
+    /// The work was done and what it found is bad.
+    Bad,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl Exit {
+    /// The exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Bad => 1,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Why a verb could not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nobody reads stdout any more: no error.
+    BrokenPipe,
+    /// An error to be told.
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::Error(Error::new(ErrorKind::Environment, "E-STDOUT", "cannot write to stdout").cause(error)),
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! `windrow clusters`: what there is now, from the last commit; and what users do to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use windrow_core::cluster::ClusterId;
+use windrow_core::lineage::Edit;
+use windrow_core::pipeline::{ClusterView, Example, View};
+use windrow_engine::checkpoint::{self, Reading, edits};
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::run::Control;
+
+use super::{App, Done, Exit, Failure};
+use crate::args::{Format, KeySet, SettingFlags};
+use crate::signals::Watch;
+use crate::term::live::Live;
+use crate::term::table::{self, Column};
+use crate::term::{Style, Term, text};
+
+/// Time between two looks at the manifest.
+const LOOK: Duration = Duration::from_millis(500);
+/// Clusters shown when not all are asked for.
+const SHOWN: usize = 20;
+
+/// The settings that say where an output lies.
+#[derive(Debug)]
+pub(crate) struct PlaceKeys;
+
+impl KeySet for PlaceKeys {
+    const KEYS: &'static [&'static str] = &["output.out", "output.state"];
+}
+
+/// Show the clusters as of the last commit; rename or pin them
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  windrow clusters --out out
+  windrow clusters --out out --watch
+  windrow clusters --out out -o json | jq -r '[.cluster, .label] | @tsv'
+  windrow clusters rename 7 'summer sale' --out out
+")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    settings: SettingFlags<PlaceKeys>,
+    /// Follow: print anew with every commit, and wait for output to come
+    #[arg(short, long)]
+    watch: bool,
+    /// All clusters, not only the 20 largest (data formats always have all)
+    #[arg(short, long)]
+    all: bool,
+    #[command(subcommand)]
+    edit: Option<EditVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum EditVerb {
+    /// Name a cluster; an empty name gives the naming back to Windrow
+    #[command(before_help = "Examples:\n  windrow clusters rename 7 'summer sale' --out out\n")]
+    Rename {
+        /// The cluster's id
+        id: ClusterId,
+        /// The name
+        name: String,
+        #[command(flatten)]
+        settings: SettingFlags<PlaceKeys>,
+    },
+    /// Keep a cluster alive on its slot
+    #[command(before_help = "Examples:\n  windrow clusters pin 7 --out out\n")]
+    Pin {
+        /// The cluster's id
+        id: ClusterId,
+        #[command(flatten)]
+        settings: SettingFlags<PlaceKeys>,
+    },
+    /// Let a pinned cluster go again
+    #[command(before_help = "Examples:\n  windrow clusters unpin 7 --out out\n")]
+    Unpin {
+        /// The cluster's id
+        id: ClusterId,
+        #[command(flatten)]
+        settings: SettingFlags<PlaceKeys>,
+    },
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Done {
+    if let Some(verb) = &args.edit {
+        return edit(args, verb, app);
+    }
+    let place = Place::new(app, &args.settings)?;
+    if args.watch {
+        return watch(&place, args.all, app);
+    }
+    let reading = place.read()?.ok_or_else(|| place.nothing())?;
+    print(&reading.pipeline.view(), args.all, app)?;
+    Ok(Exit::Fine)
+}
+
+/// Where an output lies.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) out: PathBuf,
+    pub(super) state: Option<PathBuf>,
+}
+
+impl Place {
+    pub(super) fn new(app: &App, flags: &SettingFlags<PlaceKeys>) -> Result<Self, Error> {
+        let output = app.settings(&flags.given)?.settings.output;
+        Ok(Self { out: output.out, state: output.state })
+    }
+
+    pub(super) fn read(&self) -> Result<Option<Reading>, Error> {
+        checkpoint::read_state(&self.out, self.state.as_deref())
+    }
+
+    pub(super) fn nothing(&self) -> Error {
+        nothing_at(&self.out)
+    }
+}
+
+fn nothing_at(out: &Path) -> Error {
+    let message = format!("nothing was committed in {}", out.display());
+    Error::new(ErrorKind::Invalid, "E-NO-OUTPUT", message)
+        .hint("give the --out of a run; `--watch` waits for one, `windrow demo` makes one")
+}
+
+fn watch(place: &Place, all: bool, app: &mut App) -> Done {
+    let watch = Watch::start(&Arc::new(Control::default()))?;
+    let mut live = Live::new(&app.term);
+    let (mut shown, mut told) = (None, false);
+    loop {
+        let committed = place.epoch()?;
+        if committed.is_none() && !told {
+            app.term.say(&format!("waiting for a first commit in {} (Ctrl-C ends)", place.out.display()));
+            told = true;
+        }
+        if committed != shown
+            && let Some(reading) = place.read()?
+        {
+            shown = Some(reading.manifest.epoch);
+            let view = reading.pipeline.view();
+            if live.is_on() && app.term.format == Format::Text {
+                let (width, height) = app.term.size();
+                let mut lines = overview(&view, shown, &app.term, width);
+                lines.extend(rows(&view, height.saturating_sub(lines.len() + 2), false, width, app.term.color));
+                live.draw(&lines)?;
+            } else {
+                print(&view, all, app)?;
+                app.term.flush()?;
+            }
+        }
+        if watch.wait(LOOK) {
+            live.leave();
+            return Ok(Exit::Interrupted);
+        }
+    }
+}
+
+impl Place {
+    /// Last committed epoch; none when there is no output yet.
+    fn epoch(&self) -> Result<Option<u64>, Error> {
+        let layout = checkpoint::Layout::find(&self.out, self.state.as_deref())?;
+        Ok(checkpoint::manifest::Manifest::read(&layout.manifest())?.map(|manifest| manifest.epoch))
+    }
+}
+
+fn print(view: &View, all: bool, app: &mut App) -> Result<(), Failure> {
+    match app.term.format {
+        Format::Json => view.clusters.iter().try_for_each(|cluster| app.term.json(&object(cluster, view))),
+        Format::Tsv => tsv(view, &mut app.term),
+        Format::Text => {
+            let width = app.term.width();
+            let mut lines = overview(view, None, &app.term, width);
+            let most = if all { usize::MAX } else { 2 * SHOWN + 1 };
+            lines.extend(rows(view, most, true, width, app.term.color));
+            lines.iter().try_for_each(|line| app.term.line(line))?;
+            let hidden = view.clusters.len().saturating_sub(SHOWN);
+            if hidden > 0 && !all {
+                app.term.say(&format!("{} more: --all", text::count(hidden as u64)));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// One cluster as the contract has it.
+fn object(cluster: &ClusterView, view: &View) -> Value {
+    json!({
+        "schema": "windrow.cluster/1",
+        "cluster": cluster.cluster,
+        "slot": cluster.slot,
+        "delivered": cluster.delivered,
+        "now": cluster.now,
+        "share": share(cluster, view),
+        "label": cluster.label,
+        "renamed": cluster.renamed,
+        "pinned": cluster.pinned,
+        "weight": cluster.weight,
+        "micro_clusters": cluster.micro_clusters,
+        "born": cluster.born,
+        "latest_at": cluster.latest_at,
+        "terms": cluster.terms.iter().map(|t| json!({"term": t.term, "kind": t.kind, "weight": t.weight})).collect::<Vec<_>>(),
+        "domains": cluster.domains.iter().map(|(domain, pages)| json!({"domain": domain, "pages": pages})).collect::<Vec<_>>(),
+        "languages": cluster.languages.iter().map(|(code, share)| json!({"language": code, "share": share})).collect::<Vec<_>>(),
+        "examples": {
+            "representative": examples(&cluster.representative),
+            "boundary": examples(&cluster.boundary),
+            "latest": examples(&cluster.latest),
+        },
+        "volume": cluster.volume,
+    })
+}
+
+fn examples(examples: &[Example]) -> Vec<Value> {
+    examples
+        .iter()
+        .map(|example| {
+            json!({
+                "record_id": example.record_id.map(|id| id.to_string()),
+                "title": example.title,
+                "url": example.url,
+                "score": example.score,
+                "creation_time": example.creation_time.map(text::time),
+            })
+        })
+        .collect()
+}
+
+fn share(cluster: &ClusterView, view: &View) -> f64 {
+    cluster.delivered as f64 / view.pages.max(1) as f64
+}
+
+fn tsv(view: &View, term: &mut Term) -> Result<(), Failure> {
+    term.tsv(&["cluster", "slot", "delivered", "now", "share", "micro_clusters", "label", "domain", "language", "example"])?;
+    for cluster in &view.clusters {
+        term.tsv(&[
+            cluster.cluster.to_string(),
+            cluster.slot.to_string(),
+            cluster.delivered.to_string(),
+            cluster.now.to_string(),
+            format!("{:.6}", share(cluster, view)),
+            cluster.micro_clusters.to_string(),
+            cluster.label.clone(),
+            cluster.domains.first().map(|(domain, _)| domain.clone()).unwrap_or_default(),
+            cluster.languages.first().map(|(code, _)| code.clone()).unwrap_or_default(),
+            cluster.latest.first().map(|example| example.title.clone()).unwrap_or_default(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// The heading over a table of clusters.
+fn overview(view: &View, epoch: Option<u64>, term: &Term, width: usize) -> Vec<String> {
+    let mut facts = vec![
+        text::counted(view.clusters.len() as u64, "cluster"),
+        text::counted(view.micro_clusters, "theme"),
+        text::counted(view.pages, "page"),
+    ];
+    facts.extend(epoch.map(|epoch| format!("commit {epoch}")));
+    vec![term.paint(Style::Bold, &text::cut(&facts.join(" · "), width)), String::new()]
+}
+
+/// The table of the largest clusters, at most `most` lines, optionally with an example under each.
+pub(super) fn rows(view: &View, most: usize, with_example: bool, width: usize, color: bool) -> Vec<String> {
+    let mut largest: Vec<&ClusterView> = view.clusters.iter().collect();
+    largest.sort_by(|a, b| b.delivered.cmp(&a.delivered).then(a.cluster.cmp(&b.cluster)));
+    let per_cluster = if with_example { 2 } else { 1 };
+    largest.truncate(most.saturating_sub(1) / per_cluster);
+    let columns = [
+        Column::right("id", 6).style(Style::Dim),
+        Column::rest("label").style(Style::Bold),
+        Column::left("", 6).style(Style::Cyan),
+        Column::right("delivered", 11),
+        Column::right("now", 11),
+        Column::left("top domain", 18),
+    ];
+    let top = largest.first().map_or(1, |cluster| cluster.delivered).max(1);
+    let cells: Vec<Vec<String>> = largest
+        .iter()
+        .map(|cluster| {
+            vec![
+                cluster.cluster.to_string(),
+                mark(cluster) + &text::plain(&cluster.label),
+                text::bar(cluster.delivered as f64 / top as f64, 6),
+                text::count(cluster.delivered),
+                text::count(cluster.now),
+                cluster.domains.first().map(|(domain, _)| text::plain(domain).into_owned()).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let mut lines = table::lines(&columns, &cells, width, color);
+    if with_example {
+        let mut with = vec![lines.remove(0)];
+        for (line, cluster) in lines.into_iter().zip(largest) {
+            with.push(line);
+            let newest = cluster.latest.first().map(|example| text::plain(&example.title).into_owned()).unwrap_or_default();
+            with.push(Style::Dim.paint(&text::cut(&format!("        {newest}"), width), color));
+        }
+        return with;
+    }
+    lines
+}
+
+fn mark(cluster: &ClusterView) -> String {
+    if cluster.pinned { "● ".into() } else { String::new() }
+}
+
+fn edit(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
+    let (edit, flags) = match verb {
+        EditVerb::Rename { id, name, settings } => (Edit::Rename { cluster: *id, label: name.clone() }, settings),
+        EditVerb::Pin { id, settings } => (Edit::Pin { cluster: *id, pinned: true }, settings),
+        EditVerb::Unpin { id, settings } => (Edit::Pin { cluster: *id, pinned: false }, settings),
+    };
+    let given = args.settings.given.iter().chain(&flags.given).cloned().collect::<Vec<_>>();
+    let output = app.settings(&given)?.settings.output;
+    let place = Place { out: output.out, state: output.state };
+    let reading = place.read()?.ok_or_else(|| place.nothing())?;
+    let (Edit::Rename { cluster, .. } | Edit::Pin { cluster, .. }) = &edit;
+    let view = reading.pipeline.view();
+    if !view.clusters.iter().any(|alive| alive.cluster == *cluster) {
+        let died = if view.dead.iter().any(|dead| dead.cluster == *cluster) { " any more" } else { "" };
+        return Err(Error::new(ErrorKind::Invalid, "E-NO-CLUSTER", format!("there is no cluster {cluster}{died}"))
+            .hint("`windrow clusters --all` lists them")
+            .into());
+    }
+    edits::request(&reading.layout.inbox(), &edit, &app.clock)?;
+    let when = if reading.holder.is_some() { "the running process takes it now" } else { "the next run takes it first" };
+    app.term.say(&format!("noted; {when}"));
+    Ok(Exit::Fine)
+}

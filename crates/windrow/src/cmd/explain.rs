@@ -1,0 +1,223 @@
+//! `windrow explain`: why a page is where it is.
+
+use serde_json::{Value, json};
+use windrow_core::cluster::{Candidate, Explanation};
+use windrow_core::pipeline::{Pipeline, Preparer, View};
+use windrow_core::record::{RecordId, Row};
+use windrow_engine::checkpoint::Reading;
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::lookup::{self, Published, Wanted};
+
+use super::clusters::{Place, PlaceKeys};
+use super::{App, Done, Exit, Failure};
+use crate::args::{Format, SettingFlags};
+use crate::term::{Style, text};
+
+/// Terms shown for a candidate.
+const TERMS_SHOWN: usize = 8;
+
+/// Say why a page is in its cluster: the terms that decided, and the runner-up
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  windrow explain --out out 0:4711                a published page by record id
+  windrow explain --out out --id 1761259107       by the campaign's id
+  windrow explain --out out --title 'rust game'   a page that was never seen
+
+What was decided at arrival comes from the output; the reasons come from the
+model as of the last commit.
+")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    settings: SettingFlags<PlaceKeys>,
+    /// Record id of a published page, source:offset
+    #[arg(value_name = "RECORD_ID")]
+    record: Option<RecordId>,
+    /// Campaign id of a published page; the newest one counts
+    #[arg(long, conflicts_with = "record")]
+    id: Option<String>,
+    /// URL of a published page, or of one made up with --title and the like
+    #[arg(long, conflicts_with_all = ["record", "id"])]
+    url: Option<String>,
+    /// Title of a page made up
+    #[arg(long, conflicts_with_all = ["record", "id"])]
+    title: Option<String>,
+    /// Keywords of a page made up
+    #[arg(long, conflicts_with_all = ["record", "id"])]
+    keywords: Option<String>,
+    /// Description of a page made up
+    #[arg(long, conflicts_with_all = ["record", "id"])]
+    description: Option<String>,
+}
+
+impl Args {
+    fn is_made_up(&self) -> bool {
+        self.title.is_some() || self.keywords.is_some() || self.description.is_some()
+    }
+
+    fn wanted(&self) -> Result<Wanted, Error> {
+        let by_text = [(&self.id, Wanted::Id as fn(String) -> Wanted), (&self.url, Wanted::Url)];
+        let by_text = by_text.into_iter().find_map(|(text, wanted)| text.clone().map(wanted));
+        self.record.map(Wanted::Record).or(by_text).ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, "E-USAGE", "which page?")
+                .hint("give a record id, --id, --url, or the texts of a page with --title, --keywords, --description")
+        })
+    }
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Done {
+    let place = Place::new(app, &args.settings)?;
+    if !args.is_made_up() {
+        args.wanted()?;
+    }
+    let reading = place.read()?.ok_or_else(|| place.nothing())?;
+    let (published, columns) = if args.is_made_up() {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let columns = [String::new(), text(&args.url), text(&args.title), text(&args.keywords), text(&args.description)];
+        (None, columns)
+    } else {
+        let found = lookup::find(&reading, &args.wanted()?)?.ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, "E-NO-PAGE", "no such page was published")
+                .hint("record ids stand in the column record_id of the Parquet; rejected rows are under rejects/")
+        })?;
+        let columns = found.columns.clone();
+        (Some(found), columns)
+    };
+    let why = explanation(&reading, &columns)?;
+    let view = reading.pipeline.view();
+    match app.term.format {
+        Format::Text => print(published.as_ref(), &columns, &why, &view, app)?,
+        _ => app.term.json(&object(published.as_ref(), &why, &view))?,
+    }
+    Ok(Exit::Fine)
+}
+
+/// The reasons of the model at the last commit.
+fn explanation(reading: &Reading, columns: &[String; 5]) -> Result<Explanation, Error> {
+    let weights = reading.manifest.field_weights(&reading.layout.manifest())?;
+    let [id, url, title, keywords, description] = columns.each_ref().map(|column| column.as_bytes());
+    let row = Row {
+        origin: RecordId { source: 0, offset: 0 },
+        raw: &[],
+        columns: [&[], id, url, title, keywords, description],
+    };
+    let prepared = Preparer::new(weights).prepare(std::iter::once(Ok(row)));
+    if prepared.pages.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "E-NO-PAGE", "this is no page: url, title, keywords and description are empty"));
+    }
+    Ok(explain(&reading.pipeline, &prepared.pages))
+}
+
+fn explain(pipeline: &Pipeline, pages: &windrow_core::record::Pages) -> Explanation {
+    pipeline.explain(pages, 0)
+}
+
+fn object(published: Option<&Published>, why: &Explanation, view: &View) -> Value {
+    json!({
+        "schema": "windrow.explanation/1",
+        "record_id": published.map(|page| &page.record_id),
+        "published": published.map(|page| json!({
+            "cluster": page.decision.cluster,
+            "slot": page.decision.slot,
+            "micro_cluster": page.decision.micro_cluster,
+            "novel": page.decision.novel,
+            "score": page.decision.score,
+            "label": page.label,
+        })),
+        "page": published.map(|page| json!({
+            "id": page.columns[0], "url": page.columns[1], "title": page.columns[2],
+            "keywords": page.columns[3], "description": page.columns[4],
+            "creation_time": page.creation_time.map(text::time),
+        })),
+        "now": {
+            "novel": why.novel,
+            "threshold": why.threshold,
+            "winner": why.winner.as_ref().map(|candidate| candidate_object(candidate, view)),
+            "runner_up": why.runner_up.as_ref().map(|candidate| candidate_object(candidate, view)),
+        },
+    })
+}
+
+fn candidate_object(candidate: &Candidate, view: &View) -> Value {
+    json!({
+        "cluster": candidate.cluster,
+        "label": label(candidate, view),
+        "micro_cluster": candidate.micro_cluster,
+        "score": candidate.score,
+        "parts": candidate.parts.iter()
+            .map(|part| json!({"kind": part.kind, "term": part.term, "share": part.share})).collect::<Vec<_>>(),
+    })
+}
+
+fn label<'a>(candidate: &Candidate, view: &'a View) -> &'a str {
+    view.clusters.iter().find(|cluster| cluster.cluster == candidate.cluster).map_or("", |cluster| &cluster.label)
+}
+
+fn print(
+    published: Option<&Published>,
+    columns: &[String; 5],
+    why: &Explanation,
+    view: &View,
+    app: &mut App,
+) -> Result<(), Failure> {
+    let width = app.term.width();
+    for (at, name) in [(2, "title"), (1, "url"), (3, "keywords"), (4, "description")] {
+        if !columns[at].is_empty() {
+            let value = text::cut(&text::plain(&columns[at]), width - 13).into_owned();
+            fact(name, &value, app)?;
+        }
+    }
+    if let Some(page) = published {
+        let decision = &page.decision;
+        let how = if decision.novel { "opened theme" } else { "theme" };
+        let told = format!(
+            "cluster {} · {how} {} · likeness {:.3} · {}",
+            decision.cluster,
+            decision.micro_cluster,
+            decision.score,
+            text::plain(&page.label)
+        );
+        fact("at arrival", &text::cut(&told, width - 13), app)?;
+    }
+    app.term.line("")?;
+    match &why.winner {
+        None => app.term.line("The model knows nothing that this page is like.")?,
+        Some(winner) => {
+            let needs = format!("likeness {:.3}, {:.3} needed", winner.score, why.threshold);
+            candidate("why", winner, &needs, view, app)?;
+            if why.novel {
+                app.term.line("  too little: today the page would open a theme of its own")?;
+            }
+        }
+    }
+    if let Some(runner_up) = &why.runner_up {
+        app.term.line("")?;
+        candidate("and not", runner_up, &format!("likeness {:.3}", runner_up.score), view, app)?;
+    }
+    Ok(())
+}
+
+fn fact(name: &str, value: &str, app: &mut App) -> Result<(), Failure> {
+    let name = app.term.paint(Style::Dim, &text::fit(name, 11, true));
+    app.term.line(&format!("{name}  {value}"))
+}
+
+fn candidate(word: &str, candidate: &Candidate, likeness: &str, view: &View, app: &mut App) -> Result<(), Failure> {
+    let label = text::plain(label(candidate, view)).into_owned();
+    let head = format!("{word} cluster {} · {label}", candidate.cluster);
+    let head = text::cut(&head, app.term.width().saturating_sub(likeness.len() + 3)).into_owned();
+    let head = app.term.paint(Style::Bold, &head);
+    app.term.line(&format!("{head} ({likeness})"))?;
+    let top = candidate.parts.first().map_or(1.0, |part| part.share).max(f64::MIN_POSITIVE);
+    for part in candidate.parts.iter().take(TERMS_SHOWN) {
+        let bar = app.term.paint(Style::Cyan, &text::bar(part.share / top, 24));
+        let term = text::fit(&text::plain(&part.term), 28, false);
+        app.term.line(&format!("  {term} {bar} {:.3}", part.share))?;
+    }
+    let rest = candidate.parts.get(TERMS_SHOWN..).unwrap_or_default();
+    if !rest.is_empty() {
+        let sum: f64 = rest.iter().map(|part| part.share).sum();
+        let told = text::fit(&format!("{} more terms", rest.len()), 53, false);
+        app.term.line(&format!("  {} {sum:.3}", app.term.paint(Style::Dim, &told)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! `windrow run`: reads, clusters, writes, commits.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, json};
+use windrow_core::record::RejectReason;
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::observe::Counters;
+use windrow_engine::run::{self, Control, Ended, Job, Roll, Summary};
+use windrow_engine::settings::Settings;
+
+use super::{App, Done, Exit, Failure};
+use crate::args::{Format, KeySet, SettingFlags};
+use crate::progress::{ProgressLine, rate};
+use crate::signals::Watch;
+use crate::term::{Style, text};
+
+/// The settings of `run`.
+#[derive(Debug)]
+pub(crate) struct RunKeys;
+
+impl KeySet for RunKeys {
+    const KEYS: &'static [&'static str] = &[
+        "source.input",
+        "source.columns",
+        "output.out",
+        "output.state",
+        "output.roll_rows",
+        "output.roll_size",
+        "output.roll_seconds",
+        "model.kind",
+        "model.clusters",
+        "model.seed",
+        "run.threads",
+        "limits.memory",
+    ];
+}
+
+/// Cluster what there is to read, and write it as Parquet, exactly once
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  windrow run --input pages.csv.gz --out out
+  windrow run --input 'data/*.csv' --out out --clusters 20
+  windrow run --input feed.csv --columns url=landing,title=name --out out
+
+Run again with the same --out it reads only what is new. Ctrl-C commits what
+was learnt; the same command goes on from there.
+")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    settings: SettingFlags<RunKeys>,
+    /// Take inputs that this state has never seen, beside or instead of the known
+    #[arg(long)]
+    new: bool,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Done {
+    let resolved = app.settings(&args.settings.given)?;
+    let job = job(&resolved.settings, args.new)?;
+    let control = Arc::new(Control::default());
+    let watch = Watch::start(&control)?;
+    let mut line = ProgressLine::new(&app.term);
+    let ended = run::run(&job, &app.clock, &control, &mut |progress| line.update(progress));
+    line.finish();
+    let summary = ended?;
+    report(&summary, &job, app)?;
+    match summary.ended {
+        Ended::Stopped if watch.was_interrupt() => Ok(Exit::Interrupted),
+        _ => Ok(Exit::Fine),
+    }
+}
+
+/// What the engine is to do.
+pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
+    if settings.source.input.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "E-INPUT-NONE", "there is nothing to read")
+            .hint("give files, directories or globs with --input; without any, `windrow demo` shows how it works"));
+    }
+    let output = &settings.output;
+    Ok(Job {
+        inputs: settings.source.input.clone(),
+        columns: settings.source.columns.clone(),
+        max_record_bytes: settings.limits.max_record,
+        out: output.out.clone(),
+        state: output.state.clone(),
+        model: settings.model.clone(),
+        weights: settings.features.clone(),
+        threads: threads(settings.run.threads),
+        roll: Roll {
+            rows: if output.roll_rows == 0 { u64::MAX } else { output.roll_rows },
+            bytes: output.roll_size,
+            age: Duration::from_secs(output.roll_seconds),
+        },
+        memory_bytes: settings.limits.memory,
+        accept_new,
+    })
+}
+
+/// Threads to start: as set, else one a core.
+pub(super) fn threads(set: usize) -> usize {
+    if set > 0 { set } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
+}
+
+fn report(summary: &Summary, job: &Job, app: &mut App) -> Result<(), Failure> {
+    let seconds = summary.elapsed.as_secs_f64();
+    if app.term.format == Format::Json {
+        app.term.json(&json!({
+            "schema": "windrow.run/1",
+            "ended": match summary.ended { Ended::EndOfInput => "end_of_input", Ended::Stopped => "stopped" },
+            "rows": summary.run.rows,
+            "pages": summary.run.pages,
+            "rejects": summary.run.n_rejects(),
+            "rejects_by_reason": reasons(&summary.run),
+            "novel": summary.run.novel,
+            "total": {"rows": summary.total.rows, "pages": summary.total.pages, "rejects": summary.total.n_rejects()},
+            "commit": summary.epoch,
+            "seconds": seconds,
+            "rows_per_s": summary.run.rows as f64 / seconds.max(1e-9),
+            "notes": summary.notes,
+        }))?;
+    }
+    summary.notes.iter().for_each(|note| app.term.say(&format!("note: {}", text::plain(note))));
+    app.term.say(&told(summary, seconds));
+    let out = quoted(&job.out.display().to_string());
+    if summary.ended == Ended::Stopped {
+        let again = app.term.paint_talk(Style::Bold, &command_line());
+        app.term.say(&format!("stopped; everything learnt is committed. Resume with:\n  {again}"));
+        return Ok(());
+    }
+    let state =
+        job.state.as_ref().map(|state| format!(" --state {}", quoted(&state.display().to_string()))).unwrap_or_default();
+    let next = [
+        ("what was found", format!("windrow clusters --out {out}{state}")),
+        ("nothing lost?", format!("windrow audit --input {} --out {out}{state}", inputs(job))),
+        ("with DuckDB", query(&job.out.display().to_string())),
+    ];
+    for (why, command) in next {
+        app.term.say(&format!("  {} {command}", app.term.paint_talk(Style::Dim, &text::fit(why, 15, false))));
+    }
+    Ok(())
+}
+
+fn told(summary: &Summary, seconds: f64) -> String {
+    let run = &summary.run;
+    let mut told = format!("{} in {}", text::counted(run.rows, "row"), text::seconds(seconds));
+    if run.rows > 0 {
+        let _ = write!(told, " ({}/s)", text::count(rate(run.rows, seconds)));
+    }
+    let _ = write!(told, ": {}, {}", text::counted(run.pages, "page"), text::counted(run.n_rejects(), "reject"));
+    let reasons = reasons(run);
+    if !reasons.is_empty() {
+        let list: Vec<String> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let _ = write!(told, " ({})", list.join(", "));
+    }
+    if summary.total.rows != run.rows {
+        let _ = write!(told, "; in all {}", text::counted(summary.total.rows, "row"));
+    }
+    told
+}
+
+fn reasons(counters: &Counters) -> Map<String, serde_json::Value> {
+    RejectReason::ALL
+        .iter()
+        .zip(counters.rejects)
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| (reason.code().to_owned(), count.into()))
+        .collect()
+}
+
+/// A query that reads the output.
+pub(super) fn query(out: &str) -> String {
+    let path = format!("{}/pages/*.parquet", out.trim_end_matches('/')).replace('\'', "''");
+    format!("duckdb -c \"from '{path}' select cluster, last(label), count(*) group by 1 order by 3 desc\"")
+}
+
+fn inputs(job: &Job) -> String {
+    job.inputs.iter().map(|input| quoted(input)).collect::<Vec<_>>().join(" ")
+}
+
+/// The command line that this process was started with.
+fn command_line() -> String {
+    let args = std::env::args_os().skip(1).map(|arg| quoted(&arg.to_string_lossy()));
+    std::iter::once("windrow".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
+}
+
+/// `text` as one word of a shell.
+pub(super) fn quoted(word: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_safe) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}

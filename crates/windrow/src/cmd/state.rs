@@ -1,0 +1,238 @@
+//! `windrow state`: what is committed, whether its bytes are whole, where an old id lives now.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use windrow_core::cluster::MicroId;
+use windrow_engine::checkpoint::{Reading, manifest, snapshots};
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::lookup::{self, Fate};
+use windrow_engine::sink::Family;
+
+use super::clusters::{Place, PlaceKeys};
+use super::{App, Done, Exit, Failure};
+use crate::args::{Format, SettingFlags};
+use crate::term::{Style, text};
+
+/// Look at the state: commits, snapshots, checksums, old ids
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  windrow state inspect --out out      what is committed
+  windrow state verify --out out       check every byte against its checksum
+  windrow state alias 4711 --out out   where an old id lives now
+")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print formats, epoch, positions, snapshots and files
+    #[command(before_help = "Examples:\n  windrow state inspect --out out -o json\n")]
+    Inspect {
+        #[command(flatten)]
+        settings: SettingFlags<PlaceKeys>,
+    },
+    /// Check manifest, snapshots and published files against their checksums
+    #[command(before_help = "Examples:\n  windrow state verify --out out\n")]
+    Verify {
+        #[command(flatten)]
+        settings: SettingFlags<PlaceKeys>,
+    },
+    /// Say where a micro-cluster or cluster lives now
+    #[command(before_help = "Examples:\n  windrow state alias 4711 --out out\n")]
+    Alias {
+        /// Id of a micro-cluster or of a cluster: both are told
+        id: u64,
+        #[command(flatten)]
+        settings: SettingFlags<PlaceKeys>,
+    },
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Done {
+    let (What::Inspect { settings } | What::Verify { settings } | What::Alias { settings, .. }) = &args.what;
+    let place = Place::new(app, settings)?;
+    let reading = place.read()?.ok_or_else(|| place.nothing())?;
+    match &args.what {
+        What::Inspect { .. } => inspect(&reading, app),
+        What::Verify { .. } => verify(&reading, app),
+        What::Alias { id, .. } => alias(&reading, *id, app),
+    }
+}
+
+fn size(reading: &Reading, name: &str) -> u64 {
+    std::fs::metadata(reading.layout.snapshots().join(name)).map_or(0, |about| about.len())
+}
+
+fn inspect(reading: &Reading, app: &mut App) -> Done {
+    let manifest = &reading.manifest;
+    let files = manifest.all_files(&reading.layout.history())?;
+    if app.term.format != Format::Text {
+        app.term.json(&json!({
+            "schema": "windrow.state/1",
+            "state": reading.layout.state,
+            "pipeline": manifest.pipeline,
+            "written_by": manifest.version,
+            "manifest_format": manifest::FORMAT,
+            "snapshot_format": windrow_core::snapshot::FORMAT,
+            "commit": manifest.epoch,
+            "written_at": text::time(manifest.written_at),
+            "counters": manifest.counters,
+            "model": manifest.model,
+            "features": manifest.fields,
+            "columns": manifest.columns,
+            "edits": manifest.edits,
+            "sources": manifest.positions.sources,
+            "snapshots": manifest.snapshots.iter().map(|entry| json!({
+                "commit": entry.epoch, "name": entry.name, "hash": entry.model, "bytes": size(reading, &entry.name),
+                "rows": entry.counters.rows,
+            })).collect::<Vec<_>>(),
+            "files": files,
+            "running": reading.holder,
+        }))?;
+        return Ok(Exit::Fine);
+    }
+    let counters = &manifest.counters;
+    let mut facts = vec![
+        ("state", reading.layout.state.display().to_string()),
+        ("pipeline", format!("{}, written by windrow {}", manifest.pipeline, manifest.version)),
+        ("formats", format!("manifest {}, snapshot {}", manifest::FORMAT, windrow_core::snapshot::FORMAT)),
+        ("commit", format!("{} at {}", manifest.epoch, text::time(manifest.written_at))),
+        ("rows", format!(
+            "{}: {}, {}",
+            text::count(counters.rows),
+            text::counted(counters.pages, "page"),
+            text::counted(counters.n_rejects(), "reject")
+        )),
+        ("model", manifest.model.to_string()),
+    ];
+    let running = reading.holder.as_ref().map_or("no".into(), |holder| format!("yes, process {} on {}", holder.pid, holder.host));
+    facts.push(("running", running));
+    for (name, value) in facts {
+        fact(name, &value, app)?;
+    }
+    for (ordinal, source) in manifest.positions.sources.iter().enumerate() {
+        let told = format!("{ordinal} {}: {} up to byte {}", source.name, text::counted(source.rows, "row"), text::count(source.offset));
+        fact("source", &told, app)?;
+    }
+    for entry in &manifest.snapshots {
+        let told = format!("{} {} {}", entry.name, text::bytes(size(reading, &entry.name)), entry.model);
+        fact("snapshot", &told, app)?;
+    }
+    for family in Family::ALL {
+        let of_family: Vec<_> = files.iter().filter(|file| file.family == family).collect();
+        let (rows, bytes) = of_family.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
+        let n_files = text::counted(of_family.len() as u64, "file");
+        fact(family.folder(), &format!("{n_files}, {}, {}", text::counted(rows, "row"), text::bytes(bytes)), app)?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn fact(name: &str, value: &str, app: &mut App) -> Result<(), Failure> {
+    let name = app.term.paint(Style::Dim, &text::fit(name, 9, true));
+    let width = app.term.width() - 11;
+    app.term.line(&format!("{name}  {}", text::cut(&text::plain(value), width)))
+}
+
+fn verify(reading: &Reading, app: &mut App) -> Done {
+    let mut findings = vec![finding("manifest", "files.json".into(), None)];
+    for entry in &reading.manifest.snapshots {
+        let model = snapshots::read(&reading.layout.snapshots().join(&entry.name));
+        let problem = match model {
+            Ok(model) if snapshots::hash(&model) == entry.model => None,
+            Ok(_) => Some("it is not the snapshot that was committed".to_owned()),
+            Err(error) => Some(error.causes.first().cloned().unwrap_or(error.message)),
+        };
+        findings.push(finding("snapshot", entry.name.clone(), problem));
+    }
+    for file in reading.manifest.all_files(&reading.layout.history())? {
+        let path = reading.layout.out.join(file.family.folder()).join(&file.name);
+        let problem = match std::fs::read(&path) {
+            Ok(bytes) if crc32fast::hash(&bytes) == file.crc32 => None,
+            Ok(_) => Some("its checksum does not fit its bytes".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        findings.push(finding(file.family.folder(), file.name, problem));
+    }
+    let n_bad = findings.iter().filter(|finding| finding["ok"] == false).count();
+    for finding in &findings {
+        match app.term.format {
+            Format::Text => {
+                if finding["ok"] == false {
+                    let told = format!("{} {}: {}", word(&finding["what"]), word(&finding["name"]), word(&finding["problem"]));
+                    app.term.line(&text::plain(&told))?;
+                }
+            }
+            _ => app.term.json(finding)?,
+        }
+    }
+    if app.term.format == Format::Text {
+        let told = if n_bad == 0 { "whole".to_owned() } else { format!("{n_bad} damaged") };
+        app.term.line(&format!("{} checked: {told}", text::counted(findings.len() as u64, "file")))?;
+    }
+    Ok(if n_bad == 0 { Exit::Fine } else { Exit::Bad })
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn finding(what: &str, name: String, problem: Option<String>) -> Value {
+    json!({"schema": "windrow.finding/1", "what": what, "name": name, "ok": problem.is_none(), "problem": problem})
+}
+
+fn alias(reading: &Reading, id: u64, app: &mut App) -> Done {
+    let micro = micro_alias(reading, id)?;
+    let cluster = cluster_alias(reading, id);
+    if micro.is_none() && cluster.is_none() {
+        return Err(Error::new(ErrorKind::Invalid, "E-NO-CLUSTER", format!("{id} is no id that this pipeline gave out"))
+            .hint("ids stand in the columns cluster and micro_cluster of the output")
+            .into());
+    }
+    if app.term.format != Format::Text {
+        app.term.json(&json!({"schema": "windrow.alias/1", "id": id, "micro_cluster": micro, "cluster": cluster}))?;
+        return Ok(Exit::Fine);
+    }
+    for (name, found) in [("theme", micro), ("cluster", cluster)] {
+        if let Some(found) = found {
+            fact(name, &format!("{id}: {}", word(&found["told"])), app)?;
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+/// Follows a micro-cluster through its mergers.
+fn micro_alias(reading: &Reading, id: MicroId) -> Result<Option<Value>, Error> {
+    let summary = reading.pipeline.summary();
+    let (mut at, mut path) = (id, Vec::new());
+    loop {
+        if let Some(alive) = summary.micro_clusters.iter().find(|micro| micro.micro_cluster == at) {
+            let through = if path.is_empty() { "alive".into() } else { format!("merged into {at}, alive") };
+            let told = format!("{through} in cluster {}", alive.cluster);
+            return Ok(Some(json!({"alive": true, "lives_in": at, "cluster": alive.cluster, "merged": path, "told": told})));
+        }
+        match lookup::fate(reading, at)? {
+            Some(Fate::Merged { into, .. }) => {
+                path.push(into);
+                at = into;
+            }
+            Some(Fate::Faded { cluster, position }) => {
+                let through = if path.is_empty() { String::new() } else { format!("merged into {at}, which ") };
+                let told = format!("{through}faded away in cluster {cluster} after {} pages", text::count(position));
+                return Ok(Some(json!({"alive": false, "lives_in": null, "cluster": cluster, "merged": path, "told": told})));
+            }
+            None => return Ok(None),
+        }
+    }
+}
+
+fn cluster_alias(reading: &Reading, id: u64) -> Option<Value> {
+    let view = reading.pipeline.view();
+    if let Some(alive) = view.clusters.iter().find(|cluster| u64::from(cluster.cluster) == id) {
+        let told = format!("alive on slot {} as {}", alive.slot, alive.label);
+        return Some(json!({"alive": true, "slot": alive.slot, "label": alive.label, "told": told}));
+    }
+    let dead = view.dead.iter().find(|cluster| u64::from(cluster.cluster) == id)?;
+    let told = format!("died after {} pages; last label {}", text::count(dead.died), dead.label);
+    Some(json!({"alive": false, "slot": dead.slot, "label": dead.label, "died": dead.died, "told": told}))
+}

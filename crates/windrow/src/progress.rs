@@ -1,0 +1,116 @@
+//! The progress line of long work, and what the process costs.
+//!
+//! Animated only on a terminal; elsewhere one plain line every ten seconds, so that a log shows that the work goes on.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use windrow_engine::observe::Progress;
+
+use crate::term::{Term, text};
+
+/// Time between two drawings on a terminal.
+const DRAW: Duration = Duration::from_millis(200);
+/// Time between two plain lines.
+const LOG: Duration = Duration::from_secs(10);
+
+/// Shows how far a run is.
+#[derive(Debug)]
+pub(crate) struct ProgressLine {
+    bar: Option<ProgressBar>,
+    talks: bool,
+    next: Duration,
+}
+
+impl ProgressLine {
+    /// A line for this terminal.
+    pub(crate) fn new(term: &Term) -> Self {
+        let bar = term.may_animate().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar
+        });
+        Self { next: if bar.is_some() { Duration::ZERO } else { LOG }, bar, talks: term.may_talk() }
+    }
+
+    /// Draws the line of a run when it is time to.
+    pub(crate) fn update(&mut self, progress: &Progress<'_>) {
+        self.draw(progress.elapsed, || message(progress));
+    }
+
+    /// Draws the line of other work on rows when it is time to.
+    pub(crate) fn count(&mut self, rows: u64, elapsed: Duration) {
+        self.draw(elapsed, || counts(rows, elapsed).join(" · "));
+    }
+
+    fn draw(&mut self, elapsed: Duration, message: impl FnOnce() -> String) {
+        if elapsed < self.next || !self.talks {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(message());
+                bar.tick();
+                self.next = elapsed + DRAW;
+            }
+            None => {
+                eprintln!("{}", message());
+                self.next = elapsed + LOG;
+            }
+        }
+    }
+
+    /// Takes the line away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn message(progress: &Progress<'_>) -> String {
+    let mut parts = counts(progress.run.rows, progress.elapsed);
+    let rejects = progress.run.n_rejects();
+    if rejects > 0 {
+        parts.push(text::counted(rejects, "reject"));
+    }
+    let summary = progress.pipeline.summary();
+    parts.push(text::counted(summary.clusters.len() as u64, "cluster"));
+    parts.push(text::counted(summary.micro_clusters.len() as u64, "theme"));
+    if progress.epoch > 0 {
+        parts.push(format!("commit {}", progress.epoch));
+    }
+    parts.extend(memory().map(|memory| text::bytes(memory.now)));
+    parts.join(" · ")
+}
+
+fn counts(rows: u64, elapsed: Duration) -> Vec<String> {
+    vec![text::counted(rows, "row"), format!("{}/s", text::count(rate(rows, elapsed.as_secs_f64())))]
+}
+
+/// Rows a second.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
+pub(crate) fn rate(rows: u64, seconds: f64) -> u64 {
+    (rows as f64 / seconds.max(1e-3)).round() as u64
+}
+
+/// Memory of this process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// Resident bytes.
+    pub(crate) now: u64,
+    /// Most resident bytes so far.
+    pub(crate) peak: u64,
+}
+
+/// Memory of this process, where the system tells.
+pub(crate) fn memory() -> Option<Memory> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let field = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse::<u64>().ok()? << 10)
+    };
+    Some(Memory { now: field("VmRSS")?, peak: field("VmHWM")? })
+}

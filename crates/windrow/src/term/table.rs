@@ -1,0 +1,106 @@
+//! Tables by display width: fixed columns take what they need, one column takes the rest.
+
+use super::text;
+use super::{Style, Term};
+use crate::cmd::Failure;
+
+/// A column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    /// Heading.
+    pub(crate) title: &'static str,
+    /// Whether values stand to the right.
+    pub(crate) right: bool,
+    /// Most columns of the terminal that it takes; none for the rest of the line.
+    pub(crate) most: Option<usize>,
+    /// Style of its values.
+    pub(crate) style: Option<Style>,
+}
+
+impl Column {
+    /// A column of text.
+    pub(crate) const fn left(title: &'static str, most: usize) -> Self {
+        Self { title, right: false, most: Some(most), style: None }
+    }
+
+    /// A column of numbers.
+    pub(crate) const fn right(title: &'static str, most: usize) -> Self {
+        Self { title, right: true, most: Some(most), style: None }
+    }
+
+    /// The column that takes the rest of the line.
+    pub(crate) const fn rest(title: &'static str) -> Self {
+        Self { title, right: false, most: None, style: None }
+    }
+
+    /// In this style.
+    pub(crate) const fn style(self, style: Style) -> Self {
+        Self { style: Some(style), ..self }
+    }
+}
+
+/// The lines of a table of at most `width` columns: heading first. Cells are plain text.
+pub(crate) fn lines(columns: &[Column], rows: &[Vec<String>], width: usize, color: bool) -> Vec<String> {
+    let widths = widths(columns, rows, width);
+    let mut lines = Vec::with_capacity(rows.len() + 1);
+    if columns.iter().any(|column| !column.title.is_empty()) {
+        let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
+        let heads: Vec<Column> = columns.iter().map(|column| Column { style: Some(Style::Dim), ..*column }).collect();
+        lines.push(line(&heads, &titles, &widths, color));
+    }
+    lines.extend(rows.iter().map(|row| line(columns, row, &widths, color)));
+    lines
+}
+
+fn widths(columns: &[Column], rows: &[Vec<String>], width: usize) -> Vec<usize> {
+    let natural =
+        |at: usize| rows.iter().map(|row| text::width(&row[at])).chain([text::width(columns[at].title)]).max().unwrap_or(0);
+    let mut widths: Vec<usize> =
+        columns.iter().enumerate().map(|(at, column)| column.most.map_or(0, |most| natural(at).min(most))).collect();
+    let gaps = 2 * columns.len().saturating_sub(1);
+    let rest = width.saturating_sub(widths.iter().sum::<usize>() + gaps);
+    if let Some(at) = columns.iter().position(|column| column.most.is_none()) {
+        widths[at] = rest.min(natural(at)).max(8);
+    }
+    widths
+}
+
+fn line(columns: &[Column], cells: &[String], widths: &[usize], color: bool) -> String {
+    let mut line = String::new();
+    for ((column, cell), width) in columns.iter().zip(cells).zip(widths) {
+        if !line.is_empty() {
+            line.push_str("  ");
+        }
+        let cell = text::fit(cell, *width, column.right);
+        match column.style {
+            Some(style) => line.push_str(&style.paint(&cell, color)),
+            None => line.push_str(&cell),
+        }
+    }
+    line.trim_end().to_owned()
+}
+
+/// Writes a table as data.
+pub(crate) fn write(term: &mut Term, columns: &[Column], rows: &[Vec<String>]) -> Result<(), Failure> {
+    let (width, color) = (term.width(), term.color);
+    for line in lines(columns, rows, width, color) {
+        term.line(&line)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_is_cut_so_that_lines_fit() {
+        let columns = [Column::right("id", 4), Column::rest("label"), Column::right("pages", 9)];
+        let rows =
+            vec![vec!["1".into(), "语言模型 ".repeat(20), "12".into()], vec!["23".into(), "short".into(), "1,234,567".into()]];
+        let lines = lines(&columns, &rows, 40, false);
+        assert!(lines.iter().all(|line| text::width(line) <= 40), "{lines:#?}");
+        assert!(lines[1].ends_with("       12") && lines[2].ends_with("1,234,567"), "{lines:#?}");
+        assert_eq!(lines[0].trim_end(), "id  label                          pages");
+    }
+}
