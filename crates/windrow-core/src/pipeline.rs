@@ -291,3 +291,6 @@ impl LabelsUsed {
         number
     }
 }
+
+#[cfg(test)]
+mod tests;
