@@ -110,7 +110,7 @@ pub struct Reject {
 }
 
 /// A column of strings in one buffer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextColumn {
     /// All values, one after the other.
     pub values: String,
