@@ -110,7 +110,7 @@ pub struct Reject {
 }
 
 /// A column of strings in one buffer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextColumn {
     /// All values, one after the other.
     pub values: String,

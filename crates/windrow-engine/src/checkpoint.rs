@@ -1,1 +1,199 @@
 //! COMMIT: manifest, snapshots, lock, recovery.
+//!
+//! Learning is deterministic and sources can be read again, so nothing that a source still holds is written twice: there is no log
+//! of rows. One roll:
+//!
+//! ```text
+//! Parquet files, hidden    closed and fsynced                      (sink)
+//! state/snapshots/model-N  written, fsynced, renamed               (snapshots)
+//! state/files.json         written aside, fsynced, renamed   <──── the commit
+//! Parquet files            renamed into view                       (repeatable: the next start finishes it)
+//! ```
+//!
+//! A kill before the commit leaves hidden files and a snapshot that no manifest names: the next start drops them and learns the rows
+//! again. A kill after it leaves renames to finish. Files that are not ours by name are never touched.
+
+pub mod edits;
+pub(crate) mod files;
+pub mod lock;
+pub mod manifest;
+mod recovery;
+pub mod snapshots;
+
+use std::path::{Path, PathBuf};
+
+use windrow_core::pipeline::Pipeline;
+use windrow_core::record::Micros;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::failpoint;
+use crate::observe::Counters;
+use crate::sink::Sink;
+use crate::source::Positions;
+
+use edits::EditLog;
+use lock::Lock;
+use manifest::{Manifest, SnapshotEntry};
+
+pub use recovery::{Opened, Reading, open, read_state};
+
+/// Name of the state folder inside the output folder.
+const STATE: &str = ".windrow";
+/// Name of the file in the output folder that says where the state is, when it is elsewhere.
+const POINTER: &str = ".windrow-state";
+
+/// Where a pipeline's files lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Folder of the outputs.
+    pub out: PathBuf,
+    /// Folder of the state.
+    pub state: PathBuf,
+}
+
+impl Layout {
+    /// The folders of a pipeline; without `state` they are found from `out` alone. Refuses a state that is not that of `out`.
+    pub fn find(out: &Path, state: Option<&Path>) -> Result<Self> {
+        let inside = out.join(STATE);
+        let pointer = files::read_if_there(&out.join(POINTER))?;
+        let pointed = pointer.map(|bytes| PathBuf::from(String::from_utf8_lossy(&bytes).trim_end_matches('\n')));
+        let known = match &pointed {
+            Some(pointed) => Some(pointed),
+            None => inside.join("files.json").exists().then_some(&inside),
+        };
+        let state = match (state, known) {
+            (Some(state), Some(known)) if !is_same(state, known) => {
+                let message = format!("{} has its state in {}, not in {}", out.display(), known.display(), state.display());
+                return Err(Error::new(ErrorKind::Invalid, "E-STATE-OTHER", message)
+                    .hint("leave --state out, or take another --out folder"));
+            }
+            (Some(state), _) => state.to_owned(),
+            (None, Some(known)) => known.clone(),
+            (None, None) => inside,
+        };
+        Ok(Self { out: out.to_owned(), state })
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> PathBuf {
+        self.state.join("files.json")
+    }
+
+    /// The lock.
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    /// Folder of the snapshots.
+    pub fn snapshots(&self) -> PathBuf {
+        self.state.join("snapshots")
+    }
+
+    /// Folder of older lists of files.
+    pub fn history(&self) -> PathBuf {
+        self.state.join("history")
+    }
+
+    /// The log of edits.
+    pub fn edits(&self) -> PathBuf {
+        self.state.join("edits.jsonl")
+    }
+
+    /// Folder of requests for edits.
+    pub fn inbox(&self) -> PathBuf {
+        self.state.join("edits")
+    }
+
+    /// Leaves word in the output folder where the state is, when it is elsewhere.
+    fn point(&self) -> Result<()> {
+        let pointer = self.out.join(POINTER);
+        if is_same(&self.state, &self.out.join(STATE)) || pointer.exists() {
+            return Ok(());
+        }
+        let state = self.state.canonicalize().map_err(|error| files::environment("find", &self.state, &error))?;
+        let Some(text) = state.to_str() else {
+            let message = format!("the state folder {} has a name that is not UTF-8", state.display());
+            return Err(Error::new(ErrorKind::Invalid, "E-STATE-NAME", message));
+        };
+        files::replace(&pointer, format!("{text}\n").as_bytes())
+    }
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    let real =
+        |path: &Path| path.canonicalize().unwrap_or_else(|_| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    real(a) == real(b)
+}
+
+/// The state of a pipeline that this process owns.
+#[derive(Debug)]
+pub struct Store {
+    layout: Layout,
+    manifest: Manifest,
+    edits: EditLog,
+    _lock: Lock,
+}
+
+impl Store {
+    /// What is committed.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The epoch that is open.
+    pub fn next_epoch(&self) -> u64 {
+        self.manifest.epoch + 1
+    }
+
+    /// The log of edits and the inbox.
+    pub fn edits(&mut self) -> &mut EditLog {
+        &mut self.edits
+    }
+
+    /// Commits the open epoch: what the sink holds, the model, positions and counts become true together, or not at all.
+    pub fn commit(&mut self, sink: &mut dyn Sink, pipeline: &Pipeline, at: Point<'_>) -> Result<()> {
+        let epoch = self.next_epoch();
+        let published = sink.seal(epoch)?;
+        let model = pipeline.snapshot();
+        snapshots::write(&self.layout.snapshots(), epoch, &model)?;
+        let mut next = self.manifest.clone();
+        next.epoch = epoch;
+        next.version = env!("CARGO_PKG_VERSION").into();
+        next.written_at = at.now;
+        next.positions = at.positions.clone();
+        next.counters = at.counters.clone();
+        next.edits = at.edits;
+        next.snapshots.push(SnapshotEntry {
+            epoch,
+            name: snapshots::name(epoch),
+            model: snapshots::hash(&model),
+            positions: at.positions.clone(),
+            counters: at.counters.clone(),
+            edits: at.edits,
+        });
+        let n_stale = next.snapshots.len().saturating_sub(snapshots::KEPT);
+        let stale: Vec<_> = next.snapshots.drain(..n_stale).collect();
+        next.add_files(&published, &self.layout.history())?;
+        next.commit(&self.layout.manifest())?;
+        self.manifest = next;
+        sink.publish(&published)?;
+        for entry in stale {
+            files::remove(&self.layout.snapshots().join(entry.name))?;
+        }
+        failpoint!("after-commit");
+        Ok(())
+    }
+}
+
+/// Where a commit stands in the order.
+#[derive(Debug, Clone, Copy)]
+pub struct Point<'a> {
+    /// How far the sources were read.
+    pub positions: &'a Positions,
+    /// Counts of the pipeline's life.
+    pub counters: &'a Counters,
+    /// Edits applied.
+    pub edits: u64,
+    /// The time, for people.
+    pub now: Micros,
+}

@@ -1,8 +1,12 @@
-//! The only file that reads the time.
+//! The only file that reads the time, or asks the machine for chance.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use windrow_core::record::Micros;
+
+use crate::error::{Error, ErrorKind, Result};
 
 /// Time as an argument.
 pub trait Clock: Send + Sync {
@@ -37,4 +41,12 @@ impl Clock for SystemClock {
     fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
+}
+
+/// 32 hexadecimal digits that nobody else has: names of pipelines and requests, never an answer.
+pub(crate) fn entropy() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_err(|error| Error::new(ErrorKind::Environment, "E-IO", "cannot read /dev/urandom").cause(error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod error;
 pub mod event;
+pub mod failpoint;
 pub mod observe;
 pub mod read;
 pub mod run;

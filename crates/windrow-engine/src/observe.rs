@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use windrow_core::lineage::LineageEvent;
-use windrow_core::pipeline::Pipeline;
+use windrow_core::pipeline::{Outcome, Pipeline, Prepared};
 use windrow_core::record::RejectReason;
 
 /// Counts of rows; rows = pages + rejects, always.
@@ -14,7 +14,8 @@ pub struct Counters {
     pub rows: u64,
     /// Pages learnt.
     pub pages: u64,
-    /// Rejects, by reason, in the order of [`RejectReason::ALL`].
+    /// Rejects, by reason, in the order of [`RejectReason::ALL`]; by code in files.
+    #[serde(with = "by_code")]
     pub rejects: [u64; RejectReason::ALL.len()],
     /// Pages that opened a micro-cluster.
     pub novel: u64,
@@ -24,6 +25,37 @@ impl Counters {
     /// Rejects of all reasons.
     pub fn n_rejects(&self) -> u64 {
         self.rejects.iter().sum()
+    }
+
+    /// Counts a learnt batch.
+    pub(crate) fn count(&mut self, prepared: &Prepared, outcome: &Outcome) {
+        self.rows += prepared.n_rows;
+        self.pages += prepared.pages.len() as u64;
+        self.novel += outcome.decisions.iter().map(|decision| u64::from(decision.novel)).sum::<u64>();
+        for reject in &prepared.rejects {
+            let at = RejectReason::ALL.iter().position(|reason| *reason == reject.reason).expect("ALL holds every reason");
+            self.rejects[at] += 1;
+        }
+    }
+}
+
+/// Counts by reason code, so that a new reason does not spoil old files.
+mod by_code {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use windrow_core::record::RejectReason;
+
+    type Counts = [u64; RejectReason::ALL.len()];
+
+    pub(super) fn serialize<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
+        let by_code = RejectReason::ALL.iter().zip(counts).map(|(reason, count)| (reason.code(), *count));
+        by_code.collect::<BTreeMap<_, _>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Counts, D::Error> {
+        let by_code = BTreeMap::<String, u64>::deserialize(deserializer)?;
+        Ok(RejectReason::ALL.map(|reason| by_code.get(reason.code()).copied().unwrap_or(0)))
     }
 }
 

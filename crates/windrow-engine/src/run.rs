@@ -1,15 +1,35 @@
 //! The loop: read -> learn -> write -> commit -> observe, on one thread.
+//!
+//! ```text
+//! inputs ── batches, in order ──> learn ──> sink (hidden files)        a step: `Work::learn`
+//! inbox  ── edits ──> log ──────> edit  ──> sink                       between steps: `Work::take_edits`
+//!                                 roll: files, model, manifest         when due: `Work::roll`
+//! ```
+//!
+//! Only this thread mutates the model. Staging is reversible; the rename of the manifest in a roll is the only step that is not.
 
-use std::path::PathBuf;
+pub(crate) mod cut;
+pub(crate) mod inputs;
+mod work;
+
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crossbeam_channel::RecvTimeoutError;
+
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
+use windrow_core::lineage::Edit;
 
+use crate::checkpoint::{self, edits};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
 use crate::observe::{Counters, Progress};
+use crate::sink::parquet::ParquetSink;
+
+use work::Work;
 
 /// What a run is to do: everything that the engine needs to know, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,8 +119,100 @@ pub struct Summary {
     pub elapsed: Duration,
 }
 
+/// How long the loop waits for a batch before it looks for edits, a due roll, or the wish to stop.
+const POLL: Duration = Duration::from_millis(100);
+
 /// Runs the pipeline to the end of its input, or until it is told to stop. `observer` is called after every batch.
 pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut dyn FnMut(&Progress<'_>)) -> Result<Summary> {
-    let _ = (job, clock, control, observer);
-    Err(Error::new(ErrorKind::Internal, "E-UNFINISHED", "the loop is not written yet"))
+    let opened = checkpoint::open(job, clock)?;
+    let mut positions = opened.store.manifest().positions.clone();
+    let mut notes = opened.notes;
+    let reader = inputs::start(job, &mut positions, &mut notes)?;
+    let names = positions.sources.iter().map(|source| source.name.clone()).collect();
+    let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline, names)?;
+    let mut work = Work::new(opened.store, opened.pipeline, opened.pending, positions, &mut sink, clock);
+    work.notes = notes;
+
+    let ended = loop {
+        if control.is_stopped() {
+            break Ok(Ended::Stopped);
+        }
+        work.take_edits()?;
+        match reader.events().recv_timeout(POLL) {
+            Ok(Event::Batch(batch)) => work.learn(*batch, observer)?,
+            Ok(Event::End) => break Ok(Ended::EndOfInput),
+            Ok(Event::Failed(error)) => break Err(error),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break Err(gone()),
+        }
+        if work.is_due(&job.roll) {
+            work.roll()?;
+        }
+    };
+    drop(reader);
+    // What was learnt before the input failed is good, and committed like the rest.
+    work.finish()?;
+    Ok(work.summary(ended?))
+}
+
+/// Applies an edit: now, when nobody runs the pipeline, else by leaving it to the running process.
+pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) -> Result<Edited> {
+    let Some(reading) = checkpoint::read_state(out, state)? else {
+        let message = format!("there are no clusters in {} yet", out.display());
+        return Err(Error::new(ErrorKind::Invalid, "E-STATE-NONE", message).hint("start with `windrow run`"));
+    };
+    // A copy of the model says whether the edit can be done at all.
+    let mut copy = reading.pipeline;
+    copy.edit(edit, &mut Vec::new()).map_err(|error| {
+        let error = Error::new(ErrorKind::Invalid, "E-EDIT", error.to_string());
+        error.hint("`windrow clusters` lists the living clusters with their ids")
+    })?;
+    let request = edits::request(&reading.layout.inbox(), edit, clock)?;
+    if reading.holder.is_some() {
+        return Ok(Edited::LeftToRun { request });
+    }
+    let manifest_path = reading.layout.manifest();
+    let job = Job {
+        inputs: Vec::new(),
+        columns: reading.manifest.columns.clone(),
+        max_record_bytes: u64::MAX,
+        out: out.to_owned(),
+        state: state.map(Path::to_owned),
+        model: reading.manifest.model_settings(&manifest_path)?,
+        weights: reading.manifest.field_weights(&manifest_path)?,
+        threads: 1,
+        roll: Roll::default(),
+        memory_bytes: 64 << 20,
+        accept_new: false,
+    };
+    let opened = match checkpoint::open(&job, clock) {
+        // Somebody was faster: the request lies in the inbox, and he will find it.
+        Err(error) if error.kind == ErrorKind::Fenced => return Ok(Edited::LeftToRun { request }),
+        opened => opened?,
+    };
+    let positions = opened.store.manifest().positions.clone();
+    let names = positions.sources.iter().map(|source| source.name.clone()).collect();
+    let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline, names)?;
+    let mut work = Work::new(opened.store, opened.pipeline, opened.pending, positions, &mut sink, clock);
+    work.finish()?;
+    Ok(Edited::Committed { epoch: work.summary(Ended::EndOfInput).epoch })
+}
+
+/// What became of an edit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edited {
+    /// It is committed.
+    Committed {
+        /// With this epoch.
+        epoch: u64,
+    },
+    /// The pipeline is running: it will take the edit before its next batch.
+    LeftToRun {
+        /// Name of the request.
+        request: String,
+    },
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Internal, "E-READER", "the reading threads stopped without saying why")
 }

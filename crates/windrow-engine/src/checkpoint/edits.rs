@@ -1,0 +1,222 @@
+//! Edits: what users do to the model, from the inbox over the log into the order.
+//!
+//! ```text
+//! windrow clusters rename ──> state/edits/<request>.json      written whole by any process
+//! loop, between batches   ──> state/edits.jsonl               one checksummed line with its position, fsynced
+//!                         ──> Pipeline::edit                  only now
+//!                         ──> the request is removed
+//! ```
+//!
+//! A kill anywhere in between neither loses nor doubles an edit: the log knows the names of the requests that it took. The manifest
+//! counts the edits that its snapshot holds; those behind are applied again at their positions, like rows.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use windrow_core::lineage::Edit;
+
+use crate::checkpoint::files::{self, environment};
+use crate::checkpoint::manifest::damaged;
+use crate::clock::{Clock, entropy};
+use crate::error::Result;
+use crate::failpoint::failpoint;
+
+/// An edit with its place in the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedEdit {
+    /// Name of the request.
+    pub request: String,
+    /// Pages learnt before it.
+    pub position: u64,
+    /// What to do.
+    #[serde(flatten)]
+    pub edit: Edit,
+}
+
+/// The log of edits and the inbox before it.
+#[derive(Debug)]
+pub struct EditLog {
+    path: PathBuf,
+    inbox: PathBuf,
+    file: Option<File>,
+    requests: BTreeSet<String>,
+    n_edits: u64,
+}
+
+impl EditLog {
+    /// Opens the log and gives its edits, oldest first. `committed` of them are in the manifest. A last line that is torn was
+    /// never applied, and its request still lies in the inbox: it is cut off, and the note says so.
+    pub fn open(path: &Path, inbox: &Path, committed: u64) -> Result<(Self, Vec<PlacedEdit>, Option<String>)> {
+        files::create_dir(inbox)?;
+        let bytes = files::read_if_there(path)?.unwrap_or_default();
+        let mut edits: Vec<PlacedEdit> = Vec::new();
+        let (mut at, mut note) = (0, None);
+        while at < bytes.len() {
+            let end = memchr::memchr(b'\n', &bytes[at..]).map(|len| at + len + 1);
+            match end.and_then(|end| decode(&bytes[at..end])) {
+                Some(edit) => edits.push(edit),
+                _ if end.is_none_or(|end| end == bytes.len()) && edits.len() as u64 >= committed => {
+                    note = Some(format!("the last line of {} was torn and is cut off", path.display()));
+                    files::replace(path, &bytes[..at])?;
+                    break;
+                }
+                _ => return Err(damaged(path, &format!("line {} is not what was written", edits.len() + 1))),
+            }
+            at = end.unwrap_or(bytes.len());
+        }
+        if (edits.len() as u64) < committed {
+            return Err(damaged(path, &format!("it holds {} edits, the manifest knows of {committed}", edits.len())));
+        }
+        let requests = edits.iter().map(|edit| edit.request.clone()).collect();
+        let log = Self { path: path.to_owned(), inbox: inbox.to_owned(), file: None, requests, n_edits: edits.len() as u64 };
+        Ok((log, edits, note))
+    }
+
+    /// Edits in the log.
+    pub fn len(&self) -> u64 {
+        self.n_edits
+    }
+
+    /// Whether nobody ever edited.
+    pub fn is_empty(&self) -> bool {
+        self.n_edits == 0
+    }
+
+    /// Takes what lies in the inbox into the log, at this position. The edits given back are durable: apply them, then call
+    /// [`EditLog::settle`]. A request that cannot be read is set aside and named in `notes`.
+    pub fn take(&mut self, position: u64, notes: &mut Vec<String>) -> Result<Vec<PlacedEdit>> {
+        let mut taken = Vec::new();
+        for name in files::names_in(&self.inbox)? {
+            let Some(request) = name.strip_suffix(".json").filter(|_| !name.starts_with('.')) else { continue };
+            if self.requests.contains(request) {
+                files::remove(&self.inbox.join(&name))?;
+                continue;
+            }
+            let Some(bytes) = files::read_if_there(&self.inbox.join(&name))? else { continue };
+            match serde_json::from_slice::<Edit>(&bytes) {
+                Ok(edit) => taken.push(PlacedEdit { request: request.to_owned(), position, edit }),
+                Err(error) => {
+                    let aside = self.inbox.join(format!("{name}.refused"));
+                    files::rename(&self.inbox.join(&name), &aside)?;
+                    notes.push(format!("an edit request cannot be read and was set aside as {}: {error}", aside.display()));
+                }
+            }
+        }
+        if !taken.is_empty() {
+            self.append(&taken)?;
+        }
+        Ok(taken)
+    }
+
+    /// Removes the requests of edits that were applied.
+    pub fn settle(&mut self, edits: &[PlacedEdit]) -> Result<()> {
+        for edit in edits {
+            files::remove(&self.inbox.join(format!("{}.json", edit.request)))?;
+            failpoint!("after-edit-request-removed");
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, edits: &[PlacedEdit]) -> Result<()> {
+        let text: String = edits.iter().map(encode).collect();
+        let failed = |error: &std::io::Error| environment("append to", &self.path, error);
+        if self.file.is_none() {
+            let is_new = !self.path.exists();
+            self.file = Some(OpenOptions::new().create(true).append(true).open(&self.path).map_err(|error| failed(&error))?);
+            if is_new {
+                files::sync_dir(self.path.parent().expect("the log lies in the state folder"))?;
+            }
+        }
+        let file = self.file.as_mut().expect("opened above");
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&error))?;
+        failpoint!("after-edit-log");
+        self.requests.extend(edits.iter().map(|edit| edit.request.clone()));
+        self.n_edits += edits.len() as u64;
+        Ok(())
+    }
+}
+
+/// Leaves an edit in the inbox of a pipeline; whoever runs it takes it from there. Gives the name of the request.
+pub fn request(inbox: &Path, edit: &Edit, clock: &dyn Clock) -> Result<String> {
+    files::create_dir(inbox)?;
+    let name = format!("{:020}-{}", clock.now(), &entropy()?[..8]);
+    files::replace(&inbox.join(format!("{name}.json")), &serde_json::to_vec(edit).expect("plain data serializes"))?;
+    Ok(name)
+}
+
+/// `crc32 json` and a line end.
+fn encode(edit: &PlacedEdit) -> String {
+    let json = serde_json::to_string(edit).expect("plain data serializes");
+    format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
+}
+
+fn decode(line: &[u8]) -> Option<PlacedEdit> {
+    let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
+    let (crc, json) = line.split_at_checked(8)?;
+    let json = json.strip_prefix(' ')?;
+    let fits = crc.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        && u32::from_str_radix(crc, 16).ok()? == crc32fast::hash(json.as_bytes());
+    if fits { serde_json::from_str(json).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn rename(cluster: u32) -> Edit {
+        Edit::Rename { cluster, label: format!("name {cluster}") }
+    }
+
+    #[test]
+    fn a_request_is_taken_once_whenever_the_process_dies() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, inbox) = (folder.path().join("edits.jsonl"), folder.path().join("edits"));
+        let clock = SystemClock::new();
+        request(&inbox, &rename(1), &clock).unwrap();
+        request(&inbox, &rename(2), &clock).unwrap();
+        std::fs::write(inbox.join("notes.txt"), "not ours").unwrap();
+
+        let (mut log, edits, _) = EditLog::open(&path, &inbox, 0).unwrap();
+        assert!(edits.is_empty() && log.is_empty());
+        let taken = log.take(10, &mut Vec::new()).unwrap();
+        assert_eq!(taken.iter().map(|edit| edit.edit.clone()).collect::<Vec<_>>(), [rename(1), rename(2)]);
+        drop(log); // killed before the requests were removed
+
+        let (mut log, edits, note) = EditLog::open(&path, &inbox, 0).unwrap();
+        assert_eq!((&edits, note), (&taken, None));
+        assert!(log.take(20, &mut Vec::new()).unwrap().is_empty());
+        assert_eq!(files::names_in(&inbox).unwrap(), ["notes.txt"]);
+        request(&inbox, &rename(3), &clock).unwrap();
+        let taken = log.take(20, &mut Vec::new()).unwrap();
+        log.settle(&taken).unwrap();
+        assert_eq!((log.len(), files::names_in(&inbox).unwrap().len()), (3, 1));
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_and_damage_inside_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, inbox) = (folder.path().join("edits.jsonl"), folder.path().join("edits"));
+        let lines: Vec<String> = (0..3)
+            .map(|n| encode(&PlacedEdit { request: format!("r{n}"), position: u64::from(n) * 5, edit: rename(n) }))
+            .collect();
+        let whole = lines.concat();
+        for len in 0..=whole.len() {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            let complete = whole[..len].matches('\n').count();
+            let (_, edits, note) = EditLog::open(&path, &inbox, 0).unwrap();
+            assert_eq!((edits.len(), note.is_some()), (complete, !whole[..len].ends_with('\n') && len > 0));
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), lines[..complete].concat());
+            if complete < 3 {
+                assert_eq!(EditLog::open(&path, &inbox, complete as u64 + 1).unwrap_err().code, "E-STATE-DAMAGED");
+            }
+        }
+        let mut bad = whole.clone().into_bytes();
+        bad[12] ^= 1;
+        std::fs::write(&path, &bad).unwrap();
+        assert_eq!(EditLog::open(&path, &inbox, 0).unwrap_err().code, "E-STATE-DAMAGED");
+    }
+}

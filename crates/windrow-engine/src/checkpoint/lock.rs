@@ -1,0 +1,132 @@
+//! One owner at a time: an advisory lock on `state/lock`.
+//!
+//! The kernel lets go of the lock when the process ends, however it ends, so that a lock is never stale. The file says who holds
+//! it; it is never removed, for a removed file can be locked twice.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use windrow_core::record::Micros;
+
+use crate::checkpoint::files::environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::failpoint;
+
+/// Whoever asks [`Lock::holder`] shares the lock for a moment; an owner may die just as its heir starts. Neither is a reason to
+/// refuse.
+const TRIES: u32 = 8;
+const BETWEEN_TRIES: Duration = Duration::from_millis(25);
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Process id.
+    pub pid: u32,
+    /// Name of the machine.
+    pub host: String,
+    /// When it took the lock.
+    pub since: Micros,
+}
+
+/// The lock, held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a state folder.
+    pub fn take(path: &Path, now: Micros) -> Result<Self> {
+        let mut file = open(path)?;
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries < TRIES => {
+                    tries += 1;
+                    let _ = crossbeam_channel::never::<()>().recv_timeout(BETWEEN_TRIES);
+                }
+                Err(TryLockError::WouldBlock) => return Err(held(path, read(&mut file).as_ref())),
+                Err(TryLockError::Error(error)) => return Err(environment("lock", path, &error)),
+            }
+        }
+        let holder = Holder { pid: std::process::id(), host: host(), since: now };
+        let text = serde_json::to_string(&holder).expect("plain data serializes");
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{text}")
+        };
+        write(&mut file).map_err(|error| environment("write", path, &error))?;
+        failpoint!("after-lock");
+        Ok(Self { _file: file })
+    }
+
+    /// Who holds the lock of a state folder now; none when nobody does.
+    pub fn holder(path: &Path) -> Result<Option<Holder>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let mut file = File::open(path).map_err(|error| environment("open", path, &error))?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                Ok(Some(read(&mut file).unwrap_or_else(|| Holder { pid: 0, host: host(), since: 0 })))
+            }
+            Err(TryLockError::Error(error)) => Err(environment("lock", path, &error)),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    file.map_err(|error| environment("open", path, &error))
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn held(path: &Path, holder: Option<&Holder>) -> Error {
+    let who = holder.map_or_else(|| "another process".into(), |holder| format!("process {} on {}", holder.pid, holder.host));
+    let state = path.parent().unwrap_or(path).display();
+    let hint = match holder {
+        Some(holder) => {
+            format!("wait for it, or stop it with `kill {}`; two runs of one pipeline need two --out folders", holder.pid)
+        }
+        None => "wait for it, or stop it; two runs of one pipeline need two --out folders".into(),
+    };
+    Error::new(ErrorKind::Fenced, "E-LOCKED", format!("the state {state} belongs to {who}")).hint(hint)
+}
+
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".into() } else { name.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_lock_names_its_holder_and_is_free_again_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        assert_eq!(Lock::holder(&path).unwrap(), None);
+        let lock = Lock::take(&path, 7).unwrap();
+        let error = Lock::take(&path, 8).unwrap_err();
+        assert_eq!((error.kind, error.code, error.exit_code()), (ErrorKind::Fenced, "E-LOCKED", 5));
+        assert!(error.message.contains(&format!("process {}", std::process::id())), "{error}");
+        let holder = Lock::holder(&path).unwrap().unwrap();
+        assert_eq!((holder.pid, holder.since), (std::process::id(), 7));
+        drop(lock);
+        assert_eq!(Lock::holder(&path).unwrap(), None);
+        Lock::take(&path, 9).unwrap();
+    }
+}

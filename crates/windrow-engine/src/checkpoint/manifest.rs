@@ -1,0 +1,233 @@
+//! The manifest `state/files.json`: the truth about what is committed. Renaming it into place is the commit.
+//!
+//! ```text
+//! {"windrow":"manifest","format":1,"crc32":"89abcdef",
+//! "body":{ pipeline, epoch, settings, positions, counters, snapshots, files ... }}
+//! ```
+//!
+//! One JSON document whose first line carries the format and a CRC-32 of format and rest; that line keeps its form in every later
+//! format, so that an old program can tell "newer" from "damaged". The list of files grows by at most three lines a roll; past
+//! [`OPEN_FILES`] the older ones move to sealed history files named (with their checksum) by the manifest, so that a roll writes
+//! a bounded number of bytes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use windrow_core::cluster::ModelSettings;
+use windrow_core::featurize::FieldWeights;
+use windrow_core::record::Micros;
+
+use crate::checkpoint::files;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::failpoint;
+use crate::observe::Counters;
+use crate::sink::PublishedFile;
+use crate::source::Positions;
+
+/// Newest format of the manifest that this program reads, and the one it writes.
+pub const FORMAT: u32 = 1;
+
+const HEAD: &str = "{\"windrow\":\"manifest\",\"format\":";
+const MIDDLE: &str = ",\"crc32\":\"";
+const TAIL: &str = "\",\n";
+
+/// Files listed in the manifest itself; history files hold the older ones.
+const OPEN_FILES: usize = 2_000;
+
+/// A snapshot of the model that the manifest vouches for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotEntry {
+    /// Epoch after which it was taken.
+    pub epoch: u64,
+    /// Its name in `state/snapshots`.
+    pub name: String,
+    /// XXH3 of the model's bytes, in hexadecimal digits.
+    pub model: String,
+    /// How far the sources had been read.
+    pub positions: Positions,
+    /// Counts at that point.
+    pub counters: Counters,
+    /// Edits applied up to there.
+    pub edits: u64,
+}
+
+/// A sealed part of the list of files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// Its name in `state/history`.
+    pub name: String,
+    /// Files listed in it.
+    pub files: u64,
+    /// CRC-32 of its bytes.
+    pub crc32: u32,
+}
+
+/// What is committed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Id of the pipeline, drawn once.
+    pub pipeline: String,
+    /// Version of the program that wrote it.
+    pub version: String,
+    /// Last committed epoch.
+    pub epoch: u64,
+    /// When it was committed.
+    pub written_at: Micros,
+    /// Settings of the model; another value needs new state.
+    pub model: Value,
+    /// Weights of the fields; another value needs new state.
+    pub fields: Value,
+    /// What the inputs call our columns, as last used: `url=landing_page,title=name`.
+    pub columns: String,
+    /// How far the sources were read.
+    pub positions: Positions,
+    /// Counts of the pipeline's life.
+    pub counters: Counters,
+    /// Edits applied so far.
+    pub edits: u64,
+    /// The last snapshots, oldest first. Not empty.
+    pub snapshots: Vec<SnapshotEntry>,
+    /// Older published files.
+    pub history: Vec<HistoryEntry>,
+    /// Published files, oldest first.
+    pub files: Vec<PublishedFile>,
+}
+
+impl Manifest {
+    /// The manifest as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let body = serde_json::to_string_pretty(self).expect("plain data serializes");
+        let rest = format!("\"body\":{body}}}\n");
+        format!("{HEAD}{FORMAT}{MIDDLE}{:08x}{TAIL}{rest}", checksum(FORMAT, rest.as_bytes())).into_bytes()
+    }
+
+    /// Reads a manifest's bytes.
+    pub fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        let (format, rest) = open(bytes).ok_or_else(|| damaged(path, &"its checksum does not fit its bytes"))?;
+        if format > FORMAT {
+            return Err(newer(path, format, FORMAT));
+        }
+        let body = rest.strip_prefix(b"\"body\":").and_then(|rest| rest.strip_suffix(b"}\n"));
+        let body = body.ok_or_else(|| damaged(path, &"it has no body"))?;
+        serde_json::from_slice(body).map_err(|error| damaged(path, &error))
+    }
+
+    /// The manifest in a file; none when there is no file.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        files::read_if_there(path)?.map(|bytes| Self::decode(&bytes, path)).transpose()
+    }
+
+    /// Replaces the manifest: from the rename on, everything that it names is committed.
+    pub fn commit(&self, path: &Path) -> Result<()> {
+        let aside = files::write_aside(path, &self.encode())?;
+        failpoint!("before-manifest-rename");
+        files::rename(&aside, path)?;
+        failpoint!("after-manifest-rename");
+        files::sync_dir(path.parent().expect("the manifest lies in the state folder"))?;
+        failpoint!("after-manifest");
+        Ok(())
+    }
+
+    /// The settings of the model that the state was made with.
+    pub fn model_settings(&self, path: &Path) -> Result<ModelSettings> {
+        serde_json::from_value(self.model.clone()).map_err(|error| damaged(path, &error))
+    }
+
+    /// The field weights that the state was made with.
+    pub fn field_weights(&self, path: &Path) -> Result<FieldWeights> {
+        serde_json::from_value(self.fields.clone()).map_err(|error| damaged(path, &error))
+    }
+
+    /// Settings that need new state and differ from the manifest's: key, value in the state, value asked for.
+    pub fn other_settings(&self, model: &ModelSettings, fields: &FieldWeights) -> Vec<(String, String, String)> {
+        let mut others = Vec::new();
+        for (group, old, new) in [("model", &self.model, to_value(model)), ("fields", &self.fields, to_value(fields))] {
+            let (old, new) = (flatten(group, old), flatten(group, &new));
+            let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                // A setting that the state's program did not know yet had no effect there: its default is no change.
+                let (Some(was), Some(is)) = (old.get(key), new.get(key)) else { continue };
+                if was != is {
+                    others.push((key.clone(), was.to_string(), is.to_string()));
+                }
+            }
+        }
+        others
+    }
+
+    /// Adds the files of a roll; moves older ones to a sealed history file when the list has become long.
+    pub fn add_files(&mut self, published: &[PublishedFile], folder: &Path) -> Result<()> {
+        if self.files.len() >= OPEN_FILES {
+            let sealed = serde_json::to_vec(&self.files).expect("plain data serializes");
+            let name = format!("files-{:08}.json", self.epoch);
+            files::create_dir(folder)?;
+            files::replace(&folder.join(&name), &sealed)?;
+            self.history.push(HistoryEntry { name, files: self.files.len() as u64, crc32: crc32fast::hash(&sealed) });
+            self.files.clear();
+        }
+        self.files.extend_from_slice(published);
+        Ok(())
+    }
+
+    /// Every published file, oldest first, with those of the history files in `folder`.
+    pub fn all_files(&self, folder: &Path) -> Result<Vec<PublishedFile>> {
+        let mut all = Vec::new();
+        for entry in &self.history {
+            let path = folder.join(&entry.name);
+            let bytes = files::read_if_there(&path)?.ok_or_else(|| damaged(&path, &"it is gone"))?;
+            if crc32fast::hash(&bytes) != entry.crc32 {
+                return Err(damaged(&path, &"its checksum does not fit its bytes"));
+            }
+            let sealed: Vec<PublishedFile> = serde_json::from_slice(&bytes).map_err(|error| damaged(&path, &error))?;
+            all.extend(sealed);
+        }
+        all.extend_from_slice(&self.files);
+        Ok(all)
+    }
+}
+
+/// Settings as they stand in the manifest.
+pub(crate) fn to_value(settings: &impl Serialize) -> Value {
+    serde_json::to_value(settings).expect("settings serialize")
+}
+
+fn flatten(prefix: &str, value: &Value) -> BTreeMap<String, Value> {
+    let Value::Object(members) = value else { return BTreeMap::from([(prefix.to_owned(), value.clone())]) };
+    members.iter().flat_map(|(key, member)| flatten(&format!("{prefix}.{key}"), member)).collect()
+}
+
+fn checksum(format: u32, rest: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&format.to_le_bytes());
+    hasher.update(rest);
+    hasher.finalize()
+}
+
+/// Format and checked rest of a manifest's bytes.
+fn open(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let line_end = memchr::memchr(b'\n', bytes)?;
+    let (line, rest) = bytes.split_at(line_end + 1);
+    let line = std::str::from_utf8(line).ok()?;
+    let (format, crc) = line.strip_prefix(HEAD)?.strip_suffix(TAIL)?.split_once(MIDDLE)?;
+    let format: u32 = format.parse().ok()?;
+    let well_formed = crc.len() == 8 && crc.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (well_formed && u32::from_str_radix(crc, 16).ok()? == checksum(format, rest)).then_some((format, rest))
+}
+
+/// A state file is not what was written.
+pub(crate) fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Data, "E-STATE-DAMAGED", format!("{} is damaged", path.display()))
+        .cause(why)
+        .hint("restore the state folder from a copy, or start over with a new --out folder; published Parquet is not touched")
+}
+
+/// A state file was written by a newer program.
+pub(crate) fn newer(path: &Path, found: u32, supported: u32) -> Error {
+    let message = format!("{} has format {found}, this program reads up to {supported}", path.display());
+    Error::new(ErrorKind::Data, "E-STATE-NEWER", message).hint("use the newer windrow that wrote it")
+}
+
+#[cfg(test)]
+mod tests;

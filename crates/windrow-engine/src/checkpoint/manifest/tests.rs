@@ -1,0 +1,109 @@
+use super::*;
+use crate::sink::Family;
+use crate::source::SourcePosition;
+
+fn manifest() -> Manifest {
+    let source = SourcePosition {
+        name: "pages.csv".into(),
+        device: 1,
+        inode: 2,
+        head_len: 1024,
+        head_hash: u64::MAX,
+        offset: 4711,
+        rows: 42,
+    };
+    let positions = Positions { sources: vec![source] };
+    let mut counters = Counters { rows: 42, pages: 40, novel: 7, ..Counters::default() };
+    counters.rejects[2] = 2;
+    let file = |epoch: u64| PublishedFile {
+        family: Family::Pages,
+        name: crate::sink::parquet::file_name(epoch, 0),
+        epoch,
+        rows: 20,
+        bytes: 1000,
+        crc32: 0x89ab_cdef,
+    };
+    Manifest {
+        pipeline: "0123456789abcdef0123456789abcdef".into(),
+        version: "0.1.0".into(),
+        epoch: 2,
+        written_at: 1_700_000_000_000_000,
+        model: to_value(&ModelSettings::default()),
+        fields: to_value(&FieldWeights::default()),
+        columns: "url=landing_page".into(),
+        positions: positions.clone(),
+        counters: counters.clone(),
+        edits: 1,
+        snapshots: vec![SnapshotEntry {
+            epoch: 2,
+            name: "model-00000002.bin".into(),
+            model: "00ff00ff00ff00ff".into(),
+            positions,
+            counters,
+            edits: 1,
+        }],
+        history: Vec::new(),
+        files: vec![file(1), file(2)],
+    }
+}
+
+#[test]
+fn a_manifest_reads_back_and_is_one_json_document() {
+    let bytes = manifest().encode();
+    assert_eq!(Manifest::decode(&bytes, Path::new("files.json")).unwrap(), manifest());
+    let json: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(1), Some(2)));
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_found() {
+    let good = manifest().encode();
+    let path = Path::new("files.json");
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Manifest::decode(&bad, path).unwrap_err().code, "E-STATE-DAMAGED", "bit {bit}");
+    }
+    for len in 0..good.len() {
+        assert_eq!(Manifest::decode(&good[..len], path).unwrap_err().code, "E-STATE-DAMAGED", "cut to {len}");
+    }
+    let long = [good.as_slice(), b"\n"].concat();
+    assert_eq!(Manifest::decode(&long, path).unwrap_err().code, "E-STATE-DAMAGED");
+}
+
+#[test]
+fn a_newer_format_is_refused_by_both_versions() {
+    let rest = "\"body\":{\"something\":\"new\"}}\n";
+    let newer = format!("{HEAD}7{MIDDLE}{:08x}{TAIL}{rest}", checksum(7, rest.as_bytes()));
+    let error = Manifest::decode(newer.as_bytes(), Path::new("files.json")).unwrap_err();
+    assert_eq!(error.code, "E-STATE-NEWER");
+    assert!(error.message.contains("format 7") && error.message.contains("up to 1"), "{error}");
+}
+
+#[test]
+fn changed_settings_are_named_with_both_values() {
+    let model = ModelSettings { clusters: 20, ..ModelSettings::default() };
+    let fields = FieldWeights { title: 3.0, ..FieldWeights::default() };
+    let others = manifest().other_settings(&model, &fields);
+    let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
+    assert_eq!(text, ["model.clusters 50 20", "fields.title 1.0 3.0"]);
+    assert_eq!(manifest().other_settings(&ModelSettings::default(), &FieldWeights::default()), []);
+}
+
+#[test]
+fn a_long_list_of_files_moves_to_history_and_stays_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut long = manifest();
+    let file = long.files[0].clone();
+    long.files.clear();
+    for epoch in 0..5_000 {
+        long.epoch = epoch;
+        long.add_files(&[PublishedFile { epoch, ..file.clone() }], folder.path()).unwrap();
+    }
+    assert!(long.files.len() <= OPEN_FILES && long.history.len() == 2);
+    let all = long.all_files(folder.path()).unwrap();
+    assert_eq!(all.iter().map(|file| file.epoch).collect::<Vec<_>>(), (0..5_000).collect::<Vec<_>>());
+    let name = folder.path().join(&long.history[1].name);
+    std::fs::write(&name, "[]").unwrap();
+    assert_eq!(long.all_files(folder.path()).unwrap_err().code, "E-STATE-DAMAGED");
+}

@@ -1,0 +1,305 @@
+//! Opening a state: lock, manifest, unfinished renames, leftovers, snapshot, and what to do when one of them is not as it was left.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use windrow_core::pipeline::{Outcome, Pipeline};
+
+use super::edits::{EditLog, PlacedEdit};
+use super::files::{self, create_dir};
+use super::lock::{Holder, Lock};
+use super::manifest::{Manifest, SnapshotEntry, damaged, newer, to_value};
+use super::{Layout, POINTER, Store, snapshots};
+use crate::clock::{Clock, entropy};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::failpoint::failpoint;
+use crate::observe::Counters;
+use crate::run::{Job, cut, inputs};
+use crate::sink::{Family, parquet};
+use crate::source::Positions;
+
+/// A state that was opened for writing, with its model where the manifest left it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The state.
+    pub store: Store,
+    /// The model at the last commit.
+    pub pipeline: Pipeline,
+    /// Edits that were placed behind the last commit, oldest first.
+    pub pending: VecDeque<PlacedEdit>,
+    /// What was noticed. One sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Opens the state of a job: takes the lock, finishes what was committed, drops what was not, and restores the model.
+pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
+    let layout = Layout::find(&job.out, job.state.as_deref())?;
+    for folder in [&layout.out, &layout.state, &layout.snapshots()] {
+        create_dir(folder)?;
+    }
+    let lock = Lock::take(&layout.lock(), clock.now())?;
+    let mut notes = Vec::new();
+    let manifest = match Manifest::read(&layout.manifest())? {
+        Some(manifest) => {
+            check_settings(&manifest, job)?;
+            manifest
+        }
+        None => blank(job)?,
+    };
+    check_outputs(&layout, &manifest)?;
+    layout.point()?;
+    let last: Vec<_> = manifest.files.iter().filter(|file| file.epoch == manifest.epoch).cloned().collect();
+    parquet::publish(&layout.out, &last)?;
+    failpoint!("recovery-after-renames");
+    drop_leftovers(&layout, &manifest, &mut notes)?;
+    failpoint!("recovery-after-drop");
+    let (edits, placed, note) = EditLog::open(&layout.edits(), &layout.inbox(), manifest.edits)?;
+    notes.extend(note);
+    let pipeline = restore(&layout, &manifest, job, &placed, &mut notes)?;
+    failpoint!("recovery-after-snapshot");
+    let committed = usize::try_from(manifest.edits).expect("edits in memory");
+    let pending = placed.into_iter().skip(committed).collect();
+    Ok(Opened { store: Store { layout, manifest, edits, _lock: lock }, pipeline, pending, notes })
+}
+
+/// The manifest of a pipeline that has committed nothing.
+fn blank(job: &Job) -> Result<Manifest> {
+    Ok(Manifest {
+        pipeline: entropy()?,
+        version: env!("CARGO_PKG_VERSION").into(),
+        epoch: 0,
+        written_at: 0,
+        model: to_value(&job.model),
+        fields: to_value(&job.weights),
+        columns: job.columns.clone(),
+        positions: Positions::default(),
+        counters: Counters::default(),
+        edits: 0,
+        snapshots: Vec::new(),
+        history: Vec::new(),
+        files: Vec::new(),
+    })
+}
+
+fn check_settings(manifest: &Manifest, job: &Job) -> Result<()> {
+    let others = manifest.other_settings(&job.model, &job.weights);
+    if others.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} is {was} in the state and {is} now")).collect();
+    let message = format!("these settings need new state: {}", list.join("; "));
+    Err(Error::new(ErrorKind::Invalid, "E-SETTINGS-STATE", message).hint(
+        "set them back to go on, or give a new --out folder (and --state, if you set it) to start over with the new values",
+    ))
+}
+
+/// Refuses outputs that do not belong to this state: going on would double or lose rows.
+fn check_outputs(layout: &Layout, manifest: &Manifest) -> Result<()> {
+    let mut newest = None;
+    for family in Family::ALL {
+        let names = files::names_in(&layout.out.join(family.folder()))?;
+        let visible = names.iter().filter(|name| !name.starts_with('.'));
+        newest = newest.max(visible.filter_map(|name| parquet::epoch_of(name)).max());
+    }
+    let Some(newest) = newest.filter(|newest| *newest > manifest.epoch) else {
+        let elsewhere = layout.state != layout.out.join(super::STATE);
+        if elsewhere && manifest.epoch > 0 && !layout.out.join(POINTER).exists() {
+            let message = format!("the state {} belongs to another output folder", layout.state.display());
+            return Err(Error::new(ErrorKind::Invalid, "E-STATE-OTHER", message)
+                .hint("give the --out folder it was made with, or another --state"));
+        }
+        return Ok(());
+    };
+    if manifest.epoch == 0 {
+        let message =
+            format!("{} holds published files, but there is no state in {}", layout.out.display(), layout.state.display());
+        return Err(Error::new(ErrorKind::Data, "E-STATE-MISSING", message).hint(
+            "give the --state they were made with; to start over, give a new --out folder or move the published files away",
+        ));
+    }
+    let message = format!(
+        "{} holds files of commit {newest}, the state {} is at commit {}: it was put back to an older copy",
+        layout.out.display(),
+        layout.state.display(),
+        manifest.epoch
+    );
+    Err(Error::new(ErrorKind::Data, "E-STATE-OLDER", message)
+        .hint("move the newer files away to learn their rows again, or bring the newer state back"))
+}
+
+/// Drops hidden files and snapshots of ours that no manifest names. Whatever has another name stays.
+fn drop_leftovers(layout: &Layout, manifest: &Manifest, notes: &mut Vec<String>) -> Result<()> {
+    let mut dropped = 0;
+    for family in Family::ALL {
+        let folder = layout.out.join(family.folder());
+        for name in files::names_in(&folder)? {
+            if name.starts_with('.') && parquet::epoch_of(&name).is_some_and(|epoch| epoch > manifest.epoch) {
+                files::remove(&folder.join(name))?;
+                dropped += 1;
+            }
+        }
+    }
+    if dropped > 0 {
+        notes.push(format!("{dropped} unfinished output files of an earlier run were dropped; their rows are learnt again"));
+    }
+    let folder = layout.snapshots();
+    for name in files::names_in(&folder)? {
+        let is_named = manifest.snapshots.iter().any(|entry| entry.name == name);
+        if snapshots::epoch_of(&name).is_some() && !is_named {
+            files::remove(&folder.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The model at the manifest's position: from its newest snapshot, or from an older one and the rows since.
+fn restore(
+    layout: &Layout,
+    manifest: &Manifest,
+    job: &Job,
+    placed: &[PlacedEdit],
+    notes: &mut Vec<String>,
+) -> Result<Pipeline> {
+    if manifest.epoch == 0 {
+        return new_pipeline(job);
+    }
+    let mut failures: Vec<Error> = Vec::new();
+    for at in (0..manifest.snapshots.len()).rev() {
+        let entry = &manifest.snapshots[at];
+        match load(layout, entry) {
+            Err(error) if error.code == "E-STATE-NEWER" => return Err(error),
+            Err(error) => failures.push(error),
+            Ok(pipeline) if failures.is_empty() => return Ok(pipeline),
+            Ok(pipeline) => {
+                let since: Vec<_> = manifest.snapshots[at..].iter().collect();
+                let pipeline = learn_again(pipeline, &since, job, placed)
+                    .map_err(|error| failures.iter().fold(error, |error, failure| error.cause(&failure.message)))?;
+                let newest = since[since.len() - 1];
+                snapshots::write(&layout.snapshots(), newest.epoch, &pipeline.snapshot())?;
+                notes.push(format!(
+                    "the snapshot of commit {} is damaged; the model was restored from commit {} and {} rows learnt again",
+                    newest.epoch,
+                    entry.epoch,
+                    newest.counters.rows - entry.counters.rows
+                ));
+                return Ok(pipeline);
+            }
+        }
+    }
+    let error = Error::new(ErrorKind::Data, "E-STATE-DAMAGED", "no snapshot of the model can be read");
+    let error = failures.iter().fold(error, |error, failure| error.cause(&failure.message));
+    Err(error
+        .hint("restore the state folder from a copy, or start over with a new --out folder; published Parquet is not touched"))
+}
+
+fn new_pipeline(job: &Job) -> Result<Pipeline> {
+    Pipeline::new(&job.model).map_err(|error| Error::new(ErrorKind::Invalid, "E-MODEL", error.to_string()))
+}
+
+fn load(layout: &Layout, entry: &SnapshotEntry) -> Result<Pipeline> {
+    let path = layout.snapshots().join(&entry.name);
+    let model = snapshots::read(&path)?;
+    if snapshots::hash(&model) != entry.model {
+        return Err(damaged(&path, &"it is not the snapshot that was committed"));
+    }
+    Pipeline::restore(&model).map_err(|error| match error {
+        windrow_core::snapshot::SnapshotError::Newer { found, supported } => newer(&path, found, supported),
+        error => damaged(&path, &error),
+    })
+}
+
+/// Learns the rows between commits again, with the sinks closed: what is committed stays as it is.
+fn learn_again(mut pipeline: Pipeline, commits: &[&SnapshotEntry], job: &Job, placed: &[PlacedEdit]) -> Result<Pipeline> {
+    for step in commits.windows(2) {
+        let (from, to) = (step[0], step[1]);
+        let edits = usize::try_from(from.edits).expect("edits in memory")..usize::try_from(to.edits).expect("edits in memory");
+        let mut edits: VecDeque<_> = placed.get(edits).unwrap_or_default().to_vec().into();
+        let is_whole = learn_step(&mut pipeline, &from.positions, &to.positions, job, &mut edits)?;
+        if !is_whole {
+            let message = "the rows between the last good snapshot and the last commit are gone from the inputs";
+            return Err(Error::new(ErrorKind::Data, "E-ROWS-GONE", message)
+                .hint("put the inputs back as they were, or start over with a new --out folder"));
+        }
+        if snapshots::hash(&pipeline.snapshot()) != to.model {
+            let message = format!("learning the rows of commit {} again gave another model: the inputs have changed", to.epoch);
+            return Err(Error::new(ErrorKind::Data, "E-MODEL-DIFFERS", message)
+                .hint("put the inputs back as they were, or start over with a new --out folder"));
+        }
+    }
+    Ok(pipeline)
+}
+
+/// Learns from one commit's positions up to the next one's. False when the rows are not there any more.
+fn learn_step(
+    pipeline: &mut Pipeline,
+    from: &Positions,
+    to: &Positions,
+    job: &Job,
+    edits: &mut VecDeque<PlacedEdit>,
+) -> Result<bool> {
+    let mut reached = to.clone();
+    for (ordinal, source) in reached.sources.iter_mut().enumerate() {
+        (source.offset, source.rows) = from.sources.get(ordinal).map_or((0, 0), |source| (source.offset, source.rows));
+    }
+    let mut outcome = Outcome::default();
+    if reached != *to {
+        let reader = inputs::start_again(job, &mut reached, to)?;
+        for event in reader.events() {
+            let batch = match event {
+                Event::Batch(batch) => batch,
+                Event::Failed(error) => return Err(error),
+                Event::End => break,
+            };
+            cut::advance(&mut reached, &batch.span, batch.prepared.n_rows);
+            for piece in cut::at_edits(batch.prepared, pipeline.position(), edits) {
+                apply(pipeline, piece.edits, &mut outcome);
+                pipeline.learn(&piece.prepared, &mut outcome);
+            }
+        }
+    }
+    apply(pipeline, edits.drain(..), &mut outcome);
+    let places = |positions: &Positions| -> Vec<_> {
+        positions.sources.iter().take(to.sources.len()).map(|source| (source.offset, source.rows)).collect()
+    };
+    Ok(places(&reached) == places(to))
+}
+
+fn apply(pipeline: &mut Pipeline, edits: impl IntoIterator<Item = PlacedEdit>, outcome: &mut Outcome) {
+    for edit in edits {
+        // An edit that was refused then is refused again, and changed nothing either time.
+        let _ = pipeline.edit(&edit.edit, &mut outcome.lineage);
+    }
+}
+
+/// A committed state, read beside whoever owns it.
+#[derive(Debug)]
+pub struct Reading {
+    /// Where it lies.
+    pub layout: Layout,
+    /// What is committed.
+    pub manifest: Manifest,
+    /// The model at the last commit.
+    pub pipeline: Pipeline,
+    /// Who runs the pipeline now.
+    pub holder: Option<Holder>,
+}
+
+/// Reads the committed state of an output folder, without the lock; none when nothing was ever committed there.
+pub fn read_state(out: &Path, state: Option<&Path>) -> Result<Option<Reading>> {
+    let layout = Layout::find(out, state)?;
+    let holder = Lock::holder(&layout.lock())?;
+    let mut tries = 0;
+    loop {
+        let Some(manifest) = Manifest::read(&layout.manifest())? else { return Ok(None) };
+        let Some(entry) = manifest.snapshots.last() else {
+            return Err(damaged(&layout.manifest(), &"it names no snapshot"));
+        };
+        match load(&layout, entry) {
+            Ok(pipeline) => return Ok(Some(Reading { layout, manifest, pipeline, holder })),
+            // The owner may have rolled past this snapshot meanwhile.
+            Err(error) if tries == 3 => return Err(error),
+            Err(_) => tries += 1,
+        }
+    }
+}

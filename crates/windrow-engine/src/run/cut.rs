@@ -1,0 +1,144 @@
+//! Cutting prepared batches at the positions of edits, and moving positions on over them.
+//!
+//! A cut is rare. A part is what preparing its rows alone would have given: its terms are numbered anew in order of appearance.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use rustc_hash::FxHashMap;
+use windrow_core::pipeline::Prepared;
+use windrow_core::record::{Pages, TextColumn};
+
+use crate::batch::Slice;
+use crate::checkpoint::edits::PlacedEdit;
+use crate::source::Positions;
+
+/// Rows with the edits that come before them.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Piece {
+    /// Edits, oldest first.
+    pub(crate) edits: Vec<PlacedEdit>,
+    /// The rows after them.
+    pub(crate) prepared: Prepared,
+}
+
+/// Cuts a batch that begins at `position` (pages learnt) where edits stand. Edits at its end or behind stay in the queue.
+pub(crate) fn at_edits(prepared: Prepared, position: u64, edits: &mut VecDeque<PlacedEdit>) -> Vec<Piece> {
+    let n_pages = prepared.pages.len();
+    let within = |edit: &PlacedEdit| edit.position < position + n_pages as u64;
+    let mut pieces = Vec::new();
+    let (mut from, mut before) = (0, Vec::new());
+    while let Some(edit) = edits.pop_front_if(|edit| within(edit)) {
+        let at = usize::try_from(edit.position.saturating_sub(position)).expect("inside the batch").max(from);
+        if at > from {
+            pieces.push(Piece { edits: std::mem::take(&mut before), prepared: part(&prepared, from..at) });
+            from = at;
+        }
+        before.push(edit);
+    }
+    let rest = if from == 0 { prepared } else { last_part(prepared, from) };
+    pieces.push(Piece { edits: before, prepared: rest });
+    pieces
+}
+
+/// Moves positions over the slices of a batch. All its rows belong to the one slice that is not empty.
+pub(crate) fn advance(positions: &mut Positions, span: &[Slice], n_rows: u64) {
+    let holder = span.iter().rposition(|slice| slice.to > slice.from).unwrap_or_else(|| span.len().saturating_sub(1));
+    for (at, slice) in span.iter().enumerate() {
+        positions.advance(*slice, if at == holder { n_rows } else { 0 });
+    }
+}
+
+/// Some pages of a batch, without its rejects.
+fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
+    let whole = &prepared.pages;
+    let mut pages = Pages {
+        origin: whole.origin[rows.clone()].to_vec(),
+        creation_time: whole.creation_time[rows.clone()].to_vec(),
+        id: texts(&whole.id, &rows),
+        url: texts(&whole.url, &rows),
+        title: texts(&whole.title, &rows),
+        keywords: texts(&whole.keywords, &rows),
+        description: texts(&whole.description, &rows),
+        domain: texts(&whole.domain, &rows),
+        terms: windrow_core::featurize::Terms::default(),
+    };
+    let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
+    for row in rows.clone() {
+        for entry in whole.terms.entries(row) {
+            let old = whole.terms.term[entry];
+            let new = *numbers.entry(old).or_insert_with(|| {
+                pages.terms.hash.push(whole.terms.hash[old as usize]);
+                pages.terms.kind.push(whole.terms.kind[old as usize]);
+                pages.terms.text.push(whole.terms.text.get(old as usize));
+                u32::try_from(pages.terms.hash.len() - 1).expect("fewer terms than before")
+            });
+            pages.terms.term.push(new);
+            pages.terms.weight.push(whole.terms.weight[entry]);
+        }
+        pages.terms.ends.push(u32::try_from(pages.terms.term.len()).expect("fewer entries than before"));
+    }
+    Prepared { n_rows: rows.len() as u64, pages, rejects: Vec::new() }
+}
+
+/// The pages from `from` on, with all the rejects of the batch.
+fn last_part(prepared: Prepared, from: usize) -> Prepared {
+    let mut last = part(&prepared, from..prepared.pages.len());
+    last.n_rows = prepared.n_rows - from as u64;
+    last.rejects = prepared.rejects;
+    last
+}
+
+fn texts(column: &TextColumn, rows: &Range<usize>) -> TextColumn {
+    let mut part = TextColumn::default();
+    rows.clone().for_each(|row| part.push(column.get(row)));
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use windrow_core::featurize::FieldWeights;
+    use windrow_core::lineage::Edit;
+    use windrow_core::pipeline::Preparer;
+    use windrow_core::record::{RecordId, Row};
+
+    use super::*;
+
+    const TITLES: [&str; 6] = ["red roses", "blue violets", "red wine", "", "blue roses red", "wine"];
+
+    fn prepared(rows: Range<usize>) -> Prepared {
+        let row = |offset: usize| {
+            let origin = RecordId { source: 0, offset: offset as u64 * 10 };
+            let title = TITLES[offset].as_bytes();
+            Ok(Row { origin, raw: title, columns: [b"", b"", b"", title, b"", b""] })
+        };
+        Preparer::new(FieldWeights::default()).prepare(rows.map(row))
+    }
+
+    fn edit(position: u64) -> PlacedEdit {
+        PlacedEdit { request: format!("at {position}"), position, edit: Edit::Pin { cluster: 0, pinned: true } }
+    }
+
+    #[test]
+    fn parts_are_what_their_rows_alone_would_have_given() {
+        let whole = prepared(0..6);
+        assert_eq!((whole.pages.len(), whole.rejects.len()), (5, 1));
+        assert_eq!(part(&whole, 0..3), prepared(0..3));
+        assert_eq!(part(&whole, 3..5), prepared(4..6));
+        assert_eq!(part(&whole, 0..5).pages, whole.pages);
+    }
+
+    #[test]
+    fn edits_cut_a_batch_where_they_stand() {
+        let mut edits: VecDeque<_> = [edit(100), edit(102), edit(102), edit(104), edit(105), edit(107)].into();
+        let pieces = at_edits(prepared(0..6), 100, &mut edits);
+        assert_eq!(edits, [edit(105), edit(107)]);
+        let shape: Vec<_> = pieces.iter().map(|piece| (piece.edits.len(), piece.prepared.pages.len())).collect();
+        assert_eq!(shape, [(1, 2), (2, 2), (1, 1)]);
+        assert_eq!(pieces.iter().map(|piece| piece.prepared.n_rows).sum::<u64>(), 6);
+        assert_eq!(pieces[2].prepared.rejects.len(), 1);
+
+        let whole = at_edits(prepared(0..6), 100, &mut VecDeque::new());
+        assert_eq!(whole, [Piece { edits: Vec::new(), prepared: prepared(0..6) }]);
+    }
+}

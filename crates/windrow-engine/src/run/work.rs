@@ -1,0 +1,159 @@
+//! What the loop does with a batch and at a roll.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use windrow_core::pipeline::{Outcome, Pipeline};
+
+use crate::batch::Batch;
+use crate::checkpoint::edits::PlacedEdit;
+use crate::checkpoint::{Point, Store};
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::failpoint::failpoint;
+use crate::observe::{Counters, Progress};
+use crate::run::{Ended, Roll, Summary, cut};
+use crate::sink::{Sink, Staged};
+use crate::source::Positions;
+
+/// The loop's own things: the model and how far it has come.
+pub(super) struct Work<'a> {
+    store: Store,
+    pipeline: Pipeline,
+    pending: VecDeque<PlacedEdit>,
+    positions: Positions,
+    sink: &'a mut dyn Sink,
+    clock: &'a dyn Clock,
+    run: Counters,
+    total: Counters,
+    edits: u64,
+    started: Duration,
+    rolled: Duration,
+    pub(super) notes: Vec<String>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        store: Store,
+        pipeline: Pipeline,
+        pending: VecDeque<PlacedEdit>,
+        positions: Positions,
+        sink: &'a mut dyn Sink,
+        clock: &'a dyn Clock,
+    ) -> Self {
+        let (total, edits) = (store.manifest().counters.clone(), store.manifest().edits);
+        let started = clock.elapsed();
+        Self {
+            store,
+            pipeline,
+            pending,
+            positions,
+            sink,
+            clock,
+            run: Counters::default(),
+            total,
+            edits,
+            started,
+            rolled: started,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Takes edits out of the inbox, unless older ones still wait for their position.
+    pub(super) fn take_edits(&mut self) -> Result<()> {
+        if !self.pending.is_empty() {
+            return Ok(());
+        }
+        let taken = self.store.edits().take(self.pipeline.position(), &mut self.notes)?;
+        if !taken.is_empty() {
+            self.apply(&taken)?;
+            failpoint!("after-edit-applied");
+            self.store.edits().settle(&taken)?;
+        }
+        Ok(())
+    }
+
+    /// Applies edits that are in the log, and stages what they did.
+    fn apply(&mut self, edits: &[PlacedEdit]) -> Result<()> {
+        let mut outcome = Outcome::default();
+        for edit in edits {
+            if let Err(error) = self.pipeline.edit(&edit.edit, &mut outcome.lineage) {
+                self.notes.push(format!("an edit was refused: {error}"));
+            }
+        }
+        self.edits += edits.len() as u64;
+        if outcome.lineage.is_empty() {
+            return Ok(());
+        }
+        self.sink.stage(Staged { epoch: self.store.next_epoch(), outcome, ..Staged::default() })
+    }
+
+    /// Learns a batch, stages it and says how it stands.
+    pub(super) fn learn(&mut self, batch: Batch, observer: &mut dyn FnMut(&Progress<'_>)) -> Result<()> {
+        let Batch { span, prepared } = batch;
+        cut::advance(&mut self.positions, &span, prepared.n_rows);
+        for piece in cut::at_edits(prepared, self.pipeline.position(), &mut self.pending) {
+            if !piece.edits.is_empty() {
+                self.apply(&piece.edits)?;
+            }
+            let prepared = piece.prepared;
+            let mut outcome = Outcome::default();
+            self.pipeline.learn(&prepared, &mut outcome);
+            failpoint!("after-learn");
+            self.run.count(&prepared, &outcome);
+            self.total.count(&prepared, &outcome);
+            observer(&Progress {
+                run: &self.run,
+                total: &self.total,
+                epoch: self.store.manifest().epoch,
+                committed_rows: self.store.manifest().counters.rows,
+                lineage: &outcome.lineage,
+                elapsed: self.elapsed(),
+                pipeline: &self.pipeline,
+            });
+            self.sink.stage(Staged { epoch: self.store.next_epoch(), prepared, outcome })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_due(&self, roll: &Roll) -> bool {
+        let rows = self.total.rows - self.store.manifest().counters.rows;
+        rows > 0
+            && (rows >= roll.rows
+                || self.sink.staged_bytes() >= roll.bytes
+                || self.clock.elapsed().saturating_sub(self.rolled) >= roll.age)
+    }
+
+    /// Commits everything learnt so far.
+    pub(super) fn roll(&mut self) -> Result<()> {
+        let at = Point { positions: &self.positions, counters: &self.total, edits: self.edits, now: self.clock.now() };
+        self.store.commit(self.sink, &self.pipeline, at)?;
+        self.rolled = self.clock.elapsed();
+        Ok(())
+    }
+
+    /// Applies what is left, and commits if there is anything new.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let left: Vec<_> = self.pending.drain(..).collect();
+        self.apply(&left)?;
+        self.take_edits()?;
+        let manifest = self.store.manifest();
+        let is_new = manifest.epoch == 0 || self.edits != manifest.edits || self.positions != manifest.positions;
+        if is_new { self.roll() } else { Ok(()) }
+    }
+
+    pub(super) fn summary(&self, ended: Ended) -> Summary {
+        Summary {
+            ended,
+            run: self.run.clone(),
+            total: self.total.clone(),
+            epoch: self.store.manifest().epoch,
+            notes: self.notes.clone(),
+            elapsed: self.elapsed(),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed().saturating_sub(self.started)
+    }
+}

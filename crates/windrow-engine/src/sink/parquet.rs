@@ -1,0 +1,306 @@
+//! Parquet files: pages, rejects and lineage, one file a roll and family.
+//!
+//! ```text
+//! loop ── bounded channel ──> writer thread: columns -> row groups -> OUT/pages/.part-00000007-000.zstd.parquet.tmp
+//!                                            seal:    footer, fsync of file and folder
+//! loop ── publish ─────────────────────────> rename to OUT/pages/part-00000007-000.zstd.parquet, fsync of folder
+//! ```
+//!
+//! Encoding and compressing run beside learning, on a thread of their own. Readers pass over dot files, so that a file is in view
+//! whole or not at all. Families without rows in an epoch make no file. The text columns of a batch become Arrow arrays without
+//! being copied.
+
+mod encode;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use arrow_array::RecordBatch;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+
+use crate::checkpoint::files::{create_dir, environment, sync_dir};
+use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::failpoint;
+use crate::sink::{Family, PublishedFile, Sink, Staged};
+
+pub use encode::{SCHEMA_VERSION, schema};
+
+/// Batches that may wait for the writer; a batch holds about a megabyte.
+const QUEUE_LEN: usize = 8;
+
+/// Name of a file in view.
+pub fn file_name(epoch: u64, sequence: u32) -> String {
+    format!("part-{epoch:08}-{sequence:03}.zstd.parquet")
+}
+
+/// Name of the same file before it is published.
+pub fn hidden_name(name: &str) -> String {
+    format!(".{name}.tmp")
+}
+
+/// The epoch of a file name of ours, hidden or in view; none for any other name.
+pub fn epoch_of(name: &str) -> Option<u64> {
+    let visible = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp")).unwrap_or(name);
+    let (epoch, sequence) = visible.strip_prefix("part-")?.strip_suffix(".zstd.parquet")?.split_once('-')?;
+    let digits = |text: &str, least: usize| text.len() >= least && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits(epoch, 8) && digits(sequence, 3) { epoch.parse().ok() } else { None }
+}
+
+/// Writes Parquet under one output folder.
+#[derive(Debug)]
+pub struct ParquetSink {
+    out: PathBuf,
+    bytes: Arc<AtomicU64>,
+    has_failed: Arc<AtomicBool>,
+    sender: Option<Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Message {
+    Stage(Box<Staged>),
+    Seal { epoch: u64, reply: Sender<Result<Vec<PublishedFile>>> },
+}
+
+impl ParquetSink {
+    /// A sink that writes under `out` for the pipeline of this id, with the names of its sources by ordinal.
+    pub fn open(out: &Path, pipeline: &str, sources: Vec<String>) -> Result<Self> {
+        for family in Family::ALL {
+            create_dir(&out.join(family.folder()))?;
+        }
+        let bytes = Arc::new(AtomicU64::new(0));
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let (sender, receiver) = bounded(QUEUE_LEN);
+        let writer = Writer {
+            out: out.to_owned(),
+            pipeline: pipeline.to_owned(),
+            sources,
+            bytes: Arc::clone(&bytes),
+            has_failed: Arc::clone(&has_failed),
+            open: Vec::new(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("windrow-parquet".into())
+            .spawn(move || writer.run(&receiver))
+            .map_err(|error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start the writer thread").cause(error))?;
+        Ok(Self { out: out.to_owned(), bytes, has_failed, sender: Some(sender), thread: Some(thread) })
+    }
+
+    fn send(&self, message: Message) -> Result<()> {
+        let sender = self.sender.as_ref().expect("the sender lives until drop");
+        sender.send(message).map_err(|_| gone())
+    }
+
+    /// Waits until everything sent is written, and seals it; or says what failed.
+    fn seal_all(&self, epoch: u64) -> Result<Vec<PublishedFile>> {
+        let (reply, answer) = bounded(1);
+        self.send(Message::Seal { epoch, reply })?;
+        answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Internal, "E-WRITER", "the Parquet writer stopped without saying why")
+}
+
+impl Sink for ParquetSink {
+    fn stage(&mut self, staged: Staged) -> Result<()> {
+        if self.has_failed.load(Ordering::Acquire) {
+            self.seal_all(staged.epoch)?;
+        }
+        self.send(Message::Stage(Box::new(staged)))
+    }
+
+    fn staged_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn seal(&mut self, epoch: u64) -> Result<Vec<PublishedFile>> {
+        self.seal_all(epoch)
+    }
+
+    fn publish(&mut self, files: &[PublishedFile]) -> Result<()> {
+        publish(&self.out, files)
+    }
+}
+
+impl Drop for ParquetSink {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            // Whatever the writer still has to say concerns rows that nobody will commit.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Renames sealed files into view. A file that is in view already is left alone; one that is neither hidden nor in view was
+/// taken away by somebody after it had been published, and that is theirs to do.
+pub fn publish(out: &Path, files: &[PublishedFile]) -> Result<()> {
+    for file in files {
+        let folder = out.join(file.family.folder());
+        match fs::rename(folder.join(hidden_name(&file.name)), folder.join(&file.name)) {
+            Ok(()) => failpoint!("after-file-rename"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(environment("rename", &folder.join(&file.name), &error)),
+        }
+    }
+    let mut folders: Vec<_> = files.iter().map(|file| file.family.folder()).collect();
+    folders.dedup();
+    for folder in folders {
+        sync_dir(&out.join(folder))?;
+    }
+    failpoint!("after-files-in-view");
+    Ok(())
+}
+
+/// The writer thread's own things.
+struct Writer {
+    out: PathBuf,
+    pipeline: String,
+    sources: Vec<String>,
+    bytes: Arc<AtomicU64>,
+    has_failed: Arc<AtomicBool>,
+    open: Vec<OpenFile>,
+}
+
+struct OpenFile {
+    file: PublishedFile,
+    path: PathBuf,
+    writer: ArrowWriter<Tally>,
+}
+
+impl Writer {
+    /// After a failure nothing more is written, and whoever seals gets to know why.
+    fn run(mut self, messages: &Receiver<Message>) {
+        let mut failure = None;
+        for message in messages {
+            match message {
+                Message::Stage(staged) if failure.is_none() => {
+                    if let Err(error) = self.stage(*staged) {
+                        failure = Some(error);
+                        self.has_failed.store(true, Ordering::Release);
+                    }
+                }
+                Message::Stage(_) => {}
+                Message::Seal { epoch, reply } => {
+                    let sealed = match &failure {
+                        Some(error) => Err(error.clone()),
+                        None => self.seal(epoch),
+                    };
+                    // The loop waits for the answer, or is gone and needs none.
+                    let _ = reply.send(sealed);
+                }
+            }
+        }
+        self.drop_hidden();
+    }
+
+    fn stage(&mut self, staged: Staged) -> Result<()> {
+        let epoch = staged.epoch;
+        let Staged { prepared, outcome, .. } = staged;
+        if !outcome.lineage.is_empty() {
+            self.write(Family::Lineage, epoch, &encode::lineage(&outcome.lineage, epoch))?;
+        }
+        if !prepared.rejects.is_empty() {
+            self.write(Family::Rejects, epoch, &encode::rejects(&prepared.rejects, &self.sources))?;
+        }
+        if !prepared.pages.is_empty() {
+            self.write(Family::Pages, epoch, &encode::pages(prepared.pages, &outcome))?;
+        }
+        failpoint!("after-stage");
+        Ok(())
+    }
+
+    fn write(&mut self, family: Family, epoch: u64, rows: &RecordBatch) -> Result<()> {
+        let index = match self.open.iter().position(|open| open.file.family == family) {
+            Some(index) => index,
+            None => {
+                self.open.push(self.create(family, epoch)?);
+                self.open.len() - 1
+            }
+        };
+        let open = &mut self.open[index];
+        open.writer.write(rows).map_err(|error| environment("write", &open.path, &error))?;
+        open.file.rows += rows.num_rows() as u64;
+        let bytes = self.open.iter().map(|open| open.writer.bytes_written() + open.writer.in_progress_size());
+        self.bytes.store(bytes.sum::<usize>() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn create(&self, family: Family, epoch: u64) -> Result<OpenFile> {
+        let file = PublishedFile { family, name: file_name(epoch, 0), epoch, rows: 0, bytes: 0, crc32: 0 };
+        let path = self.out.join(family.folder()).join(hidden_name(&file.name));
+        let sink = File::create(&path).map_err(|error| environment("create", &path, &error))?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(encode::properties(family, &self.pipeline, epoch))
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Tally::new(sink), encode::schema(family), options)
+            .map_err(|error| environment("write", &path, &error))?;
+        Ok(OpenFile { file, path, writer })
+    }
+
+    fn seal(&mut self, epoch: u64) -> Result<Vec<PublishedFile>> {
+        let mut files = Vec::new();
+        for open in self.open.drain(..) {
+            let OpenFile { mut file, path, writer } = open;
+            debug_assert!(file.epoch == epoch, "a file belongs to one epoch");
+            let mut tally = writer.into_inner().map_err(|error| environment("write", &path, &error))?;
+            io::Write::flush(&mut tally).map_err(|error| environment("write", &path, &error))?;
+            failpoint!("before-parquet-fsync");
+            tally.file.sync_all().map_err(|error| environment("fsync", &path, &error))?;
+            file.bytes = tally.bytes;
+            file.crc32 = tally.crc32.finalize();
+            files.push(file);
+        }
+        files.sort_by_key(|file| file.family);
+        for file in &files {
+            sync_dir(&self.out.join(file.family.folder()))?;
+        }
+        failpoint!("after-parquet-fsync");
+        self.bytes.store(0, Ordering::Relaxed);
+        Ok(files)
+    }
+
+    /// The run is over and what is still open was never sealed: nobody will miss it.
+    fn drop_hidden(&mut self) {
+        for open in self.open.drain(..) {
+            // A file that cannot be removed now is removed by the next start.
+            let _ = fs::remove_file(&open.path);
+        }
+    }
+}
+
+/// A file that counts and checksums what is written to it. The Parquet writer has a buffer of its own.
+struct Tally {
+    file: File,
+    bytes: u64,
+    crc32: crc32fast::Hasher,
+}
+
+impl Tally {
+    fn new(file: File) -> Self {
+        Self { file, bytes: 0, crc32: crc32fast::Hasher::new() }
+    }
+}
+
+impl io::Write for Tally {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(bytes)?;
+        self.bytes += n as u64;
+        self.crc32.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+use std::fs::{self, File};
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_schema::{DataType, TimeUnit};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use windrow_core::cluster::Decision;
+use windrow_core::featurize::FieldWeights;
+use windrow_core::lineage::{Happening, LineageEvent};
+use windrow_core::pipeline::{Outcome, Prepared, Preparer};
+use windrow_core::record::{RecordId, Row};
+
+use super::*;
+
+fn prepared(offsets: std::ops::Range<u64>) -> Prepared {
+    let rows: Vec<[String; 6]> = offsets
+        .clone()
+        .map(|offset| match offset % 4 {
+            3 => [const { String::new() }; 6],
+            _ => [
+                "2023-01-02T03:04:05Z".into(),
+                format!("id{offset}"),
+                "https://a.example.com/x".into(),
+                "títle".into(),
+                String::new(),
+                "d".into(),
+            ],
+        })
+        .collect();
+    let row = |(offset, columns): (u64, &'static [String; 6])| {
+        let columns = std::array::from_fn(|column| columns[column].as_bytes());
+        Ok(Row { origin: RecordId { source: 1, offset }, raw: b"raw \xff bytes", columns })
+    };
+    let rows: &'static [[String; 6]] = Box::leak(rows.into_boxed_slice());
+    Preparer::new(FieldWeights::default()).prepare(offsets.zip(rows).map(row))
+}
+
+fn staged(epoch: u64, offsets: std::ops::Range<u64>) -> Staged {
+    let prepared = prepared(offsets);
+    let decision = |n: usize| Decision { cluster: 7, slot: 3, micro_cluster: n as u64, novel: n.is_multiple_of(2), score: 0.5 };
+    let n_pages = prepared.pages.len();
+    let outcome = Outcome {
+        decisions: (0..n_pages).map(decision).collect(),
+        label: (0..n_pages).map(|n| u32::from(n > 0)).collect(),
+        labels: vec!["first".into(), "other".into()],
+        lineage: vec![LineageEvent { position: 5, cluster: 7, happening: Happening::Pinned { pinned: true } }],
+    };
+    Staged { epoch, prepared, outcome }
+}
+
+fn read(path: &Path) -> RecordBatch {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    let batches: Vec<_> = builder.build().unwrap().map(|batch| batch.unwrap()).collect();
+    assert_eq!(batches.len(), 1);
+    batches.into_iter().next().unwrap()
+}
+
+#[test]
+fn pages_read_back_as_they_were_with_the_types_promised() {
+    let out = tempfile::tempdir().unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();
+    sink.stage(staged(1, 0..6)).unwrap();
+    sink.stage(staged(1, 6..8)).unwrap();
+    let files = sink.seal(1).unwrap();
+    let shape: Vec<_> = files.iter().map(|file| (file.family, file.rows, file.epoch)).collect();
+    assert_eq!(shape, [(Family::Pages, 6, 1), (Family::Rejects, 2, 1), (Family::Lineage, 2, 1)]);
+    let visible = out.path().join("pages/part-00000001-000.zstd.parquet");
+    assert!(!visible.exists() && out.path().join("pages/.part-00000001-000.zstd.parquet.tmp").exists());
+    sink.publish(&files).unwrap();
+    sink.publish(&files).unwrap();
+    let bytes = fs::read(&visible).unwrap();
+    assert_eq!((files[0].bytes, files[0].crc32), (bytes.len() as u64, crc32fast::hash(&bytes)));
+
+    let pages = read(&visible);
+    let schema = pages.schema();
+    let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let promised =
+        "record_id cluster slot micro_cluster novel score label creation_time id url title keywords description domain";
+    assert_eq!(names, promised.split(' ').collect::<Vec<_>>());
+    let types: Vec<_> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
+    assert_eq!(types[1..6], [DataType::Int32, DataType::Int32, DataType::Int64, DataType::Boolean, DataType::Float64]);
+    assert_eq!(types[7], DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+    assert!([0, 6, 8, 9, 10, 11, 12, 13].iter().all(|column| types[*column] == DataType::Utf8), "{types:?}");
+    let text = |column: usize| {
+        pages.column(column).as_string::<i32>().iter().map(|value| value.unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(text(0), ["1:0", "1:1", "1:2", "1:4", "1:5", "1:6"]);
+    assert_eq!(text(6), ["first", "other", "other", "other", "other", "first"]);
+    assert_eq!(text(8)[3], "id4");
+    assert_eq!(text(10)[0], "títle");
+    assert_eq!(text(13)[0], "example.com");
+    assert_eq!(pages.column(1).as_primitive::<Int32Type>().value(0), 7);
+    assert_eq!(pages.column(3).as_primitive::<Int64Type>().values(), &[0, 1, 2, 3, 4, 0]);
+    assert_eq!(pages.column(7).as_primitive::<TimestampMicrosecondType>().value(0), 1_672_628_645_000_000);
+
+    let rejects = read(&out.path().join("rejects/part-00000001-000.zstd.parquet"));
+    assert_eq!(rejects.column(0).as_string::<i32>().value(1), "1:7");
+    assert_eq!(rejects.column(1).as_string::<i32>().value(0), "empty_page");
+    assert_eq!(rejects.column(2).as_binary::<i32>().value(0), b"raw \xff bytes");
+    assert_eq!(rejects.column(3).as_string::<i32>().value(0), "b.csv");
+    let lineage = read(&out.path().join("lineage/part-00000001-000.zstd.parquet"));
+    assert_eq!(lineage.column(2).as_string::<i32>().value(0), "pinned");
+}
+
+#[test]
+fn families_without_rows_make_no_file_and_unsealed_files_go_with_the_sink() {
+    let out = tempfile::tempdir().unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p", Vec::new()).unwrap();
+    assert_eq!(sink.seal(1).unwrap(), []);
+    let mut only_rejects = staged(1, 3..4);
+    only_rejects.outcome = Outcome::default();
+    sink.stage(only_rejects).unwrap();
+    let files = sink.seal(1).unwrap();
+    assert_eq!(files.iter().map(|file| file.family).collect::<Vec<_>>(), [Family::Rejects]);
+    sink.publish(&files).unwrap();
+    sink.stage(staged(2, 0..8)).unwrap();
+    drop(sink);
+    let names: Vec<_> =
+        Family::ALL.map(|family| crate::checkpoint::files::names_in(&out.path().join(family.folder())).unwrap()).concat();
+    assert_eq!(names, ["part-00000001-000.zstd.parquet"]);
+}
+
+#[test]
+fn a_failing_disk_is_an_error_of_the_next_call() {
+    let out = tempfile::tempdir().unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p", Vec::new()).unwrap();
+    fs::remove_dir(out.path().join("pages")).unwrap();
+    sink.stage(staged(1, 0..3)).unwrap();
+    let error = sink.seal(1).unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-IO", 3));
+    assert!(error.message.contains("pages/.part-00000001-000"), "{error}");
+}
+
+#[test]
+fn record_ids_are_written_like_their_display() {
+    let ids = [(0, 0), (0, 9), (0, 10), (12, u64::MAX), (u32::MAX, 1)].map(|(source, offset)| RecordId { source, offset });
+    let column = encode::record_ids(ids.iter());
+    let texts: Vec<_> = (0..ids.len()).map(|at| column.get(at).to_owned()).collect();
+    assert_eq!(texts, ids.map(|id| id.to_string()));
+}
+
+#[test]
+fn only_our_own_names_have_an_epoch() {
+    assert_eq!(epoch_of(&file_name(12, 0)), Some(12));
+    assert_eq!(epoch_of(&hidden_name(&file_name(123_456_789, 1))), Some(123_456_789));
+    for other in [
+        "part-0001-000.zstd.parquet",
+        "part-00000001-000.parquet",
+        ".part-00000001-000.zstd.parquet",
+        "x.tmp",
+        "part-0000000a-000.zstd.parquet",
+    ] {
+        assert_eq!(epoch_of(other), None, "{other}");
+    }
+}
