@@ -29,10 +29,24 @@ pub(crate) fn readers() -> Result<()> {
         say(format_args!("passed over: {} sets are not in ../shared/data", SETS.len() - shared.len()));
     }
     let out = fresh_dir("readers")?;
+    check_sample(&windrow, &sample, &out.join("sample"))?;
     for input in std::iter::once(&sample).chain(&shared) {
         let name = input.file_name().context("a file")?.to_string_lossy().into_owned();
         check(&windrow, input, &out.join(name.split('.').next().unwrap_or(&name))).context(name)?;
     }
+    Ok(())
+}
+
+/// What the sample must show beyond the rest.
+fn check_sample(windrow: &Path, sample: &Path, out: &Path) -> Result<()> {
+    stdout(Command::new(windrow).args(["run", "--quiet", "--input"]).arg(sample).arg("--out").arg(out))?;
+    let clusters = stdout(Command::new(windrow).args(["clusters", "-o", "json", "--out"]).arg(out))?;
+    let listed = out.join("clusters.json");
+    std::fs::write(&listed, clusters)?;
+    let mut command = script(READERS, "sample.py")?;
+    let checked = command.arg(out).stdin(std::fs::File::open(listed)?).output()?;
+    say(String::from_utf8_lossy(&checked.stdout).trim());
+    ensure!(checked.status.success(), "the sample: {}", String::from_utf8_lossy(&checked.stderr));
     Ok(())
 }
 
