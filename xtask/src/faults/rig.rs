@@ -186,14 +186,16 @@ impl Pipeline {
         Ok(first["cluster"].clone())
     }
 
-    /// Checksum of the committed model.
+    /// Checksum of the committed model, with the counters and positions that stand beside it.
     fn checksum(&self) -> Result<String> {
         let mut command = Command::new(&self.windrow);
         let state = stdout(command.args(["state", "inspect", "-o", "json", "--out"]).arg(&self.out))?;
         let state: Value = serde_json::from_str(&state)?;
-        let checksum = &state["model_checksum"];
-        ensure!(!checksum.is_null(), "state inspect names no model_checksum: {state}");
-        Ok(checksum.to_string())
+        let snapshots = state["snapshots"].as_array().context("state inspect lists no snapshots")?;
+        let newest = snapshots.iter().max_by_key(|snapshot| snapshot["commit"].as_u64()).context("no snapshot")?;
+        ensure!(newest["hash"].is_string(), "state inspect names no hash of the model: {newest}");
+        let read: Vec<&Value> = state["sources"].as_array().into_iter().flatten().map(|source| &source["offset"]).collect();
+        Ok(format!("{} at {read:?}, counters {}", newest["hash"], state["counters"]))
     }
 
     /// Takes the folder away: hundreds of them fill a disk.
