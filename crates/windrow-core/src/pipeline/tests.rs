@@ -3,11 +3,13 @@ use crate::record::RecordId;
 
 /// Rows of `n` pages about a few things, with a reject now and then.
 fn rows(n: u64) -> Vec<[String; 6]> {
-    let themes = ["rust compiler borrow checker", "football league cup goal", "recipe butter flour oven", "guitar amp pedal string"];
+    let themes =
+        ["rust compiler borrow checker", "football league cup goal", "recipe butter flour oven", "guitar amp pedal string"];
     (0..n)
         .map(|i| {
             let theme = themes[(i as usize * 7 + i as usize / 50) % themes.len()];
-            let extra = format!("{} story {}", ["spring", "winter", "summer"][i as usize % 3], ["alpha", "beta"][i as usize % 2]);
+            let extra =
+                format!("{} story {}", ["spring", "winter", "summer"][i as usize % 3], ["alpha", "beta"][i as usize % 2]);
             let title = if i % 17 == 16 { String::new() } else { format!("{theme} {extra}") };
             let url = if title.is_empty() { String::new() } else { format!("https://site{}.example.com/p/{i}", i % 40) };
             ["2023-05-17 20:21:51".to_owned(), i.to_string(), url, title, String::new(), String::new()]
@@ -60,7 +62,8 @@ fn every_row_is_a_page_or_a_reject_and_every_page_is_counted() {
     let (mut pipeline, mut outcome) = (new_pipeline(), Outcome::default());
     pipeline.learn(&prepared, &mut outcome);
     let view = pipeline.view();
-    let delivered: u64 = view.clusters.iter().map(|c| c.delivered).sum::<u64>() + view.dead.iter().map(|c| c.delivered).sum::<u64>();
+    let delivered: u64 =
+        view.clusters.iter().map(|c| c.delivered).sum::<u64>() + view.dead.iter().map(|c| c.delivered).sum::<u64>();
     let now: u64 = view.clusters.iter().map(|c| c.now).sum::<u64>() + view.dead.iter().map(|c| c.now).sum::<u64>();
     let volume: u64 = view.clusters.iter().flat_map(|c| &c.volume).map(|n| u64::from(*n)).sum();
     assert_eq!([delivered, now, volume, view.pages], [prepared.pages.len() as u64; 4]);
