@@ -1,5 +1,17 @@
 //! FEATURIZE: a page becomes a sparse vector of terms. Stateless: terms carry their hash and their text, so that pages can be
 //! prepared anywhere; whoever learns them interns them.
+//!
+//! ```text
+//! title ─┐
+//! keywords ─ tokens ─ words ──┐
+//! description ┘               ├─ numbers ─ Terms: per page (number, field weight x count)
+//! url ─ host ─ domain ────────┤
+//!   └─ redirect ─ path ─ words, shape
+//! ```
+//!
+//! A weight of 0 switches a field off, and its work with it. Every page costs bounded work, whatever it holds: 32 KiB and 512 words of
+//! a field, 8 KiB of a query, 2 KiB of a path, words up to 96 bytes. Terms hold letters, digits and their marks only (hosts and shapes
+//! a little punctuation), so they can be shown anywhere. This stage runs for every row beside the learner: no memory is taken per word.
 
 pub mod language;
 

@@ -269,6 +269,11 @@ mod tests {
     }
 
     #[test]
+    fn marks_of_direction_do_not_reach_words() {
+        assert_eq!(words("\u{202e}abc\u{2066}def\u{61c}نص \u{1b}[31mred\u{9b}0m"), ["abcdefنص", "31mred", "0m"]);
+    }
+
+    #[test]
     fn hostile_texts_cost_little() {
         assert_eq!(words(&"ab ".repeat(400_000)).len(), MAX_FIELD_WORDS);
         assert_eq!(words(&"漢".repeat(400_000)).len(), MAX_FIELD_WORDS);
@@ -281,6 +286,8 @@ mod tests {
         fn any_text_gives_bounded_words(text in any::<String>()) {
             for word in words(&text) {
                 prop_assert!((2..=MAX_WORD_BYTES).contains(&word.len()), "{word:?}");
+                let tame = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+                prop_assert!(word.chars().all(tame), "{word:?}");
             }
         }
 

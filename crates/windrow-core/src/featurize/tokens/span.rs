@@ -9,7 +9,7 @@ use super::MAX_WORD_BYTES;
 enum Script {
     /// Punctuation, symbols, emoji: ends a span.
     Gap,
-    /// Left out of words: soft hyphen, joiners, byte order mark, variation selectors.
+    /// Left out of words: soft hyphen, joiners, marks of direction, byte order mark, variation selectors.
     Invisible,
     /// A letter of a script where runs of letters are words.
     Plain,
@@ -25,7 +25,8 @@ enum Script {
 
 fn script(c: char) -> Script {
     match u32::from(c) {
-        0x00ad | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x2064 | 0xfe00..=0xfe0f | 0xfeff => Script::Invisible,
+        0x00ad | 0x061c | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f => Script::Invisible,
+        0xfe00..=0xfe0f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe01ef => Script::Invisible,
         0x00aa | 0x00b5 | 0x00b7 | 0x00ba => Script::Other,
         0x00c0..=0x00d6 | 0x00d8..=0x00f6 | 0x00f8..=0x02af => Script::Plain,
         0x0386 | 0x0388..=0x038a | 0x038c | 0x038e..=0x03a1 | 0x03a3..=0x03f5 | 0x03f7..=0x0481 | 0x048a..=0x052f => {
