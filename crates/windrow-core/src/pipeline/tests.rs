@@ -1,16 +1,22 @@
 use super::*;
 use crate::record::RecordId;
 
-/// Rows of `n` pages about a few things, with a reject now and then.
+/// Rows of `n` pages about things that come and go, with a reject now and then.
 fn rows(n: u64) -> Vec<[String; 6]> {
     let themes =
         ["rust compiler borrow checker", "football league cup goal", "recipe butter flour oven", "guitar amp pedal string"];
     (0..n)
         .map(|i| {
             let theme = themes[(i as usize * 7 + i as usize / 50) % themes.len()];
-            let extra =
-                format!("{} story {}", ["spring", "winter", "summer"][i as usize % 3], ["alpha", "beta"][i as usize % 2]);
-            let title = if i % 17 == 16 { String::new() } else { format!("{theme} {extra}") };
+            let fashion =
+                ["spring lambs grass", "winter snow sledge", "summer beach tide", "autumn leaves fog"][i as usize / 700 % 4];
+            let title = if i % 17 == 16 {
+                String::new()
+            } else if i % 3 == 0 {
+                format!("{fashion} year{}", i / 700)
+            } else {
+                theme.into()
+            };
             let url = if title.is_empty() { String::new() } else { format!("https://site{}.example.com/p/{i}", i % 40) };
             ["2023-05-17 20:21:51".to_owned(), i.to_string(), url, title, String::new(), String::new()]
         })
@@ -47,8 +53,10 @@ fn learn(rows: &[[String; 6]], size: usize, restart: usize) -> (Vec<(Decision, S
 
 #[test]
 fn batches_and_restarts_change_nothing() {
-    let rows = rows(1_500);
-    let straight = learn(&rows, 1_500, usize::MAX);
+    let rows = rows(6_000);
+    let straight = learn(&rows, 6_000, usize::MAX);
+    let relabelled = straight.1.iter().filter(|event| matches!(event.happening, Happening::Relabelled { .. }));
+    assert!(relabelled.count() > 3, "labels change within a batch");
     for (size, restart) in [(1, 100), (7, 3), (500, 1)] {
         assert!(learn(&rows, size, restart) == straight, "batches of {size}, a restart every {restart}");
     }
@@ -56,9 +64,9 @@ fn batches_and_restarts_change_nothing() {
 
 #[test]
 fn every_row_is_a_page_or_a_reject_and_every_page_is_counted() {
-    let prepared = prepare(&rows(1_500), 0);
+    let prepared = prepare(&rows(6_000), 0);
     assert_eq!(prepared.n_rows, prepared.pages.len() as u64 + prepared.rejects.len() as u64);
-    assert_eq!(prepared.rejects.len(), 1_500 / 17);
+    assert_eq!(prepared.rejects.len(), 6_000 / 17);
     let (mut pipeline, mut outcome) = (new_pipeline(), Outcome::default());
     pipeline.learn(&prepared, &mut outcome);
     let view = pipeline.view();
@@ -67,6 +75,7 @@ fn every_row_is_a_page_or_a_reject_and_every_page_is_counted() {
     let now: u64 = view.clusters.iter().map(|c| c.now).sum::<u64>() + view.dead.iter().map(|c| c.now).sum::<u64>();
     let volume: u64 = view.clusters.iter().flat_map(|c| &c.volume).map(|n| u64::from(*n)).sum();
     assert_eq!([delivered, now, volume, view.pages], [prepared.pages.len() as u64; 4]);
+    assert!(outcome.lineage.iter().any(|event| matches!(event.happening, Happening::MicroFaded { .. })), "some have faded");
     assert!(outcome.label.iter().all(|label| !outcome.labels[*label as usize].is_empty()));
 }
 
