@@ -1,4 +1,19 @@
-//! CLUSTER: one decision a page, in order. The trait every algorithm implements.
+//! CLUSTER: one decision a page, in order. The trait every algorithm implements, and the place where one is made by its name.
+//!
+//! ```text
+//! two_level ─ vocabulary   terms of living things, numbered
+//!           ├ micro        fine level: on-line micro-clusters on an inverted index, fading, clean-up
+//!           ├ coarse       lasting clusters over the micro-clusters: weighted spherical K-Means, warm-started
+//!           ├ memory       what clusters keep of micro-clusters that died
+//!           └ slots        which living cluster writes to which topic
+//! ```
+
+mod coarse;
+mod memory;
+mod micro;
+mod slots;
+mod two_level;
+mod vocabulary;
 
 use std::ops::Range;
 
@@ -173,12 +188,18 @@ impl Default for ModelSettings {
     }
 }
 
-/// A name that no algorithm has.
+/// A model name that nothing answers to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no model named `{0}`; there is two-level")]
+#[error("there is no model {0:?}; known: two-level")]
 pub struct UnknownModel(pub String);
 
-/// The model that the settings name, with nothing learnt.
+/// Names of the algorithms that there are.
+pub const MODEL_KINDS: [&str; 1] = [two_level::KIND];
+
+/// An empty model of the kind that the settings name.
 pub fn new_model(settings: &ModelSettings) -> Result<Box<dyn Clusterer>, UnknownModel> {
-    Err(UnknownModel(settings.kind.clone()))
+    match settings.kind.as_str() {
+        two_level::KIND => Ok(Box::new(two_level::TwoLevel::new(settings))),
+        other => Err(UnknownModel(other.to_owned())),
+    }
 }

@@ -13,6 +13,7 @@ pub mod columns;
 pub(crate) mod decompress;
 pub mod file;
 mod find;
+pub mod generator;
 pub mod memory;
 pub mod parse;
 pub mod scan;

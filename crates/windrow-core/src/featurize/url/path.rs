@@ -132,31 +132,22 @@ impl PathTerms {
     }
 
     fn read_segment(&mut self, encoded: &str, shaped: bool) {
-        let Self { text, shape, segment } = self;
-        segment.clear();
-        percent_decode(encoded, segment);
-        let (name, ending) = match segment.rsplit_once('.') {
-            Some((name, ending)) if ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)) => (name, Some(ending)),
-            _ => (segment.as_str(), None),
+        let segment = if memchr::memchr(b'%', encoded.as_bytes()).is_none() {
+            encoded
+        } else {
+            self.segment.clear();
+            percent_decode(encoded, &mut self.segment);
+            &self.segment
         };
-        let mask = segment_mask(name);
-        if shaped {
-            shape.push('/');
-            match mask {
-                Some(mask) => shape.push(mask),
-                None if is_kind(name) => shape.extend(name.chars().map(|c| c.to_ascii_lowercase())),
-                None => push_word_shape(name, shape),
-            }
-            if let Some(ending) = ending {
-                shape.push('.');
-                shape.extend(ending.chars().map(|c| c.to_ascii_lowercase()));
-            }
+        let (name, ending) = split_ending(segment);
+        let mut parts = Parts::default();
+        if is_uuid(name.as_bytes()) {
+            parts.uuid = true;
+        } else {
+            parts.read(name, &mut self.text);
         }
-        if mask.is_none() {
-            for word in name.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|word| !is_id(word)) {
-                text.push_str(word);
-                text.push(' ');
-            }
+        if shaped {
+            push_shape(&parts, name, ending, &mut self.shape);
         }
     }
 
@@ -166,55 +157,84 @@ impl PathTerms {
             if SEARCHES.iter().any(|known| known.eq_ignore_ascii_case(key)) {
                 self.segment.clear();
                 percent_decode(value, &mut self.segment);
-                let words =
-                    self.segment.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|word| !is_id(word));
-                for word in words {
-                    self.text.push_str(word);
-                    self.text.push(' ');
-                }
+                Parts::default().read(&self.segment, &mut self.text);
             }
         }
     }
 }
 
-/// Locales (`en`, `de-de`) and the kinds of pages.
-fn is_kind(name: &str) -> bool {
-    (name.len() <= 3 && name.bytes().all(|byte| byte.is_ascii_alphabetic()))
-        || KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(name))
+/// The segment without the ending of its file, and the ending when it is a known one.
+fn split_ending(segment: &str) -> (&str, Option<&str>) {
+    match segment.rsplit_once('.') {
+        Some((name, ending)) if ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)) => (name, Some(ending)),
+        _ => (segment, None),
+    }
 }
 
-/// `w` for one word, `w-` for several, with `#` for numbers and `*` for ids among them, each once.
-fn push_word_shape(name: &str, shape: &mut String) {
-    let (mut words, mut number, mut id) = (0, false, false);
-    for part in name.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()) {
-        match segment_mask(part) {
-            Some('#') => number = true,
-            Some(_) => id = true,
-            None => words += 1,
+/// What a segment is made of.
+#[derive(Debug, Default)]
+struct Parts {
+    words: usize,
+    number: bool,
+    id: bool,
+    uuid: bool,
+}
+
+impl Parts {
+    /// Counts the parts of `name` and appends its words to `text`.
+    fn read(&mut self, name: &str, text: &mut String) {
+        let start = text.len();
+        let mut spoken = false;
+        for part in name.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()) {
+            if part.bytes().all(|byte| byte.is_ascii_digit()) {
+                self.number = true;
+            } else if is_id(part) {
+                self.id = true;
+            } else {
+                self.words += 1;
+                spoken |= !part.is_ascii() || (part.len() > 2 && part.as_bytes()[1..].iter().all(u8::is_ascii_lowercase));
+                text.push_str(part);
+                text.push(' ');
+            }
+        }
+        if self.id && !spoken {
+            // What stands beside an id and is no plain word is the rest of it: base 64 has dashes.
+            self.words = 0;
+            text.truncate(start);
         }
     }
-    shape.push_str(if words > 1 { "w-" } else { "w" });
-    if number {
-        shape.push('#');
+}
+
+/// Appends the shape of a segment: `@` for a UUID, `*` for ids, `#` for a number or date, a kind of page as it is, `w` for one word, `w-`
+/// for several, with `#` and `*` when numbers and ids stand among them.
+fn push_shape(parts: &Parts, name: &str, ending: Option<&str>, shape: &mut String) {
+    shape.push('/');
+    let start = shape.len();
+    match (parts.uuid, parts.words) {
+        (true, _) => shape.push('@'),
+        (_, 0) => shape.push(if parts.id { '*' } else { '#' }),
+        (_, words) => {
+            shape.push_str(name);
+            shape[start..].make_ascii_lowercase();
+            if !is_kind(&shape[start..]) {
+                shape.truncate(start);
+                shape.push_str(if words > 1 { "w-" } else { "w" });
+                shape.extend(parts.number.then_some('#'));
+                shape.extend(parts.id.then_some('*'));
+            }
+        }
     }
-    if id {
-        shape.push('*');
+    if let Some(ending) = ending {
+        let dot = shape.len();
+        shape.push('.');
+        shape.push_str(ending);
+        shape[dot..].make_ascii_lowercase();
     }
 }
 
-/// What stands for a whole segment that holds no word: `#` a number or date, `@` a UUID, `*` a hash or another id.
-fn segment_mask(segment: &str) -> Option<char> {
-    let bytes = segment.as_bytes();
-    if !segment.is_ascii() {
-        return None;
-    }
-    if !bytes.iter().any(u8::is_ascii_alphabetic) {
-        return Some('#');
-    }
-    if is_uuid(bytes) {
-        return Some('@');
-    }
-    (!bytes.iter().any(|byte| matches!(byte, b' ' | b'.' | b',')) && is_id(segment)).then_some('*')
+/// Locales (`en`, `fr`) and the kinds of pages.
+fn is_kind(name: &str) -> bool {
+    (name.len() <= 3 && name.bytes().all(|byte| byte.is_ascii_lowercase())) || KINDS.binary_search(&name).is_ok()
 }
 
 fn is_uuid(bytes: &[u8]) -> bool {
@@ -225,35 +245,30 @@ fn is_uuid(bytes: &[u8]) -> bool {
         })
 }
 
-/// Whether `word` is made by a machine: hexadecimal, base 64, or letters and digits in turns. `covid19`, `mp3` and `html5` are not.
+/// Whether a run of letters and digits is made by a machine: hexadecimal, base 64, or letters and digits in turns. `covid19`, `html5`
+/// and `JavaScript` are not.
 fn is_id(word: &str) -> bool {
     let bytes = word.as_bytes();
-    let is_word = |part: &[u8]| part.len() > 2 && part[1..].iter().all(u8::is_ascii_lowercase);
-    if bytes.len() < 6 || !word.is_ascii() || bytes.split(|byte| matches!(byte, b'-' | b'_')).any(is_word) {
+    if bytes.len() < 6 || bytes[1..].iter().all(u8::is_ascii_lowercase) || !word.is_ascii() {
         return false;
     }
-    let (mut digits, mut turns, mut upper, mut lower, mut hex, mut dashes) = (0, 0, 0, 0, 0, 0);
+    let (mut digits, mut turns, mut upper, mut lower, mut hex) = (0, 0, 0, 0, 0);
     let mut before = None;
     for byte in bytes {
         digits += usize::from(byte.is_ascii_digit());
         upper += usize::from(byte.is_ascii_uppercase());
         lower += usize::from(byte.is_ascii_lowercase());
         hex += usize::from(byte.is_ascii_hexdigit());
-        dashes += usize::from(matches!(byte, b'-' | b'_'));
-        if byte.is_ascii_alphanumeric() {
-            let class = (byte.is_ascii_digit(), byte.is_ascii_uppercase());
-            // A capital at the beginning of a word is no turn.
-            turns += usize::from(before.is_some_and(|before| before != class && before != (false, true)));
-            before = Some(class);
-        }
+        let class = (byte.is_ascii_digit(), byte.is_ascii_uppercase());
+        // A capital at the beginning of a word is no turn.
+        turns += usize::from(before.is_some_and(|before| before != class && before != (false, true)));
+        before = Some(class);
     }
-    let letters = upper + lower;
-    if digits > 0 && letters > 0 && hex == bytes.len() && bytes.len() >= 7 {
-        return true;
-    }
-    let mixed = digits > 0 && letters > 0 && digits * 4 >= bytes.len() - dashes && turns >= 2 && dashes * 4 <= bytes.len();
-    let base64 = upper > 0 && lower > 0 && turns * 4 >= bytes.len() && dashes * 8 <= bytes.len();
-    mixed || base64 || (dashes == 0 && bytes.len() > 32 && digits > 0)
+    let (len, letters) = (bytes.len(), upper + lower);
+    let hexadecimal = digits > 0 && letters > 0 && hex == len && len >= 7;
+    let mixed = digits > 0 && letters > 0 && digits * 4 >= len && turns >= 2;
+    let base64 = upper > 0 && lower > 0 && turns * 4 >= len;
+    hexadecimal || mixed || base64 || (len > 32 && digits > 0)
 }
 
 #[cfg(test)]
@@ -321,6 +336,11 @@ mod tests {
         ] {
             assert!(!is_id(word), "{word}");
         }
+    }
+
+    #[test]
+    fn kinds_are_sorted() {
+        assert!(KINDS.is_sorted(), "they are looked up by halves");
     }
 
     proptest! {

@@ -1,0 +1,223 @@
+//! How well and how fast the model clusters the labelled sets: the workbench behind docs/explanation/model.md.
+//!
+//! ```text
+//! cargo run --profile fast --example quality -- [--data DIR] [--set NAME]… [--fields title,…] [--clusters K] [--coarse]
+//!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N]
+//! ```
+//!
+//! Scores are those of the decision at arrival. `--dilute N` mixes N rows of the link stream between any two rows of the set, in
+//! order, repeated as needed; only the set's rows are scored. Rates are the learner's alone: pages are prepared before the clock
+//! starts.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a workbench: it has a clock and prints")]
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use windrow_core::cluster::{Decision, ModelSettings, new_model};
+use windrow_core::featurize::FieldWeights;
+use windrow_core::pipeline::{Prepared, Preparer};
+use windrow_core::quality::{Scores, score};
+use windrow_core::record::{RecordId, Row};
+
+const BATCH: usize = 4_096;
+const LINKS: &str = "links_stream_2012_2023";
+
+#[derive(Debug, Clone)]
+struct Options {
+    data: PathBuf,
+    sets: Vec<String>,
+    fields: FieldWeights,
+    clusters: u32,
+    coarse: bool,
+    window: usize,
+    seeds: u64,
+    dilute: usize,
+    rows: usize,
+    repeat: usize,
+}
+
+fn main() {
+    let options = options();
+    println!(
+        "{:<28} {:>4} {:<7} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} | {:>9} {:>7} {:>6} {:>8}",
+        "set", "seed", "level", "n", "nmi", "nmi_a", "ami", "ari", "homog", "compl", "rows/s", "ms max", "alive", "terms"
+    );
+    for set in &options.sets {
+        let first_seed = u64::from(options.window > 0);
+        let scores: Vec<[Scores; 2]> =
+            (0..options.seeds.max(1)).map(|seed| measure(&options, set, first_seed + seed)).collect();
+        if scores.len() > 1 {
+            for level in 0..2 {
+                let mean = |of: fn(&Scores) -> f64| scores.iter().map(|s| of(&s[level])).sum::<f64>() / scores.len() as f64;
+                println!("{set:<28} mean {:<7} nmi {:.4} ari {:.4}", LEVELS[level], mean(|s| s.nmi_geometric), mean(|s| s.ari));
+            }
+        }
+    }
+}
+
+const LEVELS: [&str; 2] = ["micro", "cluster"];
+
+/// A row's columns and its label; rows without one are not scored.
+type Labelled = (Vec<String>, Option<u64>);
+
+fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
+    let mut rows = load(&options.data, set, options.coarse);
+    rows.truncate(options.rows);
+    if options.window > 0 {
+        let mut random = seed;
+        rows.chunks_mut(options.window).for_each(|window| shuffle(window, &mut random));
+    }
+    if options.dilute > 0 {
+        rows = dilute(rows, load(&options.data, LINKS, false), options.dilute);
+    }
+    let batches: Vec<Prepared> = rows.chunks(BATCH).map(|rows| prepare(rows, &options.fields)).collect();
+    let settings = ModelSettings { clusters: options.clusters, ..ModelSettings::default() };
+    let mut model = new_model(&settings).expect("the default model");
+    let (mut decisions, mut log) = (Vec::new(), Vec::new());
+    let (mut longest, start) = (0.0f64, Instant::now());
+    for _ in 0..options.repeat {
+        decisions.clear();
+        for batch in &batches {
+            for row in 0..batch.pages.len() {
+                let page = Instant::now();
+                model.learn(&batch.pages, row..row + 1, &mut decisions, &mut log);
+                longest = longest.max(page.elapsed().as_secs_f64());
+            }
+            log.clear();
+        }
+    }
+    let rate = (rows.len() * options.repeat) as f64 / start.elapsed().as_secs_f64();
+    let kept: Vec<(u64, Decision)> = rows.iter().zip(&decisions).filter_map(|(row, &d)| Some((row.1?, d))).collect();
+    let labels: Vec<u64> = kept.iter().map(|&(label, _)| label).collect();
+    let micro: Vec<u64> = kept.iter().map(|&(_, d)| d.micro_cluster).collect();
+    let cluster: Vec<u64> = kept.iter().map(|&(_, d)| u64::from(d.cluster)).collect();
+    let scores = [score(&labels, &micro), score(&labels, &cluster)];
+    let alive = model.summary();
+    for (level, s) in LEVELS.into_iter().zip(&scores) {
+        println!(
+            "{set:<28} {seed:>4} {level:<7} {:>6} {:.4} {:.4} {:.4} {:.4} {:.4} {:.4} | {rate:>9.0} {:>7.2} {:>6} {:>8}",
+            s.n,
+            s.nmi_geometric,
+            s.nmi_arithmetic,
+            s.ami,
+            s.ari,
+            s.homogeneity,
+            s.completeness,
+            longest * 1e3,
+            if level == "micro" { alive.micro_clusters.len() } else { alive.clusters.len() },
+            alive.n_terms,
+        );
+    }
+    scores
+}
+
+fn prepare(rows: &[Labelled], fields: &FieldWeights) -> Prepared {
+    let rows = rows.iter().map(|(columns, _)| {
+        let mut bytes: [&[u8]; 6] = [b""; 6];
+        columns.iter().zip(&mut bytes).for_each(|(column, bytes)| *bytes = column.as_bytes());
+        Ok(Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns: bytes })
+    });
+    let prepared = Preparer::new(fields.clone()).prepare(rows);
+    assert!(prepared.rejects.is_empty(), "the labelled sets have no bad rows");
+    prepared
+}
+
+fn dilute(rows: Vec<Labelled>, others: Vec<Labelled>, n: usize) -> Vec<Labelled> {
+    let mut others = others.into_iter().map(|(columns, _)| (columns, None)).collect::<Vec<_>>().into_iter().cycle();
+    rows.into_iter().flat_map(|row| std::iter::once(row).chain(others.by_ref().take(n)).collect::<Vec<_>>()).collect()
+}
+
+fn shuffle(window: &mut [Labelled], random: &mut u64) {
+    for last in (1..window.len()).rev() {
+        *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        window.swap(last, (*random >> 33) as usize % (last + 1));
+    }
+}
+
+fn load(data: &Path, set: &str, coarse: bool) -> Vec<Labelled> {
+    let kind = if coarse { "labels_coarse" } else { "labels" };
+    let mut labels = records(&data.join(format!("{set}.{kind}.csv.gz"))).into_iter();
+    labels.next();
+    let mut numbers: HashMap<String, u64> = HashMap::new();
+    let labels: HashMap<String, u64> = labels
+        .map(|mut row| {
+            let next = numbers.len() as u64;
+            let label = *numbers.entry(row.swap_remove(1)).or_insert(next);
+            (row.swap_remove(0), label)
+        })
+        .collect();
+    let rows = records(&data.join(format!("{set}.csv.gz"))).into_iter().skip(1);
+    rows.map(|row| {
+        let label = labels.get(&row[1]).copied();
+        (row, label)
+    })
+    .collect()
+}
+
+/// The records of a well-formed CSV file.
+fn records(path: &Path) -> Vec<Vec<String>> {
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).expect("the sets are gzip and UTF-8");
+    let (mut all, mut record, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => record.push(std::mem::take(&mut field)),
+            '\n' if !quoted => {
+                record.push(std::mem::take(&mut field));
+                all.push(std::mem::take(&mut record));
+            }
+            c => field.push(c),
+        }
+    }
+    all
+}
+
+fn options() -> Options {
+    let mut options = Options {
+        data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        sets: Vec::new(),
+        fields: FieldWeights::default(),
+        clusters: 50,
+        coarse: false,
+        window: 0,
+        seeds: 1,
+        dilute: 0,
+        rows: usize::MAX,
+        repeat: 1,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        if name == "--coarse" {
+            options.coarse = true;
+            continue;
+        }
+        let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
+        let number = || value.parse::<usize>().unwrap_or_else(|error| panic!("{name} {value}: {error}"));
+        match name.as_str() {
+            "--data" => options.data = value.into(),
+            "--set" => options.sets.push(value),
+            "--fields" => options.fields = FieldWeights::from_fields(&value).unwrap_or_else(|error| panic!("{name}: {error}")),
+            "--clusters" => options.clusters = number() as u32,
+            "--shuffle-window" => options.window = number(),
+            "--seeds" => options.seeds = number() as u64,
+            "--dilute" => options.dilute = number(),
+            "--rows" => options.rows = number(),
+            "--repeat" => options.repeat = number(),
+            other => panic!("unknown option {other}"),
+        }
+    }
+    if options.sets.is_empty() {
+        options.sets = ["google_news_2013", "news_stories_2014_a_mixed", LINKS].map(String::from).to_vec();
+    }
+    options
+}

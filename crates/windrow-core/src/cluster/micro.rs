@@ -1,0 +1,189 @@
+//! The fine level: on-line micro-clusters by textClust's rule (Assenmacher & Trautmann, "Textual one-pass stream clustering with
+//! automated distance threshold adaption", 2022) with fading by chances.
+//!
+//! A micro-cluster is a bag of terms with weights. A page goes to the nearest one by cosine of tf x idf vectors, where
+//! idf = 1 + ln(M / df) counts micro-clusters, not pages; if even the nearest is not clearly nearer than the others (mean less
+//! sigma times spread of all distances) the page opens one of its own.
+//!
+//! *Fading by chances*: weights halve in `h` x (micro-clusters alive) pages, so that a theme lives as long as it gets its fair
+//! share of pages, however fast other pages run between. Fading costs nothing per page: instead of shrinking all the old, the new
+//! counts for more (`growth`), and everything is brought back to size at the clean-up, each 0.9 half-lives.
+
+mod cleanup;
+mod index;
+
+use serde::{Deserialize, Serialize};
+
+use self::index::Index;
+pub(super) use self::index::Scratch;
+use super::vocabulary::TermId;
+use super::{MicroId, Slot};
+
+/// Half-life in pages for each micro-cluster alive.
+const CHANCES: f64 = 50.0;
+/// A clean-up follows each this many half-lives.
+const CLEANUP: f64 = 0.9;
+/// How many spreads nearer than the mean a micro-cluster must be.
+const SIGMA: f64 = 1.5;
+/// Likeness that joins while there is only one micro-cluster, whose distance has no spread.
+const LONE_LIKENESS: f64 = 0.5;
+/// Pages in which a micro-cluster's lasting mass halves.
+const MASS_HALF_LIFE: f64 = 1e6;
+
+/// All micro-clusters with terms, as columns, ids ascending.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Micros {
+    pub(super) id: Vec<MicroId>,
+    /// Slot of the cluster that it belongs to.
+    pub(super) home: Vec<Slot>,
+    /// Pages, faded by chances; in units of `growth`.
+    weight: Vec<f64>,
+    /// Pages, faded slowly; in units of `slow_growth`.
+    mass: Vec<f64>,
+    pub(super) n_pages: Vec<u64>,
+    index: Index,
+    /// What a page counts for now, against 1 at the last clean-up.
+    growth: f64,
+    growth_per_page: f64,
+    slow_growth: f64,
+    slow_growth_per_page: f64,
+    /// Pages until the next clean-up.
+    until_cleanup: u64,
+    /// The first micro-cluster that was born since the last clean-up.
+    first_newborn: u32,
+    /// Since the last clean-up: sum of distances to the nearest, and pages that joined.
+    sum_nearest: f64,
+    n_joined: u64,
+}
+
+/// What a page finds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Look {
+    /// The nearest micro-cluster that shares a term.
+    pub(super) nearest: Option<usize>,
+    /// Likeness to it, 0 to 1.
+    pub(super) likeness: f64,
+    /// Likeness above which the page joins it.
+    pub(super) threshold: f64,
+}
+
+impl Look {
+    /// The micro-cluster that the page joins.
+    pub(super) fn joins(&self) -> Option<usize> {
+        self.nearest.filter(|_| self.likeness > self.threshold)
+    }
+}
+
+impl Micros {
+    pub(super) fn new() -> Self {
+        let mut new = Self {
+            id: Vec::new(),
+            home: Vec::new(),
+            weight: Vec::new(),
+            mass: Vec::new(),
+            n_pages: Vec::new(),
+            index: Index::default(),
+            growth: 1.0,
+            growth_per_page: 1.0,
+            slow_growth: 1.0,
+            slow_growth_per_page: libm::exp2(1.0 / MASS_HALF_LIFE),
+            until_cleanup: 0,
+            first_newborn: 0,
+            sum_nearest: 0.0,
+            n_joined: 0,
+        };
+        new.set_half_life();
+        new
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.id.len()
+    }
+
+    /// Faded weight in pages.
+    pub(super) fn weight(&self, micro: usize) -> f64 {
+        self.weight[micro] / self.growth
+    }
+
+    /// Slowly faded weight in pages.
+    pub(super) fn mass(&self, micro: usize) -> f64 {
+        self.mass[micro] / self.slow_growth
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Factor from stored term weights to pages.
+    pub(super) fn shrink(&self) -> f64 {
+        1.0 / self.growth
+    }
+
+    /// Position in the columns of a living micro-cluster.
+    pub(super) fn find(&self, id: MicroId) -> Option<usize> {
+        self.id.binary_search(&id).ok()
+    }
+
+    /// Finds where a page with these terms would go.
+    pub(super) fn look(&self, entries: &[(TermId, f32)], scratch: &mut Scratch) -> Look {
+        let found = self.index.sweep(entries, self.len(), scratch);
+        if self.len() == 1 {
+            return Look { nearest: found.nearest, likeness: found.likeness, threshold: LONE_LIKENESS };
+        }
+        // Mean and spread of the distances to the others, written with likenesses s = 1 - d.
+        let n = self.len() as f64;
+        let others = n - 1.0;
+        let distance = 1.0 - found.likeness;
+        let mean = (n - found.sum - distance) / others;
+        let mean_square = (n - 2.0 * found.sum + found.sum_of_squares) / others;
+        let spread = (mean_square - mean * mean).max(0.0).sqrt();
+        Look { nearest: found.nearest, likeness: found.likeness, threshold: 1.0 - (mean - SIGMA * spread) }
+    }
+
+    /// Notes for the clean-up how near the page was; before `join` or `open`.
+    pub(super) fn note(&mut self, look: &Look) {
+        if self.len() > 0 {
+            self.sum_nearest += 1.0 - look.likeness;
+            self.n_joined += u64::from(look.joins().is_some());
+        }
+    }
+
+    /// Adds a page to a micro-cluster.
+    pub(super) fn join(&mut self, micro: usize, entries: &[(TermId, f32)]) {
+        self.index.add(micro, entries, self.growth as f32);
+        self.weight[micro] += self.growth;
+        self.mass[micro] += self.slow_growth;
+        self.n_pages[micro] += 1;
+    }
+
+    /// Opens a micro-cluster with one page.
+    pub(super) fn open(&mut self, id: MicroId, home: Slot, entries: &[(TermId, f32)]) {
+        self.id.push(id);
+        self.home.push(home);
+        self.weight.push(0.0);
+        self.mass.push(0.0);
+        self.n_pages.push(0);
+        self.index.open();
+        self.join(self.id.len() - 1, entries);
+    }
+
+    /// Restores what a snapshot leaves out.
+    pub(super) fn rebuild(&mut self) {
+        self.index.rebuild();
+    }
+
+    /// Lets one page's time pass; true when a clean-up is due.
+    pub(super) fn tick(&mut self) -> bool {
+        self.growth *= self.growth_per_page;
+        self.slow_growth *= self.slow_growth_per_page;
+        self.until_cleanup = self.until_cleanup.saturating_sub(1);
+        self.until_cleanup == 0
+    }
+
+    /// Lengths of half-life and clean-up interval for the number alive now.
+    fn set_half_life(&mut self) {
+        let half_life = CHANCES * self.len().max(1) as f64;
+        self.growth_per_page = libm::exp2(1.0 / half_life);
+        self.until_cleanup = (CLEANUP * half_life).ceil() as u64;
+    }
+}

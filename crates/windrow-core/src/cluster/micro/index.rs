@@ -1,0 +1,252 @@
+//! Inverted index from terms to micro-clusters: exact cosines, because micro-clusters that share no term are at distance 1.
+//!
+//! One posting list a term, micro-clusters ascending. A page adds its terms' lists into one dense row of sums; one pass over that
+//! row gives the nearest and the sums that the automatic radius needs. All sums run in a fixed order, eight lanes wide, so that
+//! the answer never depends on the machine's mood.
+//!
+//! Lengths: idf = L - l with L = 1 + ln M and l = ln df, hence |v|^2 = L^2 S0 - 2 L S1 + S2 with S0, S1, S2 the sums of tf^2,
+//! tf^2 l and tf^2 l^2. That is exact when M changes; what df changed meanwhile for terms of micro-clusters that were not touched
+//! waits for the next clean-up.
+
+use serde::{Deserialize, Serialize};
+
+use super::TermId;
+
+const LANES: usize = 8;
+
+/// Weight of a term in a micro-cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(in super::super) struct Posting {
+    pub(in super::super) micro: u32,
+    pub(in super::super) tf: f32,
+}
+
+/// Sums for a micro-cluster's length.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Length {
+    s0: f64,
+    s1: f64,
+    s2: f64,
+}
+
+impl Length {
+    fn add(&mut self, square: f64, ln_df: f64) {
+        self.s0 += square;
+        self.s1 += square * ln_df;
+        self.s2 += square * ln_df * ln_df;
+    }
+
+    fn inverse(&self, l: f64) -> f32 {
+        let square = l * l * self.s0 - 2.0 * l * self.s1 + self.s2;
+        if square > 0.0 { (1.0 / square.sqrt()) as f32 } else { 0.0 }
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(in super::super) struct Index {
+    pub(super) lists: Vec<Vec<Posting>>,
+    pub(super) length: Vec<Length>,
+    /// 1 / length of each micro-cluster's vector at the present number of micro-clusters.
+    inverse: Vec<f32>,
+    /// ln n at place n; ln 1 at place 0.
+    #[serde(skip)]
+    ln: Vec<f32>,
+}
+
+/// Memory that a look needs and nobody keeps.
+#[derive(Debug, Default)]
+pub(in super::super) struct Scratch {
+    sums: Vec<f32>,
+}
+
+impl Scratch {
+    /// The micro-cluster with the largest likeness of the last look among those that `admit` lets in; the first of equals.
+    pub(in super::super) fn best_where(&self, admit: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut best = None;
+        let mut most = 0.0;
+        for (micro, &likeness) in self.sums.iter().enumerate() {
+            if likeness > most && admit(micro) {
+                (best, most) = (Some(micro), likeness);
+            }
+        }
+        best
+    }
+}
+
+/// What one pass over all likenesses gives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) nearest: Option<usize>,
+    pub(super) likeness: f64,
+    pub(super) sum: f64,
+    pub(super) sum_of_squares: f64,
+}
+
+impl Index {
+    /// The list of a term; empty for terms that no micro-cluster holds.
+    pub(in super::super) fn list(&self, term: TermId) -> &[Posting] {
+        self.lists.get(term as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Number of terms that have a list, empty or not.
+    pub(in super::super) fn n_lists(&self) -> usize {
+        self.lists.len()
+    }
+
+    /// 1 + ln(M / df) of a term; none when no micro-cluster holds it.
+    pub(in super::super) fn idf(&self, term: TermId) -> Option<f32> {
+        let df = self.list(term).len();
+        (df > 0).then(|| 1.0 + self.ln(self.length.len()) - self.ln(df))
+    }
+
+    /// Terms of a micro-cluster with their stored weights, terms ascending.
+    pub(in super::super) fn terms_of(&self, micro: usize) -> Vec<(TermId, f32)> {
+        let held = |list: &Vec<Posting>| {
+            let at = list.binary_search_by_key(&(micro as u32), |posting| posting.micro).ok()?;
+            Some(list[at].tf)
+        };
+        (0..).zip(&self.lists).filter_map(|(term, list)| Some((term, held(list)?))).collect()
+    }
+
+    /// The parts of the likeness of a page to a micro-cluster: (place in `entries`, share).
+    pub(in super::super) fn parts(&self, entries: &[(TermId, f32)], micro: usize) -> Vec<(usize, f64)> {
+        let inverse = self.inverse_query(entries) * self.inverse[micro];
+        let mut parts = Vec::new();
+        for (place, &(term, weight)) in entries.iter().enumerate() {
+            let list = self.list(term);
+            if let Ok(at) = list.binary_search_by_key(&(micro as u32), |posting| posting.micro) {
+                let idf = self.idf(term).expect("its list is not empty");
+                parts.push((place, f64::from(weight * idf * idf * list[at].tf * inverse)));
+            }
+        }
+        parts
+    }
+
+    /// Likenesses of `entries` to the first `n` micro-clusters, left in `scratch`, with nearest and sums.
+    pub(super) fn sweep(&self, entries: &[(TermId, f32)], n: usize, scratch: &mut Scratch) -> Found {
+        let sums = &mut scratch.sums;
+        sums.clear();
+        sums.resize(self.length.len(), 0.0);
+        let l = 1.0 + self.ln(self.length.len());
+        let mut square = 0.0f32;
+        for &(term, weight) in entries {
+            let list = self.list(term);
+            if !list.is_empty() {
+                let idf = l - self.ln(list.len());
+                let value = weight * idf;
+                square += value * value;
+                let factor = value * idf;
+                for posting in list {
+                    sums[posting.micro as usize] += factor * posting.tf;
+                }
+            }
+        }
+        let inverse_query = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
+        reduce(&mut sums[..n], &self.inverse[..n], inverse_query)
+    }
+
+    fn inverse_query(&self, entries: &[(TermId, f32)]) -> f32 {
+        let square: f32 = entries.iter().filter_map(|&(term, w)| self.idf(term).map(|idf| (w * idf) * (w * idf))).sum();
+        if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 }
+    }
+
+    /// A place for one more micro-cluster.
+    pub(super) fn open(&mut self) {
+        self.length.push(Length::default());
+        self.inverse.push(0.0);
+        self.grow_ln();
+        let l = 1.0 + f64::from(self.ln(self.length.len()));
+        for (inverse, length) in self.inverse.iter_mut().zip(&self.length) {
+            *inverse = length.inverse(l);
+        }
+    }
+
+    /// Adds terms to a micro-cluster, each weight times `growth`.
+    pub(super) fn add(&mut self, micro: usize, entries: &[(TermId, f32)], growth: f32) {
+        for &(term, weight) in entries {
+            if term as usize >= self.lists.len() {
+                self.lists.resize_with(term as usize + 1, Vec::new);
+            }
+            let list = &mut self.lists[term as usize];
+            let more = weight * growth;
+            let (old, new) = match list.binary_search_by_key(&(micro as u32), |posting| posting.micro) {
+                Ok(at) => {
+                    let old = list[at].tf;
+                    list[at].tf += more;
+                    (old, list[at].tf)
+                }
+                Err(at) => {
+                    list.insert(at, Posting { micro: micro as u32, tf: more });
+                    (0.0, more)
+                }
+            };
+            let square = f64::from(new) * f64::from(new) - f64::from(old) * f64::from(old);
+            let ln_df = f64::from(self.ln[list.len()]);
+            self.length[micro].add(square, ln_df);
+        }
+        let l = 1.0 + f64::from(self.ln(self.length.len()));
+        self.inverse[micro] = self.length[micro].inverse(l);
+    }
+
+    /// All lengths anew, after lists were changed; `n` micro-clusters are left.
+    pub(super) fn measure(&mut self, n: usize) {
+        self.length.clear();
+        self.length.resize(n, Length::default());
+        self.grow_ln();
+        for list in &self.lists {
+            let ln_df = f64::from(self.ln[list.len()]);
+            for posting in list {
+                let tf = f64::from(posting.tf);
+                self.length[posting.micro as usize].add(tf * tf, ln_df);
+            }
+        }
+        let l = 1.0 + f64::from(self.ln(n));
+        self.inverse.clear();
+        self.inverse.extend(self.length.iter().map(|length| length.inverse(l)));
+    }
+
+    /// Restores what a snapshot leaves out.
+    pub(in super::super) fn rebuild(&mut self) {
+        self.grow_ln();
+    }
+
+    fn ln(&self, n: usize) -> f32 {
+        self.ln.get(n).copied().unwrap_or(0.0)
+    }
+
+    fn grow_ln(&mut self) {
+        while self.ln.len() <= self.length.len() + 1 {
+            self.ln.push(libm::log(self.ln.len().max(1) as f64) as f32);
+        }
+    }
+}
+
+/// Turns dot products into likenesses in place and sums them up, lane by lane.
+fn reduce(sums: &mut [f32], inverse: &[f32], inverse_query: f32) -> Found {
+    let mut sum = [0.0f32; LANES];
+    let mut squares = [0.0f32; LANES];
+    let mut best = [0.0f32; LANES];
+    let mut step = |sums: &mut [f32], inverse: &[f32]| {
+        for lane in 0..sums.len() {
+            let likeness = sums[lane] * inverse[lane];
+            sums[lane] = likeness;
+            sum[lane] += likeness;
+            squares[lane] += likeness * likeness;
+            best[lane] = if likeness > best[lane] { likeness } else { best[lane] };
+        }
+    };
+    let whole = sums.len() / LANES * LANES;
+    for (sums, inverse) in sums[..whole].chunks_exact_mut(LANES).zip(inverse[..whole].chunks_exact(LANES)) {
+        step(sums, inverse);
+    }
+    step(&mut sums[whole..], &inverse[whole..]);
+    let most = best.iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
+    let total = |lanes: [f32; LANES]| lanes.iter().map(|&x| f64::from(x)).sum::<f64>();
+    let scale = f64::from(inverse_query);
+    Found {
+        nearest: (most > 0.0).then(|| sums.iter().position(|&likeness| likeness == most)).flatten(),
+        likeness: (f64::from(most) * scale).clamp(0.0, 1.0),
+        sum: total(sum) * scale,
+        sum_of_squares: total(squares) * scale * scale,
+    }
+}

@@ -1,0 +1,536 @@
+//! `two-level`, the default model: on-line micro-clusters below, lasting clusters above.
+//!
+//! A page is looked up in the fine level and joins a micro-cluster or opens one. The first K micro-clusters open the clusters; a
+//! later one goes to the cluster of the nearest micro-cluster, or with no shared term to the lightest cluster, until K-Means over
+//! the micro-clusters looks at it. Everything that is not a page's own decision - clean-up, budgets, re-clustering - happens before
+//! a page, at positions that only the order decides.
+//!
+//! A page without terms has a micro-cluster of a reserved kind, kept apart so that it never disturbs distances.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::coarse::Coarse;
+use super::memory;
+use super::micro::{Look, Micros, Scratch};
+use super::slots::Slots;
+use super::vocabulary::{TermId, Vocabulary};
+use super::{
+    Candidate, ClusterId, ClusterSummary, Clusterer, Decision, Explanation, MicroId, MicroSummary, ModelSettings, ModelSummary,
+    Part, Slot,
+};
+use crate::featurize::TermKind;
+use crate::lineage::{Edit, EditError, Happening, LineageEvent};
+use crate::record::Pages;
+use crate::snapshot::SnapshotError;
+
+pub(super) const KIND: &str = "two-level";
+/// Version of the snapshot's form.
+const FORMAT: u32 = 1;
+/// Pages until the second run of K-Means; later waits grow by a tenth, up to half a half-life of the micro-clusters.
+const FIRST_WAIT: u64 = 250;
+const WAIT_PER_MICRO: u64 = 25;
+/// Below this living weight, in pages, a cluster is on its way out.
+const LIGHT: f64 = 0.5;
+/// A micro-cluster of at least this mass, no more like any centre than this, opens a cluster if a slot is free.
+const HEAVY: f32 = 2.0;
+const FAR: f32 = 0.5;
+
+/// The model.
+#[derive(Debug)]
+pub(super) struct TwoLevel {
+    settings: ModelSettings,
+    state: State,
+    scratch: Scratch,
+    entries: Vec<(TermId, f32)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    settings: ModelSettings,
+    n_pages: u64,
+    next_micro: MicroId,
+    generation: u64,
+    vocabulary: Vocabulary,
+    micros: Micros,
+    empty: Option<EmptyMicro>,
+    slots: Slots,
+    /// Whether more than K micro-clusters have been alive yet.
+    warm: bool,
+    wait: u64,
+    until_recluster: u64,
+}
+
+/// The micro-cluster of pages without terms.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct EmptyMicro {
+    id: MicroId,
+    home: Slot,
+    n_pages: u64,
+}
+
+impl TwoLevel {
+    pub(super) fn new(settings: &ModelSettings) -> Self {
+        let state = State {
+            settings: settings.clone(),
+            n_pages: 0,
+            next_micro: 0,
+            generation: 0,
+            vocabulary: Vocabulary::default(),
+            micros: Micros::new(),
+            empty: None,
+            slots: Slots::new(settings.clusters),
+            warm: false,
+            wait: FIRST_WAIT,
+            until_recluster: 0,
+        };
+        Self { settings: settings.clone(), state, scratch: Scratch::default(), entries: Vec::new() }
+    }
+
+    fn learn_page(&mut self, pages: &Pages, row: usize, log: &mut Vec<LineageEvent>) -> Decision {
+        let most_entries = self.most_entries();
+        let state = &mut self.state;
+        if state.n_pages > 0 {
+            let n_terms = pages.terms.entries(row).len().min(most_entries);
+            state.maintain(n_terms, &mut self.scratch, log);
+        }
+        self.entries.clear();
+        for entry in pages.terms.entries(row).take(most_entries) {
+            let term = state.vocabulary.intern(&pages.terms, pages.terms.term[entry]);
+            self.entries.push((term, pages.terms.weight[entry]));
+        }
+        let decision = if self.entries.is_empty() {
+            state.learn_empty(log)
+        } else {
+            state.learn_terms(&self.entries, &mut self.scratch, log)
+        };
+        state.n_pages += 1;
+        decision
+    }
+
+    /// Most terms of one page that count: memories may hold the other half of the budget.
+    fn most_entries(&self) -> usize {
+        self.settings.max_terms as usize / 2
+    }
+
+    /// Terms of a page that the model knows, with their places in the page.
+    fn known(&self, pages: &Pages, row: usize) -> (Vec<usize>, Vec<(TermId, f32)>) {
+        let terms = &pages.terms;
+        let known = terms.entries(row).take(self.most_entries()).filter_map(|entry| {
+            let term = self.state.vocabulary.find(terms.hash[terms.term[entry] as usize])?;
+            Some((entry, (term, terms.weight[entry])))
+        });
+        known.unzip()
+    }
+}
+
+impl State {
+    fn learn_terms(&mut self, entries: &[(TermId, f32)], scratch: &mut Scratch, log: &mut Vec<LineageEvent>) -> Decision {
+        let look = self.micros.look(entries, scratch);
+        self.micros.note(&look);
+        if let Some(micro) = look.joins() {
+            self.micros.join(micro, entries);
+            return self.decision(self.micros.id[micro], self.micros.home[micro], false, look.likeness);
+        }
+        let id = self.next_micro;
+        let home = match self.home_for_new(&look) {
+            Some(home) => home,
+            None => self.open_cluster(id, log),
+        };
+        self.micros.open(id, home, entries);
+        self.next_micro += 1;
+        self.decision(id, home, true, 1.0)
+    }
+
+    fn learn_empty(&mut self, log: &mut Vec<LineageEvent>) -> Decision {
+        if let Some(empty) = &mut self.empty {
+            empty.n_pages += 1;
+            let (id, home) = (empty.id, empty.home);
+            return self.decision(id, home, false, 0.0);
+        }
+        let id = self.next_micro;
+        let home = match self.home_for_new(&NOTHING) {
+            Some(home) => home,
+            None => self.open_cluster(id, log),
+        };
+        self.next_micro += 1;
+        self.empty = Some(EmptyMicro { id, home, n_pages: 1 });
+        self.decision(id, home, true, 0.0)
+    }
+
+    fn decision(&self, micro_cluster: MicroId, slot: Slot, novel: bool, score: f64) -> Decision {
+        Decision { cluster: self.slots.owner(slot), slot, micro_cluster, novel, score }
+    }
+
+    /// The cluster of a new micro-cluster; none when it is to open one.
+    fn home_for_new(&self, look: &Look) -> Option<Slot> {
+        if !self.warm && self.slots.would_open(self.n_pages).is_some() {
+            return None;
+        }
+        let near = look.nearest.map(|micro| self.micros.home[micro]);
+        near.or_else(|| self.lightest())
+    }
+
+    fn lightest(&self) -> Option<Slot> {
+        let weights = self.living_weights();
+        self.slots
+            .living()
+            .map(|(slot, _)| slot)
+            .min_by(|&a, &b| weights[a as usize].total_cmp(&weights[b as usize]).then(a.cmp(&b)))
+    }
+
+    /// Faded weight of the micro-clusters of each slot.
+    fn living_weights(&self) -> Vec<f64> {
+        let mut weights = vec![0.0; self.slots.len()];
+        for micro in 0..self.micros.len() {
+            weights[self.micros.home[micro] as usize] += self.micros.weight(micro);
+        }
+        weights
+    }
+
+    fn open_cluster(&mut self, micro_cluster: MicroId, log: &mut Vec<LineageEvent>) -> Slot {
+        let slot = self.slots.open(self.n_pages).expect("asked for before: a slot is free");
+        self.log(slot, Happening::ClusterBorn { slot, micro_cluster }, log);
+        slot
+    }
+
+    fn log(&self, slot: Slot, happening: Happening, log: &mut Vec<LineageEvent>) {
+        log.push(LineageEvent { position: self.n_pages, cluster: self.slots.owner(slot), happening });
+    }
+
+    /// What is due between two pages, the next of which has `n_terms` terms.
+    fn maintain(&mut self, n_terms: usize, scratch: &mut Scratch, log: &mut Vec<LineageEvent>) {
+        let max_micros = (self.settings.max_micro_clusters as usize).max(2);
+        let most_terms = (self.settings.max_terms as usize).saturating_sub(n_terms);
+        let due = self.micros.tick();
+        if due || self.micros.len() >= max_micros || self.vocabulary.len() > most_terms {
+            self.clean_up(0, scratch, log);
+            while self.micros.len() >= max_micros || (self.vocabulary.len() > most_terms && self.micros.len() > 0) {
+                let evict = self.micros.len() - self.micros.len() * 9 / 10;
+                self.clean_up(evict.max(1), scratch, log);
+            }
+        }
+        if !self.warm && self.micros.len() > self.slots.len() {
+            self.warm = true;
+        }
+        if self.warm {
+            self.until_recluster = self.until_recluster.saturating_sub(1);
+            if self.until_recluster == 0 {
+                self.recluster(log);
+            }
+        }
+    }
+
+    fn clean_up(&mut self, evict: usize, scratch: &mut Scratch, log: &mut Vec<LineageEvent>) {
+        let slow_shrink = self.micros.slow_shrink();
+        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.fade(slow_shrink));
+        let cleaned = self.micros.clean_up(evict, scratch);
+        for faded in &cleaned.faded {
+            self.log(faded.home, Happening::MicroFaded { micro_cluster: faded.id, n_pages: faded.n_pages }, log);
+            let cluster = self.slots.get_mut(faded.home).expect("a micro-cluster's home is alive");
+            cluster.memory.add(faded.mass, &faded.left);
+        }
+        // Memories together may hold half of the vocabulary's budget, so that evictions always make room.
+        let most = memory::MAX_TERMS.min(self.settings.max_terms as usize / 2 / self.slots.len());
+        for merged in &cleaned.merged {
+            let into_cluster = self.slots.owner(merged.into_home);
+            let happening = Happening::MicroMerged { micro_cluster: merged.id, into: merged.into, into_cluster };
+            self.log(merged.home, happening, log);
+        }
+        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.prune(most));
+        self.compact();
+    }
+
+    /// Forgets terms that nobody holds.
+    fn compact(&mut self) {
+        let mut keep: Vec<bool> =
+            (0..self.vocabulary.len() as TermId).map(|term| !self.micros.index().list(term).is_empty()).collect();
+        for (_, cluster) in self.slots.living() {
+            cluster.memory.terms.iter().for_each(|&(term, _)| keep[term as usize] = true);
+        }
+        let renumbered = self.vocabulary.compact(&keep);
+        self.micros.renumber(&renumbered);
+        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.renumber(&renumbered));
+    }
+
+    fn recluster(&mut self, log: &mut Vec<LineageEvent>) {
+        self.generation += 1;
+        let homes = Coarse::new(&self.micros, &self.slots).run();
+        self.move_homes(homes, log);
+        self.bury_clusters(log);
+        self.open_clusters(log);
+        let longest = (WAIT_PER_MICRO * self.micros.len() as u64).max(FIRST_WAIT);
+        self.until_recluster = self.wait.min(longest);
+        self.wait = (self.wait + self.wait / 10).min(u64::MAX / 2);
+    }
+
+    fn move_homes(&mut self, homes: Vec<Slot>, log: &mut Vec<LineageEvent>) {
+        for (micro, to) in homes.into_iter().enumerate() {
+            let from = self.micros.home[micro];
+            if from != to {
+                let micro_cluster = self.micros.id[micro];
+                self.log(to, Happening::MicroMoved { micro_cluster, from: self.slots.owner(from) }, log);
+                self.micros.home[micro] = to;
+            }
+        }
+    }
+
+    /// Clusters that have been too light for a whole horizon die, if no micro-cluster needs them any more.
+    fn bury_clusters(&mut self, log: &mut Vec<LineageEvent>) {
+        let weights = self.living_weights();
+        let mut lived_in = vec![false; self.slots.len()];
+        self.micros.home.iter().for_each(|&home| lived_in[home as usize] = true);
+        if let Some(empty) = &self.empty {
+            lived_in[empty.home as usize] = true;
+        }
+        let position = self.n_pages;
+        let horizon = self.until_horizon();
+        let mut dying = Vec::new();
+        for (slot, cluster) in self.slots.living_mut() {
+            let light = weights[slot as usize] < LIGHT && !lived_in[slot as usize] && !cluster.pinned;
+            cluster.light_since = if light { cluster.light_since.or(Some(position)) } else { None };
+            if cluster.light_since.is_some_and(|since| position - since >= horizon) {
+                dying.push(slot);
+            }
+        }
+        for slot in dying {
+            self.log(slot, Happening::ClusterDied { slot }, log);
+            self.slots.close(slot, position + 1);
+        }
+    }
+
+    /// Pages for which a cluster must have been too light before it dies.
+    fn until_horizon(&self) -> u64 {
+        0
+    }
+
+    /// Heavy micro-clusters far from every centre open clusters in rested slots.
+    fn open_clusters(&mut self, log: &mut Vec<LineageEvent>) {
+        while self.slots.would_open(self.n_pages).is_some() {
+            let Some(micro) = Coarse::new(&self.micros, &self.slots).strangest(HEAVY, FAR) else { return };
+            let from = self.micros.home[micro];
+            let micro_cluster = self.micros.id[micro];
+            let to = self.open_cluster(micro_cluster, log);
+            self.log(to, Happening::MicroMoved { micro_cluster, from: self.slots.owner(from) }, log);
+            self.micros.home[micro] = to;
+        }
+    }
+
+    fn candidate(&self, pages: &Pages, found: (&[usize], &[(TermId, f32)]), micro: usize) -> Candidate {
+        let (places, entries) = found;
+        let terms = &pages.terms;
+        let mut parts: Vec<Part> = (self.micros.index().parts(entries, micro).into_iter())
+            .map(|(place, share)| {
+                let local = terms.term[places[place]] as usize;
+                Part { kind: terms.kind[local], term: terms.text.get(local).to_owned(), share }
+            })
+            .collect();
+        parts.sort_by(|a, b| b.share.total_cmp(&a.share));
+        let score = parts.iter().map(|part| part.share).sum::<f64>().min(1.0);
+        Candidate { cluster: self.slots.owner(self.micros.home[micro]), micro_cluster: self.micros.id[micro], score, parts }
+    }
+}
+
+/// What a page without terms finds.
+const NOTHING: Look = Look { nearest: None, likeness: 0.0, threshold: 1.0 };
+
+impl Clusterer for TwoLevel {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn learn(&mut self, pages: &Pages, rows: Range<usize>, decisions: &mut Vec<Decision>, log: &mut Vec<LineageEvent>) {
+        for row in rows {
+            let decision = self.learn_page(pages, row, log);
+            decisions.push(decision);
+        }
+    }
+
+    fn assign(&self, pages: &Pages, row: usize) -> Option<Decision> {
+        let state = &self.state;
+        let (_, entries) = self.known(pages, row);
+        let empty = pages.terms.entries(row).is_empty();
+        if let Some(empty) = state.empty.as_ref().filter(|_| empty) {
+            return Some(state.decision(empty.id, empty.home, false, 0.0));
+        }
+        let look = if empty { NOTHING } else { state.micros.look(&entries, &mut Scratch::default()) };
+        if let Some(micro) = look.joins() {
+            return Some(state.decision(state.micros.id[micro], state.micros.home[micro], false, look.likeness));
+        }
+        let (slot, cluster) = match state.home_for_new(&look) {
+            Some(home) => (home, state.slots.owner(home)),
+            None => state.slots.would_open(state.n_pages)?,
+        };
+        let score = if empty { 0.0 } else { 1.0 };
+        Some(Decision { cluster, slot, micro_cluster: state.next_micro, novel: true, score })
+    }
+
+    fn explain(&self, pages: &Pages, row: usize) -> Explanation {
+        let state = &self.state;
+        let (places, entries) = self.known(pages, row);
+        let mut scratch = Scratch::default();
+        let look = state.micros.look(&entries, &mut scratch);
+        let candidate = |micro| state.candidate(pages, (&places, &entries), micro);
+        let runner_up = look.nearest.and_then(|nearest| {
+            let home = state.micros.home[nearest];
+            scratch.best_where(|micro| state.micros.home[micro] != home)
+        });
+        Explanation {
+            winner: look.nearest.map(candidate),
+            runner_up: runner_up.map(candidate),
+            novel: look.joins().is_none(),
+            threshold: look.threshold,
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.state.generation
+    }
+
+    fn summary(&self) -> ModelSummary {
+        let state = &self.state;
+        let micros = &state.micros;
+        let mut weights = vec![0.0; state.slots.len()];
+        let mut micro_clusters = Vec::with_capacity(micros.len() + 1);
+        for micro in 0..micros.len() {
+            weights[micros.home[micro] as usize] += micros.mass(micro);
+            micro_clusters.push(MicroSummary {
+                micro_cluster: micros.id[micro],
+                cluster: state.slots.owner(micros.home[micro]),
+                weight: micros.weight(micro),
+                n_pages: micros.n_pages[micro],
+            });
+        }
+        if let Some(empty) = &state.empty {
+            weights[empty.home as usize] += empty.n_pages as f64;
+            micro_clusters.push(MicroSummary {
+                micro_cluster: empty.id,
+                cluster: state.slots.owner(empty.home),
+                weight: empty.n_pages as f64,
+                n_pages: empty.n_pages,
+            });
+            micro_clusters.sort_by_key(|micro| micro.micro_cluster);
+        }
+        let summary = |(slot, cluster): (Slot, &super::slots::Cluster)| ClusterSummary {
+            cluster: cluster.id,
+            slot,
+            weight: weights[slot as usize] + cluster.memory.pages,
+            pinned: cluster.pinned,
+        };
+        let mut clusters: Vec<_> = state.slots.living().map(summary).collect();
+        clusters.sort_by_key(|cluster| cluster.cluster);
+        ModelSummary { n_pages: state.n_pages, n_terms: state.vocabulary.len(), micro_clusters, clusters }
+    }
+
+    fn micro_terms(&self, micro_cluster: MicroId) -> Vec<(TermKind, String, f64)> {
+        let state = &self.state;
+        let Some(micro) = state.micros.find(micro_cluster) else { return Vec::new() };
+        let terms = state.micros.index().terms_of(micro).into_iter();
+        let shrink = state.micros.shrink();
+        terms
+            .map(|(term, tf)| (state.vocabulary.kind(term), state.vocabulary.text(term).to_owned(), f64::from(tf) * shrink))
+            .collect()
+    }
+
+    fn visit_terms(&self, visit: &mut dyn FnMut(ClusterId, TermKind, &str, f64)) {
+        let state = &self.state;
+        for (id, terms) in state.cluster_terms() {
+            for (term, weight) in terms {
+                visit(id, state.vocabulary.kind(term), state.vocabulary.text(term), weight);
+            }
+        }
+    }
+
+    fn edit(&mut self, edit: &Edit, _log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        let Edit::Pin { cluster, pinned } = edit else { return Ok(()) };
+        let mut living = self.state.slots.living_mut();
+        let (_, found) = living.find(|(_, living)| living.id == *cluster).ok_or(EditError::NoSuchCluster(*cluster))?;
+        found.pinned = *pinned;
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        postcard::to_allocvec(&(FORMAT, &self.state)).expect("plain columns always have bytes")
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let damaged = |error: postcard::Error| SnapshotError::Damaged(error.to_string());
+        let (found, rest) = postcard::take_from_bytes::<u32>(bytes).map_err(damaged)?;
+        if found > FORMAT {
+            return Err(SnapshotError::Newer { found, supported: FORMAT });
+        }
+        let mut state: State = postcard::from_bytes(rest).map_err(damaged)?;
+        if state.settings != self.settings {
+            let (found, wanted) = (format!("{:?}", state.settings), format!("{:?}", self.settings));
+            return Err(SnapshotError::OtherSettings { key: "model".into(), found, wanted });
+        }
+        state.vocabulary.rebuild();
+        state.micros.rebuild();
+        self.state = state;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Terms of every cluster: memory and living micro-clusters, each living term's weight scaled to the lasting mass.
+    fn cluster_terms(&self) -> Vec<(ClusterId, Vec<(TermId, f64)>)> {
+        let mut sums: Vec<Vec<(TermId, f64)>> = vec![Vec::new(); self.slots.len()];
+        let index = self.micros.index();
+        let lasting: Vec<f64> = (0..self.micros.len())
+            .map(|micro| self.micros.mass(micro) / self.micros.weight(micro) * self.micros.shrink())
+            .collect();
+        for term in 0..index.n_lists() as TermId {
+            for posting in index.list(term) {
+                let micro = posting.micro as usize;
+                let weight = f64::from(posting.tf) * lasting[micro];
+                let terms = &mut sums[self.micros.home[micro] as usize];
+                match terms.last_mut().filter(|last| last.0 == term) {
+                    Some(last) => last.1 += weight,
+                    None => terms.push((term, weight)),
+                }
+            }
+        }
+        let mut all = Vec::new();
+        for (slot, cluster) in self.slots.living() {
+            let mut terms = std::mem::take(&mut sums[slot as usize]);
+            terms.extend(cluster.memory.terms.iter().map(|&(term, weight)| (term, f64::from(weight))));
+            terms.sort_by_key(|&(term, _)| term);
+            terms.dedup_by(|next, first| {
+                next.0 == first.0 && {
+                    first.1 += next.1;
+                    true
+                }
+            });
+            all.push((cluster.id, terms));
+        }
+        all.sort_by_key(|&(id, _)| id);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check_clusterer, drifting_texts, pages_of};
+
+    #[test]
+    fn keeps_the_contract() {
+        check_clusterer(|settings| Box::new(TwoLevel::new(settings)));
+    }
+
+    #[test]
+    fn a_pinned_cluster_never_dies() {
+        let settings = ModelSettings { clusters: 5, ..ModelSettings::default() };
+        let mut model = TwoLevel::new(&settings);
+        let pages = pages_of(drifting_texts(12_000, 200, 1));
+        let (mut decisions, mut log) = (Vec::new(), Vec::new());
+        model.learn(&pages, 0..10, &mut decisions, &mut log);
+        model.edit(&Edit::Pin { cluster: 0, pinned: true }, &mut log).expect("cluster 0 is alive");
+        assert_eq!(model.edit(&Edit::Pin { cluster: 99, pinned: true }, &mut log), Err(EditError::NoSuchCluster(99)));
+        model.learn(&pages, 10..12_000, &mut decisions, &mut log);
+        let died = |cluster| log.iter().any(|e| e.cluster == cluster && matches!(e.happening, Happening::ClusterDied { .. }));
+        assert!(!died(0));
+        assert!((1..5).any(died), "others do");
+    }
+}
