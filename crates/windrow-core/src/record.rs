@@ -182,3 +182,32 @@ impl Pages {
         self.origin.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_ids_are_read_as_written() {
+        let id = RecordId { source: 3, offset: u64::MAX };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in ["", "3", ":", "3:", "-1:0", "0:x", "4294967296:0"] {
+            assert_eq!(text.parse::<RecordId>(), Err(RecordIdError), "{text}");
+        }
+    }
+
+    #[test]
+    fn reasons_have_codes_of_their_own() {
+        let codes: std::collections::BTreeSet<_> = RejectReason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), RejectReason::ALL.len());
+    }
+
+    #[test]
+    fn columns_hold_their_values() {
+        let mut column = TextColumn::default();
+        ["a", "", "ñandú"].iter().for_each(|value| column.push(value));
+        assert_eq!((column.len(), column.get(0), column.get(1), column.get(2)), (3, "a", "", "ñandú"));
+        column.clear();
+        assert!(column.is_empty());
+    }
+}

@@ -138,75 +138,77 @@ fn sharp_or_plus(rest: &[u8]) -> usize {
     if rest.get(len).is_some_and(|&byte| CLASS[byte as usize] != GAP) { 0 } else { len }
 }
 
+/// Names of HTML tags, sorted.
+const TAGS: &[&str] = &[
+    "a",
+    "abbr",
+    "article",
+    "b",
+    "big",
+    "blockquote",
+    "body",
+    "br",
+    "center",
+    "cite",
+    "code",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "font",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "header",
+    "hr",
+    "html",
+    "i",
+    "iframe",
+    "img",
+    "label",
+    "li",
+    "link",
+    "mark",
+    "meta",
+    "nobr",
+    "noscript",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "s",
+    "script",
+    "section",
+    "small",
+    "span",
+    "strike",
+    "strong",
+    "style",
+    "sub",
+    "sup",
+    "svg",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "time",
+    "title",
+    "tr",
+    "tt",
+    "u",
+    "ul",
+    "wbr",
+];
+
 /// Length of the HTML tag at the start of `rest`, 1 when there is none: `Vec<String>` keeps its word.
 fn tag_len(rest: &[u8]) -> usize {
-    const TAGS: &[&str] = &[
-        "a",
-        "abbr",
-        "article",
-        "b",
-        "big",
-        "blockquote",
-        "body",
-        "br",
-        "center",
-        "cite",
-        "code",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "font",
-        "footer",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "head",
-        "header",
-        "hr",
-        "html",
-        "i",
-        "iframe",
-        "img",
-        "label",
-        "li",
-        "link",
-        "mark",
-        "meta",
-        "nobr",
-        "noscript",
-        "ol",
-        "p",
-        "pre",
-        "q",
-        "s",
-        "script",
-        "section",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "style",
-        "sub",
-        "sup",
-        "svg",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "time",
-        "title",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "wbr",
-    ];
     let name = if rest.get(1) == Some(&b'/') { 2 } else { 1 };
     let name_len = rest[name.min(rest.len())..].iter().take(11).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let mut lower = [0; 11];
@@ -271,6 +273,11 @@ mod tests {
     }
 
     #[test]
+    fn marks_of_direction_do_not_reach_words() {
+        assert_eq!(words("\u{202e}abc\u{2066}def\u{61c}نص \u{1b}[31mred\u{9b}0m"), ["abcdefنص", "31mred", "0m"]);
+    }
+
+    #[test]
     fn hostile_texts_cost_little() {
         assert_eq!(words(&"ab ".repeat(400_000)).len(), MAX_FIELD_WORDS);
         assert_eq!(words(&"漢".repeat(400_000)).len(), MAX_FIELD_WORDS);
@@ -283,6 +290,8 @@ mod tests {
         fn any_text_gives_bounded_words(text in any::<String>()) {
             for word in words(&text) {
                 prop_assert!((2..=MAX_WORD_BYTES).contains(&word.len()), "{word:?}");
+                let tame = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+                prop_assert!(word.chars().all(tame), "{word:?}");
             }
         }
 
