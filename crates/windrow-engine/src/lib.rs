@@ -5,6 +5,7 @@ pub mod batch;
 pub mod checkpoint;
 pub mod clock;
 pub mod error;
+pub mod eval;
 pub mod event;
 pub mod failpoint;
 pub mod observe;

@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod eval;
 mod init;
 mod man;
 mod run;
@@ -20,6 +21,7 @@ use crate::term::Term;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Run(run::Args),
+    Eval(eval::Args),
     Init(init::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -31,6 +33,7 @@ pub(crate) enum Verb {
 pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
     match verb {
         Verb::Run(args) => run::run(&args, app),
+        Verb::Eval(args) => eval::run(&args, app),
         Verb::Init(args) => init::run(&args, app),
         Verb::Config(args) => config::run(&args, app),
         Verb::Completions(args) => completions::run(&args, app),

@@ -10,6 +10,7 @@ use windrow_core::record::Pages;
 use super::EvalJob;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::decompress::Decompressed;
+use crate::source::generator::{Generator, PREFIX};
 use crate::source::parse::Parser;
 use crate::source::scan::Scanner;
 
@@ -17,22 +18,27 @@ use crate::source::scan::Scanner;
 const MAX_RECORD: usize = 1 << 20;
 
 /// Label of each row that has one, as a number.
-#[derive(Debug, Default)]
-pub(super) struct Labels {
-    by_id: FxHashMap<String, u64>,
+pub(super) enum Labels {
+    /// From a file, by the column `id`.
+    ById(FxHashMap<String, u64>),
+    /// From the generator, by row number.
+    Generated(Box<Generator>),
 }
 
 impl Labels {
     /// Reads the labels of a job.
     pub(super) fn read(job: &EvalJob) -> Result<Self> {
         let Some(path) = &job.labels else {
-            return Err(Error::new(ErrorKind::Invalid, "E-LABELS", "there are no labels to score against")
-                .hint("give a CSV of id,label with --labels"));
+            return match job.inputs.as_slice() {
+                [only] if only.starts_with(PREFIX) => Ok(Self::Generated(Box::new(Generator::new(only.parse()?)))),
+                _ => Err(Error::new(ErrorKind::Invalid, "E-LABELS", "there are no labels to score against")
+                    .hint("give a CSV of id,label with --labels; only a generator knows its own")),
+            };
         };
         let bytes = unpacked(path).map_err(|error| {
             Error::new(ErrorKind::Environment, "E-LABELS", format!("cannot read the labels {}", path.display())).cause(error)
         })?;
-        let mut labels = Self::default();
+        let mut by_id = FxHashMap::default();
         let mut numbers: FxHashMap<String, u64> = FxHashMap::default();
         for (at, record) in records(&bytes).into_iter().enumerate() {
             let [id, label] = record.as_slice() else {
@@ -44,14 +50,17 @@ impl Labels {
             }
             let next = numbers.len() as u64;
             let number = *numbers.entry(label.clone()).or_insert(next);
-            labels.by_id.insert(id.clone(), number);
+            by_id.insert(id.clone(), number);
         }
-        Ok(labels)
+        Ok(Self::ById(by_id))
     }
 
     /// Label of page `row`.
-    pub(super) fn of(&self, pages: &Pages, row: usize) -> Option<u64> {
-        self.by_id.get(pages.id.get(row)).copied()
+    pub(super) fn of(&mut self, pages: &Pages, row: usize) -> Option<u64> {
+        match self {
+            Self::ById(by_id) => by_id.get(pages.id.get(row)).copied(),
+            Self::Generated(generator) => generator.label(pages.origin[row].offset),
+        }
     }
 }
 

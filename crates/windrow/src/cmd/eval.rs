@@ -35,7 +35,8 @@ impl KeySet for EvalKeys {
 pub(crate) struct Args {
     #[command(flatten)]
     settings: SettingFlags<EvalKeys>,
-    /// CSV of id,label; rows without a label are clustered and not scored
+    /// CSV of id,label; rows without a label are clustered and not scored.
+    /// `generator:…` knows its own
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Fields to make terms of, with weights if wanted: `title,path=0.5`
@@ -44,7 +45,7 @@ pub(crate) struct Args {
     /// Shuffle the rows in windows of N, drawn by the seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     shuffle_window: usize,
-    /// Take only the first N rows
+    /// Take only the first N rows [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Run rows of this file between those of the input; never scored
