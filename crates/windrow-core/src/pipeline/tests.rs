@@ -8,14 +8,12 @@ fn rows(n: u64) -> Vec<[String; 6]> {
     (0..n)
         .map(|i| {
             let theme = themes[(i as usize * 7 + i as usize / 50) % themes.len()];
-            let fashion =
-                ["spring lambs grass", "winter snow sledge", "summer beach tide", "autumn leaves fog"][i as usize / 700 % 4];
-            let title = if i % 17 == 16 {
-                String::new()
-            } else if i % 3 == 0 {
-                format!("{fashion} year{}", i / 700)
-            } else {
-                theme.into()
+            let era = char::from(b'a' + (i / 700) as u8);
+            let fashion = format!("spring{era} lambs{era} grass{era}");
+            let title = match i % 17 {
+                16 => String::new(),
+                n if n % 3 == 0 => fashion,
+                _ => theme.to_owned(),
             };
             let url = if title.is_empty() { String::new() } else { format!("https://site{}.example.com/p/{i}", i % 40) };
             ["2023-05-17 20:21:51".to_owned(), i.to_string(), url, title, String::new(), String::new()]
