@@ -1,0 +1,11 @@
+//! Runs from files to Parquet: what is committed stays, what is not is learnt again, and nothing else is ever visible.
+
+#[path = "commit/rig.rs"]
+mod rig;
+
+#[path = "commit/damage.rs"]
+mod damage;
+#[path = "commit/edits.rs"]
+mod edits;
+#[path = "commit/order.rs"]
+mod order;

@@ -1,0 +1,144 @@
+//! State that is not as it was left: mended where that is certain, else refused with a code. Never a panic, never silence.
+
+use std::fs;
+use std::path::PathBuf;
+
+use windrow_core::cluster::ModelSettings;
+use windrow_core::featurize::FieldWeights;
+use windrow_engine::checkpoint::lock::Lock;
+
+use crate::rig::{Rig, assert_same, csv, line};
+
+fn snapshot(rig: &Rig, epoch: u64) -> PathBuf {
+    rig.job.out.join(format!(".windrow/snapshots/model-{epoch:08}.bin"))
+}
+
+fn flip(path: &PathBuf, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 0x10;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_snapshot_is_mended_from_an_older_one_and_the_rows_since() {
+    let rig = Rig::new(500);
+    rig.run().unwrap();
+    let before = rig.answer();
+    let good = fs::read(snapshot(&rig, 5)).unwrap();
+    for at in (0..good.len()).step_by(good.len() / 7) {
+        flip(&snapshot(&rig, 5), at);
+        let summary = rig.run().unwrap_or_else(|error| panic!("flipped at {at}: {error}"));
+        assert!(summary.notes.iter().any(|note| note.contains("snapshot of commit 5 is damaged")), "{:?}", summary.notes);
+        assert_eq!(fs::read(snapshot(&rig, 5)).unwrap(), good, "the snapshot is written anew");
+    }
+    fs::remove_file(snapshot(&rig, 5)).unwrap();
+    flip(&snapshot(&rig, 4), 100);
+    rig.run().unwrap();
+    assert_same(&rig.answer(), &before, "mended");
+
+    // Going on from a mended state gives what an unharmed one gives.
+    rig.write("in/more.csv", &csv(500..600));
+    rig.run().unwrap();
+    let unharmed = Rig::new(500);
+    unharmed.run().unwrap();
+    unharmed.write("in/more.csv", &csv(500..600));
+    unharmed.run().unwrap();
+    assert_eq!(rig.answer().pages, unharmed.answer().pages);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_mended_is_refused() {
+    let rig = Rig::new(500);
+    rig.run().unwrap();
+    let input = fs::read_to_string(rig.path("in/pages.csv")).unwrap();
+    flip(&snapshot(&rig, 5), 200);
+
+    rig.write("in/pages.csv", &input[..input.len() - 300]);
+    assert_eq!(rig.run().unwrap_err().code, "E-ROWS-GONE");
+    let last = line(498);
+    rig.write("in/pages.csv", &input.replace(&last, &last.replace("word", "ward")));
+    assert_eq!(rig.run().unwrap_err().code, "E-MODEL-DIFFERS");
+
+    rig.write("in/pages.csv", &input);
+    flip(&snapshot(&rig, 4), 200);
+    flip(&snapshot(&rig, 3), 200);
+    let error = rig.run().unwrap_err();
+    assert_eq!((error.code, error.exit_code(), error.causes.len()), ("E-STATE-DAMAGED", 1, 3));
+}
+
+#[test]
+fn a_damaged_or_missing_manifest_is_refused() {
+    let rig = Rig::new(150);
+    rig.run().unwrap();
+    let path = rig.job.out.join(".windrow/files.json");
+    let good = fs::read(&path).unwrap();
+    for at in (0..good.len()).step_by(97) {
+        flip(&path, at);
+        assert_eq!(rig.run().unwrap_err().code, "E-STATE-DAMAGED", "flipped at {at}");
+        fs::write(&path, &good[..at]).unwrap();
+        assert_eq!(rig.run().unwrap_err().code, "E-STATE-DAMAGED", "cut at {at}");
+        fs::write(&path, &good).unwrap();
+    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(rig.run().unwrap_err().code, "E-STATE-MISSING");
+    fs::remove_dir_all(rig.job.out.join(".windrow")).unwrap();
+    let error = rig.run().unwrap_err();
+    assert_eq!(error.code, "E-STATE-MISSING");
+    assert!(error.hint.is_some());
+    assert_eq!(rig.rows("pages").len(), 135, "nothing was touched");
+}
+
+#[test]
+fn an_older_copy_of_the_state_is_refused() {
+    let rig = Rig::new(150);
+    rig.run().unwrap();
+    let path = rig.job.out.join(".windrow/files.json");
+    let older = fs::read(&path).unwrap();
+    rig.write("in/more.csv", &csv(150..200));
+    rig.run().unwrap();
+    fs::write(&path, older).unwrap();
+    assert_eq!(rig.run().unwrap_err().code, "E-STATE-OLDER");
+}
+
+#[test]
+fn settings_that_need_new_state_are_named() {
+    let mut rig = Rig::new(150);
+    rig.run().unwrap();
+    rig.job.model = ModelSettings { clusters: 7, seed: 9, ..rig.job.model };
+    rig.job.weights = FieldWeights { title: 2.5, ..FieldWeights::default() };
+    let error = rig.run().unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-SETTINGS-STATE", 2));
+    for part in
+        ["model.clusters is 5 in the state and 7 now", "model.seed is 1", "fields.title is 1.0 in the state and 2.5 now"]
+    {
+        assert!(error.message.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn unrelated_inputs_are_named_not_swallowed() {
+    let mut rig = Rig::new(150);
+    rig.run().unwrap();
+    rig.write("other.csv", &csv(1_000..1_050));
+    rig.job.inputs = vec![rig.path("other.csv").display().to_string()];
+    let error = rig.run().unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-INPUT-UNRELATED", 2));
+    assert!(error.message.contains("pages.csv") && error.message.contains("other.csv"), "{error}");
+    rig.job.accept_new = true;
+    assert_eq!(rig.run().unwrap().run.rows, 50);
+    rig.job.accept_new = false;
+    assert_eq!(rig.run().unwrap().run.rows, 0, "now it is known");
+}
+
+#[test]
+fn a_second_process_is_fenced_off() {
+    let rig = Rig::new(150);
+    rig.run().unwrap();
+    let held = Lock::take(&rig.job.out.join(".windrow/lock"), 0).unwrap();
+    let error = rig.run().unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-LOCKED", 5));
+    assert_eq!(rig.state().holder.map(|holder| holder.pid), Some(std::process::id()));
+    drop(held);
+    rig.run().unwrap();
+    assert_eq!(rig.state().holder, None);
+}

@@ -1,0 +1,109 @@
+//! Edits enter the order once, and are replayed like rows.
+
+use std::fs;
+
+use windrow_core::lineage::Edit;
+use windrow_engine::checkpoint::edits::request;
+use windrow_engine::clock::SystemClock;
+use windrow_engine::run::{Edited, edit};
+
+use crate::rig::{Rig, assert_same, csv};
+
+fn rename(cluster: u32) -> Edit {
+    Edit::Rename { cluster, label: "holidays".into() }
+}
+
+fn label_of(rig: &Rig, cluster: u32) -> String {
+    let view = rig.state().pipeline.view();
+    view.clusters.iter().find(|seen| seen.cluster == cluster).expect("the cluster lives").label.clone()
+}
+
+#[test]
+fn an_edit_is_committed_at_once_when_nobody_runs() {
+    let rig = Rig::new(200);
+    let epoch = rig.run().unwrap().epoch;
+    let cluster = rig.state().pipeline.view().clusters[0].cluster;
+    let edited = edit(&rig.job.out, None, &rename(cluster), &SystemClock::new()).unwrap();
+    assert_eq!(edited, Edited::Committed { epoch: epoch + 1 });
+    assert_eq!(label_of(&rig, cluster), "holidays");
+    assert!(rig.rows("lineage").iter().any(|line| line.contains("renamed")));
+    assert_eq!(rig.rows("pages").len(), 180);
+
+    let error = edit(&rig.job.out, None, &rename(4711), &SystemClock::new()).unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-EDIT", 2));
+    let nothing = edit(&rig.path("nowhere"), None, &rename(0), &SystemClock::new()).unwrap_err();
+    assert_eq!(nothing.code, "E-STATE-NONE");
+}
+
+#[test]
+fn a_running_pipeline_takes_an_edit_between_batches() {
+    let rig = Rig::new(500);
+    let mut asked = None;
+    let summary = rig.run_seen(&mut |progress| {
+        if progress.committed_rows == 200 && asked.is_none() {
+            asked = Some(edit(&rig.job.out, None, &rename(0), &SystemClock::new()).unwrap());
+        }
+    });
+    summary.unwrap();
+    assert!(matches!(asked, Some(Edited::LeftToRun { .. })), "{asked:?}");
+    assert_eq!(label_of(&rig, 0), "holidays");
+    assert_eq!(rig.state().manifest.edits, 1);
+    assert!(rig.rows("pages").iter().any(|line| line.contains("holidays")));
+    assert_eq!(fs::read_dir(rig.job.out.join(".windrow/edits")).unwrap().count(), 0);
+}
+
+#[test]
+fn edits_behind_the_last_commit_are_replayed_at_their_positions() {
+    let edited = |died: bool| {
+        let mut rig = Rig::new(600);
+        rig.job.roll.rows = 50;
+        let inbox = rig.job.out.join(".windrow/edits");
+        let mut asked = false;
+        let mut ask = |rows: u64| {
+            // The edit lies between rows 300 and 350 of the order.
+            if rows == 300 && !asked {
+                asked = true;
+                request(&inbox, &rename(0), &SystemClock::new()).unwrap();
+            }
+        };
+        if died {
+            let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                rig.run_seen(&mut |progress| {
+                    ask(progress.run.rows);
+                    assert!(progress.run.rows < 350, "dies here, as planned");
+                })
+            }));
+            assert!(planned.is_err());
+            let state = rig.state();
+            assert_eq!((state.manifest.edits, state.manifest.counters.rows), (0, 300));
+            let log = fs::read_to_string(rig.job.out.join(".windrow/edits.jsonl")).unwrap();
+            assert!(log.contains("\"position\":270"), "{log}");
+            // Other cuts than before: the edit now lies inside a batch.
+            rig.job.roll.rows = 1_000;
+            rig.run().unwrap();
+        } else {
+            rig.run_seen(&mut |progress| ask(progress.run.rows)).unwrap();
+        }
+        assert_eq!(rig.state().manifest.edits, 1);
+        rig.answer()
+    };
+    let undisturbed = edited(false);
+    assert!(undisturbed.lineage.iter().any(|line| line.contains("holidays")));
+    assert_same(&edited(true), &undisturbed, "replayed");
+}
+
+#[test]
+fn an_edit_survives_falling_back_to_an_older_snapshot() {
+    let rig = Rig::new(200);
+    rig.run().unwrap();
+    edit(&rig.job.out, None, &rename(0), &SystemClock::new()).unwrap();
+    rig.write("in/more.csv", &csv(200..300));
+    let epoch = rig.run().unwrap().epoch;
+    let before = rig.answer();
+    for epoch in [epoch, epoch - 1] {
+        fs::write(rig.job.out.join(format!(".windrow/snapshots/model-{epoch:08}.bin")), "damaged").unwrap();
+    }
+    let summary = rig.run().unwrap();
+    assert!(summary.notes.iter().any(|note| note.contains("is damaged")), "{:?}", summary.notes);
+    assert_same(&rig.answer(), &before, "mended");
+}
