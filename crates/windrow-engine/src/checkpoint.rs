@@ -19,6 +19,7 @@ pub mod lock;
 pub mod manifest;
 mod recovery;
 pub mod snapshots;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 

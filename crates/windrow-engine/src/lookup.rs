@@ -97,9 +97,8 @@ pub fn fate(reading: &Reading, micro: MicroId) -> Result<Option<Fate>> {
         let batch = batch?;
         let ended = column(&batch, "micro_cluster")?.as_primitive::<Int64Type>();
         let Some(row) = ended.iter().position(|id| id == i64::try_from(micro).ok()) else { continue };
-        let long = |name: &str| -> Result<u64> {
-            Ok(column(&batch, name)?.as_primitive::<Int64Type>().value(row).cast_unsigned())
-        };
+        let long =
+            |name: &str| -> Result<u64> { Ok(column(&batch, name)?.as_primitive::<Int64Type>().value(row).cast_unsigned()) };
         let position = long("position")?;
         if column(&batch, "event")?.as_string::<i32>().value(row) == "micro_merged" {
             return Ok(Some(Fate::Merged { into: long("into_micro_cluster")?, position }));

@@ -1,11 +1,14 @@
 //! The verbs, one file each.
 
+mod clusters;
 mod completions;
 mod config;
 mod eval;
+mod explain;
 mod init;
 mod man;
 mod run;
+mod state;
 mod version;
 
 use windrow_engine::clock::SystemClock;
@@ -21,7 +24,10 @@ use crate::term::Term;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Run(run::Args),
+    Clusters(clusters::Args),
+    Explain(explain::Args),
     Eval(eval::Args),
+    State(state::Args),
     Init(init::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -33,6 +39,9 @@ pub(crate) enum Verb {
 pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
     match verb {
         Verb::Run(args) => run::run(&args, app),
+        Verb::Clusters(args) => clusters::run(&args, app),
+        Verb::Explain(args) => explain::run(&args, app),
+        Verb::State(args) => state::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),
         Verb::Init(args) => init::run(&args, app),
         Verb::Config(args) => config::run(&args, app),

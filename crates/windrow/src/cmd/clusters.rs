@@ -186,6 +186,9 @@ fn print(view: &View, all: bool, app: &mut App) -> Result<(), Failure> {
 
 /// One cluster as the contract has it.
 fn object(cluster: &ClusterView, view: &View) -> Value {
+    let kinds = [("representative", &cluster.representative), ("boundary", &cluster.boundary), ("latest", &cluster.latest)];
+    let examples: Vec<Value> =
+        kinds.into_iter().flat_map(|(kind, list)| list.iter().map(move |one| example(kind, one))).collect();
     json!({
         "schema": "windrow.cluster/1",
         "cluster": cluster.cluster,
@@ -203,28 +206,21 @@ fn object(cluster: &ClusterView, view: &View) -> Value {
         "terms": cluster.terms.iter().map(|t| json!({"term": t.term, "kind": t.kind, "weight": t.weight})).collect::<Vec<_>>(),
         "domains": cluster.domains.iter().map(|(domain, pages)| json!({"domain": domain, "pages": pages})).collect::<Vec<_>>(),
         "languages": cluster.languages.iter().map(|(code, share)| json!({"language": code, "share": share})).collect::<Vec<_>>(),
-        "examples": {
-            "representative": examples(&cluster.representative),
-            "boundary": examples(&cluster.boundary),
-            "latest": examples(&cluster.latest),
-        },
+        "examples": examples,
         "volume": cluster.volume,
     })
 }
 
-fn examples(examples: &[Example]) -> Vec<Value> {
-    examples
-        .iter()
-        .map(|example| {
-            json!({
-                "record_id": example.record_id.map(|id| id.to_string()),
-                "title": example.title,
-                "url": example.url,
-                "score": example.score,
-                "creation_time": example.creation_time.map(text::time),
-            })
-        })
-        .collect()
+/// A page as an example: nearest to its theme (`representative`), just belonging (`boundary`), or `latest`.
+fn example(kind: &str, example: &Example) -> Value {
+    json!({
+        "kind": kind,
+        "record_id": example.record_id.map(|id| id.to_string()),
+        "title": example.title,
+        "url": example.url,
+        "score": example.score,
+        "creation_time": example.creation_time.map(text::time),
+    })
 }
 
 fn share(cluster: &ClusterView, view: &View) -> f64 {

@@ -95,14 +95,15 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
 fn explanation(reading: &Reading, columns: &[String; 5]) -> Result<Explanation, Error> {
     let weights = reading.manifest.field_weights(&reading.layout.manifest())?;
     let [id, url, title, keywords, description] = columns.each_ref().map(|column| column.as_bytes());
-    let row = Row {
-        origin: RecordId { source: 0, offset: 0 },
-        raw: &[],
-        columns: [&[], id, url, title, keywords, description],
-    };
+    let row =
+        Row { origin: RecordId { source: 0, offset: 0 }, raw: &[], columns: [&[], id, url, title, keywords, description] };
     let prepared = Preparer::new(weights).prepare(std::iter::once(Ok(row)));
     if prepared.pages.is_empty() {
-        return Err(Error::new(ErrorKind::Invalid, "E-NO-PAGE", "this is no page: url, title, keywords and description are empty"));
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "E-NO-PAGE",
+            "this is no page: url, title, keywords and description are empty",
+        ));
     }
     Ok(explain(&reading.pipeline, &prepared.pages))
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 use windrow_core::cluster::MicroId;
-use windrow_engine::checkpoint::{Reading, manifest, snapshots};
+use windrow_engine::checkpoint::{Reading, manifest, verify};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::lookup::{self, Fate};
 use windrow_engine::sink::Family;
@@ -98,21 +98,30 @@ fn inspect(reading: &Reading, app: &mut App) -> Done {
         ("pipeline", format!("{}, written by windrow {}", manifest.pipeline, manifest.version)),
         ("formats", format!("manifest {}, snapshot {}", manifest::FORMAT, windrow_core::snapshot::FORMAT)),
         ("commit", format!("{} at {}", manifest.epoch, text::time(manifest.written_at))),
-        ("rows", format!(
-            "{}: {}, {}",
-            text::count(counters.rows),
-            text::counted(counters.pages, "page"),
-            text::counted(counters.n_rejects(), "reject")
-        )),
+        (
+            "rows",
+            format!(
+                "{}: {}, {}",
+                text::count(counters.rows),
+                text::counted(counters.pages, "page"),
+                text::counted(counters.n_rejects(), "reject")
+            ),
+        ),
         ("model", manifest.model.to_string()),
     ];
-    let running = reading.holder.as_ref().map_or("no".into(), |holder| format!("yes, process {} on {}", holder.pid, holder.host));
+    let running =
+        reading.holder.as_ref().map_or("no".into(), |holder| format!("yes, process {} on {}", holder.pid, holder.host));
     facts.push(("running", running));
     for (name, value) in facts {
         fact(name, &value, app)?;
     }
     for (ordinal, source) in manifest.positions.sources.iter().enumerate() {
-        let told = format!("{ordinal} {}: {} up to byte {}", source.name, text::counted(source.rows, "row"), text::count(source.offset));
+        let told = format!(
+            "{ordinal} {}: {} up to byte {}",
+            source.name,
+            text::counted(source.rows, "row"),
+            text::count(source.offset)
+        );
         fact("source", &told, app)?;
     }
     for entry in &manifest.snapshots {
@@ -135,37 +144,23 @@ fn fact(name: &str, value: &str, app: &mut App) -> Result<(), Failure> {
 }
 
 fn verify(reading: &Reading, app: &mut App) -> Done {
-    let mut findings = vec![finding("manifest", "files.json".into(), None)];
-    for entry in &reading.manifest.snapshots {
-        let model = snapshots::read(&reading.layout.snapshots().join(&entry.name));
-        let problem = match model {
-            Ok(model) if snapshots::hash(&model) == entry.model => None,
-            Ok(_) => Some("it is not the snapshot that was committed".to_owned()),
-            Err(error) => Some(error.causes.first().cloned().unwrap_or(error.message)),
-        };
-        findings.push(finding("snapshot", entry.name.clone(), problem));
-    }
-    for file in reading.manifest.all_files(&reading.layout.history())? {
-        let path = reading.layout.out.join(file.family.folder()).join(&file.name);
-        let problem = match std::fs::read(&path) {
-            Ok(bytes) if crc32fast::hash(&bytes) == file.crc32 => None,
-            Ok(_) => Some("its checksum does not fit its bytes".to_owned()),
-            Err(error) => Some(error.to_string()),
-        };
-        findings.push(finding(file.family.folder(), file.name, problem));
-    }
-    let n_bad = findings.iter().filter(|finding| finding["ok"] == false).count();
+    let findings = verify::verify(reading)?;
     for finding in &findings {
-        match app.term.format {
-            Format::Text => {
-                if finding["ok"] == false {
-                    let told = format!("{} {}: {}", word(&finding["what"]), word(&finding["name"]), word(&finding["problem"]));
-                    app.term.line(&text::plain(&told))?;
-                }
+        match (app.term.format, &finding.problem) {
+            (Format::Text, None) => {}
+            (Format::Text, Some(problem)) => {
+                app.term.line(&text::plain(&format!("{} {}: {problem}", finding.what, finding.name)))?;
             }
-            _ => app.term.json(finding)?,
+            _ => app.term.json(&json!({
+                "schema": "windrow.finding/1",
+                "what": finding.what,
+                "name": finding.name,
+                "ok": finding.problem.is_none(),
+                "problem": finding.problem,
+            }))?,
         }
     }
+    let n_bad = findings.iter().filter(|finding| finding.problem.is_some()).count();
     if app.term.format == Format::Text {
         let told = if n_bad == 0 { "whole".to_owned() } else { format!("{n_bad} damaged") };
         app.term.line(&format!("{} checked: {told}", text::counted(findings.len() as u64, "file")))?;
@@ -175,10 +170,6 @@ fn verify(reading: &Reading, app: &mut App) -> Done {
 
 fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
-}
-
-fn finding(what: &str, name: String, problem: Option<String>) -> Value {
-    json!({"schema": "windrow.finding/1", "what": what, "name": name, "ok": problem.is_none(), "problem": problem})
 }
 
 fn alias(reading: &Reading, id: u64, app: &mut App) -> Done {
