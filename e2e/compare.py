@@ -25,7 +25,7 @@ def rows(out, family):
 
 
 def count(query):
-    return duckdb.sql(f"SELECT count(*) FROM ({query})").fetchone()[0]
+    return duckdb.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
 
 
 def main():

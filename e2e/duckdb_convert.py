@@ -16,4 +16,4 @@ connection.execute(f"COPY (SELECT * FROM read_csv('{source}', header = true, quo
                    " columns = {'creation_time': 'TIMESTAMP', 'id': 'VARCHAR', 'url': 'VARCHAR', 'title': 'VARCHAR',"
                    f" 'keywords': 'VARCHAR', 'description': 'VARCHAR'}})) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 seconds = time.perf_counter() - start
-print(json.dumps({"seconds": seconds, "rows": connection.execute(f"SELECT count(*) FROM '{target}'").fetchone()[0]}))
+print(json.dumps({"seconds": seconds, "rows": connection.execute(f"SELECT count(*) FROM '{target}'").fetchall()[0][0]}))

@@ -25,7 +25,7 @@ def scripts(text):
 pages = duckdb.sql(f"SELECT cluster, label, title, url FROM '{out}/pages/*.parquet'").fetchall()
 rejects = 0
 if list(out.glob("rejects/*.parquet")):
-    rejects = duckdb.sql(f"SELECT count(*) FROM '{out}/rejects/*.parquet'").fetchone()[0]
+    rejects = duckdb.sql(f"SELECT count(*) FROM '{out}/rejects/*.parquet'").fetchall()[0][0]
 if len(pages) + rejects != 100:
     wrong.append(f"{len(pages)} pages + {rejects} rejects")
 
