@@ -3,6 +3,8 @@
 #[path = "commit/rig.rs"]
 mod rig;
 
+#[path = "commit/audit.rs"]
+mod audit;
 #[path = "commit/damage.rs"]
 mod damage;
 #[path = "commit/edits.rs"]

@@ -1,0 +1,69 @@
+//! The inputs' side: read again by the code of the run, up to the committed positions.
+
+use windrow_core::clean::clean;
+use windrow_core::record::{RecordId, RejectReason};
+
+use super::{AuditJob, Fields, PAGE, Pass, REJECT, Trace};
+use crate::checkpoint::manifest::Manifest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::run::inputs::Bounded;
+use crate::source::parse::Parser;
+use crate::source::{self, Limits, Positions, Source as _};
+
+/// Traces of the rows of a pass.
+pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Vec<Trace>> {
+    let mut positions = manifest.positions.clone();
+    for source in &mut positions.sources {
+        (source.offset, source.rows) = (0, 0);
+    }
+    let limits = Limits { record_bytes: usize::try_from(job.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
+    let opened = source::open(&job.inputs, &job.columns.parse()?, limits, &mut positions)?;
+    check_present(manifest, &opened.ordinals)?;
+    let mut rows = Bounded::new(opened.source, &positions, &manifest.positions);
+    let mut parser = Parser::new();
+    let mut fields = Fields::default();
+    let mut traces = Vec::new();
+    while let Some(batch) = rows.next()? {
+        for row in parser.parse(&batch) {
+            let trace = match row {
+                Ok(row) if !pass.holds(row.origin) => continue,
+                Err(reject) if !pass.holds(reject.origin) => continue,
+                Ok(row) => match clean(&row) {
+                    Ok(page) => {
+                        fields.start(PAGE);
+                        fields.push_time(page.creation_time);
+                        [page.id, page.url, page.title, page.keywords, page.description]
+                            .iter()
+                            .for_each(|column| fields.push(column.as_bytes()));
+                        trace(row.origin, &fields)
+                    }
+                    Err(reason) => reject(row.origin, reason, row.raw, &mut fields),
+                },
+                Err(flawed) => reject(flawed.origin, flawed.reason, &flawed.raw, &mut fields),
+            };
+            traces.push(trace);
+        }
+    }
+    Ok(traces)
+}
+
+fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], fields: &mut Fields) -> Trace {
+    fields.start(REJECT);
+    fields.push(reason.code().as_bytes());
+    fields.push(raw);
+    trace(origin, fields)
+}
+
+fn trace(origin: RecordId, fields: &Fields) -> Trace {
+    Trace { offset: origin.offset, source: origin.source, decision: 0, content: fields.hash() }
+}
+
+/// A source that cannot be read proves nothing.
+fn check_present(manifest: &Manifest, ordinals: &[u32]) -> Result<()> {
+    let sources: &Positions = &manifest.positions;
+    let is_present = |ordinal: usize| ordinals.iter().any(|present| *present as usize == ordinal);
+    let absent = sources.sources.iter().enumerate().find(|(ordinal, source)| source.rows > 0 && !is_present(*ordinal));
+    let Some((_, source)) = absent else { return Ok(()) };
+    let message = format!("{} was read, and is not among the inputs as it was", source.name);
+    Err(Error::new(ErrorKind::Invalid, "E-AUDIT-INPUT", message).hint("give --input everything that the runs were given"))
+}
