@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod audit;
 mod clusters;
 mod completions;
 mod config;
@@ -26,6 +27,7 @@ pub(crate) enum Verb {
     Run(run::Args),
     Clusters(clusters::Args),
     Explain(explain::Args),
+    Audit(audit::Args),
     Eval(eval::Args),
     State(state::Args),
     Init(init::Args),
@@ -42,6 +44,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Clusters(args) => clusters::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
         Verb::State(args) => state::run(&args, app),
+        Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),
         Verb::Init(args) => init::run(&args, app),
         Verb::Config(args) => config::run(&args, app),
