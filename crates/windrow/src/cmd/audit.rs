@@ -1,10 +1,9 @@
 //! `windrow audit`: proof that nothing was lost, doubled or changed.
 
 use serde_json::json;
-use windrow_engine::audit::{self, AuditJob, Found, Report};
+use windrow_engine::audit::{self, AuditJob, Report};
 use windrow_engine::error::{Error, ErrorKind};
 
-use super::run::threads;
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KeySet, SettingFlags};
 use crate::term::{Style, text};
@@ -15,7 +14,7 @@ pub(crate) struct AuditKeys;
 
 impl KeySet for AuditKeys {
     const KEYS: &'static [&'static str] =
-        &["source.input", "source.columns", "output.out", "output.state", "run.threads", "limits.memory"];
+        &["source.input", "source.columns", "output.out", "output.state", "limits.memory"];
 }
 
 /// Compare inputs and outputs, record by record: lost, duplicated, changed?
@@ -33,9 +32,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let resolved = app.settings(&args.settings.given)?;
-    let columns = resolved.is_given("source.columns").then(|| resolved.settings.source.columns.clone());
-    let settings = resolved.settings;
+    let settings = app.settings(&args.settings.given)?.settings;
     if settings.source.input.is_empty() {
         return Err(Error::new(ErrorKind::Invalid, "E-INPUT-NONE", "there is nothing to compare the outputs with")
             .hint("give every input that was read with --input")
@@ -43,10 +40,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     }
     let report = audit::audit(&AuditJob {
         inputs: settings.source.input,
-        columns,
+        columns: settings.source.columns,
         out: settings.output.out,
         state: settings.output.state,
-        threads: threads(settings.run.threads),
         memory_bytes: settings.limits.memory,
         max_record_bytes: settings.limits.max_record,
     })?;
@@ -55,50 +51,56 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
 }
 
 fn print(report: &Report, app: &mut App) -> Result<(), Failure> {
-    let findings = [("lost", &report.lost), ("duplicated", &report.duplicated), ("disagreeing", &report.disagreeing)];
+    let counts = [
+        ("input", report.input),
+        ("pages", report.pages),
+        ("rejects", report.rejects),
+        ("lost", report.lost),
+        ("duplicated", report.duplicated),
+        ("disagreeing", report.disagreeing),
+    ];
     match app.term.format {
         Format::Json => {
-            let first = findings.map(|(name, found)| (name.to_owned(), ids(found).into()));
-            app.term.json(&json!({
-                "schema": "windrow.audit/1",
-                "commit": report.epoch,
-                "input": report.input,
-                "pages": report.pages,
-                "rejects": report.rejects,
-                "lost": report.lost.count,
-                "duplicated": report.duplicated.count,
-                "disagreeing": report.disagreeing.count,
-                "first": first.into_iter().collect::<serde_json::Map<_, _>>(),
-            }))
+            let mut object = json!({"schema": "windrow.audit/1"});
+            let fields = serde_json::to_value(report).unwrap_or_default();
+            if let (Some(object), serde_json::Value::Object(fields)) = (object.as_object_mut(), fields) {
+                object.extend(fields);
+            }
+            app.term.json(&object)
         }
         Format::Tsv => {
-            app.term.tsv(&["input", "pages", "rejects", "lost", "duplicated", "disagreeing"])?;
-            let counts = [report.input, report.pages, report.rejects];
-            let counts = counts.into_iter().chain(findings.map(|(_, found)| found.count));
-            app.term.tsv(&counts.map(|count| count.to_string()).collect::<Vec<_>>())
+            app.term.tsv(&counts.map(|(name, _)| name))?;
+            app.term.tsv(&counts.map(|(_, count)| count.to_string()))
         }
-        Format::Text => {
-            let verdict = if report.is_clean() {
-                app.term.paint(Style::Green, "clean")
-            } else {
-                app.term.paint(Style::Red, "not clean")
-            };
-            app.term.line(&format!(
-                "{verdict}: {} in the inputs, {} + {} in the outputs (commit {})",
-                text::counted(report.input, "record"),
-                text::counted(report.pages, "page"),
-                text::counted(report.rejects, "reject"),
-                report.epoch
-            ))?;
-            for (name, found) in findings {
-                let named = if found.count == 0 { String::new() } else { format!("  first: {}", ids(found).join(", ")) };
-                app.term.line(&text::cut(&format!("{name:>12} {}{named}", text::count(found.count)), app.term.width()))?;
-            }
-            Ok(())
-        }
+        Format::Text => text(report, app),
     }
 }
 
-fn ids(found: &Found) -> Vec<String> {
-    found.first.iter().map(ToString::to_string).collect()
+fn text(report: &Report, app: &mut App) -> Result<(), Failure> {
+    let verdict = match report.is_clean() {
+        true => app.term.paint(Style::Green, "clean"),
+        false => app.term.paint(Style::Red, "not clean"),
+    };
+    app.term.line(&format!(
+        "{verdict}: {} in the inputs, {} and {} in the outputs (commit {})",
+        text::counted(report.input, "row"),
+        text::counted(report.pages, "page"),
+        text::counted(report.rejects, "reject"),
+        report.epoch
+    ))?;
+    let findings = [
+        ("lost", report.lost, &report.lost_examples),
+        ("duplicated", report.duplicated, &report.duplicated_examples),
+        ("disagreeing", report.disagreeing, &report.disagreeing_examples),
+        ("missing files", report.missing_files.len() as u64, &report.missing_files),
+        ("damaged files", report.damaged_files.len() as u64, &report.damaged_files),
+        ("not ours", report.unpublished_files.len() as u64, &report.unpublished_files),
+    ];
+    for (at, (name, count, examples)) in findings.into_iter().enumerate() {
+        if count > 0 || at < 3 {
+            let line = format!("{name:>15} {:>9}  {}", text::count(count), text::plain(&examples.join(" ")));
+            app.term.line(text::cut(&line, app.term.width()).trim_end())?;
+        }
+    }
+    Ok(())
 }

@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
 /// The reasons of the model at the last commit.
 fn explanation(reading: &Reading, columns: &[String; 5]) -> Result<Explanation, Error> {
     let weights = reading.manifest.field_weights(&reading.layout.manifest())?;
-    let [id, url, title, keywords, description] = columns.each_ref().map(|column| column.as_bytes());
+    let [id, url, title, keywords, description] = columns.each_ref().map(String::as_bytes);
     let row =
         Row { origin: RecordId { source: 0, offset: 0 }, raw: &[], columns: [&[], id, url, title, keywords, description] };
     let prepared = Preparer::new(weights).prepare(std::iter::once(Ok(row)));
