@@ -7,9 +7,9 @@ pub(super) fn stop_words() -> impl Iterator<Item = &'static str> {
 }
 
 const STOP_WORDS: &[&str] = &[
-    // English.
+    // English, but for `us`, which is a country more often. A list twice as long was tried: no better on stories, worse on links.
     "about all am an and any are as at be been but by can could did do does for from had has have he her his how if in into is it its",
-    "me my no not of on or our she so than that the their them then there these they this to up us was we were what when which who",
+    "me my no not of on or our she so than that the their them then there these they this to up was we were what when which who",
     "will with would you your",
     // What contractions, addresses and broken entities leave behind.
     "didn doesn don isn ll re ve com http https www nbsp quot",
