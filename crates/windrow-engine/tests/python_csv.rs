@@ -1,4 +1,5 @@
 //! Reads every shared data set, and generated ones, as Python's csv module does: the same rows with the same values.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs;
 use std::io::Write;

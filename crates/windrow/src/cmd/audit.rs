@@ -13,8 +13,7 @@ use crate::term::{Style, text};
 pub(crate) struct AuditKeys;
 
 impl KeySet for AuditKeys {
-    const KEYS: &'static [&'static str] =
-        &["source.input", "source.columns", "output.out", "output.state", "limits.memory"];
+    const KEYS: &'static [&'static str] = &["source.input", "source.columns", "output.out", "output.state", "limits.memory"];
 }
 
 /// Compare inputs and outputs, record by record: lost, duplicated, changed?
