@@ -4,6 +4,7 @@ mod audit;
 mod clusters;
 mod completions;
 mod config;
+mod demo;
 mod eval;
 mod explain;
 mod init;
@@ -24,6 +25,7 @@ use crate::term::Term;
 /// What Windrow can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Demo(demo::Args),
     Run(run::Args),
     Clusters(clusters::Args),
     Explain(explain::Args),
@@ -40,6 +42,7 @@ pub(crate) enum Verb {
 /// Does what was asked.
 pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
     match verb {
+        Verb::Demo(args) => demo::run(&args, app),
         Verb::Run(args) => run::run(&args, app),
         Verb::Clusters(args) => clusters::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),

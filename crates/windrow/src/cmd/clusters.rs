@@ -165,7 +165,8 @@ impl Place {
     }
 }
 
-fn print(view: &View, all: bool, app: &mut App) -> Result<(), Failure> {
+/// Writes all clusters in the format asked for.
+pub(super) fn print(view: &View, all: bool, app: &mut App) -> Result<(), Failure> {
     match app.term.format {
         Format::Json => view.clusters.iter().try_for_each(|cluster| app.term.json(&object(cluster, view))),
         Format::Tsv => tsv(view, &mut app.term),

@@ -121,25 +121,41 @@ fn report(summary: &Summary, job: &Job, app: &mut App) -> Result<(), Failure> {
             "notes": summary.notes,
         }))?;
     }
-    summary.notes.iter().for_each(|note| app.term.say(&format!("note: {}", text::plain(note))));
-    app.term.say(&told(summary, seconds));
-    let out = quoted(&job.out.display().to_string());
+    tell(summary, job, app);
+    Ok(())
+}
+
+/// Says what was done, and what to do next.
+fn tell(summary: &Summary, job: &Job, app: &App) {
+    tell_counts(summary, app);
     if summary.ended == Ended::Stopped {
         let again = app.term.paint_talk(Style::Bold, &command_line());
         app.term.say(&format!("stopped; everything learnt is committed. Resume with:\n  {again}"));
-        return Ok(());
+        return;
     }
-    let state =
-        job.state.as_ref().map(|state| format!(" --state {}", quoted(&state.display().to_string()))).unwrap_or_default();
-    let next = [
-        ("what was found", format!("windrow clusters --out {out}{state}")),
-        ("nothing lost?", format!("windrow audit --input {} --out {out}{state}", inputs(job))),
-        ("with DuckDB", query(&job.out.display().to_string())),
-    ];
+    let state = job.state.as_ref().map(|state| format!(" --state {}", quoted(&state.display().to_string())));
+    let place = format!("--out {}{}", quoted(&job.out.display().to_string()), state.unwrap_or_default());
+    propose(
+        &[
+            ("what was found", format!("windrow clusters {place}")),
+            ("nothing lost?", format!("windrow audit --input {} {place}", inputs(job))),
+            ("with DuckDB", query(&job.out.display().to_string())),
+        ],
+        app,
+    );
+}
+
+/// Says what was noticed and what was done.
+pub(super) fn tell_counts(summary: &Summary, app: &App) {
+    summary.notes.iter().for_each(|note| app.term.say(&format!("note: {}", text::plain(note))));
+    app.term.say(&told(summary, summary.elapsed.as_secs_f64()));
+}
+
+/// Says which commands are worth a try.
+pub(super) fn propose(next: &[(&str, String)], app: &App) {
     for (why, command) in next {
         app.term.say(&format!("  {} {command}", app.term.paint_talk(Style::Dim, &text::fit(why, 15, false))));
     }
-    Ok(())
 }
 
 fn told(summary: &Summary, seconds: f64) -> String {

@@ -13,6 +13,8 @@ pub(crate) struct Column {
     pub(crate) right: bool,
     /// Most columns of the terminal that it takes; none for the rest of the line.
     pub(crate) most: Option<usize>,
+    /// Whether it takes as many whatever it holds, so that a picture that moves stands still.
+    pub(crate) is_fixed: bool,
     /// Style of its values.
     pub(crate) style: Option<Style>,
 }
@@ -20,17 +22,22 @@ pub(crate) struct Column {
 impl Column {
     /// A column of text.
     pub(crate) const fn left(title: &'static str, most: usize) -> Self {
-        Self { title, right: false, most: Some(most), style: None }
+        Self { title, right: false, most: Some(most), is_fixed: false, style: None }
     }
 
     /// A column of numbers.
     pub(crate) const fn right(title: &'static str, most: usize) -> Self {
-        Self { title, right: true, most: Some(most), style: None }
+        Self { title, right: true, most: Some(most), is_fixed: false, style: None }
     }
 
     /// The column that takes the rest of the line.
     pub(crate) const fn rest(title: &'static str) -> Self {
-        Self { title, right: false, most: None, style: None }
+        Self { title, right: false, most: None, is_fixed: false, style: None }
+    }
+
+    /// Always as wide as it may be.
+    pub(crate) const fn fixed(self) -> Self {
+        Self { is_fixed: true, ..self }
     }
 
     /// In this style.
@@ -55,12 +62,16 @@ pub(crate) fn lines(columns: &[Column], rows: &[Vec<String>], width: usize, colo
 fn widths(columns: &[Column], rows: &[Vec<String>], width: usize) -> Vec<usize> {
     let natural =
         |at: usize| rows.iter().map(|row| text::width(&row[at])).chain([text::width(columns[at].title)]).max().unwrap_or(0);
-    let mut widths: Vec<usize> =
-        columns.iter().enumerate().map(|(at, column)| column.most.map_or(0, |most| natural(at).min(most))).collect();
+    let fitting = |(at, column): (usize, &Column)| match column.most {
+        Some(most) if column.is_fixed => most,
+        Some(most) => natural(at).min(most),
+        None => 0,
+    };
+    let mut widths: Vec<usize> = columns.iter().enumerate().map(fitting).collect();
     let gaps = 2 * columns.len().saturating_sub(1);
     let rest = width.saturating_sub(widths.iter().sum::<usize>() + gaps);
     if let Some(at) = columns.iter().position(|column| column.most.is_none()) {
-        widths[at] = rest.min(natural(at)).max(8);
+        widths[at] = if columns[at].is_fixed { rest } else { rest.min(natural(at)) }.max(8);
     }
     widths
 }
