@@ -156,7 +156,7 @@ pub fn audit(job: &AuditJob) -> Result<Report> {
     };
     let mut report = Report { epoch: manifest.epoch, ..Report::default() };
     let published = manifest.all_files(&layout.history())?;
-    let files = outputs::choose(&job.out, &published, in_view, &mut report)?;
+    let files = outputs::choose(&job.out, &published, &in_view, &mut report)?;
     let passes = n_passes(&manifest, job.memory_bytes);
     for index in 0..passes {
         let pass = Pass { index, of: passes };

@@ -15,6 +15,7 @@
 
 pub mod edits;
 pub(crate) mod files;
+pub mod life;
 pub mod lock;
 pub mod manifest;
 mod recovery;
@@ -85,6 +86,11 @@ impl Layout {
         self.state.join("lock")
     }
 
+    /// What is known of the last run.
+    pub fn last(&self) -> PathBuf {
+        self.state.join("last.json")
+    }
+
     /// Folder of the snapshots.
     pub fn snapshots(&self) -> PathBuf {
         self.state.join("snapshots")
@@ -136,6 +142,11 @@ pub struct Store {
 }
 
 impl Store {
+    /// Where it lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// What is committed.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest

@@ -22,7 +22,8 @@ use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 use windrow_core::lineage::Edit;
 
-use crate::checkpoint::{self, edits};
+use crate::checkpoint::life::Life;
+use crate::checkpoint::{self, Opened, edits};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -102,6 +103,16 @@ pub enum Ended {
     Stopped,
 }
 
+impl Ended {
+    /// The code in `state/last.json`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::EndOfInput => "end_of_input",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// What a run did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
@@ -125,6 +136,21 @@ const POLL: Duration = Duration::from_millis(100);
 /// Runs the pipeline to the end of its input, or until it is told to stop. `observer` is called after every batch.
 pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut dyn FnMut(&Progress<'_>)) -> Result<Summary> {
     let opened = checkpoint::open(job, clock)?;
+    let layout = opened.store.layout().clone();
+    let life = Life::begin(&layout, clock)?;
+    let summary = go_on(job, opened, clock, control, observer);
+    life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended.code()))?;
+    summary
+}
+
+/// The loop itself.
+fn go_on(
+    job: &Job,
+    opened: Opened,
+    clock: &dyn Clock,
+    control: &Control,
+    observer: &mut dyn FnMut(&Progress<'_>),
+) -> Result<Summary> {
     let mut positions = opened.store.manifest().positions.clone();
     let mut notes = opened.notes;
     let reader = inputs::start(job, &mut positions, &mut notes)?;

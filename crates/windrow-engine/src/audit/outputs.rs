@@ -54,7 +54,7 @@ pub(super) fn in_view(out: &Path) -> Result<Vec<(Family, String)>> {
 pub(super) fn choose(
     out: &Path,
     published: &[PublishedFile],
-    in_view: Vec<(Family, String)>,
+    in_view: &[(Family, String)],
     report: &mut Report,
 ) -> Result<Vec<Output>> {
     let mut files = Vec::new();

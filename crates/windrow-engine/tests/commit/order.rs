@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::time::Duration;
 
+use windrow_engine::checkpoint::Layout;
+use windrow_engine::checkpoint::life::Life;
 use windrow_engine::clock::SystemClock;
 use windrow_engine::run::{self, Control, Ended, Roll};
 
@@ -91,6 +93,23 @@ fn a_run_that_dies_loses_and_doubles_nothing() {
         assert_eq!(last.total.rows, 900);
         assert_same(&rig.answer(), &whole.answer(), &format!("died at {died_at}"));
     }
+}
+
+#[test]
+fn the_last_run_says_how_it_ended() {
+    let rig = Rig::new(300);
+    let life = || {
+        let life = Life::read(&Layout::find(&rig.job.out, None).unwrap()).unwrap();
+        (life.pid == std::process::id(), life.end.map(|end| (end.reason, end.exit_code)))
+    };
+    rig.run_and_die(1);
+    assert_eq!(life(), (true, None));
+    rig.run().unwrap();
+    assert_eq!(life(), (true, Some(("end_of_input".into(), 0))));
+    fs::rename(rig.path("in"), rig.path("away")).unwrap();
+    rig.run().unwrap_err();
+    let (_, end) = life();
+    assert!(end.as_ref().is_some_and(|(reason, code)| reason.starts_with("E-INPUT") && *code > 0), "{end:?}");
 }
 
 #[test]
