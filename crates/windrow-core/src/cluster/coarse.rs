@@ -2,10 +2,10 @@
 //!
 //! A micro-cluster's vector is (1 + ln tf) x idf, of unit length, and counts by its mass, which fades slowly. A cluster's centre is
 //! the sum over its micro-clusters and its memory. A micro-cluster moves only for a clear gain in likeness (hysteresis), and the
-//! warm start is what keeps the ids. Centres are inverted lists, so a run costs postings, not terms times clusters.
+//! warm start is what keeps the ids. Centres are inverted lists, so a round costs postings, not terms times clusters; memories are
+//! rows like micro-clusters, only that they never move.
 
 use super::Slot;
-use super::memory::Memory;
 use super::micro::Micros;
 use super::slots::Slots;
 use super::vocabulary::TermId;
@@ -15,68 +15,108 @@ const CLEAR_GAIN: f32 = 0.02;
 /// Most rounds of one run.
 const ROUNDS: usize = 5;
 
-/// A sparse matrix: rows of (column, value).
+/// A sparse matrix: for each line its (number, value) entries.
 #[derive(Debug, Default)]
-struct Rows {
+struct Sparse {
     start: Vec<u32>,
     entry: Vec<(u32, f32)>,
 }
 
-impl Rows {
-    fn row(&self, row: usize) -> &[(u32, f32)] {
-        &self.entry[self.start[row] as usize..self.start[row + 1] as usize]
+impl Sparse {
+    fn with_capacity(lines: usize, entries: usize) -> Self {
+        let mut start = Vec::with_capacity(lines + 1);
+        start.push(0);
+        Self { start, entry: Vec::with_capacity(entries) }
+    }
+
+    /// Ends a line after its entries were pushed.
+    fn end_line(&mut self) {
+        self.start.push(self.entry.len() as u32);
+    }
+
+    fn line(&self, line: usize) -> &[(u32, f32)] {
+        &self.entry[self.start[line] as usize..self.start[line + 1] as usize]
+    }
+
+    fn lines(&self) -> usize {
+        self.start.len() - 1
+    }
+
+    /// Entries (line, value) by number, for numbers below `n`; lines ascending.
+    fn transposed(&self, n: usize) -> Self {
+        let mut start = vec![0u32; n + 1];
+        self.entry.iter().for_each(|&(number, _)| start[number as usize + 1] += 1);
+        for number in 0..n {
+            start[number + 1] += start[number];
+        }
+        let mut next = start.clone();
+        let mut entry = vec![(0, 0.0); self.entry.len()];
+        for line in 0..self.lines() {
+            for &(number, value) in self.line(line) {
+                let at = &mut next[number as usize];
+                entry[*at as usize] = (line as u32, value);
+                *at += 1;
+            }
+        }
+        Self { start, entry }
     }
 }
 
-/// One run's view of micro-clusters and clusters.
+/// One run's view of micro-clusters and clusters. Rows 0..M are micro-clusters, rows M..M+K the memories of the slots.
+#[derive(Debug)]
 pub(super) struct Coarse {
-    /// Unit vectors of the micro-clusters: rows of (term, value).
-    vectors: Rows,
+    n_micros: usize,
+    n_slots: usize,
+    /// Unit vectors, row after row: (term, value).
+    rows: Sparse,
+    /// The same, term after term: (row, value).
+    columns: Sparse,
     mass: Vec<f32>,
-    /// Home of each micro-cluster, as the run goes.
+    /// Slot of each row.
     home: Vec<Slot>,
-    /// Unit vector and mass of each slot's memory.
-    memories: Vec<(f32, Vec<(TermId, f32)>)>,
-    /// Centres, term after term: rows of (slot, value).
-    centres: Rows,
-    n_terms: usize,
+    /// Centres of unit length, term after term: (slot, value).
+    centres: Sparse,
 }
 
-/// What a micro-cluster is like.
+/// Where a micro-cluster stands.
 #[derive(Debug, Clone, Copy)]
-struct Nearest {
-    slot: Slot,
-    likeness: f32,
+struct Standing {
+    /// Its likeness to its own cluster's centre.
     own: f32,
+    /// The slot with the nearest centre, and the likeness to it.
+    nearest: Slot,
+    likeness: f32,
 }
 
 impl Coarse {
     pub(super) fn new(micros: &Micros, slots: &Slots) -> Self {
-        let n_terms = micros.index().n_lists();
-        let mut coarse = Self {
-            vectors: unit_vectors(micros),
-            mass: (0..micros.len()).map(|micro| micros.mass(micro) as f32).collect(),
-            home: micros.home.clone(),
-            memories: vec![(0.0, Vec::new()); slots.len()],
-            centres: Rows::default(),
-            n_terms,
-        };
-        for (slot, cluster) in slots.living() {
-            coarse.memories[slot as usize] = (cluster.memory.pages as f32, unit_memory(&cluster.memory, micros));
-        }
+        let (n_micros, n_slots) = (micros.len(), slots.len());
+        let mut mass: Vec<f32> = (0..n_micros).map(|micro| micros.mass(micro) as f32).collect();
+        mass.resize(n_micros + n_slots, 0.0);
+        slots.living().for_each(|(slot, cluster)| mass[n_micros + slot as usize] = cluster.memory.pages as f32);
+        let mut home = micros.home.clone();
+        home.extend(0..n_slots as Slot);
+        let columns = unit_columns(micros, slots);
+        let rows = columns.transposed(n_micros + n_slots);
+        let mut coarse = Self { n_micros, n_slots, rows, columns, mass, home, centres: Sparse::default() };
         coarse.make_centres();
         coarse
     }
 
-    /// Moves micro-clusters until none gains clearly; gives the homes.
-    pub(super) fn run(mut self) -> Vec<Slot> {
+    /// Slots of the micro-clusters.
+    pub(super) fn homes(&self) -> &[Slot] {
+        &self.home[..self.n_micros]
+    }
+
+    /// Moves micro-clusters until none gains clearly.
+    pub(super) fn settle(&mut self) {
         for _ in 0..ROUNDS {
-            let mut sums = vec![0.0; self.memories.len()];
+            let mut sums = vec![0.0; self.n_slots];
             let mut moved = false;
-            for micro in 0..self.home.len() {
-                let nearest = self.nearest(micro, &mut sums);
-                if nearest.likeness > nearest.own + CLEAR_GAIN {
-                    self.home[micro] = nearest.slot;
+            for micro in 0..self.n_micros {
+                let standing = self.standing(micro, &mut sums);
+                if standing.likeness > standing.own + CLEAR_GAIN {
+                    self.home[micro] = standing.nearest;
                     moved = true;
                 }
             }
@@ -85,101 +125,137 @@ impl Coarse {
             }
             self.make_centres();
         }
-        self.home
     }
 
-    /// The micro-cluster for which a cluster of its own would gain most: (mass x distance to its centre), largest first.
-    pub(super) fn strangest(&self, least_mass: f32, most_likeness: f32) -> Option<usize> {
-        let mut sums = vec![0.0; self.memories.len()];
-        let mut best: Option<(f32, usize)> = None;
-        for micro in (0..self.home.len()).filter(|&micro| self.mass[micro] >= least_mass) {
-            let nearest = self.nearest(micro, &mut sums);
-            let gain = self.mass[micro] * (1.0 - nearest.own);
-            if nearest.likeness <= most_likeness && best.is_none_or(|(most, _)| gain > most) {
-                best = Some((gain, micro));
-            }
+    /// Micro-clusters that deserve a cluster of their own: at least `least_mass`, no more like any centre than `most_likeness`;
+    /// farthest first by mass x distance, each counted as a centre for those after it. At most `most`.
+    pub(super) fn strangers(&self, least_mass: f32, most_likeness: f32, most: usize) -> Vec<usize> {
+        let mut sums = vec![0.0; self.n_slots];
+        let mut candidates: Vec<(usize, f32)> = (0..self.n_micros)
+            .filter(|&micro| self.mass[micro] >= least_mass)
+            .map(|micro| (micro, self.standing(micro, &mut sums).likeness))
+            .filter(|&(_, likeness)| likeness <= most_likeness)
+            .collect();
+        let mut strangers = Vec::new();
+        let mut values = vec![0.0f32; self.columns.lines()];
+        while strangers.len() < most {
+            let gain = |&(micro, likeness): &(usize, f32)| self.mass[micro] * (1.0 - likeness);
+            let Some(&(stranger, _)) = candidates.iter().max_by(|a, b| gain(a).total_cmp(&gain(b)).then(b.0.cmp(&a.0))) else {
+                break;
+            };
+            strangers.push(stranger);
+            self.rows.line(stranger).iter().for_each(|&(term, value)| values[term as usize] = value);
+            candidates.retain_mut(|(micro, likeness)| {
+                let alike: f32 = self.rows.line(*micro).iter().map(|&(term, value)| value * values[term as usize]).sum();
+                *likeness = likeness.max(alike);
+                *likeness <= most_likeness
+            });
+            self.rows.line(stranger).iter().for_each(|&(term, _)| values[term as usize] = 0.0);
         }
-        best.map(|(_, micro)| micro)
+        strangers
     }
 
-    fn nearest(&self, micro: usize, sums: &mut [f32]) -> Nearest {
+    /// The slot with the nearest centre for each of `micros`, not counting its own; none where no other shares a term.
+    pub(super) fn second_homes(&self, micros: impl Iterator<Item = usize>) -> Vec<(usize, Option<Slot>)> {
+        let mut sums = vec![0.0; self.n_slots];
+        let mut second = |micro: usize| {
+            self.likenesses(micro, &mut sums);
+            sums[self.home[micro] as usize] = 0.0;
+            let (slot, most) = largest(&sums);
+            (micro, (most > 0.0).then_some(slot))
+        };
+        micros.map(&mut second).collect()
+    }
+
+    fn standing(&self, micro: usize, sums: &mut [f32]) -> Standing {
+        self.likenesses(micro, sums);
+        let own = sums[self.home[micro] as usize];
+        let (nearest, likeness) = largest(sums);
+        if likeness > own {
+            Standing { own, nearest, likeness }
+        } else {
+            Standing { own, nearest: self.home[micro], likeness: own }
+        }
+    }
+
+    fn likenesses(&self, micro: usize, sums: &mut [f32]) {
         sums.fill(0.0);
-        for &(term, value) in self.vectors.row(micro) {
-            for &(slot, centre) in self.centres.row(term as usize) {
+        for &(term, value) in self.rows.line(micro) {
+            for &(slot, centre) in self.centres.line(term as usize) {
                 sums[slot as usize] += value * centre;
             }
         }
-        let own = sums[self.home[micro] as usize];
-        let mut nearest = Nearest { slot: self.home[micro], likeness: own, own };
-        for (slot, &likeness) in (0..).zip(sums.iter()) {
-            if likeness > nearest.likeness {
-                (nearest.slot, nearest.likeness) = (slot, likeness);
-            }
-        }
-        nearest
     }
 
     /// Centres of the present homes, of unit length, as inverted lists.
     fn make_centres(&mut self) {
-        let mut parts: Vec<Vec<(Slot, f32)>> = vec![Vec::new(); self.n_terms];
-        let mut squares = vec![0.0f32; self.memories.len()];
-        let memories = self.memories.iter().zip(0..).map(|((mass, terms), slot)| (slot, *mass, terms.as_slice()));
-        let micros = (0..self.home.len()).map(|micro| (self.home[micro], self.mass[micro], self.vectors.row(micro)));
-        for (slot, mass, terms) in memories.chain(micros) {
-            for &(term, value) in terms {
-                parts[term as usize].push((slot, mass * value));
-            }
-        }
-        for list in &mut parts {
-            list.sort_by_key(|&(slot, _)| slot);
-            list.dedup_by(|next, first| {
-                next.0 == first.0 && {
-                    first.1 += next.1;
-                    true
+        let mut centres = Sparse::with_capacity(self.columns.lines(), self.columns.entry.len());
+        let mut sums = vec![0.0f32; self.n_slots];
+        let mut squares = vec![0.0f32; self.n_slots];
+        let mut touched: Vec<Slot> = Vec::new();
+        for term in 0..self.columns.lines() {
+            for &(row, value) in self.columns.line(term) {
+                let slot = self.home[row as usize];
+                let sum = &mut sums[slot as usize];
+                if *sum == 0.0 {
+                    touched.push(slot);
                 }
-            });
-            for &(slot, value) in list.iter() {
-                squares[slot as usize] += value * value;
+                *sum += self.mass[row as usize] * value;
             }
+            for slot in touched.drain(..) {
+                let sum = std::mem::take(&mut sums[slot as usize]);
+                squares[slot as usize] += sum * sum;
+                centres.entry.push((slot, sum));
+            }
+            centres.end_line();
         }
-        let mut start = vec![0u32];
-        let mut entry = Vec::new();
-        for list in &parts {
-            entry
-                .extend(list.iter().map(|&(slot, value)| (slot, value / squares[slot as usize].sqrt().max(f32::MIN_POSITIVE))));
-            start.push(entry.len() as u32);
-        }
-        self.centres = Rows { start, entry };
+        let inverse: Vec<f32> = squares.iter().map(|&square| inverse_root(square)).collect();
+        centres.entry.iter_mut().for_each(|(slot, value)| *value *= inverse[*slot as usize]);
+        self.centres = centres;
     }
 }
 
-fn unit_vectors(micros: &Micros) -> Rows {
+/// The largest of some sums, the first of equals.
+fn largest(sums: &[f32]) -> (Slot, f32) {
+    let mut best = (0, 0.0);
+    for (slot, &sum) in (0..).zip(sums) {
+        if sum > best.1 {
+            best = (slot, sum);
+        }
+    }
+    best
+}
+
+fn inverse_root(square: f32) -> f32 {
+    if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 }
+}
+
+/// Unit vectors of micro-clusters and memories, term after term: (row, value).
+fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
+    let (n_micros, index) = (micros.len(), micros.index());
     let shrink = micros.shrink() as f32;
-    let mut rows = micros.terms_from(0);
-    let mut start = vec![0u32];
-    let mut entry = Vec::new();
-    for row in &mut rows {
-        normalise(row, shrink, micros);
-        entry.extend_from_slice(row);
-        start.push(entry.len() as u32);
+    let mut remembered: Vec<(TermId, u32, f32)> = Vec::new();
+    for (slot, cluster) in slots.living() {
+        remembered.extend(cluster.memory.terms.iter().map(|&(term, weight)| (term, n_micros as u32 + slot, weight)));
     }
-    Rows { start, entry }
-}
-
-fn unit_memory(memory: &Memory, micros: &Micros) -> Vec<(TermId, f32)> {
-    let mut row: Vec<(TermId, f32)> =
-        memory.terms.iter().copied().filter(|&(term, _)| micros.index().idf(term).is_some()).collect();
-    normalise(&mut row, 1.0, micros);
-    row
-}
-
-fn normalise(row: &mut [(TermId, f32)], shrink: f32, micros: &Micros) {
-    let mut square = 0.0f32;
-    for (term, value) in row.iter_mut() {
-        let idf = micros.index().idf(*term).unwrap_or(0.0);
-        *value = (1.0 + libm::logf((*value * shrink).max(0.5))) * idf;
-        square += *value * *value;
+    remembered.sort_by_key(|&(term, row, _)| (term, row));
+    let mut remembered = remembered.into_iter().peekable();
+    let mut columns = Sparse::with_capacity(index.n_lists(), index.n_postings());
+    let mut squares = vec![0.0f32; n_micros + slots.len()];
+    let value = |weight: f32, idf: f32| (1.0 + libm::logf(weight.max(0.5))) * idf;
+    for term in 0..index.n_lists() as TermId {
+        if let Some(idf) = index.idf(term) {
+            columns.entry.extend(index.list(term).iter().map(|posting| (posting.micro, value(posting.tf * shrink, idf))));
+            while let Some((_, row, weight)) = remembered.next_if(|next| next.0 == term) {
+                columns.entry.push((row, value(weight, idf)));
+            }
+        } else {
+            while remembered.next_if(|next| next.0 == term).is_some() {}
+        }
+        columns.end_line();
+        columns.line(term as usize).iter().for_each(|&(row, value)| squares[row as usize] += value * value);
     }
-    let inverse = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
-    row.iter_mut().for_each(|(_, value)| *value *= inverse);
+    let inverse: Vec<f32> = squares.iter().map(|&square| inverse_root(square)).collect();
+    columns.entry.iter_mut().for_each(|(row, value)| *value *= inverse[*row as usize]);
+    columns
 }

@@ -21,6 +21,8 @@ use super::{MicroId, Slot};
 
 /// Half-life in pages for each micro-cluster alive.
 const CHANCES: f64 = 50.0;
+/// No half-life is shorter than this, in pages: few micro-clusters must not make a short memory.
+const LEAST_HALF_LIFE: f64 = 1_000.0;
 /// A clean-up follows each this many half-lives.
 const CLEANUP: f64 = 0.9;
 /// How many spreads nearer than the mean a micro-cluster must be.
@@ -51,8 +53,8 @@ pub(super) struct Micros {
     until_cleanup: u64,
     /// The first micro-cluster that was born since the last clean-up.
     first_newborn: u32,
-    /// Since the last clean-up: sum of distances to the nearest, and pages that joined.
-    sum_nearest: f64,
+    /// Since the last clean-up: pages that joined, and the sum of their distances.
+    sum_joined: f64,
     n_joined: u64,
 }
 
@@ -89,7 +91,7 @@ impl Micros {
             slow_growth_per_page: libm::exp2(1.0 / MASS_HALF_LIFE),
             until_cleanup: 0,
             first_newborn: 0,
-            sum_nearest: 0.0,
+            sum_joined: 0.0,
             n_joined: 0,
         };
         new.set_half_life();
@@ -140,16 +142,14 @@ impl Micros {
         Look { nearest: found.nearest, likeness: found.likeness, threshold: 1.0 - (mean - SIGMA * spread) }
     }
 
-    /// Notes for the clean-up how near the page was; before `join` or `open`.
-    pub(super) fn note(&mut self, look: &Look) {
-        if self.len() > 0 {
-            self.sum_nearest += 1.0 - look.likeness;
-            self.n_joined += u64::from(look.joins().is_some());
-        }
+    /// Adds a page to a micro-cluster that it is as like as that.
+    pub(super) fn join(&mut self, micro: usize, likeness: f64, entries: &[(TermId, f32)]) {
+        self.sum_joined += 1.0 - likeness;
+        self.n_joined += 1;
+        self.add(micro, entries);
     }
 
-    /// Adds a page to a micro-cluster.
-    pub(super) fn join(&mut self, micro: usize, entries: &[(TermId, f32)]) {
+    fn add(&mut self, micro: usize, entries: &[(TermId, f32)]) {
         self.index.add(micro, entries, self.growth as f32);
         self.weight[micro] += self.growth;
         self.mass[micro] += self.slow_growth;
@@ -164,7 +164,7 @@ impl Micros {
         self.mass.push(0.0);
         self.n_pages.push(0);
         self.index.open();
-        self.join(self.id.len() - 1, entries);
+        self.add(self.id.len() - 1, entries);
     }
 
     /// Restores what a snapshot leaves out.
@@ -182,7 +182,7 @@ impl Micros {
 
     /// Lengths of half-life and clean-up interval for the number alive now.
     fn set_half_life(&mut self) {
-        let half_life = CHANCES * self.len().max(1) as f64;
+        let half_life = (CHANCES * self.len() as f64).max(LEAST_HALF_LIFE);
         self.growth_per_page = libm::exp2(1.0 / half_life);
         self.until_cleanup = (CLEANUP * half_life).ceil() as u64;
     }

@@ -1,18 +1,18 @@
 //! `two-level`, the default model: on-line micro-clusters below, lasting clusters above.
 //!
 //! A page is looked up in the fine level and joins a micro-cluster or opens one. The first K micro-clusters open the clusters; a
-//! later one goes to the cluster of the nearest micro-cluster, or with no shared term to the lightest cluster, until K-Means over
-//! the micro-clusters looks at it. Everything that is not a page's own decision - clean-up, budgets, re-clustering - happens before
+//! later one goes to the cluster of the nearest micro-cluster, or with no shared term to the lightest cluster, until it has a second
+//! page and a slot is free for it, or until K-Means over the micro-clusters looks at it. Everything that is not a page's own decision - clean-up, budgets, re-clustering - happens before
 //! a page, at positions that only the order decides.
 //!
 //! A page without terms has a micro-cluster of a reserved kind, kept apart so that it never disturbs distances.
+
+mod upkeep;
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::coarse::Coarse;
-use super::memory;
 use super::micro::{Look, Micros, Scratch};
 use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
@@ -28,14 +28,6 @@ use crate::snapshot::SnapshotError;
 pub(super) const KIND: &str = "two-level";
 /// Version of the snapshot's form.
 const FORMAT: u32 = 1;
-/// Pages until the second run of K-Means; later waits grow by a tenth, up to half a half-life of the micro-clusters.
-const FIRST_WAIT: u64 = 250;
-const WAIT_PER_MICRO: u64 = 25;
-/// Below this living weight, in pages, a cluster is on its way out.
-const LIGHT: f64 = 0.5;
-/// A micro-cluster of at least this mass, no more like any centre than this, opens a cluster if a slot is free.
-const HEAVY: f32 = 2.0;
-const FAR: f32 = 0.5;
 
 /// The model.
 #[derive(Debug)]
@@ -82,7 +74,7 @@ impl TwoLevel {
             empty: None,
             slots: Slots::new(settings.clusters),
             warm: false,
-            wait: FIRST_WAIT,
+            wait: upkeep::FIRST_WAIT,
             until_recluster: 0,
         };
         Self { settings: settings.clone(), state, scratch: Scratch::default(), entries: Vec::new() }
@@ -98,7 +90,7 @@ impl TwoLevel {
         self.entries.clear();
         for entry in pages.terms.entries(row).take(most_entries) {
             let term = state.vocabulary.intern(&pages.terms, pages.terms.term[entry]);
-            self.entries.push((term, pages.terms.weight[entry]));
+            self.entries.push((term, damped(pages.terms.weight[entry])));
         }
         let decision = if self.entries.is_empty() {
             state.learn_empty(log)
@@ -119,7 +111,7 @@ impl TwoLevel {
         let terms = &pages.terms;
         let known = terms.entries(row).take(self.most_entries()).filter_map(|entry| {
             let term = self.state.vocabulary.find(terms.hash[terms.term[entry] as usize])?;
-            Some((entry, (term, terms.weight[entry])))
+            Some((entry, (term, damped(terms.weight[entry]))))
         });
         known.unzip()
     }
@@ -128,9 +120,12 @@ impl TwoLevel {
 impl State {
     fn learn_terms(&mut self, entries: &[(TermId, f32)], scratch: &mut Scratch, log: &mut Vec<LineageEvent>) -> Decision {
         let look = self.micros.look(entries, scratch);
-        self.micros.note(&look);
         if let Some(micro) = look.joins() {
-            self.micros.join(micro, entries);
+            if self.is_promoted(micro, &look, scratch) {
+                let to = self.open_cluster(self.micros.id[micro], log);
+                self.move_home(micro, to, log);
+            }
+            self.micros.join(micro, look.likeness, entries);
             return self.decision(self.micros.id[micro], self.micros.home[micro], false, look.likeness);
         }
         let id = self.next_micro;
@@ -141,6 +136,17 @@ impl State {
         self.micros.open(id, home, entries);
         self.next_micro += 1;
         self.decision(id, home, true, 1.0)
+    }
+
+    /// Whether a page that joins `micro` makes it a cluster: it is the second page, no other micro-cluster of its cluster is near,
+    /// and a slot is free.
+    fn is_promoted(&self, micro: usize, look: &Look, scratch: &Scratch) -> bool {
+        if !self.warm || self.micros.n_pages[micro] != 1 || self.slots.would_open(self.n_pages).is_none() {
+            return false;
+        }
+        let home = self.micros.home[micro];
+        let other = scratch.best_where(|other| other != micro && self.micros.home[other] == home);
+        other.is_none_or(|(_, share)| share * look.likeness <= look.threshold)
     }
 
     fn learn_empty(&mut self, log: &mut Vec<LineageEvent>) -> Decision {
@@ -199,124 +205,6 @@ impl State {
         log.push(LineageEvent { position: self.n_pages, cluster: self.slots.owner(slot), happening });
     }
 
-    /// What is due between two pages, the next of which has `n_terms` terms.
-    fn maintain(&mut self, n_terms: usize, scratch: &mut Scratch, log: &mut Vec<LineageEvent>) {
-        let max_micros = (self.settings.max_micro_clusters as usize).max(2);
-        let most_terms = (self.settings.max_terms as usize).saturating_sub(n_terms);
-        let due = self.micros.tick();
-        if due || self.micros.len() >= max_micros || self.vocabulary.len() > most_terms {
-            self.clean_up(0, scratch, log);
-            while self.micros.len() >= max_micros || (self.vocabulary.len() > most_terms && self.micros.len() > 0) {
-                let evict = self.micros.len() - self.micros.len() * 9 / 10;
-                self.clean_up(evict.max(1), scratch, log);
-            }
-        }
-        if !self.warm && self.micros.len() > self.slots.len() {
-            self.warm = true;
-        }
-        if self.warm {
-            self.until_recluster = self.until_recluster.saturating_sub(1);
-            if self.until_recluster == 0 {
-                self.recluster(log);
-            }
-        }
-    }
-
-    fn clean_up(&mut self, evict: usize, scratch: &mut Scratch, log: &mut Vec<LineageEvent>) {
-        let slow_shrink = self.micros.slow_shrink();
-        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.fade(slow_shrink));
-        let cleaned = self.micros.clean_up(evict, scratch);
-        for faded in &cleaned.faded {
-            self.log(faded.home, Happening::MicroFaded { micro_cluster: faded.id, n_pages: faded.n_pages }, log);
-            let cluster = self.slots.get_mut(faded.home).expect("a micro-cluster's home is alive");
-            cluster.memory.add(faded.mass, &faded.left);
-        }
-        // Memories together may hold half of the vocabulary's budget, so that evictions always make room.
-        let most = memory::MAX_TERMS.min(self.settings.max_terms as usize / 2 / self.slots.len());
-        for merged in &cleaned.merged {
-            let into_cluster = self.slots.owner(merged.into_home);
-            let happening = Happening::MicroMerged { micro_cluster: merged.id, into: merged.into, into_cluster };
-            self.log(merged.home, happening, log);
-        }
-        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.prune(most));
-        self.compact();
-    }
-
-    /// Forgets terms that nobody holds.
-    fn compact(&mut self) {
-        let mut keep: Vec<bool> =
-            (0..self.vocabulary.len() as TermId).map(|term| !self.micros.index().list(term).is_empty()).collect();
-        for (_, cluster) in self.slots.living() {
-            cluster.memory.terms.iter().for_each(|&(term, _)| keep[term as usize] = true);
-        }
-        let renumbered = self.vocabulary.compact(&keep);
-        self.micros.renumber(&renumbered);
-        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.renumber(&renumbered));
-    }
-
-    fn recluster(&mut self, log: &mut Vec<LineageEvent>) {
-        self.generation += 1;
-        let homes = Coarse::new(&self.micros, &self.slots).run();
-        self.move_homes(homes, log);
-        self.bury_clusters(log);
-        self.open_clusters(log);
-        let longest = (WAIT_PER_MICRO * self.micros.len() as u64).max(FIRST_WAIT);
-        self.until_recluster = self.wait.min(longest);
-        self.wait = (self.wait + self.wait / 10).min(u64::MAX / 2);
-    }
-
-    fn move_homes(&mut self, homes: Vec<Slot>, log: &mut Vec<LineageEvent>) {
-        for (micro, to) in homes.into_iter().enumerate() {
-            let from = self.micros.home[micro];
-            if from != to {
-                let micro_cluster = self.micros.id[micro];
-                self.log(to, Happening::MicroMoved { micro_cluster, from: self.slots.owner(from) }, log);
-                self.micros.home[micro] = to;
-            }
-        }
-    }
-
-    /// Clusters that have been too light for a whole horizon die, if no micro-cluster needs them any more.
-    fn bury_clusters(&mut self, log: &mut Vec<LineageEvent>) {
-        let weights = self.living_weights();
-        let mut lived_in = vec![false; self.slots.len()];
-        self.micros.home.iter().for_each(|&home| lived_in[home as usize] = true);
-        if let Some(empty) = &self.empty {
-            lived_in[empty.home as usize] = true;
-        }
-        let position = self.n_pages;
-        let horizon = self.until_horizon();
-        let mut dying = Vec::new();
-        for (slot, cluster) in self.slots.living_mut() {
-            let light = weights[slot as usize] < LIGHT && !lived_in[slot as usize] && !cluster.pinned;
-            cluster.light_since = if light { cluster.light_since.or(Some(position)) } else { None };
-            if cluster.light_since.is_some_and(|since| position - since >= horizon) {
-                dying.push(slot);
-            }
-        }
-        for slot in dying {
-            self.log(slot, Happening::ClusterDied { slot }, log);
-            self.slots.close(slot, position + 1);
-        }
-    }
-
-    /// Pages for which a cluster must have been too light before it dies.
-    fn until_horizon(&self) -> u64 {
-        0
-    }
-
-    /// Heavy micro-clusters far from every centre open clusters in rested slots.
-    fn open_clusters(&mut self, log: &mut Vec<LineageEvent>) {
-        while self.slots.would_open(self.n_pages).is_some() {
-            let Some(micro) = Coarse::new(&self.micros, &self.slots).strangest(HEAVY, FAR) else { return };
-            let from = self.micros.home[micro];
-            let micro_cluster = self.micros.id[micro];
-            let to = self.open_cluster(micro_cluster, log);
-            self.log(to, Happening::MicroMoved { micro_cluster, from: self.slots.owner(from) }, log);
-            self.micros.home[micro] = to;
-        }
-    }
-
     fn candidate(&self, pages: &Pages, found: (&[usize], &[(TermId, f32)]), micro: usize) -> Candidate {
         let (places, entries) = found;
         let terms = &pages.terms;
@@ -330,6 +218,11 @@ impl State {
         let score = parts.iter().map(|part| part.share).sum::<f64>().min(1.0);
         Candidate { cluster: self.slots.owner(self.micros.home[micro]), micro_cluster: self.micros.id[micro], score, parts }
     }
+}
+
+/// What a term counts that a page has `weight` times: a word said four times does not make a page four times as much about it.
+fn damped(weight: f32) -> f32 {
+    weight.sqrt()
 }
 
 /// What a page without terms finds.
@@ -354,8 +247,14 @@ impl Clusterer for TwoLevel {
         if let Some(empty) = state.empty.as_ref().filter(|_| empty) {
             return Some(state.decision(empty.id, empty.home, false, 0.0));
         }
-        let look = if empty { NOTHING } else { state.micros.look(&entries, &mut Scratch::default()) };
+        let mut scratch = Scratch::default();
+        let look = if empty { NOTHING } else { state.micros.look(&entries, &mut scratch) };
         if let Some(micro) = look.joins() {
+            if state.is_promoted(micro, &look, &scratch) {
+                let (slot, cluster) = state.slots.would_open(state.n_pages)?;
+                let micro_cluster = state.micros.id[micro];
+                return Some(Decision { cluster, slot, micro_cluster, novel: false, score: look.likeness });
+            }
             return Some(state.decision(state.micros.id[micro], state.micros.home[micro], false, look.likeness));
         }
         let (slot, cluster) = match state.home_for_new(&look) {
@@ -374,14 +273,16 @@ impl Clusterer for TwoLevel {
         let candidate = |micro| state.candidate(pages, (&places, &entries), micro);
         let runner_up = look.nearest.and_then(|nearest| {
             let home = state.micros.home[nearest];
-            scratch.best_where(|micro| state.micros.home[micro] != home)
+            scratch.best_where(|micro| state.micros.home[micro] != home).map(|(micro, _)| micro)
         });
-        Explanation {
-            winner: look.nearest.map(candidate),
-            runner_up: runner_up.map(candidate),
-            novel: look.joins().is_none(),
-            threshold: look.threshold,
+        let mut winner = look.nearest.map(candidate);
+        if let (Some(winner), Some(micro)) = (&mut winner, look.joins())
+            && state.is_promoted(micro, &look, &scratch)
+            && let Some((_, cluster)) = state.slots.would_open(state.n_pages)
+        {
+            winner.cluster = cluster;
         }
+        Explanation { winner, runner_up: runner_up.map(candidate), novel: look.joins().is_none(), threshold: look.threshold }
     }
 
     fn generation(&self) -> u64 {

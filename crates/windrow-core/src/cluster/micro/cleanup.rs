@@ -55,7 +55,7 @@ impl Micros {
         self.index.measure(self.len());
         self.growth = 1.0;
         self.slow_growth = 1.0;
-        self.sum_nearest = 0.0;
+        self.sum_joined = 0.0;
         self.n_joined = 0;
         self.first_newborn = self.len() as u32;
         self.set_half_life();
@@ -145,7 +145,7 @@ impl Micros {
     }
 
     fn merge_newborns(&mut self, scratch: &mut Scratch) -> Vec<Merged> {
-        let radius = self.sum_nearest / (self.n_joined + 1) as f64;
+        let radius = self.sum_joined / (self.n_joined + 1) as f64;
         let first = self.first_newborn as usize;
         let mut gone = vec![false; self.len()];
         let mut merged = Vec::new();

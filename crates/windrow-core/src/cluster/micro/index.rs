@@ -60,16 +60,18 @@ pub(in super::super) struct Scratch {
 }
 
 impl Scratch {
-    /// The micro-cluster with the largest likeness of the last look among those that `admit` lets in; the first of equals.
-    pub(in super::super) fn best_where(&self, admit: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The micro-cluster with the largest likeness of the last look among those that `admit` lets in, the first of equals, and its
+    /// likeness as a share of the nearest one's.
+    pub(in super::super) fn best_where(&self, admit: impl Fn(usize) -> bool) -> Option<(usize, f64)> {
         let mut best = None;
-        let mut most = 0.0;
+        let (mut most, mut most_of_all) = (0.0, 0.0f32);
         for (micro, &likeness) in self.sums.iter().enumerate() {
+            most_of_all = most_of_all.max(likeness);
             if likeness > most && admit(micro) {
                 (best, most) = (Some(micro), likeness);
             }
         }
-        best
+        best.map(|micro| (micro, f64::from(most) / f64::from(most_of_all)))
     }
 }
 
@@ -91,6 +93,11 @@ impl Index {
     /// Number of terms that have a list, empty or not.
     pub(in super::super) fn n_lists(&self) -> usize {
         self.lists.len()
+    }
+
+    /// Number of postings in all lists.
+    pub(in super::super) fn n_postings(&self) -> usize {
+        self.lists.iter().map(Vec::len).sum()
     }
 
     /// 1 + ln(M / df) of a term; none when no micro-cluster holds it.

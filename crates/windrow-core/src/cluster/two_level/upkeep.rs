@@ -1,0 +1,161 @@
+//! What is due between two pages: clean-up, budgets, re-clustering, and the birth and death of clusters.
+//!
+//! Everything here happens at positions that only the order decides, and goes to the log before the decisions that follow from it.
+
+use super::State;
+use crate::cluster::coarse::Coarse;
+use crate::cluster::micro::Scratch;
+use crate::cluster::vocabulary::TermId;
+use crate::cluster::{Slot, memory};
+use crate::lineage::{Happening, LineageEvent};
+
+/// Pages until the second run of K-Means; later waits grow by a tenth, up to half a half-life of the micro-clusters.
+pub(super) const FIRST_WAIT: u64 = 250;
+const WAIT_PER_MICRO: u64 = 25;
+/// A cluster that has had less than this living weight, in pages, for this many pages may die.
+const HORIZON: u64 = 500;
+const LIGHT: f64 = 2.0;
+/// Pages for which a slot rests.
+const REST: u64 = 100;
+/// One slot in this many is kept free for what is new, as far as light clusters can give theirs.
+const RESERVE: usize = 10;
+/// A micro-cluster of at least this mass, no more like any centre than this, opens a cluster if a slot is free.
+const HEAVY: f32 = 1.5;
+const FAR: f32 = 0.5;
+
+impl State {
+    /// What is due between two pages, the next of which has `n_terms` terms.
+    pub(super) fn maintain(&mut self, n_terms: usize, scratch: &mut Scratch, log: &mut Vec<LineageEvent>) {
+        let max_micros = (self.settings.max_micro_clusters as usize).max(2);
+        let most_terms = (self.settings.max_terms as usize).saturating_sub(n_terms);
+        let due = self.micros.tick();
+        if due || self.micros.len() >= max_micros || self.vocabulary.len() > most_terms {
+            self.clean_up(0, scratch, log);
+            while self.micros.len() >= max_micros || (self.vocabulary.len() > most_terms && self.micros.len() > 0) {
+                let evict = self.micros.len() - self.micros.len() * 9 / 10;
+                self.clean_up(evict.max(1), scratch, log);
+            }
+        }
+        if !self.warm && self.micros.len() > self.slots.len() {
+            self.warm = true;
+        }
+        if self.warm {
+            self.until_recluster = self.until_recluster.saturating_sub(1);
+            if self.until_recluster == 0 {
+                self.recluster(log);
+            }
+        }
+    }
+
+    fn clean_up(&mut self, evict: usize, scratch: &mut Scratch, log: &mut Vec<LineageEvent>) {
+        let slow_shrink = self.micros.slow_shrink();
+        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.fade(slow_shrink));
+        let cleaned = self.micros.clean_up(evict, scratch);
+        for faded in &cleaned.faded {
+            self.log(faded.home, Happening::MicroFaded { micro_cluster: faded.id, n_pages: faded.n_pages }, log);
+            let cluster = self.slots.get_mut(faded.home).expect("a micro-cluster's home is alive");
+            cluster.memory.add(faded.mass, &faded.left);
+        }
+        // Memories together may hold half of the vocabulary's budget, so that evictions always make room.
+        let most = memory::MAX_TERMS.min(self.settings.max_terms as usize / 2 / self.slots.len());
+        for merged in &cleaned.merged {
+            let into_cluster = self.slots.owner(merged.into_home);
+            let happening = Happening::MicroMerged { micro_cluster: merged.id, into: merged.into, into_cluster };
+            self.log(merged.home, happening, log);
+        }
+        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.prune(most));
+        self.compact();
+    }
+
+    /// Forgets terms that nobody holds.
+    fn compact(&mut self) {
+        let mut keep: Vec<bool> =
+            (0..self.vocabulary.len() as TermId).map(|term| !self.micros.index().list(term).is_empty()).collect();
+        for (_, cluster) in self.slots.living() {
+            cluster.memory.terms.iter().for_each(|&(term, _)| keep[term as usize] = true);
+        }
+        let renumbered = self.vocabulary.compact(&keep);
+        self.micros.renumber(&renumbered);
+        self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.renumber(&renumbered));
+    }
+
+    fn recluster(&mut self, log: &mut Vec<LineageEvent>) {
+        self.generation += 1;
+        let mut coarse = Coarse::new(&self.micros, &self.slots);
+        coarse.settle();
+        let homes = coarse.homes().to_vec();
+        homes.into_iter().enumerate().for_each(|(micro, to)| self.move_home(micro, to, log));
+        let waiting = self.open_clusters(&coarse, log);
+        self.bury_clusters(waiting, &coarse, log);
+        let longest = (WAIT_PER_MICRO * self.micros.len() as u64).max(FIRST_WAIT);
+        self.until_recluster = self.wait.min(longest);
+        self.wait = (self.wait + self.wait / 10).min(u64::MAX / 2);
+    }
+
+    pub(super) fn move_home(&mut self, micro: usize, to: Slot, log: &mut Vec<LineageEvent>) {
+        let from = self.micros.home[micro];
+        if from != to {
+            let micro_cluster = self.micros.id[micro];
+            self.log(to, Happening::MicroMoved { micro_cluster, from: self.slots.owner(from) }, log);
+            self.micros.home[micro] = to;
+        }
+    }
+
+    /// Heavy micro-clusters far from every centre open clusters in rested slots. Gives how many had to wait for a slot.
+    fn open_clusters(&mut self, coarse: &Coarse, log: &mut Vec<LineageEvent>) -> usize {
+        let mut waiting = 0;
+        for micro in coarse.strangers(HEAVY, FAR, self.slots.len()) {
+            if self.slots.would_open(self.n_pages).is_none() {
+                waiting += 1;
+                continue;
+            }
+            let to = self.open_cluster(self.micros.id[micro], log);
+            self.move_home(micro, to, log);
+        }
+        waiting
+    }
+
+    /// Clusters that have been too light for a whole horizon die: those without any micro-cluster, and the lightest of the others
+    /// while somebody waits for a slot.
+    fn bury_clusters(&mut self, mut waiting: usize, coarse: &Coarse, log: &mut Vec<LineageEvent>) {
+        let weights = self.living_weights();
+        let mut lived_in = vec![false; self.slots.len()];
+        self.micros.home.iter().for_each(|&home| lived_in[home as usize] = true);
+        let needed = self.empty.as_ref().map(|empty| empty.home);
+        let position = self.n_pages;
+        let mut dying = Vec::new();
+        for (slot, cluster) in self.slots.living_mut() {
+            let light = weights[slot as usize] < LIGHT && !cluster.pinned && needed != Some(slot);
+            cluster.light_since = if light { cluster.light_since.or(Some(position)) } else { None };
+            if cluster.light_since.is_some_and(|since| position - since >= HORIZON) {
+                dying.push((lived_in[slot as usize], slot));
+            }
+        }
+        dying.sort_by(|a, b| a.0.cmp(&b.0).then(weights[a.1 as usize].total_cmp(&weights[b.1 as usize])).then(a.1.cmp(&b.1)));
+        let reserve = self.slots.len() / RESERVE;
+        waiting = waiting.max(reserve.saturating_sub(self.slots.len() - self.slots.living().count()));
+        for (lived_in, slot) in dying {
+            if lived_in && waiting == 0 {
+                break;
+            }
+            if self.slots.living().count() == 1 {
+                break;
+            }
+            waiting = waiting.saturating_sub(1);
+            self.move_out(slot, coarse, log);
+            self.log(slot, Happening::ClusterDied { slot }, log);
+            self.slots.close(slot, position + REST);
+        }
+    }
+
+    /// The micro-clusters of a dying cluster go to the next nearest.
+    fn move_out(&mut self, slot: Slot, coarse: &Coarse, log: &mut Vec<LineageEvent>) {
+        let leaving = (0..self.micros.len()).filter(|&micro| self.micros.home[micro] == slot);
+        for (micro, to) in coarse.second_homes(leaving) {
+            let alive = to.filter(|&to| to != slot && self.slots.get(to).is_some());
+            let lightest = || self.slots.living().map(|(other, _)| other).find(|&other| other != slot);
+            let to = alive.or_else(lightest).expect("another cluster is alive");
+            self.move_home(micro, to, log);
+        }
+    }
+}
