@@ -62,9 +62,9 @@ fn batches_and_restarts_change_nothing() {
 
 #[test]
 fn every_row_is_a_page_or_a_reject_and_every_page_is_counted() {
-    let prepared = prepare(&rows(6_000), 0);
+    let prepared = prepare(&rows(12_000), 0);
     assert_eq!(prepared.n_rows, prepared.pages.len() as u64 + prepared.rejects.len() as u64);
-    assert_eq!(prepared.rejects.len(), 6_000 / 17);
+    assert_eq!(prepared.rejects.len(), 12_000 / 17);
     let (mut pipeline, mut outcome) = (new_pipeline(), Outcome::default());
     pipeline.learn(&prepared, &mut outcome);
     let view = pipeline.view();
