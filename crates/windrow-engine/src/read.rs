@@ -32,7 +32,6 @@ const COST_OF_A_BYTE: usize = 4;
 /// Threads that read and prepare; see [`spawn`].
 pub struct Reader {
     events: Option<Receiver<Event>>,
-    gate: Arc<Gate>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -45,8 +44,8 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        // Nobody listens: the sequencer ends with the next event and closes the gate, which ends the others.
         self.events = None;
-        self.gate.close();
         for thread in self.threads.drain(..) {
             // Threads catch the panics of what they call and report them as events.
             drop(thread.join());
@@ -65,7 +64,7 @@ pub fn spawn(source: Box<dyn Source>, weights: &FieldWeights, threads: usize, bu
     // Without bound, as the gate bounds what is under way.
     let (to_sequencer, prepared) = unbounded::<Done>();
     let (to_loop, events) = bounded::<Event>(0);
-    let mut reader = Reader { events: Some(events), gate: Arc::clone(&gate), threads: Vec::with_capacity(threads + 2) };
+    let mut reader = Reader { events: Some(events), threads: Vec::with_capacity(threads + 2) };
     let mut start = |name: String, work: Box<dyn FnOnce() + Send>| -> Result<()> {
         let thread = Builder::new().name(name).spawn(work);
         let no_thread = |error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread").cause(error);

@@ -172,6 +172,22 @@ fn a_replaced_or_rewritten_file_is_a_new_source() {
     // Shorter than what was read, though it begins the same.
     place.write("f.csv", "title\nx\n");
     assert_eq!(place.all(&["f.csv"]), ["2:x"]);
+    // Also when all of the head is the same.
+    let head = format!("title\n{}\n", "same ".repeat(900));
+    place.write("f.csv", format!("{head}a\nb\n"));
+    assert_eq!(place.all(&["f.csv"])[1..], ["3:a", "3:b"]);
+    place.write("f.csv", format!("{head}c\n"));
+    assert_eq!(place.all(&["f.csv"])[1..], ["4:c"]);
+}
+
+#[test]
+fn a_renamed_file_is_known_before_one_that_took_its_name() {
+    let mut place = Place::new();
+    place.write("f.csv", "title\na\n");
+    assert_eq!(place.all(&["f.csv"]), ["0:a"]);
+    fs::rename(place.path("f.csv"), place.path("f.csv.1")).unwrap();
+    place.write("f.csv", "title\na\nb\n");
+    assert_eq!(place.all(&["f.csv", "f.csv.1"]), ["1:a", "1:b"]);
 }
 
 #[test]
