@@ -55,9 +55,9 @@ pub(crate) struct Global {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say more on stderr; twice for what lies below an error
-    #[arg(short, long, action = ArgAction::Count, global = true)]
-    pub(crate) verbose: u8,
+    /// Say more on stderr: where each setting comes from
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
     /// Colour; NO_COLOR and TERM=dumb are minded
     #[arg(
         long,

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 mod audit;
+mod check;
 mod clusters;
 mod completions;
 mod config;
@@ -32,6 +33,7 @@ pub(crate) enum Verb {
     Audit(audit::Args),
     Eval(eval::Args),
     State(state::Args),
+    Check(check::Args),
     Init(init::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -46,9 +48,10 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Run(args) => run::run(&args, app),
         Verb::Clusters(args) => clusters::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
-        Verb::State(args) => state::run(&args, app),
         Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),
+        Verb::State(args) => state::run(&args, app),
+        Verb::Check(args) => check::run(&args, app),
         Verb::Init(args) => init::run(&args, app),
         Verb::Config(args) => config::run(&args, app),
         Verb::Completions(args) => completions::run(&args, app),
@@ -85,6 +88,9 @@ impl App {
         };
         given.extend(settings::from_env(std::env::vars()));
         given.extend_from_slice(flags);
+        if self.global.verbose {
+            given.iter().for_each(|one| self.term.say(&format!("{} = {} ({})", one.key, one.texts.join(" "), one.origin)));
+        }
         settings::resolve(&given)
     }
 }

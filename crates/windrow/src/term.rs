@@ -61,7 +61,6 @@ pub(crate) struct Term {
     pub(crate) color: bool,
     color_err: bool,
     quiet: bool,
-    verbose: u8,
 }
 
 impl Term {
@@ -78,7 +77,6 @@ impl Term {
             color: wants(io::stdout().is_terminal()),
             color_err: wants(io::stderr().is_terminal()),
             quiet: global.quiet,
-            verbose: global.verbose,
         }
     }
 
@@ -148,13 +146,6 @@ impl Term {
         if !self.quiet {
             // Nobody is left to hear it when stderr is closed.
             let _ = writeln!(io::stderr(), "{line}");
-        }
-    }
-
-    /// Talks to a user who asked for more (`-v`).
-    pub(crate) fn detail(&self, line: &str) {
-        if self.verbose > 0 {
-            self.say(line);
         }
     }
 

@@ -148,7 +148,9 @@ fn missing(found: &[String], map: &ColumnMap, misnamed: Option<usize>, source: &
     let proposals: Vec<String> = COLUMNS
         .iter()
         .enumerate()
-        .filter_map(|(column, ours)| Some(format!("{ours}={}", printable(propose(column, found)?))))
+        .filter_map(|(column, ours)| Some((column, ours, propose(column, found)?)))
+        .filter(|(column, ours, name)| misnamed == Some(*column) || !name.eq_ignore_ascii_case(ours))
+        .map(|(_, ours, name)| format!("{ours}={}", printable(name)))
         .collect();
     if proposals.is_empty() {
         error = error.hint("say which column is which, for example --columns url=<name in the header>");

@@ -16,7 +16,7 @@ impl KeySet for AuditKeys {
     const KEYS: &'static [&'static str] = &["source.input", "source.columns", "output.out", "output.state", "limits.memory"];
 }
 
-/// Compare inputs and outputs, record by record: lost, duplicated, changed?
+/// Prove that nothing was lost, duplicated or changed
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow audit --input pages.csv.gz --out out

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use windrow_core::cluster::ClusterId;
 use windrow_core::lineage::Edit;
 use windrow_core::pipeline::{ClusterView, Example, View};
-use windrow_engine::checkpoint::{self, Reading, edits};
+use windrow_engine::checkpoint::{self, Reading};
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::run::Control;
+use windrow_engine::run::{self, Control, Edited};
 
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KeySet, SettingFlags};
@@ -121,7 +121,7 @@ impl Place {
 
 fn nothing_at(out: &Path) -> Error {
     let message = format!("nothing was committed in {}", out.display());
-    Error::new(ErrorKind::Invalid, "E-NO-OUTPUT", message)
+    Error::new(ErrorKind::Invalid, "E-STATE-NONE", message)
         .hint("give the --out of a run; `--watch` waits for one, `windrow demo` makes one")
 }
 
@@ -311,18 +311,10 @@ fn edit(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
     };
     let given = args.settings.given.iter().chain(&flags.given).cloned().collect::<Vec<_>>();
     let output = app.settings(&given)?.settings.output;
-    let place = Place { out: output.out, state: output.state };
-    let reading = place.read()?.ok_or_else(|| place.nothing())?;
-    let (Edit::Rename { cluster, .. } | Edit::Pin { cluster, .. }) = &edit;
-    let view = reading.pipeline.view();
-    if !view.clusters.iter().any(|alive| alive.cluster == *cluster) {
-        let died = if view.dead.iter().any(|dead| dead.cluster == *cluster) { " any more" } else { "" };
-        return Err(Error::new(ErrorKind::Invalid, "E-NO-CLUSTER", format!("there is no cluster {cluster}{died}"))
-            .hint("`windrow clusters --all` lists them")
-            .into());
-    }
-    edits::request(&reading.layout.inbox(), &edit, &app.clock)?;
-    let when = if reading.holder.is_some() { "the running process takes it now" } else { "the next run takes it first" };
-    app.term.say(&format!("noted; {when}"));
+    let told = match run::edit(&output.out, output.state.as_deref(), &edit, &app.clock)? {
+        Edited::Committed { epoch } => format!("done (commit {epoch})"),
+        Edited::LeftToRun { .. } => "left to the running process, which takes it before its next rows".to_owned(),
+    };
+    app.term.say(&told);
     Ok(Exit::Fine)
 }

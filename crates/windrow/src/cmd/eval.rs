@@ -24,7 +24,7 @@ impl KeySet for EvalKeys {
         &["source.input", "source.columns", "model.kind", "model.clusters", "model.seed", "run.threads"];
 }
 
-/// Score the decisions at arrival against known labels; writes nothing
+/// Score decisions against known labels; writes nothing
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow eval --input news.csv.gz --labels news.labels.csv.gz -o json

@@ -16,7 +16,7 @@ use crate::term::{Style, text};
 /// Terms shown for a candidate.
 const TERMS_SHOWN: usize = 8;
 
-/// Say why a page is in its cluster: the terms that decided, and the runner-up
+/// Say why a page is in its cluster, and not in another
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow explain --out out 0:4711                a published page by record id

@@ -38,7 +38,7 @@ impl KeySet for RunKeys {
     ];
 }
 
-/// Cluster what there is to read, and write it as Parquet, exactly once
+/// Cluster what there is to read into Parquet, exactly once
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow run --input pages.csv.gz --out out
@@ -176,7 +176,8 @@ fn told(summary: &Summary, seconds: f64) -> String {
     told
 }
 
-fn reasons(counters: &Counters) -> Map<String, serde_json::Value> {
+/// Counts of rejects by their reason's code, those that are not 0.
+pub(super) fn reasons(counters: &Counters) -> Map<String, serde_json::Value> {
     RejectReason::ALL
         .iter()
         .zip(counters.rejects)

@@ -1,0 +1,260 @@
+//! `windrow check`: looks at everything that a run needs, and writes nothing that stays.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use windrow_core::pipeline::Preparer;
+use windrow_core::record::{COLUMNS, Pages, RejectReason};
+use windrow_engine::checkpoint::{Layout, lock::Lock, manifest::Manifest};
+use windrow_engine::error::Error;
+use windrow_engine::observe::Counters;
+use windrow_engine::settings::Settings;
+use windrow_engine::source::parse::Parser;
+use windrow_engine::source::{self, Limits, Positions};
+
+use super::run::{RunKeys, job, reasons};
+use super::{App, Done, Exit, Failure};
+use crate::args::{Format, SettingFlags};
+use crate::term::{Style, text};
+
+/// Rows shown as they were parsed.
+const SHOWN: usize = 5;
+/// Free space below which a run is not advised.
+const LEAST_FREE: u64 = 256 << 20;
+
+/// Look at inputs, output and state; writes nothing
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  windrow check --input pages.csv.gz --out out
+  windrow check --input feed.csv --columns url=landing,title=name
+")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    settings: SettingFlags<RunKeys>,
+    /// Rows to look at for rejects
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    rows: u64,
+}
+
+/// What a look at one thing gave.
+#[derive(Debug)]
+struct Finding {
+    what: &'static str,
+    told: String,
+    /// Code and hint of what is wrong; none when all is well.
+    problem: Option<(&'static str, Option<String>)>,
+}
+
+impl Finding {
+    fn fine(what: &'static str, told: impl Into<String>) -> Self {
+        Self { what, told: told.into(), problem: None }
+    }
+
+    fn bad(what: &'static str, error: &Error) -> Self {
+        let told = std::iter::once(&error.message).chain(&error.causes).cloned().collect::<Vec<_>>().join("; ");
+        Self { what, told, problem: Some((error.code, error.hint.clone())) }
+    }
+}
+
+/// What the first rows of the inputs look like.
+#[derive(Debug, Default)]
+struct Preview {
+    counters: Counters,
+    rows: Vec<[String; 6]>,
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Done {
+    let resolved = app.settings(&args.settings.given)?;
+    let settings = resolved.settings;
+    let n_set = resolved.origins.iter().filter(|origin| **origin != windrow_engine::settings::Origin::Default).count();
+    let mut findings = vec![Finding::fine("settings", format!("{n_set} set, the others as built in"))];
+    job(&settings, false)?;
+    let preview = inputs(&settings, args.rows, &mut findings);
+    findings.push(output(&settings.output.out));
+    findings.extend(state(&settings));
+    let is_fine = findings.iter().all(|finding| finding.problem.is_none());
+    match app.term.format {
+        Format::Text => print(&findings, &preview, app)?,
+        _ => app.term.json(&object(&findings, &preview, is_fine))?,
+    }
+    Ok(if is_fine { Exit::Fine } else { Exit::Bad })
+}
+
+fn inputs(settings: &Settings, most: u64, findings: &mut Vec<Finding>) -> Preview {
+    let mut preview = Preview::default();
+    for input in &settings.source.input {
+        match look_at(input, settings, most, &mut preview) {
+            Ok(told) => findings.push(Finding::fine("input", format!("{input}: {told}"))),
+            Err(error) => findings.push(Finding::bad("input", &error)),
+        }
+    }
+    let (counters, rejects) = (&preview.counters, preview.counters.n_rejects());
+    let list = reasons(counters);
+    let list: Vec<String> = list.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    let list = if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
+    let told = format!(
+        "{} looked at: {}, {}{list}",
+        text::counted(counters.rows, "row"),
+        text::counted(counters.pages, "page"),
+        text::counted(rejects, "reject")
+    );
+    let mut finding = Finding::fine("rows", told);
+    if rejects * 2 > counters.rows {
+        let hint = "most rows would be rejected: is --columns right, is it CSV with commas?";
+        finding.problem = Some(("E-MOSTLY-REJECTS", Some(hint.into())));
+    }
+    findings.push(finding);
+    preview
+}
+
+/// Reads the first rows of an input.
+fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -> Result<String, Error> {
+    let record_bytes = usize::try_from(settings.limits.max_record).unwrap_or(usize::MAX);
+    let limits = Limits { record_bytes, ..Limits::default() };
+    let mut positions = Positions::default();
+    let mut opened =
+        source::open(std::slice::from_ref(&input.to_owned()), &settings.source.columns.parse()?, limits, &mut positions)?;
+    let (mut parser, mut preparer) = (Parser::new(), Preparer::new(settings.features.clone()));
+    let mut columns = String::new();
+    let before = preview.counters.rows;
+    while preview.counters.rows - before < most {
+        let Some(raw) = opened.source.next()? else { break };
+        if columns.is_empty() {
+            columns = found_columns(&raw.layout.fields);
+        }
+        let prepared = preparer.prepare(parser.parse(&raw));
+        preview.counters.rows += prepared.n_rows;
+        preview.counters.pages += prepared.pages.len() as u64;
+        for reject in &prepared.rejects {
+            let at = RejectReason::ALL.iter().position(|reason| *reason == reject.reason).unwrap_or(0);
+            preview.counters.rejects[at] += 1;
+        }
+        let left = SHOWN.saturating_sub(preview.rows.len());
+        preview.rows.extend((0..prepared.pages.len().min(left)).map(|row| parsed(&prepared.pages, row)));
+    }
+    let sources = text::counted(positions.sources.len() as u64, "source");
+    Ok(if columns.is_empty() { format!("{sources}, no rows yet") } else { format!("{sources}; columns {columns}") })
+}
+
+fn found_columns(fields: &[Option<u32>; 6]) -> String {
+    let (found, missing): (Vec<_>, Vec<_>) = COLUMNS.iter().zip(fields).partition(|(_, field)| field.is_some());
+    let names = |list: &[(&&str, &Option<u32>)]| list.iter().map(|(name, _)| **name).collect::<Vec<_>>().join(", ");
+    if missing.is_empty() { names(&found) } else { format!("{}; without {}", names(&found), names(&missing)) }
+}
+
+fn parsed(pages: &Pages, row: usize) -> [String; 6] {
+    let time = pages.creation_time[row].map(text::time).unwrap_or_default();
+    let texts = [&pages.id, &pages.url, &pages.title, &pages.keywords, &pages.description];
+    let [id, url, title, keywords, description] = texts.map(|column| column.get(row).to_owned());
+    [time, id, url, title, keywords, description]
+}
+
+/// Whether the output can be written, and how much room there is.
+fn output(out: &Path) -> Finding {
+    let there = nearest_dir(out);
+    let probe = there.join(format!(".windrow-check-{}", std::process::id()));
+    if let Err(error) = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)) {
+        let told = format!("{} cannot be written: {error}", out.display());
+        let hint = Some("give another --out, or mend the permission".into());
+        return Finding { what: "output", told, problem: Some(("E-OUT-WRITE", hint)) };
+    }
+    let free = rustix::fs::statvfs(&there).ok().map(|about| about.f_bavail.saturating_mul(about.f_frsize));
+    let told = format!(
+        "{} can be written{}",
+        out.display(),
+        free.map(|free| format!(", {} free", text::bytes(free))).unwrap_or_default()
+    );
+    let mut finding = Finding::fine("output", told);
+    if free.is_some_and(|free| free < LEAST_FREE) {
+        finding.problem = Some(("E-DISK-FULL", Some("free some room, or give an --out elsewhere".into())));
+    }
+    finding
+}
+
+/// The nearest directory on the way to `path` that is there.
+fn nearest_dir(path: &Path) -> PathBuf {
+    let found = path.ancestors().find(|part| part.is_dir());
+    found.map_or_else(|| PathBuf::from("."), |part| if part.as_os_str().is_empty() { ".".into() } else { part.to_owned() })
+}
+
+fn state(settings: &Settings) -> Vec<Finding> {
+    let look = || -> Result<Vec<Finding>, Error> {
+        let layout = Layout::find(&settings.output.out, settings.output.state.as_deref())?;
+        let mut findings = Vec::new();
+        match Manifest::read(&layout.manifest())? {
+            None => findings.push(Finding::fine("state", format!("{}: none yet", layout.state.display()))),
+            Some(manifest) => {
+                let told = format!("commit {}, {}", manifest.epoch, text::counted(manifest.counters.rows, "row"));
+                let others = manifest.other_settings(&settings.model, &settings.features);
+                let list: Vec<_> = others.iter().map(|(key, was, is)| format!("{key}: {was} there, {is} now")).collect();
+                let problem = (!list.is_empty()).then(|| {
+                    ("E-SETTINGS-STATE", Some("set them back, or give a new --out to start over with the new values".into()))
+                });
+                findings.push(Finding { what: "state", told: [vec![told], list].concat().join("; "), problem });
+            }
+        }
+        findings.push(match Lock::holder(&layout.lock())? {
+            None => Finding::fine("lock", "free"),
+            Some(holder) => Finding {
+                what: "lock",
+                told: format!("process {} on {} runs this pipeline", holder.pid, holder.host),
+                problem: Some(("E-LOCKED", Some("end it first (Ctrl-C commits), or give another --out".into()))),
+            },
+        });
+        Ok(findings)
+    };
+    look().unwrap_or_else(|error| vec![Finding::bad("state", &error)])
+}
+
+fn object(findings: &[Finding], preview: &Preview, is_fine: bool) -> Value {
+    let rows: Vec<Map<String, Value>> = preview
+        .rows
+        .iter()
+        .map(|row| COLUMNS.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect())
+        .collect();
+    let checks: Vec<Value> = findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "what": finding.what,
+                "ok": finding.problem.is_none(),
+                "message": finding.told,
+                "code": finding.problem.as_ref().map(|(code, _)| code),
+                "hint": finding.problem.as_ref().and_then(|(_, hint)| hint.clone()),
+            })
+        })
+        .collect();
+    json!({
+        "schema": "windrow.check/1",
+        "ok": is_fine,
+        "checks": checks,
+        "looked_at": preview.counters.rows,
+        "pages": preview.counters.pages,
+        "rejects": preview.counters.n_rejects(),
+        "rejects_by_reason": reasons(&preview.counters),
+        "rows": rows,
+    })
+}
+
+fn print(findings: &[Finding], preview: &Preview, app: &mut App) -> Result<(), Failure> {
+    let width = app.term.width();
+    for finding in findings {
+        let (word, style) = if finding.problem.is_none() { ("ok ", Style::Green) } else { ("bad", Style::Red) };
+        let word = app.term.paint(style, word);
+        let told = text::plain(&finding.told).into_owned();
+        app.term.line(&format!("{word}  {:<9} {told}", finding.what))?;
+        if let Some((code, hint)) = &finding.problem {
+            let hint = hint.as_deref().unwrap_or("windrow check --help");
+            let hint = app.term.paint(Style::Yellow, &format!("{code}: {}", text::plain(hint)));
+            app.term.line(&format!("               {hint}"))?;
+        }
+    }
+    for row in &preview.rows {
+        app.term.line("")?;
+        for (name, value) in COLUMNS.iter().zip(row).filter(|(_, value)| !value.is_empty()) {
+            let name = app.term.paint(Style::Dim, &text::fit(name, 13, true));
+            app.term.line(&format!("{name}  {}", text::cut(&text::plain(value), width - 15)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! Black-box tests of the command: what people and programs see of it.
+//!
+//! `rig` runs the built binary in a folder of its own; each case is a few lines. Help pages are kept under tests/cli/help and made
+//! anew with `WINDROW_UPDATE=1 cargo test -p windrow --test cli`.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+#[path = "cli/contract.rs"]
+mod contract;
+#[path = "cli/docs.rs"]
+mod docs;
+#[path = "cli/rig.rs"]
+mod rig;
+#[path = "cli/sample.rs"]
+mod sample;

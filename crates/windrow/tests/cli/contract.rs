@@ -1,0 +1,186 @@
+//! The contract: help, exit codes, errors, formats.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::rig::{Rig, SAMPLE, done};
+
+const VERBS: [&str; 13] = [
+    "demo",
+    "run",
+    "clusters",
+    "explain",
+    "audit",
+    "eval",
+    "state",
+    "check",
+    "init",
+    "config",
+    "completions",
+    "man",
+    "version",
+];
+
+/// Compares with the page that is kept, or writes it anew.
+fn check_page(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help").join(format!("{name}.txt"));
+    if std::env::var_os("WINDROW_UPDATE").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, kept, "{name} has changed: WINDROW_UPDATE=1 cargo test -p windrow --test cli");
+}
+
+#[test]
+fn help_begins_with_examples_and_fits_80_columns() {
+    let rig = Rig::new();
+    for verb in std::iter::once("").chain(VERBS) {
+        let args: Vec<&str> = [verb, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
+        let help = rig.run(&args).fine().out;
+        let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{verb} --help has no {text}: {help}"));
+        assert!(at("Examples:") < at("Usage:"), "{verb}");
+        let wide: Vec<_> = help.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(wide.is_empty(), "{verb} --help is wider than 80 columns: {wide:?}");
+        check_page(if verb.is_empty() { "windrow" } else { verb }, &help);
+    }
+}
+
+#[test]
+fn help_lists_the_verbs_each_on_one_line() {
+    let help = Rig::new().run(&["--help"]).fine().out;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let listed: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(listed, VERBS);
+}
+
+#[test]
+fn settings_flags_name_default_and_environment() {
+    let help = Rig::new().run(&["run", "--help"]).fine().out;
+    let text = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("[default: 50] [env: WINDROW__MODEL__CLUSTERS]"), "{text}");
+    assert!(text.contains("[default: 128MB] [env: WINDROW__OUTPUT__ROLL_SIZE]"), "{text}");
+}
+
+#[test]
+fn a_wrong_verb_gets_the_nearest_one() {
+    let rig = Rig::new();
+    let done = rig.run(&["clusetr"]).failed(2, "E-USAGE");
+    assert!(done.err.contains("did you mean `clusters`?"), "{}", done.err);
+    let done = rig.run(&["run", "--inptu", "x"]).failed(2, "E-USAGE");
+    assert!(done.err.contains("did you mean `--input`?"), "{}", done.err);
+}
+
+#[test]
+fn errors_are_one_json_object_when_asked() {
+    let rig = Rig::new();
+    for args in [&["clusters", "--out", "nowhere", "-o", "json"][..], &["clusetr", "-o", "json"], &["clusetr", "--format=json"]]
+    {
+        let done = rig.run(args);
+        assert_eq!(done.code, Some(2));
+        let error = done.json();
+        for field in ["schema", "code", "message", "cause", "hint", "docs", "exit_code"] {
+            assert!(error.get(field).is_some(), "{args:?}: no {field} in {error}");
+        }
+    }
+}
+
+#[test]
+fn exit_codes_tell_what_kind_of_error_it_was() {
+    let rig = Rig::new();
+    rig.run(&["run"]).failed(2, "E-INPUT-NONE");
+    rig.run(&["run", "--input", "nowhere.csv"]).failed(2, "E-INPUT-OPEN");
+    rig.run(&["run", "--input", SAMPLE, "--clusters", "none"]).failed(2, "E-SETTINGS");
+    rig.run(&["run", "--input", SAMPLE, "--out", "/proc/nowhere"]).failed(3, "E-IO");
+    rig.run(&["config", "show", "--config", "nowhere.toml"]).failed(3, "E-SETTINGS-FILE");
+    assert_eq!(rig.run(&[]).code, Some(2));
+}
+
+#[test]
+fn a_wrong_setting_names_place_and_nearest_key() {
+    let rig = Rig::new();
+    rig.write("windrow.toml", "[model]\nclusters = 7\n\nsede = 3\n[run]\nthreads = -1\n");
+    let done = rig.run(&["config", "show"]).failed(2, "E-SETTINGS");
+    assert!(done.err.contains("windrow.toml:4: there is no setting `model.sede`; did you mean `model.seed`?"), "{}", done.err);
+    assert!(done.err.contains("windrow.toml:6: run.threads takes a whole number"), "{}", done.err);
+}
+
+#[test]
+fn settings_come_from_file_environment_and_flag() {
+    let rig = Rig::new();
+    rig.write("windrow.toml", "[model]\nclusters = 7\nseed = 3\n");
+    let shown = done(rig.command(&["config", "show", "-o", "json"]).env("WINDROW__MODEL__SEED", "9")).fine();
+    let value = |key: &str| shown.lines().into_iter().find(|line| line["key"] == key).unwrap();
+    assert_eq!((&value("model.clusters")["value"], &value("model.clusters")["origin"]), (&7.into(), &"windrow.toml:2".into()));
+    assert_eq!((&value("model.seed")["value"], &value("model.seed")["origin"]), (&9.into(), &"WINDROW__MODEL__SEED".into()));
+    assert_eq!(value("model.kind")["origin"], "default");
+    done(rig.command(&["config", "show"]).env("WINDROW__MODEL__SEDE", "9")).failed(2, "E-SETTINGS");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let rig = Rig::new();
+    for args in [&["config", "schema"][..], &["man", "run"], &["completions", "bash"], &["--help"]] {
+        let mut child = rig.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{args:?}");
+        assert!(done.stderr.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
+fn colour_comes_only_when_asked() {
+    let rig = Rig::new();
+    assert!(!rig.run(&["config", "show"]).fine().out.contains('\x1b'));
+    assert!(rig.run(&["config", "show", "--color", "always"]).fine().out.contains('\x1b'));
+}
+
+#[test]
+fn init_writes_settings_that_can_be_read_and_never_over_others() {
+    let rig = Rig::new();
+    rig.run(&["init", "--input", SAMPLE, "--out", "here"]).fine();
+    rig.run(&["init"]).failed(2, "E-EXISTS");
+    rig.run(&["init", "--force", "--input", SAMPLE, "--out", "here"]).fine();
+    rig.run(&["run"]).fine();
+    assert_eq!(rig.files("here/pages").len(), 1);
+}
+
+#[test]
+fn manual_pages_and_completions_know_every_verb() {
+    let rig = Rig::new();
+    rig.run(&["man", "--dir", "man"]).fine();
+    let pages = rig.files("man");
+    for verb in VERBS {
+        assert!(pages.contains(&format!("windrow-{verb}.1")), "{pages:?}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = rig.run(&["completions", shell]).fine().out;
+        assert!(VERBS.iter().all(|verb| script.contains(verb)), "{shell}");
+    }
+}
+
+#[test]
+fn version_says_what_it_reads() {
+    let version = Rig::new().run(&["version", "-o", "json"]).fine().json();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(version["snapshot_format"], 1);
+}
+
+#[test]
+fn watch_waits_for_output_and_ends_with_a_signal() {
+    let rig = Rig::new();
+    let mut watch = rig.command(&["clusters", "--watch", "--out", "out", "-o", "json"]);
+    let mut child = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("waiting for a first commit in out"), "{said}");
+    rig.run(&["run", "--input", SAMPLE, "--out", "out"]).fine();
+    let (mut line, mut out) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
+    out.read_line(&mut line).unwrap();
+    assert!(line.contains("\"schema\":\"windrow.cluster/1\""), "{line}");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    std::io::copy(&mut out, &mut std::io::sink()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}

@@ -1,0 +1,184 @@
+//! The verbs at work on the 100 original rows.
+
+use crate::rig::{Rig, SAMPLE};
+
+#[test]
+fn every_row_is_a_page_or_a_reject() {
+    let rig = Rig::new();
+    let run = rig.run(&["run", "--input", SAMPLE, "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!(run["rows"], 100);
+    assert_eq!(run["pages"].as_u64().unwrap() + run["rejects"].as_u64().unwrap(), 100);
+    let audit = rig.run(&["audit", "--input", SAMPLE, "--out", "out", "-o", "json"]).fine().json();
+    for (field, count) in [("input", 100), ("lost", 0), ("duplicated", 0), ("disagreeing", 0)] {
+        assert_eq!(audit[field], count, "{audit}");
+    }
+    let again = rig.run(&["run", "--input", SAMPLE, "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!((&again["rows"], &again["total"]["rows"]), (&0.into(), &100.into()));
+}
+
+#[test]
+fn an_audit_that_finds_something_ends_with_1() {
+    let rig = Rig::with_sample();
+    let file = rig.path("out/pages").join(&rig.files("out/pages")[0]);
+    std::fs::copy(&file, file.with_file_name("part-00000009-000.zstd.parquet")).unwrap();
+    let done = rig.run(&["audit", "--input", SAMPLE, "--out", "out", "-o", "json"]);
+    assert_eq!((done.code, &done.json()["duplicated"]), (Some(1), &100.into()));
+}
+
+#[test]
+fn clusters_have_the_fields_of_the_contract() {
+    let rig = Rig::with_sample();
+    let clusters = rig.run(&["clusters", "--out", "out", "-o", "json"]).fine().lines();
+    for field in ["cluster", "slot", "delivered", "now", "label", "terms", "domains", "languages", "examples", "schema"] {
+        assert!(clusters.iter().all(|cluster| cluster.get(field).is_some()), "{field}");
+    }
+    let sum = |field: &str| clusters.iter().map(|cluster| cluster[field].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("delivered"), sum("now")), (100, 100));
+    assert!(clusters.iter().all(|cluster| cluster["label"].as_str().is_some_and(|label| !label.is_empty())));
+    let tsv = rig.run(&["clusters", "--out", "out", "-o", "tsv"]).fine().out;
+    assert_eq!(tsv.lines().count(), clusters.len() + 1);
+    assert!(tsv.lines().all(|line| line.split('\t').count() == 10), "{tsv}");
+}
+
+#[test]
+fn tables_fit_80_columns() {
+    let rig = Rig::with_sample();
+    for args in [&["clusters", "--out", "out", "--all"][..], &["explain", "--out", "out", "--id", "1761259107"]] {
+        let out = rig.run(args).fine().out;
+        // East Asian characters take two columns: no line may have more characters than columns.
+        assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
+    }
+}
+
+#[test]
+fn a_hostile_title_does_not_reach_the_terminal() {
+    let rig = Rig::new();
+    rig.write("rows.csv", "id,title\n1,\"\u{1b}[2Jgone \u{202e}txt.exe\u{7} rust game\"\n");
+    rig.run(&["run", "--input", "rows.csv", "--out", "out"]).fine();
+    for args in [
+        &["clusters", "--out", "out"][..],
+        &["clusters", "--out", "out", "-o", "json"],
+        &["explain", "--out", "out", "--id", "1"],
+    ] {
+        let out = rig.run(args).fine().out;
+        assert!(!out.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{args:?}: {out:?}");
+    }
+}
+
+#[test]
+fn explain_says_what_was_decided_and_why() {
+    let rig = Rig::with_sample();
+    let by_id = rig.run(&["explain", "--out", "out", "--id", "1761259107", "-o", "json"]).fine().json();
+    let record = by_id["record_id"].as_str().unwrap();
+    let by_record = rig.run(&["explain", "--out", "out", record, "-o", "json"]).fine().json();
+    assert_eq!(by_id, by_record);
+    let winner = &by_id["now"]["winner"];
+    let sum: f64 = winner["parts"].as_array().unwrap().iter().map(|part| part["share"].as_f64().unwrap()).sum();
+    assert!((sum - winner["score"].as_f64().unwrap()).abs() < 1e-6, "{winner}");
+    let made_up = rig.run(&["explain", "--out", "out", "--title", "facebook page", "-o", "json"]).fine().json();
+    assert!(made_up["published"].is_null() && made_up["now"]["winner"].is_object(), "{made_up}");
+    rig.run(&["explain", "--out", "out", "0:1"]).failed(2, "E-NO-PAGE");
+    rig.run(&["explain", "--out", "out"]).failed(2, "E-USAGE");
+}
+
+#[test]
+fn a_rename_and_a_pin_last() {
+    let rig = Rig::with_sample();
+    rig.run(&["clusters", "rename", "0", "a name of mine", "--out", "out"]).fine();
+    rig.run(&["clusters", "pin", "0", "--out", "out"]).fine();
+    let find =
+        || rig.run(&["clusters", "--out", "out", "-o", "json"]).fine().lines().into_iter().find(|c| c["cluster"] == 0).unwrap();
+    assert_eq!(
+        (&find()["label"], &find()["renamed"], &find()["pinned"]),
+        (&"a name of mine".into(), &true.into(), &true.into())
+    );
+    rig.run(&["clusters", "rename", "0", "", "--out", "out"]).fine();
+    assert_ne!(find()["label"], "a name of mine");
+    rig.run(&["clusters", "rename", "4711", "x", "--out", "out"]).failed(2, "E-EDIT");
+}
+
+#[test]
+fn state_is_inspected_verified_and_found_damaged() {
+    let rig = Rig::with_sample();
+    let state = rig.run(&["state", "inspect", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!((&state["commit"], &state["counters"]["rows"]), (&1.into(), &100.into()));
+    rig.run(&["state", "verify", "--out", "out"]).fine();
+    let file = rig.path("out/pages").join(&rig.files("out/pages")[0]);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let done = rig.run(&["state", "verify", "--out", "out", "-o", "json"]);
+    let bad: Vec<_> = done.lines().into_iter().filter(|finding| finding["ok"] == false).collect();
+    assert_eq!((done.code, bad.len(), &bad[0]["what"]), (Some(1), 1, &"pages".into()));
+}
+
+#[test]
+fn every_id_given_out_is_found_again() {
+    let rig = Rig::with_sample();
+    for cluster in rig.run(&["clusters", "--out", "out", "-o", "json"]).fine().lines() {
+        let id = cluster["cluster"].to_string();
+        let alias = rig.run(&["state", "alias", &id, "--out", "out", "-o", "json"]).fine().json();
+        assert_eq!(alias["cluster"]["alive"], true, "{alias}");
+        assert!(alias["micro_cluster"].is_object(), "a cluster's id is also that of one of the first themes: {alias}");
+    }
+    rig.run(&["state", "alias", "4711", "--out", "out"]).failed(2, "E-NO-CLUSTER");
+}
+
+#[test]
+fn check_predicts_rejects_and_writes_nothing() {
+    let rig = Rig::new();
+    rig.write("rows.csv", "id,landing,name\n1,https://a.example/,one\n2,,\n");
+    rig.run(&["check", "--input", "rows.csv", "--columns", "url=landing,title=name,id=idd"])
+        .code
+        .filter(|code| *code == 1)
+        .unwrap();
+    let check = rig.run(&["check", "--input", "rows.csv", "--columns", "url=landing,title=name", "-o", "json"]).fine().json();
+    assert_eq!(
+        (&check["looked_at"], &check["pages"], &check["rejects_by_reason"]["empty_page"]),
+        (&2.into(), &1.into(), &1.into())
+    );
+    assert_eq!(check["rows"][0]["title"], "one");
+    assert_eq!(rig.files("."), ["rows.csv"]);
+    let bad = rig.run(&["check", "--input", "rows.csv", "-o", "json"]);
+    assert_eq!((bad.code, &bad.json()["checks"][1]["code"]), (Some(1), &"E-INPUT-COLUMNS".into()));
+}
+
+#[test]
+fn state_made_with_other_settings_is_refused() {
+    let rig = Rig::with_sample();
+    rig.run(&["run", "--input", SAMPLE, "--out", "out", "--clusters", "7"]).failed(2, "E-SETTINGS-STATE");
+}
+
+#[test]
+fn eval_scores_against_labels() {
+    let rig = Rig::new();
+    let rows: String =
+        (0..40).map(|n| format!("{n},{}\n", if n % 2 == 0 { "rust game engine" } else { "summer sale shoes" })).collect();
+    let labels: String = (0..40).map(|n| format!("{n},{}\n", n % 2)).collect();
+    rig.write("rows.csv", &format!("id,title\n{rows}"));
+    rig.write("labels.csv", &format!("id,label\n{labels}"));
+    let eval = rig.run(&["eval", "--input", "rows.csv", "--labels", "labels.csv", "-o", "json"]).fine().json();
+    for field in ["rows", "seconds", "rows_per_s", "peak_rss_bytes"] {
+        assert!(eval[field].is_number(), "{field} in {eval}");
+    }
+    for level in ["micro", "cluster"] {
+        for field in ["n", "nmi_geometric", "nmi_arithmetic", "ami", "ari", "homogeneity", "completeness"] {
+            assert!(eval[level][field].is_number(), "{level}.{field} in {eval}");
+        }
+        assert_eq!(eval[level]["ari"], 1.0, "{eval}");
+    }
+    rig.run(&["eval", "--input", "rows.csv"]).failed(2, "E-LABELS");
+    rig.run(&["eval", "--input", "rows.csv", "--labels", "labels.csv", "--fields", "titel"]).failed(2, "E-FIELDS");
+}
+
+#[test]
+fn demo_prints_clusters_and_leaves_parquet() {
+    let rig = Rig::new();
+    let demo = rig.run(&["demo", "--rows", "2000"]).fine();
+    assert!(demo.out.contains("clusters ·") && !demo.out.contains('\x1b'), "{}", demo.out);
+    assert!(demo.err.contains("windrow-demo/pages/*.parquet"), "{}", demo.err);
+    assert_eq!(rig.files("windrow-demo/pages").len(), 1);
+    rig.run(&["demo", "--rows", "2000", "-q"]).fine();
+    rig.write("mine", "not a demo's");
+    rig.run(&["demo", "--out", "."]).failed(2, "E-EXISTS");
+}
