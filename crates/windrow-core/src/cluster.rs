@@ -8,6 +8,7 @@
 //!           └ slots        which living cluster writes to which topic
 //! ```
 
+mod boilerplate;
 mod coarse;
 mod memory;
 mod micro;

@@ -15,7 +15,7 @@ mod index;
 use serde::{Deserialize, Serialize};
 
 use self::index::Index;
-pub(super) use self::index::Scratch;
+pub(super) use self::index::{Entry, Scratch};
 use super::vocabulary::TermId;
 use super::{MicroId, Slot};
 
@@ -127,7 +127,7 @@ impl Micros {
     }
 
     /// Finds where a page with these terms would go.
-    pub(super) fn look(&self, entries: &[(TermId, f32)], scratch: &mut Scratch) -> Look {
+    pub(super) fn look(&self, entries: &[Entry], scratch: &mut Scratch) -> Look {
         let found = self.index.sweep(entries, self.len(), scratch);
         if self.len() == 1 {
             return Look { nearest: found.nearest, likeness: found.likeness, threshold: LONE_LIKENESS };
@@ -143,13 +143,13 @@ impl Micros {
     }
 
     /// Adds a page to a micro-cluster that it is as like as that.
-    pub(super) fn join(&mut self, micro: usize, likeness: f64, entries: &[(TermId, f32)]) {
+    pub(super) fn join(&mut self, micro: usize, likeness: f64, entries: &[Entry]) {
         self.sum_joined += 1.0 - likeness;
         self.n_joined += 1;
         self.add(micro, entries);
     }
 
-    fn add(&mut self, micro: usize, entries: &[(TermId, f32)]) {
+    fn add(&mut self, micro: usize, entries: &[Entry]) {
         self.index.add(micro, entries, self.growth as f32);
         self.weight[micro] += self.growth;
         self.mass[micro] += self.slow_growth;
@@ -157,7 +157,7 @@ impl Micros {
     }
 
     /// Opens a micro-cluster with one page.
-    pub(super) fn open(&mut self, id: MicroId, home: Slot, entries: &[(TermId, f32)]) {
+    pub(super) fn open(&mut self, id: MicroId, home: Slot, entries: &[Entry]) {
         self.id.push(id);
         self.home.push(home);
         self.weight.push(0.0);

@@ -13,7 +13,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::micro::{Look, Micros, Scratch};
+use super::boilerplate::{Boilerplate, site_of};
+use super::micro::{Entry, Look, Micros, Scratch};
 use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
 use super::{
@@ -35,7 +36,7 @@ pub(super) struct TwoLevel {
     settings: ModelSettings,
     state: State,
     scratch: Scratch,
-    entries: Vec<(TermId, f32)>,
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +49,7 @@ struct State {
     micros: Micros,
     empty: Option<EmptyMicro>,
     slots: Slots,
+    boilerplate: Boilerplate,
     /// Whether more than K micro-clusters have been alive yet.
     warm: bool,
     wait: u64,
@@ -73,6 +75,7 @@ impl TwoLevel {
             micros: Micros::new(),
             empty: None,
             slots: Slots::new(settings.clusters),
+            boilerplate: Boilerplate::default(),
             warm: false,
             wait: upkeep::FIRST_WAIT,
             until_recluster: 0,
@@ -90,7 +93,12 @@ impl TwoLevel {
         self.entries.clear();
         for entry in pages.terms.entries(row).take(most_entries) {
             let term = state.vocabulary.intern(&pages.terms, pages.terms.term[entry]);
-            self.entries.push((term, damped(pages.terms.weight[entry])));
+            state.vocabulary.count(term);
+            self.entries.push(Entry::new(term, damped(pages.terms.weight[entry])));
+        }
+        if let Some(site) = site_of(pages, row) {
+            state.boilerplate.count(site, &self.entries, &state.vocabulary);
+            state.boilerplate.damp(site, &mut self.entries, true, &state.vocabulary);
         }
         let decision = if self.entries.is_empty() {
             state.learn_empty(log)
@@ -107,18 +115,24 @@ impl TwoLevel {
     }
 
     /// Terms of a page that the model knows, with their places in the page.
-    fn known(&self, pages: &Pages, row: usize) -> (Vec<usize>, Vec<(TermId, f32)>) {
+    fn known(&self, pages: &Pages, row: usize) -> (Vec<usize>, Vec<Entry>) {
         let terms = &pages.terms;
-        let known = terms.entries(row).take(self.most_entries()).filter_map(|entry| {
+        let all = terms.entries(row).take(self.most_entries());
+        let known = all.clone().filter_map(|entry| {
             let term = self.state.vocabulary.find(terms.hash[terms.term[entry] as usize])?;
-            Some((entry, (term, damped(terms.weight[entry]))))
+            Some((entry, Entry::new(term, damped(terms.weight[entry]))))
         });
-        known.unzip()
+        let (places, mut entries): (Vec<_>, Vec<_>) = known.unzip();
+        if let Some(site) = site_of(pages, row) {
+            let complete = entries.len() == all.len();
+            self.state.boilerplate.damp(site, &mut entries, complete, &self.state.vocabulary);
+        }
+        (places, entries)
     }
 }
 
 impl State {
-    fn learn_terms(&mut self, entries: &[(TermId, f32)], scratch: &mut Scratch, log: &mut Vec<LineageEvent>) -> Decision {
+    fn learn_terms(&mut self, entries: &[Entry], scratch: &mut Scratch, log: &mut Vec<LineageEvent>) -> Decision {
         let look = self.micros.look(entries, scratch);
         if let Some(micro) = look.joins() {
             if self.is_promoted(micro, &look, scratch) {
@@ -205,7 +219,7 @@ impl State {
         log.push(LineageEvent { position: self.n_pages, cluster: self.slots.owner(slot), happening });
     }
 
-    fn candidate(&self, pages: &Pages, found: (&[usize], &[(TermId, f32)]), micro: usize) -> Candidate {
+    fn candidate(&self, pages: &Pages, found: (&[usize], &[Entry]), micro: usize) -> Candidate {
         let (places, entries) = found;
         let terms = &pages.terms;
         let mut parts: Vec<Part> = (self.micros.index().parts(entries, micro).into_iter())

@@ -18,6 +18,8 @@ pub(super) struct Vocabulary {
     hash: Vec<u64>,
     kind: Vec<TermKind>,
     text: TextColumn,
+    /// Pages that held each term since it came.
+    pages: Vec<u32>,
     #[serde(skip)]
     by_hash: FxHashMap<u64, TermId>,
     #[serde(skip)]
@@ -47,6 +49,21 @@ impl Vocabulary {
         self.text.get(term as usize)
     }
 
+    /// Hash of kind and text.
+    pub(super) fn hash(&self, term: TermId) -> u64 {
+        self.hash[term as usize]
+    }
+
+    /// Pages that held the term since it came.
+    pub(super) fn pages(&self, term: TermId) -> u32 {
+        self.pages[term as usize]
+    }
+
+    /// Counts a page that holds the term.
+    pub(super) fn count(&mut self, term: TermId) {
+        self.pages[term as usize] = self.pages[term as usize].saturating_add(1);
+    }
+
     /// Number of the batch's term `local`, given now if it is new.
     pub(super) fn intern(&mut self, terms: &Terms, local: u32) -> TermId {
         let at = local as usize;
@@ -64,6 +81,7 @@ impl Vocabulary {
             self.hash.push(hash);
             self.kind.push(terms.kind[at]);
             self.text.push(terms.text.get(at));
+            self.pages.push(0);
         }
         self.cache[at] = Cached { hash, term, numbering: self.numbering + 1 };
         term
@@ -83,11 +101,13 @@ impl Vocabulary {
             renumbered[old] = u32::try_from(next).expect("no more than before");
             self.hash[next] = self.hash[old];
             self.kind[next] = self.kind[old];
+            self.pages[next] = self.pages[old];
             text.push(self.text.get(old));
             next += 1;
         }
         self.hash.truncate(next);
         self.kind.truncate(next);
+        self.pages.truncate(next);
         self.text = text;
         self.numbering = self.numbering.wrapping_add(1) % (u32::MAX - 1);
         self.cache.clear();

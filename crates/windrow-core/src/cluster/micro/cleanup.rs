@@ -4,7 +4,7 @@
 //! micro-cluster born since the last clean-up joins the nearest older one, if nearer than pages were to their micro-clusters on
 //! average since then. The same pass serves the budgets: as many of the lightest as must go die early.
 
-use super::index::{Posting, Scratch};
+use super::index::{Entry, Posting, Scratch};
 use super::{CLEANUP, Micros, TermId};
 use crate::cluster::{MicroId, Slot};
 
@@ -150,6 +150,7 @@ impl Micros {
         let mut gone = vec![false; self.len()];
         let mut merged = Vec::new();
         for (micro, terms) in (first..).zip(self.terms_from(first)) {
+            let terms: Vec<Entry> = terms.into_iter().map(|(term, weight)| Entry::new(term, weight)).collect();
             let found = self.index.sweep(&terms, micro, scratch);
             let Some(into) = found.nearest.filter(|_| 1.0 - found.likeness < radius) else { continue };
             self.merge(micro, into, &terms);
@@ -162,8 +163,8 @@ impl Micros {
         merged
     }
 
-    fn merge(&mut self, micro: usize, into: usize, terms: &[(TermId, f32)]) {
-        for &(term, _) in terms {
+    fn merge(&mut self, micro: usize, into: usize, terms: &[Entry]) {
+        for &Entry { term, .. } in terms {
             let list = &mut self.index.lists[term as usize];
             if let Ok(at) = list.binary_search_by_key(&(micro as u32), |posting| posting.micro) {
                 list.remove(at);

@@ -21,6 +21,23 @@ pub(in super::super) struct Posting {
     pub(in super::super) tf: f32,
 }
 
+/// A term of a page on its way to a micro-cluster.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in super::super) struct Entry {
+    pub(in super::super) term: TermId,
+    /// What it counts in likenesses and in the micro-cluster.
+    pub(in super::super) weight: f32,
+    /// What it counts in the page's length.
+    pub(in super::super) length: f32,
+}
+
+impl Entry {
+    /// A term that counts the same everywhere.
+    pub(in super::super) fn new(term: TermId, weight: f32) -> Self {
+        Self { term, weight, length: weight }
+    }
+}
+
 /// Sums for a micro-cluster's length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Length {
@@ -116,10 +133,10 @@ impl Index {
     }
 
     /// The parts of the likeness of a page to a micro-cluster: (place in `entries`, share).
-    pub(in super::super) fn parts(&self, entries: &[(TermId, f32)], micro: usize) -> Vec<(usize, f64)> {
+    pub(in super::super) fn parts(&self, entries: &[Entry], micro: usize) -> Vec<(usize, f64)> {
         let inverse = self.inverse_query(entries) * self.inverse[micro];
         let mut parts = Vec::new();
-        for (place, &(term, weight)) in entries.iter().enumerate() {
+        for (place, &Entry { term, weight, .. }) in entries.iter().enumerate() {
             let list = self.list(term);
             if let Ok(at) = list.binary_search_by_key(&(micro as u32), |posting| posting.micro) {
                 let idf = self.idf(term).expect("its list is not empty");
@@ -130,19 +147,18 @@ impl Index {
     }
 
     /// Likenesses of `entries` to the first `n` micro-clusters, left in `scratch`, with nearest and sums.
-    pub(super) fn sweep(&self, entries: &[(TermId, f32)], n: usize, scratch: &mut Scratch) -> Found {
+    pub(super) fn sweep(&self, entries: &[Entry], n: usize, scratch: &mut Scratch) -> Found {
         let sums = &mut scratch.sums;
         sums.clear();
         sums.resize(self.length.len(), 0.0);
         let l = 1.0 + self.ln(self.length.len());
         let mut square = 0.0f32;
-        for &(term, weight) in entries {
+        for &Entry { term, weight, length } in entries {
             let list = self.list(term);
             if !list.is_empty() {
                 let idf = l - self.ln(list.len());
-                let value = weight * idf;
-                square += value * value;
-                let factor = value * idf;
+                square += (length * idf) * (length * idf);
+                let factor = weight * idf * idf;
                 for posting in list {
                     sums[posting.micro as usize] += factor * posting.tf;
                 }
@@ -152,8 +168,8 @@ impl Index {
         reduce(&mut sums[..n], &self.inverse[..n], inverse_query)
     }
 
-    fn inverse_query(&self, entries: &[(TermId, f32)]) -> f32 {
-        let square: f32 = entries.iter().filter_map(|&(term, w)| self.idf(term).map(|idf| (w * idf) * (w * idf))).sum();
+    fn inverse_query(&self, entries: &[Entry]) -> f32 {
+        let square: f32 = entries.iter().filter_map(|e| self.idf(e.term).map(|idf| (e.length * idf) * (e.length * idf))).sum();
         if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 }
     }
 
@@ -169,8 +185,8 @@ impl Index {
     }
 
     /// Adds terms to a micro-cluster, each weight times `growth`.
-    pub(super) fn add(&mut self, micro: usize, entries: &[(TermId, f32)], growth: f32) {
-        for &(term, weight) in entries {
+    pub(super) fn add(&mut self, micro: usize, entries: &[Entry], growth: f32) {
+        for &Entry { term, weight, .. } in entries {
             if term as usize >= self.lists.len() {
                 self.lists.resize_with(term as usize + 1, Vec::new);
             }
