@@ -6,7 +6,7 @@ use windrow_core::cluster::MicroId;
 use windrow_engine::checkpoint::{Reading, manifest, verify};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::lookup::{self, Fate};
-use windrow_engine::sink::Family;
+use windrow_engine::sink::{Family, PublishedFile};
 
 use super::clusters::{Place, PlaceKeys};
 use super::{App, Done, Exit, Failure};
@@ -65,64 +65,67 @@ fn size(reading: &Reading, name: &str) -> u64 {
 }
 
 fn inspect(reading: &Reading, app: &mut App) -> Done {
-    let manifest = &reading.manifest;
-    let files = manifest.all_files(&reading.layout.history())?;
-    if app.term.format != Format::Text {
-        app.term.json(&json!({
-            "schema": "windrow.state/1",
-            "state": reading.layout.state,
-            "pipeline": manifest.pipeline,
-            "written_by": manifest.version,
-            "manifest_format": manifest::FORMAT,
-            "snapshot_format": windrow_core::snapshot::FORMAT,
-            "commit": manifest.epoch,
-            "written_at": text::time(manifest.written_at),
-            "counters": manifest.counters,
-            "model": manifest.model,
-            "features": manifest.fields,
-            "columns": manifest.columns,
-            "edits": manifest.edits,
-            "sources": manifest.positions.sources,
-            "snapshots": manifest.snapshots.iter().map(|entry| json!({
-                "commit": entry.epoch, "name": entry.name, "hash": entry.model, "bytes": size(reading, &entry.name),
-                "rows": entry.counters.rows,
-            })).collect::<Vec<_>>(),
-            "files": files,
-            "running": reading.holder,
-        }))?;
-        return Ok(Exit::Fine);
+    let files = reading.manifest.all_files(&reading.layout.history())?;
+    match app.term.format {
+        Format::Text => tell(reading, &files, app)?,
+        _ => app.term.json(&object(reading, &files))?,
     }
+    Ok(Exit::Fine)
+}
+
+fn object(reading: &Reading, files: &[PublishedFile]) -> Value {
+    let manifest = &reading.manifest;
+    let snapshot = |entry: &manifest::SnapshotEntry| {
+        json!({
+            "commit": entry.epoch,
+            "name": entry.name,
+            "hash": entry.model,
+            "bytes": size(reading, &entry.name),
+            "rows": entry.counters.rows,
+        })
+    };
+    json!({
+        "schema": "windrow.state/1",
+        "state": reading.layout.state,
+        "pipeline": manifest.pipeline,
+        "written_by": manifest.version,
+        "manifest_format": manifest::FORMAT,
+        "snapshot_format": windrow_core::snapshot::FORMAT,
+        "commit": manifest.epoch,
+        "written_at": text::time(manifest.written_at),
+        "counters": manifest.counters,
+        "model": manifest.model,
+        "features": manifest.fields,
+        "columns": manifest.columns,
+        "edits": manifest.edits,
+        "sources": manifest.positions.sources,
+        "snapshots": manifest.snapshots.iter().map(snapshot).collect::<Vec<_>>(),
+        "files": files,
+        "running": reading.holder,
+    })
+}
+
+fn tell(reading: &Reading, files: &[PublishedFile], app: &mut App) -> Result<(), Failure> {
+    let manifest = &reading.manifest;
     let counters = &manifest.counters;
-    let mut facts = vec![
+    let running = match &reading.holder {
+        Some(holder) => format!("yes, process {} on {}", holder.pid, holder.host),
+        None => "no".to_owned(),
+    };
+    let (pages, rejects) = (text::counted(counters.pages, "page"), text::counted(counters.n_rejects(), "reject"));
+    let facts = [
         ("state", reading.layout.state.display().to_string()),
         ("pipeline", format!("{}, written by windrow {}", manifest.pipeline, manifest.version)),
         ("formats", format!("manifest {}, snapshot {}", manifest::FORMAT, windrow_core::snapshot::FORMAT)),
         ("commit", format!("{} at {}", manifest.epoch, text::time(manifest.written_at))),
-        (
-            "rows",
-            format!(
-                "{}: {}, {}",
-                text::count(counters.rows),
-                text::counted(counters.pages, "page"),
-                text::counted(counters.n_rejects(), "reject")
-            ),
-        ),
+        ("rows", format!("{}: {pages}, {rejects}", text::count(counters.rows))),
         ("model", manifest.model.to_string()),
+        ("running", running),
     ];
-    let running =
-        reading.holder.as_ref().map_or("no".into(), |holder| format!("yes, process {} on {}", holder.pid, holder.host));
-    facts.push(("running", running));
-    for (name, value) in facts {
-        fact(name, &value, app)?;
-    }
+    facts.iter().try_for_each(|(name, value)| fact(name, value, app))?;
     for (ordinal, source) in manifest.positions.sources.iter().enumerate() {
-        let told = format!(
-            "{ordinal} {}: {} up to byte {}",
-            source.name,
-            text::counted(source.rows, "row"),
-            text::count(source.offset)
-        );
-        fact("source", &told, app)?;
+        let rows = text::counted(source.rows, "row");
+        fact("source", &format!("{ordinal} {}: {rows} up to byte {}", source.name, text::count(source.offset)), app)?;
     }
     for entry in &manifest.snapshots {
         let told = format!("{} {} {}", entry.name, text::bytes(size(reading, &entry.name)), entry.model);
@@ -134,7 +137,7 @@ fn inspect(reading: &Reading, app: &mut App) -> Done {
         let n_files = text::counted(of_family.len() as u64, "file");
         fact(family.folder(), &format!("{n_files}, {}, {}", text::counted(rows, "row"), text::bytes(bytes)), app)?;
     }
-    Ok(Exit::Fine)
+    Ok(())
 }
 
 fn fact(name: &str, value: &str, app: &mut App) -> Result<(), Failure> {
