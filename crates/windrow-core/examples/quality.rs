@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --profile fast --example quality -- [--data DIR] [--set NAME]… [--fields title,…] [--clusters K] [--coarse]
-//!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N]
+//!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N] [--show FILE]
 //! ```
 //!
 //! Scores are those of the decision at arrival. `--dilute N` mixes N rows of the link stream between any two rows of the set, in
@@ -37,10 +37,14 @@ struct Options {
     dilute: usize,
     rows: usize,
     repeat: usize,
+    show: Option<PathBuf>,
 }
 
 fn main() {
     let options = options();
+    if let Some(file) = &options.show {
+        return show(&options, file);
+    }
     println!(
         "{:<28} {:>4} {:<7} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} | {:>9} {:>7} {:>6} {:>8}",
         "set", "seed", "level", "n", "nmi", "nmi_a", "ami", "ari", "homog", "compl", "rows/s", "ms max", "alive", "terms"
@@ -120,6 +124,27 @@ fn cpu_seconds() -> f64 {
     text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).expect("nanoseconds come first") / 1e9
 }
 
+/// Clusters a file without labels and prints its pages by cluster.
+fn show(options: &Options, file: &Path) {
+    let rows: Vec<Labelled> = records(file).into_iter().skip(1).map(|row| (row, None)).collect();
+    let settings = ModelSettings { clusters: options.clusters, ..ModelSettings::default() };
+    let mut model = new_model(&settings).expect("the default model");
+    let (mut decisions, mut log) = (Vec::new(), Vec::new());
+    for rows in rows.chunks(BATCH) {
+        let batch = prepare(rows, &options.fields);
+        (0..batch.pages.len()).for_each(|row| model.learn(&batch.pages, row..row + 1, &mut decisions, &mut log));
+    }
+    let mut lines: Vec<String> = (rows.iter().zip(&decisions))
+        .map(|((row, _), d)| {
+            let host = row[2].split('/').nth(2).unwrap_or("");
+            let title: String = row[3].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            format!("{:>4} {:>5} {:.2} {host} | {title}", d.cluster, d.micro_cluster, d.score)
+        })
+        .collect();
+    lines.sort();
+    lines.iter().for_each(|line| println!("{line}"));
+}
+
 fn prepare(rows: &[Labelled], fields: &FieldWeights) -> Prepared {
     let rows = rows.iter().map(|(columns, _)| {
         let mut bytes: [&[u8]; 6] = [b""; 6];
@@ -165,9 +190,13 @@ fn load(data: &Path, set: &str, coarse: bool) -> Vec<Labelled> {
 
 /// The records of a well-formed CSV file.
 fn records(path: &Path) -> Vec<Vec<String>> {
-    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut text = String::new();
-    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).expect("the sets are gzip and UTF-8");
+    let read = match path.extension().is_some_and(|extension| extension == "gz") {
+        true => flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text),
+        false => file.read_to_string(&mut text),
+    };
+    read.expect("the sets are UTF-8");
     let (mut all, mut record, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -200,6 +229,7 @@ fn options() -> Options {
         dilute: 0,
         rows: usize::MAX,
         repeat: 1,
+        show: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -210,6 +240,7 @@ fn options() -> Options {
         let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
         let number = || value.parse::<usize>().unwrap_or_else(|error| panic!("{name} {value}: {error}"));
         match name.as_str() {
+            "--show" => options.show = Some(value.into()),
             "--data" => options.data = value.into(),
             "--set" => options.sets.push(value),
             "--fields" => options.fields = FieldWeights::from_fields(&value).unwrap_or_else(|error| panic!("{name}: {error}")),

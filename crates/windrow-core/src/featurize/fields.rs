@@ -23,7 +23,7 @@ pub struct FieldWeights {
 
 impl Default for FieldWeights {
     fn default() -> Self {
-        Self { title: 1.0, keywords: 1.0, description: 1.0, ..Self::NONE }
+        Self { title: 1.0, keywords: 1.0, description: 1.0, path: 0.5, ..Self::NONE }
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn lists_of_fields() {
-        assert_eq!(FieldWeights::from_fields("title, keywords,description"), Ok(FieldWeights::default()));
+        assert_eq!(FieldWeights::from_fields("title, keywords,description,path"), Ok(FieldWeights::default()));
         let weights = FieldWeights::from_fields("title=2,path=.5,host").expect("a list");
         assert_eq!(weights.as_array(), [2.0, 0.0, 0.0, 0.5, 1.0, 0.0, 0.0]);
     }
