@@ -106,23 +106,30 @@ impl Featurizer {
 
     /// Appends domain and terms of `row` to `pages` (the caller has appended the other columns).
     ///
-    /// The domain is that of the address as read; the terms of a redirect are those of the address it leads to.
+    /// The domain is that of the address as read; the terms of a redirect are those of the address it leads to. A log-in or consent
+    /// wall describes itself, not the page behind it: of such a row the title counts, and the path of the page behind it.
     pub fn featurize(&mut self, row: &CleanRow<'_>, pages: &mut Pages) {
         let Self { weights, url, landing, .. } = self;
         let terms = &mut pages.terms;
         let mut page = Page { first_entry: terms.term.len(), terms, numbers: &mut self.numbers };
+        let address = url.parse(row.url);
+        let wall = address.as_ref().is_some_and(url::is_wall);
+        let inner = address.as_ref().filter(|_| wall || weights.any_of_url()).and_then(url::landing);
+        let inner = inner.as_deref().and_then(|inner| landing.parse(inner));
+        let behind_wall = inner.as_ref().filter(|_| wall);
+        let about = if behind_wall.is_some() { 1 } else { 3 };
         let fields = [(row.title, weights.title), (row.keywords, weights.keywords), (row.description, weights.description)];
-        for (text, weight) in fields {
+        for (text, weight) in fields.into_iter().take(about) {
             if weight > 0.0 {
                 self.tokenizer.words(text, |word| page.add(TermKind::Word, word, weight));
             }
         }
-        let address = url.parse(row.url);
-        if weights.any_of_url()
+        if let Some(named) = behind_wall {
+            let weights = FieldWeights { path: weights.path.max(weights.title), ..weights.clone() };
+            page.add_url(named, &weights, &mut self.tokenizer, &mut self.path);
+        } else if weights.any_of_url()
             && let Some(address) = &address
         {
-            let inner = url::landing(address);
-            let inner = inner.as_deref().and_then(|inner| landing.parse(inner));
             page.add_url(inner.as_ref().unwrap_or(address), weights, &mut self.tokenizer, &mut self.path);
         }
         let end = page.terms.term.len();

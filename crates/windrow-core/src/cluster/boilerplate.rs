@@ -99,7 +99,8 @@ impl Site {
         let count = self.counts[at] as f32;
         let held = count / self.n_pages as f32;
         let own = count / (pages as f32).max(count);
-        (2.0 - 2.0 * held * own).clamp(LEAST_FACTOR, 1.0)
+        let rest = (2.0 - 2.0 * held * own).min(1.0);
+        (rest * rest).max(LEAST_FACTOR)
     }
 
     fn count(&mut self, terms: impl Iterator<Item = u64>) {

@@ -10,7 +10,7 @@ mod redirect;
 use url::Url;
 
 pub(super) use path::PathTerms;
-pub(super) use redirect::landing;
+pub(super) use redirect::{is_wall, landing};
 
 /// Takes addresses apart. Holds scratch memory only.
 #[derive(Debug, Default)]

@@ -47,6 +47,23 @@ const GUARDS: &[&str] = &[
     "url",
 ];
 
+/// Those of them that show a page of their own, with texts of its own, in place of the page behind it.
+const WALLS: &[&str] = &[
+    "consent",
+    "gate",
+    "log-in",
+    "login",
+    "login.php",
+    "logon",
+    "oauth",
+    "oauth2",
+    "privacy-gate",
+    "servicelogin",
+    "sign-in",
+    "signin",
+    "sso",
+];
+
 /// Parameters that name another page wherever they stand. A referrer or a picture is none.
 const POINTERS: &[&str] = &[
     "backurl",
@@ -76,6 +93,12 @@ pub(in crate::featurize) fn landing(address: &Address<'_>) -> Option<String> {
         landing = next;
     }
     Some(landing)
+}
+
+/// Whether the page at `address` is a log-in or consent page.
+pub(in crate::featurize) fn is_wall(address: &Address<'_>) -> bool {
+    let (path, query, _) = address.parts();
+    !query.is_empty() && path.split('/').any(|segment| is_one_of(WALLS, segment))
 }
 
 fn step(address: &Address<'_>) -> Option<String> {
