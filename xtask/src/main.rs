@@ -44,6 +44,8 @@ enum Task {
     Docs,
     /// Run every set and read the Parquet with DuckDB, Polars and pandas
     Readers,
+    /// Check what the 100-row sample must show
+    Sample,
     /// Kill the program wherever it can hurt
     Faults(faults::Args),
     /// Measure quality or speed against the bars
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Task::Deny(args) => deny::check(&args),
         Task::Docs => docs::docs(),
         Task::Readers => readers::readers(),
+        Task::Sample => readers::sample(),
         Task::Faults(args) => faults::embedded(&args),
         Task::Bench(args) => bench::bench(&args),
     };

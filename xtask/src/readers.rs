@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::python::{READERS, script};
 use crate::shell::{fresh_dir, output, root, say, shared_data, stdout, windrow};
 
+const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
 const SETS: [&str; 9] = [
     "crawled_pages_a",
     "google_news_2013",
@@ -23,13 +24,12 @@ const SETS: [&str; 9] = [
 
 pub(crate) fn readers() -> Result<()> {
     let windrow = windrow("fast", &[])?;
-    let sample = root().join("examples/data/sample_campaign_data_2023.csv");
+    let sample = root().join(SAMPLE);
     let shared: Vec<PathBuf> = SETS.iter().filter_map(|set| shared_data(&format!("{set}.csv.gz"))).collect();
     if shared.len() < SETS.len() {
         say(format_args!("passed over: {} sets are not in ../shared/data", SETS.len() - shared.len()));
     }
     let out = fresh_dir("readers")?;
-    check_sample(&windrow, &sample, &out.join("sample"))?;
     for input in std::iter::once(&sample).chain(&shared) {
         let name = input.file_name().context("a file")?.to_string_lossy().into_owned();
         check(&windrow, input, &out.join(name.split('.').next().unwrap_or(&name))).context(name)?;
@@ -37,14 +37,17 @@ pub(crate) fn readers() -> Result<()> {
     Ok(())
 }
 
-/// What the sample must show beyond the rest.
-fn check_sample(windrow: &Path, sample: &Path, out: &Path) -> Result<()> {
-    stdout(Command::new(windrow).args(["run", "--quiet", "--input"]).arg(sample).arg("--out").arg(out))?;
-    let clusters = stdout(Command::new(windrow).args(["clusters", "-o", "json", "--out"]).arg(out))?;
+/// What the 100-row sample must show beyond the rest.
+pub(crate) fn sample() -> Result<()> {
+    let windrow = windrow("fast", &[])?;
+    let out = fresh_dir("sample")?;
+    let sample = root().join(SAMPLE);
+    stdout(Command::new(&windrow).args(["run", "--quiet", "--input"]).arg(sample).arg("--out").arg(&out))?;
+    let clusters = stdout(Command::new(&windrow).args(["clusters", "-o", "json", "--out"]).arg(&out))?;
     let listed = out.join("clusters.json");
     std::fs::write(&listed, clusters)?;
     let mut command = script(READERS, "sample.py")?;
-    let checked = command.arg(out).stdin(std::fs::File::open(listed)?).output()?;
+    let checked = command.arg(&out).stdin(std::fs::File::open(listed)?).output()?;
     say(String::from_utf8_lossy(&checked.stdout).trim());
     ensure!(checked.status.success(), "the sample: {}", String::from_utf8_lossy(&checked.stderr));
     Ok(())
@@ -63,6 +66,7 @@ fn check(windrow: &Path, input: &Path, out: &Path) -> Result<()> {
     if !read.status.success() {
         bail!("{}{}", String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
     }
-    say(format_args!("{:<40} audit {audit}", input.file_name().unwrap_or_default().display()));
+    let name = input.file_name().unwrap_or_default().display();
+    say(format_args!("{name:<40} {:>7} rows = {:>7} pages + {:>3} rejects", audit["input"], audit["pages"], audit["rejects"]));
     Ok(())
 }
