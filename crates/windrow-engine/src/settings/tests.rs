@@ -41,7 +41,7 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn values_that_do_not_go_together_are_refused() {
-    let text = message("[features]\ntitle = 0.0\nkeywords = 0\ndescription = 0\n");
+    let text = message("[features]\ntitle = 0.0\nkeywords = 0\ndescription = 0\npath = 0\n");
     assert!(text.contains("every weight"), "{text}");
     assert!(message("[model]\nclusters = 20\nmax_micro_clusters = 10\n").contains("is above"));
 }
