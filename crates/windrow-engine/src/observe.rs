@@ -7,6 +7,8 @@ use windrow_core::lineage::LineageEvent;
 use windrow_core::pipeline::{Outcome, Pipeline, Prepared};
 use windrow_core::record::RejectReason;
 
+use crate::source::Positions;
+
 /// Counts of rows; rows = pages + rejects, always.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -74,6 +76,8 @@ pub struct Progress<'a> {
     pub lineage: &'a [LineageEvent],
     /// The pipeline as it stands, for observers that want the view or the summary (from time to time: they walk the model).
     pub pipeline: &'a Pipeline,
+    /// How far the sources were read, with this batch.
+    pub positions: &'a Positions,
     /// Time since the run began.
     pub elapsed: Duration,
 }

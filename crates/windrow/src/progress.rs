@@ -2,11 +2,14 @@
 //!
 //! Animated only on a terminal; elsewhere one plain line every ten seconds, so that a log shows that the work goes on.
 
+mod extent;
+
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use windrow_engine::observe::Progress;
 
+use self::extent::Extent;
 use crate::term::{Term, text};
 
 /// Time between two drawings on a terminal.
@@ -20,6 +23,8 @@ pub(crate) struct ProgressLine {
     bar: Option<ProgressBar>,
     talks: bool,
     next: Duration,
+    /// What there is to read: asked for once.
+    extent: Option<Option<Extent>>,
 }
 
 impl ProgressLine {
@@ -32,12 +37,17 @@ impl ProgressLine {
             );
             bar
         });
-        Self { next: if bar.is_some() { Duration::ZERO } else { LOG }, bar, talks: term.may_talk() }
+        Self { next: if bar.is_some() { Duration::ZERO } else { LOG }, bar, talks: term.may_talk(), extent: None }
     }
 
     /// Draws the line of a run when it is time to.
     pub(crate) fn update(&mut self, progress: &Progress<'_>) {
-        self.draw(progress.elapsed, || message(progress));
+        if progress.elapsed < self.next || !self.talks {
+            return;
+        }
+        let extent = *self.extent.get_or_insert_with(|| Extent::of(progress.positions));
+        let share = extent.and_then(|extent| extent.share(progress.positions));
+        self.draw(progress.elapsed, || message(progress, share));
     }
 
     /// Draws the line of other work on rows when it is time to.
@@ -70,8 +80,16 @@ impl ProgressLine {
     }
 }
 
-fn message(progress: &Progress<'_>) -> String {
+fn message(progress: &Progress<'_>, share: Option<f64>) -> String {
     let mut parts = counts(progress.run.rows, progress.elapsed);
+    if let Some(share) = share {
+        let left = progress.elapsed.as_secs_f64() * (1.0 - share) / share.max(1e-3);
+        parts.insert(0, format!("{:.0}%", share * 100.0));
+        // Too early to tell: the first rows also pay for the start.
+        if share > 0.02 {
+            parts.push(format!("{} left", text::seconds(left)));
+        }
+    }
     let rejects = progress.run.n_rejects();
     if rejects > 0 {
         parts.push(text::counted(rejects, "reject"));

@@ -110,6 +110,7 @@ impl<'a> Work<'a> {
                 lineage: &outcome.lineage,
                 elapsed: self.elapsed(),
                 pipeline: &self.pipeline,
+                positions: &self.positions,
             });
             self.sink.stage(Staged { epoch: self.store.next_epoch(), prepared, outcome })?;
         }

@@ -131,7 +131,10 @@ impl Picture {
             format!("{}:{:02}", seconds / 60, seconds % 60),
             text::counted(progress.run.n_rejects(), "reject"),
         ];
-        let facts = text::cut(&facts.join(" · "), width.saturating_sub(9)).into_owned();
+        // What has no room is left out as a whole.
+        let room = width.saturating_sub(9);
+        let n_shown = (1..=facts.len()).rev().find(|n| text::width(&facts[..*n].join(" · ")) <= room).unwrap_or(1);
+        let facts = facts[..n_shown].join(" · ");
         format!("{}  {facts}", Style::Bold.paint("windrow", color))
     }
 
@@ -205,8 +208,11 @@ impl Picture {
     }
 }
 
-/// The volume in few buckets, each the mean of several.
+/// The volume in at most [`SPARK`] parts, each the mean of its buckets.
 fn over_time(volume: &[u32]) -> Vec<u32> {
-    let per = volume.len().div_ceil(SPARK).max(1);
-    volume.chunks(per).map(|part| (part.iter().sum::<u32>() * 16).div_ceil(u32::try_from(part.len()).unwrap_or(1))).collect()
+    let parts = volume.len().min(SPARK);
+    let part = |at: usize| &volume[at * volume.len() / parts..(at + 1) * volume.len() / parts];
+    // Sixteenths, so that small means do not all become 0 or 1.
+    let mean = |part: &[u32]| (part.iter().sum::<u32>() * 16).div_ceil(u32::try_from(part.len()).unwrap_or(1).max(1));
+    (0..parts).map(|at| mean(part(at))).collect()
 }
