@@ -155,8 +155,12 @@ pub trait Clusterer: Send {
     /// Terms with their weights (in pages) of one living micro-cluster; empty when there is no such one.
     fn micro_terms(&self, micro_cluster: MicroId) -> Vec<(TermKind, String, f64)>;
 
-    /// Visits (cluster, term, kind, weight) of every cluster's memory, clusters ascending, terms in a fixed order.
-    fn visit_terms(&self, visit: &mut dyn FnMut(ClusterId, TermKind, &str, f64));
+    /// Terms of every living cluster, its memory and its living micro-clusters, with their weights in pages: clusters ascending,
+    /// in each the terms by ascending number.
+    fn cluster_terms(&self) -> Vec<(ClusterId, Vec<(u32, f64)>)>;
+
+    /// The term that a number of `cluster_terms` stands for, until the next page is learnt.
+    fn term(&self, number: u32) -> (TermKind, &str);
 
     /// Applies what a user asked for, as far as it concerns the model (pins).
     fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError>;

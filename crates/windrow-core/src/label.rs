@@ -4,11 +4,7 @@
 //! term's weight in the cluster's memory, f its weight over all clusters and A the mean weight of a cluster. Words name a
 //! cluster; where it has none its domain does. A label changes only when its words have lost their place: people remember names.
 
-use std::cmp::Ordering;
-
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cluster::{ClusterId, Clusterer};
 use crate::featurize::TermKind;
@@ -31,47 +27,45 @@ pub struct LabelTerm {
     pub weight: f64,
 }
 
+/// Lightest weight that a term is expected to have, in pages; lighter ones are judged as if they were rarer than they are.
+const LEAST_WEIGHT: f64 = 1e-3;
+
 /// The best terms of each living cluster, best first; clusters ascending.
 pub(crate) fn describe(model: &dyn Clusterer) -> Vec<(ClusterId, Vec<LabelTerm>)> {
-    let mut frequency: FxHashMap<u64, f64> = FxHashMap::default();
-    let mut clusters: Vec<(ClusterId, Vec<LabelTerm>)> = Vec::new();
-    let mut total = 0.0;
-    model.visit_terms(&mut |cluster, kind, term, weight| {
-        if clusters.last().is_none_or(|(last, _)| *last != cluster) {
-            clusters.push((cluster, Vec::with_capacity(TERMS_KEPT + 1)));
-        }
-        *frequency.entry(term_hash(kind, term)).or_default() += weight;
-        total += weight;
-    });
-    let mean = total / clusters.len().max(1) as f64;
-    let mut at = 0;
-    model.visit_terms(&mut |cluster, kind, term, weight| {
-        while clusters[at].0 != cluster {
-            at += 1;
-        }
-        let f = frequency.get(&term_hash(kind, term)).copied().unwrap_or(weight);
-        let weight = weight * libm::log(1.0 + mean / f.max(1e-9));
-        keep_best(&mut clusters[at].1, kind, term, weight);
-    });
-    clusters
-}
-
-fn term_hash(kind: TermKind, term: &str) -> u64 {
-    xxh3_64(term.as_bytes()).wrapping_add(kind as u64)
-}
-
-/// Keeps `best` sorted, largest weight first, ties by the term.
-fn keep_best(best: &mut Vec<LabelTerm>, kind: TermKind, term: &str, weight: f64) {
-    if best.len() == TERMS_KEPT && best[TERMS_KEPT - 1].weight >= weight {
-        return;
+    let clusters = model.cluster_terms();
+    let n_terms = clusters.iter().filter_map(|(_, terms)| terms.last()).map(|(term, _)| term + 1).max().unwrap_or(0);
+    let mut frequency = vec![0.0; n_terms as usize];
+    for (term, weight) in clusters.iter().flat_map(|(_, terms)| terms) {
+        frequency[*term as usize] += weight;
     }
-    let at = best.partition_point(|b| match b.weight.total_cmp(&weight) {
-        Ordering::Greater => true,
-        Ordering::Less => false,
-        Ordering::Equal => (b.kind, b.term.as_str()) < (kind, term),
+    let mean = frequency.iter().sum::<f64>() / clusters.len().max(1) as f64;
+    clusters.into_iter().map(|(cluster, terms)| (cluster, best_terms(model, &terms, &frequency, mean))).collect()
+}
+
+fn best_terms(model: &dyn Clusterer, terms: &[(u32, f64)], frequency: &[f64], mean: f64) -> Vec<LabelTerm> {
+    let most_telling = libm::log(1.0 + mean / LEAST_WEIGHT);
+    let mut best: Vec<(u32, f64)> = Vec::with_capacity(TERMS_KEPT + 1);
+    for &(term, weight) in terms {
+        let least = best.get(TERMS_KEPT - 1).map_or(0.0, |(_, least)| *least);
+        if weight * most_telling > least {
+            let rarity = libm::log(1.0 + mean / frequency[term as usize].max(LEAST_WEIGHT));
+            keep_best(&mut best, term, weight * rarity);
+        }
+    }
+    let named = best.into_iter().map(|(number, weight)| {
+        let (kind, term) = model.term(number);
+        LabelTerm { kind, term: term.to_owned(), weight }
     });
-    best.insert(at, LabelTerm { kind, term: term.to_owned(), weight });
-    best.truncate(TERMS_KEPT);
+    named.collect()
+}
+
+/// Keeps `best` sorted, largest weight first, of equal ones the earlier.
+fn keep_best(best: &mut Vec<(u32, f64)>, term: u32, weight: f64) {
+    let at = best.partition_point(|(_, kept)| *kept >= weight);
+    if at < TERMS_KEPT {
+        best.insert(at, (term, weight));
+        best.truncate(TERMS_KEPT);
+    }
 }
 
 /// The label that `terms` (best first) make, keeping `old` while all its words are still among them.
@@ -133,9 +127,9 @@ mod tests {
     fn the_best_terms_are_kept_in_order() {
         let mut best = Vec::new();
         for i in 0..40 {
-            keep_best(&mut best, TermKind::Word, &format!("t{i:02}"), f64::from((i * 7) % 40));
+            keep_best(&mut best, i, f64::from((i * 7) % 40));
         }
-        let weights: Vec<_> = best.iter().map(|t| t.weight).collect();
+        let weights: Vec<_> = best.iter().map(|(_, weight)| *weight).collect();
         assert_eq!(weights, (28..40).rev().map(f64::from).collect::<Vec<_>>());
     }
 }

@@ -65,11 +65,13 @@ impl Boilerplate {
     /// `complete`.
     pub(super) fn damp(&self, site: u64, entries: &mut [Entry], complete: bool, vocabulary: &Vocabulary) {
         let Some(site) = self.sites.get(&site).filter(|site| site.n_pages >= LEAST_PAGES) else { return };
-        let factor = |entry: &Entry| site.factor(vocabulary.hash(entry.term), vocabulary.pages(entry.term));
-        let most = if complete { entries.iter().map(factor).fold(0.0, f32::max) } else { 1.0 };
-        for entry in entries {
-            entry.weight *= factor(entry) / most;
+        let mut most = if complete { 0.0f32 } else { 1.0 };
+        for entry in entries.iter_mut() {
+            let factor = site.factor(vocabulary.hash(entry.term), vocabulary.pages(entry.term));
+            entry.weight = entry.length * factor;
+            most = most.max(factor);
         }
+        entries.iter_mut().for_each(|entry| entry.weight /= most);
     }
 
     /// Counts a page of this site.

@@ -348,13 +348,12 @@ impl Clusterer for TwoLevel {
             .collect()
     }
 
-    fn visit_terms(&self, visit: &mut dyn FnMut(ClusterId, TermKind, &str, f64)) {
-        let state = &self.state;
-        for (id, terms) in state.cluster_terms() {
-            for (term, weight) in terms {
-                visit(id, state.vocabulary.kind(term), state.vocabulary.text(term), weight);
-            }
-        }
+    fn cluster_terms(&self) -> Vec<(ClusterId, Vec<(u32, f64)>)> {
+        self.state.cluster_terms()
+    }
+
+    fn term(&self, number: u32) -> (TermKind, &str) {
+        (self.state.vocabulary.kind(number), self.state.vocabulary.text(number))
     }
 
     fn edit(&mut self, edit: &Edit, _log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
