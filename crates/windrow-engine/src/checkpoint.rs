@@ -172,6 +172,8 @@ impl Store {
         next.epoch = epoch;
         next.version = env!("CARGO_PKG_VERSION").into();
         next.written_at = at.now;
+        next.inputs = at.inputs.to_vec();
+        next.columns = at.columns.to_owned();
         next.positions = at.positions.clone();
         next.counters = at.counters.clone();
         next.edits = at.edits;
@@ -200,6 +202,10 @@ impl Store {
 /// Where a commit stands in the order.
 #[derive(Debug, Clone, Copy)]
 pub struct Point<'a> {
+    /// The inputs as given, made absolute.
+    pub inputs: &'a [String],
+    /// What the inputs call our columns.
+    pub columns: &'a str,
     /// How far the sources were read.
     pub positions: &'a Positions,
     /// Counts of the pipeline's life.

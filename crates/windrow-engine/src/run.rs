@@ -146,18 +146,16 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut dyn F
 /// The loop itself.
 fn go_on(
     job: &Job,
-    opened: Opened,
+    mut opened: Opened,
     clock: &dyn Clock,
     control: &Control,
     observer: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<Summary> {
-    let mut positions = opened.store.manifest().positions.clone();
-    let mut notes = opened.notes;
-    let reader = inputs::start(job, &mut positions, &mut notes)?;
-    let names = positions.sources.iter().map(|source| source.name.clone()).collect();
-    let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline, names)?;
-    let mut work = Work::new(opened.store, opened.pipeline, opened.pending, positions, &mut sink, clock);
-    work.notes = notes;
+    let manifest = opened.store.manifest();
+    let mut positions = manifest.positions.clone();
+    let reader = inputs::start(job, &manifest.inputs, &mut positions, &mut opened.notes)?;
+    let mut sink = ParquetSink::open(&job.out, &manifest.pipeline, inputs::names(&positions))?;
+    let mut work = Work::new(job, opened, positions, &mut sink, clock);
 
     let ended = loop {
         if control.is_stopped() {
@@ -217,9 +215,8 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         opened => opened?,
     };
     let positions = opened.store.manifest().positions.clone();
-    let names = positions.sources.iter().map(|source| source.name.clone()).collect();
-    let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline, names)?;
-    let mut work = Work::new(opened.store, opened.pipeline, opened.pending, positions, &mut sink, clock);
+    let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline, inputs::names(&positions))?;
+    let mut work = Work::new(&job, opened, positions, &mut sink, clock);
     work.finish()?;
     Ok(Edited::Committed { epoch: work.summary(Ended::EndOfInput).epoch })
 }

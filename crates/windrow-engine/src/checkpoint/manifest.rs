@@ -79,6 +79,9 @@ pub struct Manifest {
     pub model: Value,
     /// Weights of the fields; another value needs new state.
     pub fields: Value,
+    /// The inputs as last given, made absolute: paths, globs, `generator:…`.
+    #[serde(default)]
+    pub inputs: Vec<String>,
     /// What the inputs call our columns, as last used: `url=landing_page,title=name`.
     pub columns: String,
     /// How far the sources were read.

@@ -104,6 +104,16 @@ mod tests {
     }
 
     #[test]
+    fn snapshots_of_format_1_stay_readable() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1/model-00000003.bin");
+        let model = read(&path).unwrap();
+        assert_eq!((model.as_slice(), hash(&model).as_str()), (&b"the bytes of a model"[..], "bf7ca69fa03342a6"));
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), 3, &model).unwrap();
+        assert_eq!(std::fs::read(folder.path().join(name(3))).unwrap(), std::fs::read(&path).unwrap());
+    }
+
+    #[test]
     fn only_our_own_names_have_an_epoch() {
         assert_eq!(epoch_of(&name(12)), Some(12));
         assert_eq!(epoch_of(".model-00000012.bin.tmp"), Some(12));

@@ -1,5 +1,7 @@
 //! What the loop reads from: a job's inputs, from any positions on and, when rows are learnt again, up to given ones.
 
+use std::path::Path;
+
 use crate::batch::RawBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::read::{self, Reader};
@@ -9,16 +11,32 @@ use crate::source::{self, ColumnMap, Limits, Positions, Source};
 /// The share of the memory that rows on their way to the loop may take; the rest is for model and writers.
 const IN_FLIGHT: u64 = 4;
 
-/// Opens the inputs of a job at `positions`, enters new ones there, and starts reading.
-pub(crate) fn start(job: &Job, positions: &mut Positions, notes: &mut Vec<String>) -> Result<Reader> {
+/// Opens the inputs of a job at `positions`, enters new ones there, and starts reading. Inputs of which the state knows none are
+/// refused, unless they are welcome, or come from a folder or glob (`before`: the inputs given last time) that was given before.
+pub(crate) fn start(job: &Job, before: &[String], positions: &mut Positions, notes: &mut Vec<String>) -> Result<Reader> {
     let known = positions.sources.len();
     let opened = source::open(&job.inputs, &columns(job)?, limits(job), positions)?;
     notes.extend(opened.warnings);
-    let is_unrelated = known > 0 && !opened.new.is_empty() && opened.new.len() == opened.ordinals.len();
-    if is_unrelated && !job.accept_new {
+    let are_all_new = known > 0 && !opened.new.is_empty() && opened.new.len() == opened.ordinals.len();
+    let is_same_place = absolute(&job.inputs).iter().any(|input| before.contains(input) && !Path::new(input).is_file());
+    if are_all_new && !is_same_place && !job.accept_new {
         return Err(unrelated(positions, known));
     }
     spawn(job, opened.source)
+}
+
+/// Inputs as they are called from anywhere.
+pub(crate) fn absolute(inputs: &[String]) -> Vec<String> {
+    let whole = |input: &String| match std::path::absolute(input) {
+        Ok(path) if !input.starts_with("generator:") => path.display().to_string(),
+        _ => input.clone(),
+    };
+    inputs.iter().map(whole).collect()
+}
+
+/// Names of the sources, by ordinal.
+pub(crate) fn names(positions: &Positions) -> Vec<String> {
+    positions.sources.iter().map(|source| source.name.clone()).collect()
 }
 
 /// Reads again what lies between `from` and `until`.

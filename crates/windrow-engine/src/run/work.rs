@@ -7,12 +7,12 @@ use windrow_core::pipeline::{Outcome, Pipeline};
 
 use crate::batch::Batch;
 use crate::checkpoint::edits::PlacedEdit;
-use crate::checkpoint::{Point, Store};
+use crate::checkpoint::{Opened, Point, Store};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::failpoint::failpoint;
 use crate::observe::{Counters, Progress};
-use crate::run::{Ended, Roll, Summary, cut};
+use crate::run::{Ended, Job, Roll, Summary, cut, inputs};
 use crate::sink::{Sink, Staged};
 use crate::source::Positions;
 
@@ -21,6 +21,8 @@ pub(super) struct Work<'a> {
     store: Store,
     pipeline: Pipeline,
     pending: VecDeque<PlacedEdit>,
+    inputs: Vec<String>,
+    columns: String,
     positions: Positions,
     sink: &'a mut dyn Sink,
     clock: &'a dyn Clock,
@@ -29,24 +31,23 @@ pub(super) struct Work<'a> {
     edits: u64,
     started: Duration,
     rolled: Duration,
-    pub(super) notes: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(
-        store: Store,
-        pipeline: Pipeline,
-        pending: VecDeque<PlacedEdit>,
-        positions: Positions,
-        sink: &'a mut dyn Sink,
-        clock: &'a dyn Clock,
-    ) -> Self {
-        let (total, edits) = (store.manifest().counters.clone(), store.manifest().edits);
+    /// Work on a state just opened, at `positions` (the committed ones, and sources found since).
+    pub(super) fn new(job: &Job, opened: Opened, positions: Positions, sink: &'a mut dyn Sink, clock: &'a dyn Clock) -> Self {
+        let Opened { store, pipeline, pending, notes } = opened;
+        let manifest = store.manifest();
+        let inputs = if job.inputs.is_empty() { manifest.inputs.clone() } else { inputs::absolute(&job.inputs) };
+        let (total, edits) = (manifest.counters.clone(), manifest.edits);
         let started = clock.elapsed();
         Self {
             store,
             pipeline,
             pending,
+            inputs,
+            columns: job.columns.clone(),
             positions,
             sink,
             clock,
@@ -55,7 +56,7 @@ impl<'a> Work<'a> {
             edits,
             started,
             rolled: started,
-            notes: Vec::new(),
+            notes,
         }
     }
 
@@ -118,8 +119,9 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn is_due(&self, roll: &Roll) -> bool {
-        let rows = self.total.rows - self.store.manifest().counters.rows;
-        rows > 0
+        let manifest = self.store.manifest();
+        let rows = self.total.rows - manifest.counters.rows;
+        (rows > 0 || self.edits != manifest.edits)
             && (rows >= roll.rows
                 || self.sink.staged_bytes() >= roll.bytes
                 || self.clock.elapsed().saturating_sub(self.rolled) >= roll.age)
@@ -127,7 +129,14 @@ impl<'a> Work<'a> {
 
     /// Commits everything learnt so far.
     pub(super) fn roll(&mut self) -> Result<()> {
-        let at = Point { positions: &self.positions, counters: &self.total, edits: self.edits, now: self.clock.now() };
+        let at = Point {
+            inputs: &self.inputs,
+            columns: &self.columns,
+            positions: &self.positions,
+            counters: &self.total,
+            edits: self.edits,
+            now: self.clock.now(),
+        };
         self.store.commit(self.sink, &self.pipeline, at)?;
         self.rolled = self.clock.elapsed();
         Ok(())

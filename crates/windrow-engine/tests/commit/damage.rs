@@ -128,6 +128,13 @@ fn unrelated_inputs_are_named_not_swallowed() {
     assert_eq!(rig.run().unwrap().run.rows, 50);
     rig.job.accept_new = false;
     assert_eq!(rig.run().unwrap().run.rows, 0, "now it is known");
+
+    // A folder in which the files come and go stays the same input.
+    let rig = Rig::new(150);
+    rig.run().unwrap();
+    fs::remove_file(rig.path("in/pages.csv")).unwrap();
+    rig.write("in/next.csv", &csv(150..170));
+    assert_eq!(rig.run().unwrap().run.rows, 20);
 }
 
 #[test]

@@ -28,8 +28,11 @@ fn manifest() -> Manifest {
         version: "0.1.0".into(),
         epoch: 2,
         written_at: 1_700_000_000_000_000,
-        model: to_value(&ModelSettings::default()),
-        fields: to_value(&FieldWeights::default()),
+        model: serde_json::json!({"kind": "two-level", "clusters": 50, "seed": 1, "max_micro_clusters": 20_000, "max_terms": 1_000_000}),
+        fields: serde_json::json!({
+            "title": 1.0, "keywords": 1.0, "description": 1.0, "path": 0.0, "host": 0.0, "domain": 0.0, "shape": 0.0
+        }),
+        inputs: vec!["/data/*.csv".into()],
         columns: "url=landing_page".into(),
         positions: positions.clone(),
         counters: counters.clone(),
@@ -106,4 +109,17 @@ fn a_long_list_of_files_moves_to_history_and_stays_whole() {
     let name = folder.path().join(&long.history[1].name);
     std::fs::write(&name, "[]").unwrap();
     assert_eq!(long.all_files(folder.path()).unwrap_err().code, "E-STATE-DAMAGED");
+}
+
+/// Bytes that version 0.1.0 wrote. A change of the format keeps this file and this test, and adds its own.
+const FORMAT_1: &[u8] = include_bytes!("../../../tests/fixtures/format-1/files.json");
+
+#[test]
+fn manifests_of_format_1_stay_readable() {
+    let found = Manifest::decode(FORMAT_1, Path::new("files.json")).unwrap();
+    assert_eq!(found, manifest());
+    assert_eq!(found.model_settings(Path::new("files.json")).unwrap(), ModelSettings::default());
+    if FORMAT == 1 {
+        assert_eq!(String::from_utf8(found.encode()).unwrap(), String::from_utf8(FORMAT_1.to_vec()).unwrap());
+    }
 }
