@@ -75,7 +75,15 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let is_fine = findings.iter().all(|finding| finding.problem.is_none());
     match app.term.format {
         Format::Text => print(&findings, &preview, app)?,
-        _ => app.term.json(&object(&findings, &preview, is_fine))?,
+        Format::Json => app.term.json(&object(&findings, &preview, is_fine))?,
+        Format::Tsv => {
+            app.term.tsv(&["what", "ok", "code", "message"])?;
+            for finding in &findings {
+                let code = finding.problem.as_ref().map_or("", |(code, _)| code);
+                let ok = finding.problem.is_none().to_string();
+                app.term.tsv(&[finding.what, &ok, code, &finding.told])?;
+            }
+        }
     }
     Ok(if is_fine { Exit::Fine } else { Exit::Bad })
 }

@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         return watch(&place, args.all, app);
     }
     let reading = place.read()?.ok_or_else(|| place.nothing())?;
-    print(&reading.pipeline.view(), args.all, app)?;
+    print(&reading, args.all, app)?;
     Ok(Exit::Fine)
 }
 
@@ -139,14 +139,13 @@ fn watch(place: &Place, all: bool, app: &mut App) -> Done {
             && let Some(reading) = place.read()?
         {
             shown = Some(reading.manifest.epoch);
-            let view = reading.pipeline.view();
             if live.is_on() && app.term.format == Format::Text {
-                let (width, height) = app.term.size();
-                let mut lines = overview(&view, shown, &app.term, width);
+                let (view, (width, height)) = (reading.pipeline.view(), app.term.size());
+                let mut lines = overview(&view, reading.manifest.epoch, &app.term, width);
                 lines.extend(rows(&view, height.saturating_sub(lines.len() + 2), false, width, app.term.color));
                 live.draw(&lines)?;
             } else {
-                print(&view, all, app)?;
+                print(&reading, all, app)?;
                 app.term.flush()?;
             }
         }
@@ -166,13 +165,14 @@ impl Place {
 }
 
 /// Writes all clusters in the format asked for.
-pub(super) fn print(view: &View, all: bool, app: &mut App) -> Result<(), Failure> {
+pub(super) fn print(reading: &Reading, all: bool, app: &mut App) -> Result<(), Failure> {
+    let (view, epoch) = (&reading.pipeline.view(), reading.manifest.epoch);
     match app.term.format {
-        Format::Json => view.clusters.iter().try_for_each(|cluster| app.term.json(&object(cluster, view))),
+        Format::Json => view.clusters.iter().try_for_each(|cluster| app.term.json(&object(cluster, view, epoch))),
         Format::Tsv => tsv(view, &mut app.term),
         Format::Text => {
             let width = app.term.width();
-            let mut lines = overview(view, None, &app.term, width);
+            let mut lines = overview(view, epoch, &app.term, width);
             let most = if all { usize::MAX } else { 2 * SHOWN + 1 };
             lines.extend(rows(view, most, true, width, app.term.color));
             lines.iter().try_for_each(|line| app.term.line(line))?;
@@ -186,12 +186,13 @@ pub(super) fn print(view: &View, all: bool, app: &mut App) -> Result<(), Failure
 }
 
 /// One cluster as the contract has it.
-fn object(cluster: &ClusterView, view: &View) -> Value {
+fn object(cluster: &ClusterView, view: &View, epoch: u64) -> Value {
     let kinds = [("representative", &cluster.representative), ("boundary", &cluster.boundary), ("latest", &cluster.latest)];
     let examples: Vec<Value> =
         kinds.into_iter().flat_map(|(kind, list)| list.iter().map(move |one| example(kind, one))).collect();
     json!({
         "schema": "windrow.cluster/1",
+        "commit": epoch,
         "cluster": cluster.cluster,
         "slot": cluster.slot,
         "delivered": cluster.delivered,
@@ -248,13 +249,13 @@ fn tsv(view: &View, term: &mut Term) -> Result<(), Failure> {
 }
 
 /// The heading over a table of clusters.
-fn overview(view: &View, epoch: Option<u64>, term: &Term, width: usize) -> Vec<String> {
-    let mut facts = vec![
+fn overview(view: &View, epoch: u64, term: &Term, width: usize) -> Vec<String> {
+    let facts = [
         text::counted(view.clusters.len() as u64, "cluster"),
         text::counted(view.micro_clusters, "theme"),
         text::counted(view.pages, "page"),
+        format!("commit {epoch}"),
     ];
-    facts.extend(epoch.map(|epoch| format!("commit {epoch}")));
     vec![term.paint(Style::Bold, &text::cut(&facts.join(" · "), width)), String::new()]
 }
 

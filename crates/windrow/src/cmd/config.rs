@@ -94,7 +94,7 @@ fn explain(name: &str, app: &mut App) -> Result<(), Failure> {
     let origin =
         KEYS.iter().zip(&resolved.origins).find(|(known, _)| known.name == key.name).map(|(_, origin)| origin.to_string());
     if app.term.format != Format::Text {
-        return app.term.json(&json!({
+        return app.term.object(&json!({
             "schema": "windrow.setting/1", "key": key.name, "value": value.json(), "origin": origin,
             "default": key.default().json(), "takes": key.ty.describe(), "change": key.change.name(), "doc": key.doc,
             "flag": key.flag.map(|flag| format!("--{flag}")), "env": key.env(),

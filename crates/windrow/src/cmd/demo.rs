@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     }
     let summary = ended?;
     if !is_live && let Some(reading) = checkpoint::read_state(&args.out, None)? {
-        super::clusters::print(&reading.pipeline.view(), false, app)?;
+        super::clusters::print(&reading, false, app)?;
         app.term.flush()?;
     }
     tell_counts(&summary, app);

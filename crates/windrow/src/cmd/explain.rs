@@ -86,7 +86,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let view = reading.pipeline.view();
     match app.term.format {
         Format::Text => print(published.as_ref(), &columns, &why, &view, app)?,
-        _ => app.term.json(&object(published.as_ref(), &why, &view))?,
+        Format::Json => app.term.json(&object(published.as_ref(), &why, &view))?,
+        Format::Tsv => tsv(&why, app)?,
     }
     Ok(Exit::Fine)
 }
@@ -136,6 +137,19 @@ fn object(published: Option<&Published>, why: &Explanation, view: &View) -> Valu
             "runner_up": why.runner_up.as_ref().map(|candidate| candidate_object(candidate, view)),
         },
     })
+}
+
+fn tsv(why: &Explanation, app: &mut App) -> Result<(), Failure> {
+    app.term.tsv(&["candidate", "cluster", "micro_cluster", "kind", "term", "share"])?;
+    for (name, candidate) in [("winner", &why.winner), ("runner_up", &why.runner_up)] {
+        for part in candidate.iter().flat_map(|candidate| &candidate.parts) {
+            let (cluster, micro) = candidate.as_ref().map_or((0, 0), |found| (found.cluster, found.micro_cluster));
+            let kind = format!("{:?}", part.kind);
+            let share = format!("{:.6}", part.share);
+            app.term.tsv(&[name, &cluster.to_string(), &micro.to_string(), &kind, &part.term, &share])?;
+        }
+    }
+    Ok(())
 }
 
 fn candidate_object(candidate: &Candidate, view: &View) -> Value {

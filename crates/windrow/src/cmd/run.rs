@@ -121,6 +121,12 @@ fn report(summary: &Summary, job: &Job, app: &mut App) -> Result<(), Failure> {
             "notes": summary.notes,
         }))?;
     }
+    if app.term.format == Format::Tsv {
+        app.term.tsv(&["rows", "pages", "rejects", "novel", "commit", "seconds"])?;
+        let counts = [summary.run.rows, summary.run.pages, summary.run.n_rejects(), summary.run.novel, summary.epoch];
+        let counts = counts.map(|count| count.to_string()).into_iter();
+        app.term.tsv(&counts.chain([format!("{seconds:.3}")]).collect::<Vec<_>>())?;
+    }
     tell(summary, job, app);
     Ok(())
 }

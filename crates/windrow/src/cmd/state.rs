@@ -68,7 +68,7 @@ fn inspect(reading: &Reading, app: &mut App) -> Done {
     let files = reading.manifest.all_files(&reading.layout.history())?;
     match app.term.format {
         Format::Text => tell(reading, &files, app)?,
-        _ => app.term.json(&object(reading, &files))?,
+        _ => app.term.object(&object(reading, &files))?,
     }
     Ok(Exit::Fine)
 }
@@ -154,6 +154,10 @@ fn verify(reading: &Reading, app: &mut App) -> Done {
             (Format::Text, Some(problem)) => {
                 app.term.line(&text::plain(&format!("{} {}: {problem}", finding.what, finding.name)))?;
             }
+            (Format::Tsv, problem) => {
+                let problem = problem.as_deref().unwrap_or("ok");
+                app.term.tsv(&[finding.what, &finding.name, problem])?;
+            }
             _ => app.term.json(&json!({
                 "schema": "windrow.finding/1",
                 "what": finding.what,
@@ -184,7 +188,7 @@ fn alias(reading: &Reading, id: u64, app: &mut App) -> Done {
             .into());
     }
     if app.term.format != Format::Text {
-        app.term.json(&json!({"schema": "windrow.alias/1", "id": id, "micro_cluster": micro, "cluster": cluster}))?;
+        app.term.object(&json!({"schema": "windrow.alias/1", "id": id, "micro_cluster": micro, "cluster": cluster}))?;
         return Ok(Exit::Fine);
     }
     for (name, found) in [("theme", micro), ("cluster", cluster)] {

@@ -1,8 +1,11 @@
 //! The contract: help, exit codes, errors, formats.
 
-use std::io::{BufRead as _, BufReader};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
@@ -167,10 +170,28 @@ fn version_says_what_it_reads() {
     assert_eq!(version["snapshot_format"], 1);
 }
 
-#[test]
-fn watch_waits_for_output_and_ends_with_a_signal() {
-    let rig = Rig::new();
+/// Asks a running process to end.
+fn signal(child: &Child, signal: Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+}
+
+/// Follows `out` and gives its first cluster, as soon as there is one.
+fn first_cluster(rig: &Rig) -> String {
     let mut watch = rig.command(&["clusters", "--watch", "--out", "out", "-o", "json"]);
+    let mut child = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut line, mut out) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
+    out.read_line(&mut line).unwrap();
+    signal(&child, Signal::INT);
+    std::io::copy(&mut out, &mut std::io::sink()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(130), "{}", String::from_utf8_lossy(&done.stderr));
+    line
+}
+
+#[test]
+fn watch_waits_for_output_that_is_not_there_yet() {
+    let rig = Rig::new();
+    let mut watch = rig.command(&["clusters", "--watch", "--out", "out"]);
     let mut child = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
@@ -178,9 +199,50 @@ fn watch_waits_for_output_and_ends_with_a_signal() {
     rig.run(&["run", "--input", SAMPLE, "--out", "out"]).fine();
     let (mut line, mut out) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
     out.read_line(&mut line).unwrap();
-    assert!(line.contains("\"schema\":\"windrow.cluster/1\""), "{line}");
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(line.contains("100 pages · commit 1"), "{line}");
+    signal(&child, Signal::TERM);
     std::io::copy(&mut out, &mut std::io::sink()).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_running_pipeline_is_followed_edited_fenced_and_stopped() {
+    let rig = Rig::new();
+    let endless = ["run", "--input", "generator:rows=1000000000,seed=1", "--out", "out", "--roll-rows", "2000"];
+    for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 0)] {
+        let mut running = rig.command(&endless).stderr(Stdio::piped()).spawn().unwrap();
+        assert!(first_cluster(&rig).contains("\"schema\":\"windrow.cluster/1\""));
+        if sent == Signal::INT {
+            rig.run(&endless).failed(5, "E-LOCKED");
+            let done = rig.run(&["clusters", "rename", "0", "mine", "--out", "out"]).fine();
+            assert!(done.err.contains("left to the running process"), "{}", done.err);
+        }
+        signal(&running, sent);
+        let mut said = String::new();
+        running.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.contains("Resume with:\n  windrow run --input generator:rows=1000000000,seed=1 --out out"), "{said}");
+        assert_eq!(running.wait().unwrap().code(), Some(code), "{said}");
+    }
+    let state = rig.run(&["state", "inspect", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!((&state["running"], &state["edits"]), (&serde_json::Value::Null, &1.into()));
+}
+
+#[test]
+fn tsv_has_a_header_and_even_lines() {
+    let rig = Rig::with_sample();
+    let listings = [
+        &["config", "show"][..],
+        &["clusters", "--out", "out"],
+        &["audit", "--input", SAMPLE, "--out", "out"],
+        &["check", "--input", SAMPLE, "--out", "out"],
+        &["explain", "--out", "out", "--id", "1761259107"],
+        &["state", "verify", "--out", "out"],
+        &["run", "--input", SAMPLE, "--out", "out"],
+        &["version"],
+    ];
+    for args in listings {
+        let out = rig.run(&[args, &["-o", "tsv"]].concat()).fine().out;
+        let widths: BTreeSet<usize> = out.lines().map(|line| line.split('\t').count()).collect();
+        assert!(widths.len() == 1 && !widths.contains(&1), "{args:?}: {out}");
+    }
 }
