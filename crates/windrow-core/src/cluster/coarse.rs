@@ -12,8 +12,6 @@ use super::vocabulary::TermId;
 
 /// Gain in likeness for which a micro-cluster moves.
 const CLEAR_GAIN: f32 = 0.02;
-/// Most rounds of one run.
-const ROUNDS: usize = 5;
 
 /// A sparse matrix: for each line its (number, value) entries.
 #[derive(Debug, Default)]
@@ -78,16 +76,6 @@ pub(super) struct Coarse {
     centres: Sparse,
 }
 
-/// Where a micro-cluster stands.
-#[derive(Debug, Clone, Copy)]
-struct Standing {
-    /// Its likeness to its own cluster's centre.
-    own: f32,
-    /// The slot with the nearest centre, and the likeness to it.
-    nearest: Slot,
-    likeness: f32,
-}
-
 impl Coarse {
     pub(super) fn new(micros: &Micros, slots: &Slots) -> Self {
         let (n_micros, n_slots) = (micros.len(), slots.len());
@@ -108,33 +96,28 @@ impl Coarse {
         &self.home[..self.n_micros]
     }
 
-    /// Moves micro-clusters until none gains clearly.
-    pub(super) fn settle(&mut self) {
-        for _ in 0..ROUNDS {
-            let mut sums = vec![0.0; self.n_slots];
-            let mut moved = false;
-            for micro in 0..self.n_micros {
-                let standing = self.standing(micro, &mut sums);
-                if standing.likeness > standing.own + CLEAR_GAIN {
-                    self.home[micro] = standing.nearest;
-                    moved = true;
-                }
+    /// Moves the micro-clusters that gain clearly: one round, for the stream never stands still and the next run goes on from here.
+    /// Gives for each micro-cluster the likeness to the nearest centre.
+    pub(super) fn settle(&mut self) -> Vec<f32> {
+        let mut sums = vec![0.0; self.n_slots];
+        let mut nearest_likeness = Vec::with_capacity(self.n_micros);
+        for micro in 0..self.n_micros {
+            self.likenesses(micro, &mut sums);
+            let own = sums[self.home[micro] as usize];
+            let (nearest, likeness) = largest(&sums);
+            nearest_likeness.push(likeness.max(own));
+            if likeness > own + CLEAR_GAIN {
+                self.home[micro] = nearest;
             }
-            if !moved {
-                break;
-            }
-            self.make_centres();
         }
+        nearest_likeness
     }
 
     /// Micro-clusters that deserve a cluster of their own: at least `least_mass`, no more like any centre than `most_likeness`;
     /// farthest first by mass x distance, each counted as a centre for those after it. At most `most`.
-    pub(super) fn strangers(&self, least_mass: f32, most_likeness: f32, most: usize) -> Vec<usize> {
-        let mut sums = vec![0.0; self.n_slots];
-        let mut candidates: Vec<(usize, f32)> = (0..self.n_micros)
-            .filter(|&micro| self.mass[micro] >= least_mass)
-            .map(|micro| (micro, self.standing(micro, &mut sums).likeness))
-            .filter(|&(_, likeness)| likeness <= most_likeness)
+    pub(super) fn strangers(&self, likenesses: &[f32], least_mass: f32, most_likeness: f32, most: usize) -> Vec<usize> {
+        let mut candidates: Vec<(usize, f32)> = (likenesses.iter().copied().enumerate())
+            .filter(|&(micro, likeness)| self.mass[micro] >= least_mass && likeness <= most_likeness)
             .collect();
         let mut strangers = Vec::new();
         let mut values = vec![0.0f32; self.columns.lines()];
@@ -165,17 +148,6 @@ impl Coarse {
             (micro, (most > 0.0).then_some(slot))
         };
         micros.map(&mut second).collect()
-    }
-
-    fn standing(&self, micro: usize, sums: &mut [f32]) -> Standing {
-        self.likenesses(micro, sums);
-        let own = sums[self.home[micro] as usize];
-        let (nearest, likeness) = largest(sums);
-        if likeness > own {
-            Standing { own, nearest, likeness }
-        } else {
-            Standing { own, nearest: self.home[micro], likeness: own }
-        }
     }
 
     fn likenesses(&self, micro: usize, sums: &mut [f32]) {
@@ -230,6 +202,16 @@ fn inverse_root(square: f32) -> f32 {
     if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 }
 }
 
+/// ln x to about 2e-5, for positive normal numbers: the exponent, and a polynomial for the rest. Plain arithmetic, so the same on
+/// every machine, and several times as fast as the exact one.
+fn quick_ln(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let exponent = (bits >> 23) as f32 - 127.0;
+    let m = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
+    let log2 = m * (1.441_740_4 + m * (-0.707_770_7 + m * (0.412_346 + m * (-0.190_321_4 + m * 0.044_005_8))));
+    (exponent + log2) * std::f32::consts::LN_2
+}
+
 /// Unit vectors of micro-clusters and memories, term after term: (row, value).
 fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
     let (n_micros, index) = (micros.len(), micros.index());
@@ -242,7 +224,7 @@ fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
     let mut remembered = remembered.into_iter().peekable();
     let mut columns = Sparse::with_capacity(index.n_lists(), index.n_postings());
     let mut squares = vec![0.0f32; n_micros + slots.len()];
-    let value = |weight: f32, idf: f32| (1.0 + libm::logf(weight.max(0.5))) * idf;
+    let value = |weight: f32, idf: f32| (1.0 + quick_ln(weight.max(0.5))) * idf;
     for term in 0..index.n_lists() as TermId {
         if let Some(idf) = index.idf(term) {
             columns.entry.extend(index.list(term).iter().map(|posting| (posting.micro, value(posting.tf * shrink, idf))));
@@ -258,4 +240,17 @@ fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
     let inverse: Vec<f32> = squares.iter().map(|&square| inverse_root(square)).collect();
     columns.entry.iter_mut().for_each(|(row, value)| *value *= inverse[*row as usize]);
     columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_ln_is_near_enough() {
+        for step in 1..4_000u16 {
+            let x = f32::from(step) * 0.37;
+            assert!((quick_ln(x) - libm::logf(x)).abs() < 5e-5, "ln {x} = {}, not {}", libm::logf(x), quick_ln(x));
+        }
+    }
 }

@@ -11,6 +11,7 @@
 
 mod cleanup;
 mod index;
+mod lists;
 
 use serde::{Deserialize, Serialize};
 

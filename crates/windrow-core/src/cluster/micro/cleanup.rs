@@ -4,7 +4,8 @@
 //! micro-cluster born since the last clean-up joins the nearest older one, if nearer than pages were to their micro-clusters on
 //! average since then. The same pass serves the budgets: as many of the lightest as must go die early.
 
-use super::index::{Entry, Posting, Scratch};
+use super::index::{Entry, Scratch};
+use super::lists::Posting;
 use super::{CLEANUP, Micros, TermId};
 use crate::cluster::{MicroId, Slot};
 
@@ -64,11 +65,7 @@ impl Micros {
 
     /// Follows a compaction of the vocabulary: lists of terms that were dropped go.
     pub(in super::super) fn renumber(&mut self, renumbered: &[TermId]) {
-        let mut at = 0;
-        self.index.lists.retain(|_| {
-            at += 1;
-            renumbered[at - 1] != TermId::MAX
-        });
+        self.index.lists.retain(|term| renumbered[term] != TermId::MAX);
     }
 
     fn fade(&mut self) {
@@ -93,19 +90,17 @@ impl Micros {
         let least = libm::exp2(-CLEANUP) as f32;
         let mut left: Vec<Vec<(TermId, f32)>> = vec![Vec::new(); self.len()];
         let mut n_terms = vec![0u32; self.len()];
-        for (term, list) in (0..).zip(&mut self.index.lists) {
-            list.retain_mut(|posting| {
-                posting.tf *= shrink;
-                let micro = posting.micro as usize;
-                if dead[micro] {
-                    let share = self.mass[micro] / self.weight[micro];
-                    left[micro].push((term, posting.tf * share as f32));
-                }
-                let lives = !dead[micro] && posting.tf > least;
-                n_terms[micro] += u32::from(lives);
-                lives
-            });
-        }
+        self.index.lists.rewrite(|term, posting| {
+            let tf = posting.tf * shrink;
+            let micro = posting.micro as usize;
+            if dead[micro] {
+                let share = self.mass[micro] / self.weight[micro];
+                left[micro].push((term, tf * share as f32));
+            }
+            let lives = !dead[micro] && tf > least;
+            n_terms[micro] += u32::from(lives);
+            lives.then_some(Posting { tf, ..posting })
+        });
         let gone: Vec<bool> = n_terms.iter().map(|&n| n == 0).collect();
         let buried = (0..self.len()).filter(|&micro| gone[micro]);
         let faded = buried
@@ -135,11 +130,7 @@ impl Micros {
         keep(&mut self.weight, gone);
         keep(&mut self.mass, gone);
         keep(&mut self.n_pages, gone);
-        for list in &mut self.index.lists {
-            for posting in list {
-                posting.micro = renumbered[posting.micro as usize];
-            }
-        }
+        self.index.lists.rewrite(|_, posting| Some(Posting { micro: renumbered[posting.micro as usize], ..posting }));
         let newborns = gone[self.first_newborn as usize..].iter().filter(|&&gone| !gone).count();
         self.first_newborn = (self.len() - newborns) as u32;
     }
@@ -165,10 +156,7 @@ impl Micros {
 
     fn merge(&mut self, micro: usize, into: usize, terms: &[Entry]) {
         for &Entry { term, .. } in terms {
-            let list = &mut self.index.lists[term as usize];
-            if let Ok(at) = list.binary_search_by_key(&(micro as u32), |posting| posting.micro) {
-                list.remove(at);
-            }
+            self.index.lists.remove(term, micro as u32);
         }
         self.index.add(into, terms, 1.0);
         self.weight[into] += self.weight[micro];
@@ -179,7 +167,8 @@ impl Micros {
     /// Terms of the micro-clusters from `first` on.
     pub(in super::super) fn terms_from(&self, first: usize) -> Vec<Vec<(TermId, f32)>> {
         let mut terms = vec![Vec::new(); self.len() - first];
-        for (term, list) in (0..).zip(&self.index.lists) {
+        for term in 0..self.index.lists.len() as TermId {
+            let list = self.index.lists.get(term);
             let start = list.partition_point(|posting: &Posting| (posting.micro as usize) < first);
             for posting in &list[start..] {
                 terms[posting.micro as usize - first].push((term, posting.tf));

@@ -5,21 +5,15 @@
 //! the answer never depends on the machine's mood.
 //!
 //! Lengths: idf = L - l with L = 1 + ln M and l = ln df, hence |v|^2 = L^2 S0 - 2 L S1 + S2 with S0, S1, S2 the sums of tf^2,
-//! tf^2 l and tf^2 l^2. That is exact when M changes; what df changed meanwhile for terms of micro-clusters that were not touched
+//! tf^2 l and tf^2 l^2. That follows M at little cost, each time it has grown by a 64th; what df changed meanwhile for terms of micro-clusters that were not touched
 //! waits for the next clean-up.
 
 use serde::{Deserialize, Serialize};
 
 use super::TermId;
+use super::lists::{Lists, Posting};
 
 const LANES: usize = 8;
-
-/// Weight of a term in a micro-cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(in super::super) struct Posting {
-    pub(in super::super) micro: u32,
-    pub(in super::super) tf: f32,
-}
 
 /// A term of a page on its way to a micro-cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,10 +55,12 @@ impl Length {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in super::super) struct Index {
-    pub(super) lists: Vec<Vec<Posting>>,
+    pub(super) lists: Lists,
     pub(super) length: Vec<Length>,
-    /// 1 / length of each micro-cluster's vector at the present number of micro-clusters.
+    /// 1 / length of each micro-cluster's vector, for about the present number of micro-clusters.
     inverse: Vec<f32>,
+    /// Number of micro-clusters for which all of `inverse` was made last.
+    measured_at: u32,
     /// ln n at place n; ln 1 at place 0.
     #[serde(skip)]
     ln: Vec<f32>,
@@ -74,6 +70,7 @@ pub(in super::super) struct Index {
 #[derive(Debug, Default)]
 pub(in super::super) struct Scratch {
     sums: Vec<f32>,
+    factors: Vec<(TermId, f32)>,
 }
 
 impl Scratch {
@@ -104,7 +101,7 @@ pub(super) struct Found {
 impl Index {
     /// The list of a term; empty for terms that no micro-cluster holds.
     pub(in super::super) fn list(&self, term: TermId) -> &[Posting] {
-        self.lists.get(term as usize).map_or(&[], Vec::as_slice)
+        self.lists.get(term)
     }
 
     /// Number of terms that have a list, empty or not.
@@ -114,22 +111,19 @@ impl Index {
 
     /// Number of postings in all lists.
     pub(in super::super) fn n_postings(&self) -> usize {
-        self.lists.iter().map(Vec::len).sum()
+        self.lists.n_postings()
     }
 
     /// 1 + ln(M / df) of a term; none when no micro-cluster holds it.
     pub(in super::super) fn idf(&self, term: TermId) -> Option<f32> {
-        let df = self.list(term).len();
+        let df = self.lists.df(term);
         (df > 0).then(|| 1.0 + self.ln(self.length.len()) - self.ln(df))
     }
 
     /// Terms of a micro-cluster with their stored weights, terms ascending.
     pub(in super::super) fn terms_of(&self, micro: usize) -> Vec<(TermId, f32)> {
-        let held = |list: &Vec<Posting>| {
-            let at = list.binary_search_by_key(&(micro as u32), |posting| posting.micro).ok()?;
-            Some(list[at].tf)
-        };
-        (0..).zip(&self.lists).filter_map(|(term, list)| Some((term, held(list)?))).collect()
+        let held = |term| Some((term, self.lists.find(term, micro as u32)?.tf));
+        (0..self.lists.len() as TermId).filter_map(held).collect()
     }
 
     /// The parts of the likeness of a page to a micro-cluster: (place in `entries`, share).
@@ -137,10 +131,9 @@ impl Index {
         let inverse = self.inverse_query(entries) * self.inverse[micro];
         let mut parts = Vec::new();
         for (place, &Entry { term, weight, .. }) in entries.iter().enumerate() {
-            let list = self.list(term);
-            if let Ok(at) = list.binary_search_by_key(&(micro as u32), |posting| posting.micro) {
+            if let Some(posting) = self.lists.find(term, micro as u32) {
                 let idf = self.idf(term).expect("its list is not empty");
-                parts.push((place, f64::from(weight * idf * idf * list[at].tf * inverse)));
+                parts.push((place, f64::from(weight * idf * idf * posting.tf * inverse)));
             }
         }
         parts
@@ -148,20 +141,24 @@ impl Index {
 
     /// Likenesses of `entries` to the first `n` micro-clusters, left in `scratch`, with nearest and sums.
     pub(super) fn sweep(&self, entries: &[Entry], n: usize, scratch: &mut Scratch) -> Found {
-        let sums = &mut scratch.sums;
-        sums.clear();
-        sums.resize(self.length.len(), 0.0);
+        scratch.sums.clear();
+        scratch.sums.resize(self.length.len(), 0.0);
+        scratch.factors.clear();
+        let sums: &mut [f32] = &mut scratch.sums;
         let l = 1.0 + self.ln(self.length.len());
         let mut square = 0.0f32;
+        // Two rounds: the misses of looking up all lists' heads overlap, then the lists are read one after the other.
         for &Entry { term, weight, length } in entries {
-            let list = self.list(term);
-            if !list.is_empty() {
-                let idf = l - self.ln(list.len());
+            let df = self.lists.df(term);
+            if df > 0 {
+                let idf = l - self.ln(df);
                 square += (length * idf) * (length * idf);
-                let factor = weight * idf * idf;
-                for posting in list {
-                    sums[posting.micro as usize] += factor * posting.tf;
-                }
+                scratch.factors.push((term, weight * idf * idf));
+            }
+        }
+        for &(term, factor) in &scratch.factors {
+            for posting in self.lists.get(term) {
+                sums[posting.micro as usize] += factor * posting.tf;
             }
         }
         let inverse_query = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
@@ -178,33 +175,25 @@ impl Index {
         self.length.push(Length::default());
         self.inverse.push(0.0);
         self.grow_ln();
-        let l = 1.0 + f64::from(self.ln(self.length.len()));
-        for (inverse, length) in self.inverse.iter_mut().zip(&self.length) {
-            *inverse = length.inverse(l);
+        if self.length.len() > self.measured_at as usize * 65 / 64 {
+            self.invert();
         }
+    }
+
+    /// All inverse lengths for the present number of micro-clusters.
+    fn invert(&mut self) {
+        self.measured_at = self.length.len() as u32;
+        let l = 1.0 + f64::from(self.ln(self.length.len()));
+        self.inverse.clear();
+        self.inverse.extend(self.length.iter().map(|length| length.inverse(l)));
     }
 
     /// Adds terms to a micro-cluster, each weight times `growth`.
     pub(super) fn add(&mut self, micro: usize, entries: &[Entry], growth: f32) {
         for &Entry { term, weight, .. } in entries {
-            if term as usize >= self.lists.len() {
-                self.lists.resize_with(term as usize + 1, Vec::new);
-            }
-            let list = &mut self.lists[term as usize];
-            let more = weight * growth;
-            let (old, new) = match list.binary_search_by_key(&(micro as u32), |posting| posting.micro) {
-                Ok(at) => {
-                    let old = list[at].tf;
-                    list[at].tf += more;
-                    (old, list[at].tf)
-                }
-                Err(at) => {
-                    list.insert(at, Posting { micro: micro as u32, tf: more });
-                    (0.0, more)
-                }
-            };
+            let (old, new) = self.lists.add(term, micro as u32, weight * growth);
             let square = f64::from(new) * f64::from(new) - f64::from(old) * f64::from(old);
-            let ln_df = f64::from(self.ln[list.len()]);
+            let ln_df = f64::from(self.ln[self.lists.df(term)]);
             self.length[micro].add(square, ln_df);
         }
         let l = 1.0 + f64::from(self.ln(self.length.len()));
@@ -216,16 +205,15 @@ impl Index {
         self.length.clear();
         self.length.resize(n, Length::default());
         self.grow_ln();
-        for list in &self.lists {
+        for term in 0..self.lists.len() as TermId {
+            let list = self.lists.get(term);
             let ln_df = f64::from(self.ln[list.len()]);
             for posting in list {
                 let tf = f64::from(posting.tf);
                 self.length[posting.micro as usize].add(tf * tf, ln_df);
             }
         }
-        let l = 1.0 + f64::from(self.ln(n));
-        self.inverse.clear();
-        self.inverse.extend(self.length.iter().map(|length| length.inverse(l)));
+        self.invert();
     }
 
     /// Restores what a snapshot leaves out.
@@ -249,20 +237,23 @@ fn reduce(sums: &mut [f32], inverse: &[f32], inverse_query: f32) -> Found {
     let mut sum = [0.0f32; LANES];
     let mut squares = [0.0f32; LANES];
     let mut best = [0.0f32; LANES];
-    let mut step = |sums: &mut [f32], inverse: &[f32]| {
-        for lane in 0..sums.len() {
-            let likeness = sums[lane] * inverse[lane];
-            sums[lane] = likeness;
+    let (whole, rest) = sums.as_chunks_mut::<LANES>();
+    let (whole_inverse, rest_inverse) = inverse.as_chunks::<LANES>();
+    for (values, inverse) in whole.iter_mut().zip(whole_inverse) {
+        for lane in 0..LANES {
+            let likeness = values[lane] * inverse[lane];
+            values[lane] = likeness;
             sum[lane] += likeness;
             squares[lane] += likeness * likeness;
             best[lane] = if likeness > best[lane] { likeness } else { best[lane] };
         }
-    };
-    let whole = sums.len() / LANES * LANES;
-    for (sums, inverse) in sums[..whole].chunks_exact_mut(LANES).zip(inverse[..whole].chunks_exact(LANES)) {
-        step(sums, inverse);
     }
-    step(&mut sums[whole..], &inverse[whole..]);
+    for (lane, (value, inverse)) in rest.iter_mut().zip(rest_inverse).enumerate() {
+        *value *= inverse;
+        sum[lane] += *value;
+        squares[lane] += *value * *value;
+        best[lane] = if *value > best[lane] { *value } else { best[lane] };
+    }
     let most = best.iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
     let total = |lanes: [f32; LANES]| lanes.iter().map(|&x| f64::from(x)).sum::<f64>();
     let scale = f64::from(inverse_query);

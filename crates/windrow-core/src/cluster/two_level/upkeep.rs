@@ -82,10 +82,10 @@ impl State {
     fn recluster(&mut self, log: &mut Vec<LineageEvent>) {
         self.generation += 1;
         let mut coarse = Coarse::new(&self.micros, &self.slots);
-        coarse.settle();
+        let likenesses = coarse.settle();
         let homes = coarse.homes().to_vec();
         homes.into_iter().enumerate().for_each(|(micro, to)| self.move_home(micro, to, log));
-        let waiting = self.open_clusters(&coarse, log);
+        let waiting = self.open_clusters(&coarse, &likenesses, log);
         self.bury_clusters(waiting, &coarse, log);
         let longest = (WAIT_PER_MICRO * self.micros.len() as u64).max(FIRST_WAIT);
         self.until_recluster = self.wait.min(longest);
@@ -102,9 +102,9 @@ impl State {
     }
 
     /// Heavy micro-clusters far from every centre open clusters in rested slots. Gives how many had to wait for a slot.
-    fn open_clusters(&mut self, coarse: &Coarse, log: &mut Vec<LineageEvent>) -> usize {
+    fn open_clusters(&mut self, coarse: &Coarse, likenesses: &[f32], log: &mut Vec<LineageEvent>) -> usize {
         let mut waiting = 0;
-        for micro in coarse.strangers(HEAVY, FAR, self.slots.len()) {
+        for micro in coarse.strangers(likenesses, HEAVY, FAR, self.slots.len()) {
             if self.slots.would_open(self.n_pages).is_none() {
                 waiting += 1;
                 continue;
