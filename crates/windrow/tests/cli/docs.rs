@@ -1,9 +1,11 @@
 //! Pages about the program say what the program says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::rig::root;
+use serde_json::Value;
+
+use crate::rig::{Rig, SAMPLE, root};
 
 /// Every `"E-…"` in the sources below `folder`, tests left out.
 fn codes_in(folder: &Path, codes: &mut BTreeSet<String>) {
@@ -32,4 +34,50 @@ fn every_error_code_is_documented_and_no_other() {
     let documented: BTreeSet<String> =
         listed.flat_map(|(first, _)| format!("E-{first}").split(", ").map(str::to_owned).collect::<Vec<_>>()).collect();
     assert_eq!(codes, documented, "docs/reference/errors.md");
+}
+
+/// The fields that docs/reference/json.md lists for each schema.
+fn documented_fields() -> BTreeMap<String, BTreeSet<String>> {
+    let page = std::fs::read_to_string(root().join("docs/reference/json.md")).unwrap();
+    let mut schemas: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut schema = String::new();
+    for line in page.lines() {
+        if let Some(head) = line.strip_prefix("## ") {
+            schema = head.split(':').next().unwrap().to_owned();
+        } else if let Some((fields, _)) = line.strip_prefix("| ").and_then(|row| row.split_once(" |"))
+            && fields != "field"
+        {
+            schemas.entry(schema.clone()).or_default().extend(fields.split(", ").map(str::to_owned));
+        }
+    }
+    schemas
+}
+
+#[test]
+fn every_json_field_is_documented_and_no_other() {
+    let rig = Rig::with_sample();
+    rig.write("labels.csv", "1761259107,a\n1761259407,b\n");
+    let commands = [
+        &["run", "--input", SAMPLE, "--out", "out"][..],
+        &["clusters", "--out", "out"],
+        &["explain", "--out", "out", "--id", "1761259107"],
+        &["audit", "--input", SAMPLE, "--out", "out"],
+        &["eval", "--input", SAMPLE, "--labels", "labels.csv"],
+        &["state", "inspect", "--out", "out"],
+        &["state", "verify", "--out", "out"],
+        &["state", "alias", "0", "--out", "out"],
+        &["check", "--input", SAMPLE, "--out", "out"],
+        &["config", "show"],
+        &["version"],
+        &["run"],
+    ];
+    let mut printed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for args in commands {
+        for object in rig.run(&[args, &["-o", "json"]].concat()).lines() {
+            let Value::Object(fields) = object else { panic!("{args:?}: {object}") };
+            let schema = fields["schema"].as_str().unwrap().to_owned();
+            printed.entry(schema).or_default().extend(fields.into_iter().map(|(name, _)| name).filter(|name| name != "schema"));
+        }
+    }
+    assert_eq!(printed, documented_fields(), "docs/reference/json.md");
 }
