@@ -83,3 +83,6 @@ pub trait Sink {
     /// Shows sealed files. Files that are already in view are left alone, so that it can be repeated.
     fn publish(&mut self, files: &[PublishedFile]) -> Result<()>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! A sink that keeps everything in memory, for tests and for learning with the outputs closed.
+//! A sink that keeps everything in memory: the second implementation, which keeps the contract honest, and a sink for tests.
 
 use windrow_core::cluster::Decision;
 use windrow_core::lineage::LineageEvent;
@@ -52,16 +52,22 @@ impl Sink for MemorySink {
     }
 
     fn seal(&mut self, epoch: u64) -> Result<Vec<PublishedFile>> {
-        self.sealed.append(std::mem::take(&mut self.staged));
-        let file = PublishedFile {
-            family: Family::Pages,
+        let staged = std::mem::take(&mut self.staged);
+        let n_rows = [
+            (Family::Pages, staged.pages.len()),
+            (Family::Rejects, staged.rejects.len()),
+            (Family::Lineage, staged.lineage.len()),
+        ];
+        self.sealed.append(staged);
+        let file = |(family, rows)| PublishedFile {
+            family,
             name: format!("memory-{epoch}"),
             epoch,
-            rows: self.sealed.pages.len() as u64,
+            rows: rows as u64,
             bytes: 0,
             crc32: 0,
         };
-        Ok(vec![file])
+        Ok(n_rows.into_iter().filter(|(_, rows)| *rows > 0).map(file).collect())
     }
 
     fn publish(&mut self, _files: &[PublishedFile]) -> Result<()> {

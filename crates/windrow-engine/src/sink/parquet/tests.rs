@@ -6,49 +6,12 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_schema::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use windrow_core::cluster::Decision;
-use windrow_core::featurize::FieldWeights;
-use windrow_core::lineage::{Happening, LineageEvent};
-use windrow_core::pipeline::{Outcome, Prepared, Preparer};
-use windrow_core::record::{RecordId, Row};
+
+use windrow_core::pipeline::Outcome;
+use windrow_core::record::RecordId;
 
 use super::*;
-
-fn prepared(offsets: std::ops::Range<u64>) -> Prepared {
-    let rows: Vec<[String; 6]> = offsets
-        .clone()
-        .map(|offset| match offset % 4 {
-            3 => [const { String::new() }; 6],
-            _ => [
-                "2023-01-02T03:04:05Z".into(),
-                format!("id{offset}"),
-                "https://a.example.com/x".into(),
-                "títle".into(),
-                String::new(),
-                "d".into(),
-            ],
-        })
-        .collect();
-    let row = |(offset, columns): (u64, &'static [String; 6])| {
-        let columns = std::array::from_fn(|column| columns[column].as_bytes());
-        Ok(Row { origin: RecordId { source: 1, offset }, raw: b"raw \xff bytes", columns })
-    };
-    let rows: &'static [[String; 6]] = Box::leak(rows.into_boxed_slice());
-    Preparer::new(FieldWeights::default()).prepare(offsets.zip(rows).map(row))
-}
-
-fn staged(epoch: u64, offsets: std::ops::Range<u64>) -> Staged {
-    let prepared = prepared(offsets);
-    let decision = |n: usize| Decision { cluster: 7, slot: 3, micro_cluster: n as u64, novel: n.is_multiple_of(2), score: 0.5 };
-    let n_pages = prepared.pages.len();
-    let outcome = Outcome {
-        decisions: (0..n_pages).map(decision).collect(),
-        label: (0..n_pages).map(|n| u32::from(n > 0)).collect(),
-        labels: vec!["first".into(), "other".into()],
-        lineage: vec![LineageEvent { position: 5, cluster: 7, happening: Happening::Pinned { pinned: true } }],
-    };
-    Staged { epoch, prepared, outcome }
-}
+use crate::sink::tests::staged;
 
 fn read(path: &Path) -> RecordBatch {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
