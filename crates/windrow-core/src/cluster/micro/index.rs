@@ -71,6 +71,8 @@ pub(in super::super) struct Index {
 pub(in super::super) struct Scratch {
     sums: Vec<f32>,
     factors: Vec<(TermId, f32)>,
+    /// Kept only so that fetching lists ahead is not optimised away.
+    fetched: u32,
 }
 
 impl Scratch {
@@ -147,15 +149,18 @@ impl Index {
         let sums: &mut [f32] = &mut scratch.sums;
         let l = 1.0 + self.ln(self.length.len());
         let mut square = 0.0f32;
-        // Two rounds: the misses of looking up all lists' heads overlap, then the lists are read one after the other.
+        // Two rounds: the misses of fetching all lists overlap, then the lists are read one after the other.
+        let mut fetched = 0u32;
         for &Entry { term, weight, length } in entries {
-            let df = self.lists.df(term);
-            if df > 0 {
-                let idf = l - self.ln(df);
+            let list = self.lists.get(term);
+            if let Some(first) = list.first() {
+                fetched = fetched.wrapping_add(first.micro);
+                let idf = l - self.ln(list.len());
                 square += (length * idf) * (length * idf);
                 scratch.factors.push((term, weight * idf * idf));
             }
         }
+        scratch.fetched = fetched;
         for &(term, factor) in &scratch.factors {
             for posting in self.lists.get(term) {
                 sums[posting.micro as usize] += factor * posting.tf;

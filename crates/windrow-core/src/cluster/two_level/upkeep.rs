@@ -104,7 +104,9 @@ impl State {
     /// Heavy micro-clusters far from every centre open clusters in rested slots. Gives how many had to wait for a slot.
     fn open_clusters(&mut self, coarse: &Coarse, likenesses: &[f32], log: &mut Vec<LineageEvent>) -> usize {
         let mut waiting = 0;
-        for micro in coarse.strangers(likenesses, HEAVY, FAR, self.slots.len()) {
+        let free = self.slots.len() - self.slots.living().count();
+        let most = free + (self.slots.len() / RESERVE).max(1);
+        for micro in coarse.strangers(likenesses, HEAVY, FAR, most) {
             if self.slots.would_open(self.n_pages).is_none() {
                 waiting += 1;
                 continue;
