@@ -74,16 +74,26 @@ impl Boilerplate {
         entries.iter_mut().for_each(|entry| entry.weight /= most);
     }
 
-    /// Counts a page of this site.
-    pub(super) fn count(&mut self, site: u64, entries: &[Entry], vocabulary: &Vocabulary) {
+    /// Counts a page of this site, with the hashes of its terms in the order of `entries`, and lessens their weights.
+    pub(super) fn learn(
+        &mut self,
+        site: u64,
+        hashes: impl Iterator<Item = u64>,
+        entries: &mut [Entry],
+        vocabulary: &Vocabulary,
+    ) {
         self.n_pages += 1;
         if self.n_pages.is_multiple_of(HALVING) {
             self.sites.values_mut().for_each(Site::halve);
             self.sites.retain(|_, site| site.n_pages > 0);
         }
-        if self.sites.len() < SITES || self.sites.contains_key(&site) {
-            let terms = entries.iter().map(|entry| vocabulary.hash(entry.term));
-            self.sites.entry(site).or_default().count(terms);
+        let room = self.sites.len() < SITES;
+        let counted = if room { Some(self.sites.entry(site).or_default()) } else { self.sites.get_mut(&site) };
+        if let Some(counted) = counted {
+            counted.count(hashes);
+            if counted.has_boilerplate() {
+                self.damp(site, entries, true, vocabulary);
+            }
         }
     }
 }
@@ -103,6 +113,11 @@ impl Site {
         let own = count / (pages as f32).max(count);
         let rest = (2.0 - 2.0 * held * own).min(1.0);
         (rest * rest).max(LEAST_FACTOR)
+    }
+
+    /// Whether any term is damped: only those on more than half of the pages can be.
+    fn has_boilerplate(&self) -> bool {
+        self.n_pages >= LEAST_PAGES && self.counts.iter().any(|&count| count > self.n_pages / 2)
     }
 
     fn count(&mut self, terms: impl Iterator<Item = u64>) {

@@ -97,8 +97,9 @@ impl TwoLevel {
             self.entries.push(Entry::new(term, damped(pages.terms.weight[entry])));
         }
         if let Some(site) = site_of(pages, row) {
-            state.boilerplate.count(site, &self.entries, &state.vocabulary);
-            state.boilerplate.damp(site, &mut self.entries, true, &state.vocabulary);
+            let terms = &pages.terms;
+            let hashes = terms.entries(row).take(most_entries).map(|entry| terms.hash[terms.term[entry] as usize]);
+            state.boilerplate.learn(site, hashes, &mut self.entries, &state.vocabulary);
         }
         let decision = if self.entries.is_empty() {
             state.learn_empty(log)
