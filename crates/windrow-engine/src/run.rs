@@ -138,8 +138,11 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut dyn F
     let opened = checkpoint::open(job, clock)?;
     let layout = opened.store.layout().clone();
     let life = Life::begin(&layout, clock)?;
-    let summary = go_on(job, opened, clock, control, observer);
-    life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended.code()))?;
+    let mut summary = go_on(job, opened, clock, control, observer);
+    let told = life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended.code()));
+    if let (Ok(summary), Err(error)) = (&mut summary, told) {
+        summary.notes.push(format!("how the run ended could not be written down: {}", error.message));
+    }
     summary
 }
 

@@ -198,7 +198,8 @@ impl Writer {
                 }
             }
         }
-        self.drop_hidden();
+        let paths: Vec<_> = self.open.drain(..).map(|open| open.path).collect();
+        drop_hidden(&paths);
     }
 
     fn stage(&mut self, staged: Staged) -> Result<()> {
@@ -246,8 +247,18 @@ impl Writer {
     }
 
     fn seal(&mut self, epoch: u64) -> Result<Vec<PublishedFile>> {
+        let open = std::mem::take(&mut self.open);
+        let paths: Vec<_> = open.iter().map(|open| open.path.clone()).collect();
+        let sealed = self.close(open, epoch);
+        if sealed.is_err() {
+            drop_hidden(&paths);
+        }
+        sealed
+    }
+
+    fn close(&self, open: Vec<OpenFile>, epoch: u64) -> Result<Vec<PublishedFile>> {
         let mut files = Vec::new();
-        for open in self.open.drain(..) {
+        for open in open {
             let OpenFile { mut file, path, writer } = open;
             debug_assert!(file.epoch == epoch, "a file belongs to one epoch");
             let mut tally = writer.into_inner().map_err(|error| environment("write", &path, &error))?;
@@ -266,13 +277,13 @@ impl Writer {
         self.bytes.store(0, Ordering::Relaxed);
         Ok(files)
     }
+}
 
-    /// The run is over and what is still open was never sealed: nobody will miss it.
-    fn drop_hidden(&mut self) {
-        for open in self.open.drain(..) {
-            // A file that cannot be removed now is removed by the next start.
-            let _ = fs::remove_file(&open.path);
-        }
+/// Removes files that were never sealed: nobody will miss them, and a full disk needs the room.
+fn drop_hidden(paths: &[PathBuf]) {
+    for path in paths {
+        // A file that cannot be removed now is removed by the next start.
+        let _ = fs::remove_file(path);
     }
 }
 

@@ -118,3 +118,19 @@ fn only_our_own_names_have_an_epoch() {
         assert_eq!(epoch_of(other), None, "{other}");
     }
 }
+
+#[test]
+fn a_roll_that_fails_gives_its_room_back() {
+    let out = tempfile::tempdir().unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p", Vec::new()).unwrap();
+    sink.stage(staged(1, 0..8)).unwrap();
+    // Sealing waits for the writer; a folder that is gone by then cannot be made durable.
+    while sink.staged_bytes() == 0 || !out.path().join("pages/.part-00000001-000.zstd.parquet.tmp").exists() {
+        std::thread::yield_now();
+    }
+    fs::rename(out.path().join("rejects"), out.path().join("elsewhere")).unwrap();
+    assert_eq!(sink.seal(1).unwrap_err().code, "E-IO");
+    for folder in ["pages", "lineage"] {
+        assert_eq!(crate::checkpoint::files::names_in(&out.path().join(folder)).unwrap(), [""; 0], "{folder}");
+    }
+}
