@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: builds the program and runs its demonstration, with the output in the target folder.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use crate::shell::{Watch, check_machine, fresh_dir, run, say, windrow};
 
@@ -21,4 +22,27 @@ pub(crate) fn demo(args: &Args) -> Result<()> {
     say(format_args!("built in {:.0} s", watch.seconds()));
     let out = fresh_dir("demo")?;
     run(Command::new(windrow).arg("demo").arg("--out").arg(out).args(&args.more))
+}
+
+/// The demonstration without a terminal, as a check: it prints clusters, says where the Parquet lies, and how soon is told.
+pub(crate) fn check() -> Result<()> {
+    let windrow = windrow("fast", &[])?;
+    let out = fresh_dir("demo-check")?;
+    let watch = Watch::start();
+    let mut command = Command::new(windrow);
+    command.args(["demo", "--once", "--rows", "50000", "--out"]).arg(&out);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();
+    let first = lines.next().context("the demo printed nothing")??;
+    let seconds = watch.seconds();
+    let clusters = lines.count();
+    let ended = child.wait_with_output()?;
+    let talk = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success(), "the demo ended with {}: {talk}", ended.status);
+    ensure!(
+        clusters > 5 && talk.contains("/pages/*.parquet"),
+        "no clusters, or no query: {first} ({clusters} lines more)\n{talk}"
+    );
+    say(format_args!("demo: first table {seconds:.1} s after the program's start: {first}"));
+    Ok(())
 }

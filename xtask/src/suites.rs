@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{deny, docs, faults, readers, tidy};
+use crate::{demo, deny, docs, faults, readers, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -36,13 +36,14 @@ const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<
     Suite { name, budget_s, slow: false, run }
 }
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     quick("format", 30, |_| run(cargo().args(["fmt", "--all", "--check"]))),
     quick("deny", 60, |_| deny::check(&deny::Args { tool: false })),
     quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     quick("tests", 780, cargo_test),
     quick("tidy", 120, |_| tidy::check()),
     quick("docs", 420, |_| docs::docs()),
+    quick("demo", 30, |_| demo::check()),
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
     quick("faults", 180, |_| faults::short()),
