@@ -39,7 +39,7 @@ enum Task {
     /// Print the shape of the code in numbers
     Measure,
     /// Check licences, bans and sources of all dependencies
-    Deny(deny::Args),
+    Deny,
     /// Run every snippet of README and docs
     Docs,
     /// Run every set and read the Parquet with DuckDB, Polars and pandas
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Task::Test(args) => suites::test(&args),
         Task::Tidy => tidy::check(),
         Task::Measure => measure::measure(),
-        Task::Deny(args) => deny::check(&args),
+        Task::Deny => deny::check(),
         Task::Docs => docs::docs(),
         Task::Readers => readers::readers(),
         Task::Sample => readers::sample(),

@@ -9,7 +9,7 @@ use crate::{demo, deny, docs, faults, readers, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also what takes long: cargo-deny itself, all faults
+    /// Also what takes long: all faults
     #[arg(long)]
     full: bool,
     /// Only the suites whose name holds this
@@ -36,19 +36,18 @@ const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<
     Suite { name, budget_s, slow: false, run }
 }
 
-const SUITES: [Suite; 12] = [
+const SUITES: [Suite; 11] = [
     quick("format", 30, |_| run(cargo().args(["fmt", "--all", "--check"]))),
-    quick("deny", 60, |_| deny::check(&deny::Args { tool: false })),
     quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     quick("tests", 780, cargo_test),
     quick("tidy", 120, |_| tidy::check()),
+    quick("deny", 300, |_| deny::check()),
     quick("docs", 420, |_| docs::docs()),
     quick("demo", 30, |_| demo::check()),
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
     quick("faults", 180, |_| faults::short()),
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
-    Suite { name: "cargo-deny", budget_s: 900, slow: true, run: |_| deny::check(&deny::Args { tool: true }) },
 ];
 
 pub(crate) fn test(args: &Args) -> Result<()> {
