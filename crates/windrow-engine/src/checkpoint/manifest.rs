@@ -146,7 +146,7 @@ impl Manifest {
     /// Settings that need new state and differ from the manifest's: key, value in the state, value asked for.
     pub fn other_settings(&self, model: &ModelSettings, fields: &FieldWeights) -> Vec<(String, String, String)> {
         let mut others = Vec::new();
-        for (group, old, new) in [("model", &self.model, to_value(model)), ("fields", &self.fields, to_value(fields))] {
+        for (group, old, new) in [("model", &self.model, to_value(model)), ("features", &self.fields, to_value(fields))] {
             let (old, new) = (flatten(group, old), flatten(group, &new));
             let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
             for key in keys {

@@ -99,3 +99,19 @@ fn reference_page_is_fresh() {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(found, reference_page(), "stale: WINDROW_UPDATE=1 cargo test -p windrow-engine settings");
 }
+
+#[test]
+fn every_field_of_model_and_features_is_a_setting() {
+    let fields = |section: &str, value: serde_json::Value| {
+        let serde_json::Value::Object(fields) = value else { panic!("{section} is a struct") };
+        fields.into_iter().map(|(name, _)| format!("{section}.{name}")).collect::<Vec<_>>()
+    };
+    let model = fields("model", serde_json::to_value(ModelSettings::default()).unwrap());
+    let features = fields("features", serde_json::to_value(FieldWeights::default()).unwrap());
+    let mut known: Vec<_> =
+        KEYS.iter().filter(|key| ["model", "features"].contains(&key.section())).map(|key| key.name).collect();
+    let mut wanted = [model, features].concat();
+    known.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(known, wanted);
+}

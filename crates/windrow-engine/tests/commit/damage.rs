@@ -109,7 +109,7 @@ fn settings_that_need_new_state_are_named() {
     let error = rig.run().unwrap_err();
     assert_eq!((error.code, error.exit_code()), ("E-SETTINGS-STATE", 2));
     for part in
-        ["model.clusters is 5 in the state and 7 now", "model.seed is 1", "fields.title is 1.0 in the state and 2.5 now"]
+        ["model.clusters is 5 in the state and 7 now", "model.seed is 1", "features.title is 1.0 in the state and 2.5 now"]
     {
         assert!(error.message.contains(part), "{error}");
     }

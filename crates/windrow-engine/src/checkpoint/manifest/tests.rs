@@ -89,7 +89,7 @@ fn changed_settings_are_named_with_both_values() {
     let fields = FieldWeights { title: 3.0, ..FieldWeights::default() };
     let others = manifest().other_settings(&model, &fields);
     let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
-    assert_eq!(text, ["model.clusters 50 20", "fields.title 1.0 3.0"]);
+    assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0"]);
     assert_eq!(manifest().other_settings(&ModelSettings::default(), &FieldWeights::default()), []);
 }
 
