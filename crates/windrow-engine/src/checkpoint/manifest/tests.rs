@@ -86,11 +86,12 @@ fn a_newer_format_is_refused_by_both_versions() {
 #[test]
 fn changed_settings_are_named_with_both_values() {
     let model = ModelSettings { clusters: 20, ..ModelSettings::default() };
-    let fields = FieldWeights { title: 3.0, ..FieldWeights::default() };
+    let same: FieldWeights = serde_json::from_value(manifest().fields).unwrap();
+    let fields = FieldWeights { title: 3.0, ..same.clone() };
     let others = manifest().other_settings(&model, &fields);
     let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
     assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0"]);
-    assert_eq!(manifest().other_settings(&ModelSettings::default(), &FieldWeights::default()), []);
+    assert_eq!(manifest().other_settings(&ModelSettings::default(), &same), []);
 }
 
 #[test]
