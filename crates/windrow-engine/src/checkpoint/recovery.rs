@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::run::{Job, cut, inputs};
-use crate::sink::{Family, parquet};
+use crate::sink::{Family, PublishedFile, parquet};
 use crate::source::Positions;
 
 /// A state that was opened for writing, with its model where the manifest left it.
@@ -35,9 +35,8 @@ pub struct Opened {
 /// Opens the state of a job: takes the lock, finishes what was committed, drops what was not, and restores the model.
 pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
     let layout = Layout::find(&job.out, job.state.as_deref())?;
-    for folder in [&layout.out, &layout.state, &layout.snapshots()] {
-        create_dir(folder)?;
-    }
+    [&layout.state, &layout.snapshots()].into_iter().try_for_each(|folder| create_dir(folder))?;
+    Family::ALL.iter().try_for_each(|family| create_dir(&layout.out.join(family.folder())))?;
     let lock = Lock::take(&layout.lock(), clock.now())?;
     let mut notes = Vec::new();
     let manifest = match Manifest::read(&layout.manifest())? {
@@ -51,6 +50,7 @@ pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
     layout.point()?;
     let last: Vec<_> = manifest.files.iter().filter(|file| file.epoch == manifest.epoch).cloned().collect();
     parquet::publish(&layout.out, &last)?;
+    note_missing(&layout, &manifest, &mut notes);
     failpoint!("recovery-after-renames");
     drop_leftovers(&layout, &manifest, &mut notes)?;
     failpoint!("recovery-after-drop");
@@ -127,6 +127,15 @@ fn check_outputs(layout: &Layout, manifest: &Manifest) -> Result<()> {
     );
     Err(Error::new(ErrorKind::Data, "E-STATE-OLDER", message)
         .hint("move the newer files away to learn their rows again, or bring the newer state back"))
+}
+
+/// Published files may be moved away or deleted: that is their reader's to do, and said.
+fn note_missing(layout: &Layout, manifest: &Manifest, notes: &mut Vec<String>) {
+    let is_missing = |file: &&PublishedFile| !layout.out.join(file.family.folder()).join(&file.name).exists();
+    let missing = manifest.files.iter().filter(is_missing).count();
+    if missing > 0 {
+        notes.push(format!("{missing} published files are not in {} any more", layout.out.display()));
+    }
 }
 
 /// Drops hidden files and snapshots of ours that no manifest names. Whatever has another name stays.
@@ -223,7 +232,10 @@ fn learn_again(mut pipeline: Pipeline, commits: &[&SnapshotEntry], job: &Job, pl
                 .hint("put the inputs back as they were, or start over with a new --out folder"));
         }
         if snapshots::hash(&pipeline.snapshot()) != to.model {
-            let message = format!("learning the rows of commit {} again gave another model: the inputs have changed", to.epoch);
+            let message = format!(
+                "learning the rows of commit {} again gave another model: the inputs have changed, or another version learnt them",
+                to.epoch
+            );
             return Err(Error::new(ErrorKind::Data, "E-MODEL-DIFFERS", message)
                 .hint("put the inputs back as they were, or start over with a new --out folder"));
         }

@@ -135,6 +135,17 @@ fn hidden_files_of_ours_go_and_everything_else_stays() {
 }
 
 #[test]
+fn published_files_may_be_taken_away() {
+    let rig = Rig::new(250);
+    rig.run().unwrap();
+    fs::remove_dir_all(rig.job.out.join("pages")).unwrap();
+    rig.write("in/more.csv", &csv(250..300));
+    let summary = rig.run().unwrap();
+    assert!(summary.notes.iter().any(|note| note.contains("3 published files are not in")), "{:?}", summary.notes);
+    assert_eq!((summary.run.rows, rig.rows("pages").len()), (50, 45));
+}
+
+#[test]
 fn only_three_snapshots_are_kept() {
     let rig = Rig::new(900);
     rig.run().unwrap();
