@@ -166,20 +166,24 @@ pub(super) fn propose(next: &[(&str, String)], app: &App) {
 
 fn told(summary: &Summary, seconds: f64) -> String {
     let run = &summary.run;
-    let mut told = format!("{} in {}", text::counted(run.rows, "row"), text::seconds(seconds));
-    if run.rows > 0 {
-        let _ = write!(told, " ({}/s)", text::count(rate(run.rows, seconds)));
+    let in_all = format!("in all {} (commit {})", text::counted(summary.total.rows, "row"), summary.epoch);
+    if run.rows == 0 {
+        return format!("nothing new to read; {in_all}");
     }
-    let _ = write!(told, ": {}, {}", text::counted(run.pages, "page"), text::counted(run.n_rejects(), "reject"));
+    let mut told = format!(
+        "{} in {} ({}/s): {}, {}",
+        text::counted(run.rows, "row"),
+        text::seconds(seconds),
+        text::count(rate(run.rows, seconds)),
+        text::counted(run.pages, "page"),
+        text::counted(run.n_rejects(), "reject"),
+    );
     let reasons = reasons(run);
     if !reasons.is_empty() {
         let list: Vec<String> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         let _ = write!(told, " ({})", list.join(", "));
     }
-    if summary.total.rows != run.rows {
-        let _ = write!(told, "; in all {}", text::counted(summary.total.rows, "row"));
-    }
-    told
+    told + "; " + &in_all
 }
 
 /// Counts of rejects by their reason's code, those that are not 0.

@@ -29,8 +29,8 @@ impl Live {
         if !self.is_on {
             return Ok(());
         }
-        // Begin a synchronised update, hide the cursor, go to the first line of the last picture.
-        let mut frame = String::from("\x1b[?2026h\x1b[?25l");
+        // Begin a synchronised update, hide the cursor, cut lines instead of wrapping them, go to the first line of the last picture.
+        let mut frame = String::from("\x1b[?2026h\x1b[?25l\x1b[?7l");
         if self.drawn > 0 {
             frame.push_str(&format!("\x1b[{}F", self.drawn));
         }
@@ -38,7 +38,7 @@ impl Live {
             frame.push_str(line);
             frame.push_str("\x1b[K\n");
         }
-        frame.push_str("\x1b[J\x1b[?2026l");
+        frame.push_str("\x1b[J\x1b[?7h\x1b[?2026l");
         self.drawn = lines.len();
         let mut out = io::stdout().lock();
         out.write_all(frame.as_bytes())?;
