@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::time::Duration;
 
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
 use windrow_engine::checkpoint::Layout;
 use windrow_engine::checkpoint::life::Life;
 use windrow_engine::clock::SystemClock;
@@ -92,6 +94,41 @@ fn a_run_that_dies_loses_and_doubles_nothing() {
         let last = rig.run().unwrap();
         assert_eq!(last.total.rows, 900);
         assert_same(&rig.answer(), &whole.answer(), &format!("died at {died_at}"));
+    }
+}
+
+#[test]
+fn any_life_ends_in_the_same_answer() {
+    let whole = Rig::new(900);
+    whole.run().unwrap();
+    let wanted = whole.answer();
+    for seed in 0..8_u64 {
+        let mut chance = Pcg64Mcg::seed_from_u64(seed);
+        let mut rig = Rig::new(900);
+        let mut lived = Vec::new();
+        while lived.len() < 6 {
+            rig.job.roll.rows = chance.random_range(1..200);
+            rig.job.threads = chance.random_range(1..3);
+            let row = chance.random_range(1..300);
+            match chance.random_range(0..3) {
+                0 => {
+                    rig.run_to_die(row);
+                    lived.push(format!("died by row {row}"));
+                }
+                1 => {
+                    rig.run_to_stop(row);
+                    lived.push(format!("stopped by row {row}"));
+                }
+                _ => {
+                    let Some(newest) = rig.newest_snapshot() else { continue };
+                    fs::write(newest, b"damaged").unwrap();
+                    lived.push("damaged".into());
+                }
+            }
+        }
+        let last = rig.run().unwrap_or_else(|error| panic!("seed {seed}, {lived:?}: {error}"));
+        assert_eq!(last.total.rows, 900, "seed {seed}, {lived:?}");
+        assert_same(&rig.answer(), &wanted, &format!("seed {seed}, {lived:?}"));
     }
 }
 

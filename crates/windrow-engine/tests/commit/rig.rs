@@ -9,7 +9,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
-use windrow_engine::checkpoint::{Reading, read_state};
+use windrow_engine::checkpoint::manifest::Manifest;
+use windrow_engine::checkpoint::{Layout, Reading, read_state};
 use windrow_engine::clock::SystemClock;
 use windrow_engine::error::Result;
 use windrow_engine::observe::Progress;
@@ -61,10 +62,42 @@ impl Rig {
 
     /// Dies in the middle of the batch that holds row `row` (of this run), as suddenly as a panic can.
     pub(crate) fn run_and_die(&self, row: u64) {
+        assert!(self.run_to_die(row), "the run was to die at row {row}");
+    }
+
+    /// The same, if the run gets so far. Says whether it did.
+    pub(crate) fn run_to_die(&self, row: u64) -> bool {
         let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.run_seen(&mut |progress| assert!(progress.run.rows < row, "dies here, as planned"))
+            let summary = self.run_seen(&mut |progress| {
+                if progress.run.rows >= row {
+                    // Not a panic of an assertion: those are printed.
+                    std::panic::resume_unwind(Box::new("dies here, as planned"));
+                }
+            });
+            summary.unwrap();
         }));
-        assert!(died.is_err(), "the run was to die at row {row}");
+        died.is_err()
+    }
+
+    /// Stops after the batch that holds row `row` (of this run).
+    pub(crate) fn run_to_stop(&self, row: u64) {
+        let control = Control::default();
+        let mut stop = |progress: &Progress<'_>| {
+            if progress.run.rows >= row {
+                control.stop();
+            }
+        };
+        run::run(&self.job, &SystemClock::new(), &control, &mut stop).unwrap();
+    }
+
+    /// The newest snapshot that is committed, when there is another one to fall back to.
+    pub(crate) fn newest_snapshot(&self) -> Option<PathBuf> {
+        let layout = Layout::find(&self.job.out, None).unwrap();
+        let manifest = Manifest::read(&layout.manifest()).unwrap()?;
+        let [.., _, newest] = manifest.snapshots.as_slice() else { return None };
+        let older = manifest.snapshots.iter().rev().skip(1);
+        let mut older = older.map(|entry| layout.snapshots().join(&entry.name));
+        older.any(|path| fs::metadata(path).is_ok_and(|about| about.len() > 7)).then(|| layout.snapshots().join(&newest.name))
     }
 
     pub(crate) fn state(&self) -> Reading {
