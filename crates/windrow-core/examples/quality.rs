@@ -2,19 +2,18 @@
 //!
 //! ```text
 //! cargo run --profile fast --example quality -- [--data DIR] [--set NAME]… [--fields title,…] [--clusters K] [--coarse]
-//!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N] [--show FILE]
+//!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N] [--pauses] [--show FILE]
 //! ```
 //!
 //! Scores are those of the decision at arrival. `--dilute N` mixes N rows of the link stream between any two rows of the set, in
-//! order, repeated as needed; only the set's rows are scored. Rates are the learner's alone: pages are prepared before the clock
-//! starts.
+//! order, repeated as needed; only the set's rows are scored. The set `themes:N` is made up: N themes at once. Rates are the learner's alone: pages are prepared before the clock
+//! starts; `--pauses` adds the longest time that one page took (and spoils the rate).
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a workbench: it has a clock and prints")]
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use windrow_core::cluster::{Decision, ModelSettings, new_model};
 use windrow_core::featurize::FieldWeights;
@@ -32,6 +31,7 @@ struct Options {
     fields: FieldWeights,
     clusters: u32,
     coarse: bool,
+    pauses: bool,
     window: usize,
     seeds: u64,
     dilute: usize,
@@ -68,7 +68,10 @@ const LEVELS: [&str; 2] = ["micro", "cluster"];
 type Labelled = (Vec<String>, Option<u64>);
 
 fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
-    let mut rows = load(&options.data, set, options.coarse);
+    let mut rows = match set.strip_prefix("themes:").map(str::parse) {
+        Some(themes) => themed(themes.expect("themes:N"), options.rows.min(1_000_000)),
+        None => load(&options.data, set, options.coarse),
+    };
     rows.truncate(options.rows);
     if options.window > 0 {
         let mut random = seed;
@@ -86,9 +89,9 @@ fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
         decisions.clear();
         for batch in &batches {
             for row in 0..batch.pages.len() {
-                let page = Instant::now();
+                let before = if options.pauses { cpu_seconds() } else { 0.0 };
                 model.learn(&batch.pages, row..row + 1, &mut decisions, &mut log);
-                longest = longest.max(page.elapsed().as_secs_f64());
+                longest = if options.pauses { longest.max(cpu_seconds() - before) } else { longest };
             }
             log.clear();
         }
@@ -154,6 +157,36 @@ fn prepare(rows: &[Labelled], fields: &FieldWeights) -> Prepared {
     let prepared = Preparer::new(fields.clone()).prepare(rows);
     assert!(prepared.rejects.is_empty(), "the labelled sets have no bad rows");
     prepared
+}
+
+/// Pages about `themes` themes at once, all equally frequent: what it costs when many micro-clusters are alive.
+fn themed(themes: u64, n: usize) -> Vec<Labelled> {
+    let mut random = 1u64;
+    let mut below = |n: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % n
+    };
+    let page = |at: usize| {
+        let theme = below(themes);
+        let mut words: Vec<String> = (0..6).map(|_| format!("t{}x{}", letters(theme), letters(below(16)))).collect();
+        words.extend((0..4).map(|_| format!("common{}", letters(below(40) * below(50)))));
+        words.push(format!("own{}", letters(at as u64)));
+        let [time, url, keywords, description] = [const { String::new() }; 4];
+        (vec![time, at.to_string(), url, words.join(" "), keywords, description], Some(theme))
+    };
+    (0..n).map(page).collect()
+}
+
+/// A number as letters: words of digits alone are no terms.
+fn letters(mut number: u64) -> String {
+    let mut text = String::new();
+    loop {
+        text.push(char::from(b'a' + (number % 26) as u8));
+        number /= 26;
+        if number == 0 {
+            return text;
+        }
+    }
 }
 
 fn dilute(rows: Vec<Labelled>, others: Vec<Labelled>, n: usize) -> Vec<Labelled> {
@@ -224,6 +257,7 @@ fn options() -> Options {
         fields: FieldWeights::default(),
         clusters: 50,
         coarse: false,
+        pauses: false,
         window: 0,
         seeds: 1,
         dilute: 0,
@@ -233,8 +267,9 @@ fn options() -> Options {
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
-        if name == "--coarse" {
-            options.coarse = true;
+        if name == "--coarse" || name == "--pauses" {
+            options.coarse |= name == "--coarse";
+            options.pauses |= name == "--pauses";
             continue;
         }
         let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
