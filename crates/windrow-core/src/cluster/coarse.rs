@@ -212,7 +212,8 @@ fn quick_ln(x: f32) -> f32 {
     (exponent + log2) * std::f32::consts::LN_2
 }
 
-/// Unit vectors of micro-clusters and memories, term after term: (row, value).
+/// Unit vectors of micro-clusters and memories, term after term: (row, value). Terms that only one of them holds are left out: they
+/// are half of all and cannot make anything like another thing.
 fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
     let (n_micros, index) = (micros.len(), micros.index());
     let shrink = micros.shrink() as f32;
@@ -226,13 +227,14 @@ fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
     let mut squares = vec![0.0f32; n_micros + slots.len()];
     let value = |weight: f32, idf: f32| (1.0 + quick_ln(weight.max(0.5))) * idf;
     for term in 0..index.n_lists() as TermId {
-        if let Some(idf) = index.idf(term) {
-            columns.entry.extend(index.list(term).iter().map(|posting| (posting.micro, value(posting.tf * shrink, idf))));
-            while let Some((_, row, weight)) = remembered.next_if(|next| next.0 == term) {
-                columns.entry.push((row, value(weight, idf)));
-            }
-        } else {
-            while remembered.next_if(|next| next.0 == term).is_some() {}
+        let list = index.list(term);
+        let known = remembered.peek().is_some_and(|next| next.0 == term);
+        let idf = index.idf(term).filter(|_| known || list.len() > 1);
+        if let Some(idf) = idf {
+            columns.entry.extend(list.iter().map(|posting| (posting.micro, value(posting.tf * shrink, idf))));
+        }
+        while let Some((_, row, weight)) = remembered.next_if(|next| next.0 == term) {
+            columns.entry.extend(idf.map(|idf| (row, value(weight, idf))));
         }
         columns.end_line();
         columns.line(term as usize).iter().for_each(|&(row, value)| squares[row as usize] += value * value);

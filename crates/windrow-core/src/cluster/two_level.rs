@@ -52,6 +52,8 @@ struct State {
     boilerplate: Boilerplate,
     /// Whether more than K micro-clusters have been alive yet.
     warm: bool,
+    /// Whether terms may have lost their last holder since the vocabulary was compacted.
+    holes: bool,
     wait: u64,
     until_recluster: u64,
 }
@@ -77,6 +79,7 @@ impl TwoLevel {
             slots: Slots::new(settings.clusters),
             boilerplate: Boilerplate::default(),
             warm: false,
+            holes: false,
             wait: upkeep::FIRST_WAIT,
             until_recluster: 0,
         };

@@ -111,11 +111,14 @@ impl Vocabulary {
         self.text = text;
         self.numbering = self.numbering.wrapping_add(1) % (u32::MAX - 1);
         self.cache.clear();
-        self.rebuild();
+        self.by_hash.retain(|_, term| {
+            *term = renumbered[*term as usize];
+            *term != TermId::MAX
+        });
         renumbered
     }
 
-    /// Makes the hash table anew, after compaction and after a snapshot was read.
+    /// Makes the hash table anew, after a snapshot was read.
     pub(super) fn rebuild(&mut self) {
         self.by_hash.clear();
         self.by_hash.extend(self.hash.iter().zip(0..).map(|(&hash, term)| (hash, term)));

@@ -53,7 +53,9 @@ impl Micros {
         cleaned.faded = self.bury(&dead, shrink);
         self.index.measure(self.len());
         cleaned.merged = self.merge_newborns(scratch);
-        self.index.measure(self.len());
+        if !cleaned.merged.is_empty() {
+            self.index.measure(self.len());
+        }
         self.growth = 1.0;
         self.slow_growth = 1.0;
         self.sum_joined = 0.0;
@@ -117,6 +119,9 @@ impl Micros {
     }
 
     fn close_gaps(&mut self, gone: &[bool]) {
+        if !gone.contains(&true) {
+            return;
+        }
         let mut next = 0;
         let renumbered: Vec<u32> = gone
             .iter()
@@ -130,7 +135,7 @@ impl Micros {
         keep(&mut self.weight, gone);
         keep(&mut self.mass, gone);
         keep(&mut self.n_pages, gone);
-        self.index.lists.rewrite(|_, posting| Some(Posting { micro: renumbered[posting.micro as usize], ..posting }));
+        self.index.lists.renumber(&renumbered);
         let newborns = gone[self.first_newborn as usize..].iter().filter(|&&gone| !gone).count();
         self.first_newborn = (self.len() - newborns) as u32;
     }

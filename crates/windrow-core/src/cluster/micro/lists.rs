@@ -147,6 +147,15 @@ impl Lists {
         }
     }
 
+    /// Gives micro-clusters their new numbers.
+    pub(super) fn renumber(&mut self, renumbered: &[u32]) {
+        for head in &self.heads {
+            for posting in &mut self.postings[head.range()] {
+                posting.micro = renumbered[posting.micro as usize];
+            }
+        }
+    }
+
     /// Keeps the lists of the terms that are marked, in order.
     pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut at = 0;

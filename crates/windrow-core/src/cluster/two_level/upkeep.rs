@@ -24,26 +24,28 @@ const HEAVY: f32 = 1.5;
 const FAR: f32 = 0.5;
 
 impl State {
-    /// What is due between two pages, the next of which has `n_terms` terms.
+    /// What is due between two pages, the next of which has `n_terms` terms: one thing at a time, so that no page waits for all.
     pub(super) fn maintain(&mut self, n_terms: usize, scratch: &mut Scratch, log: &mut Vec<LineageEvent>) {
         let max_micros = (self.settings.max_micro_clusters as usize).max(2);
         let most_terms = (self.settings.max_terms as usize).saturating_sub(n_terms);
         let due = self.micros.tick();
-        if due || self.micros.len() >= max_micros || self.vocabulary.len() > most_terms {
-            self.clean_up(0, scratch, log);
-            while self.micros.len() >= max_micros || (self.vocabulary.len() > most_terms && self.micros.len() > 0) {
-                let evict = self.micros.len() - self.micros.len() * 9 / 10;
-                self.clean_up(evict.max(1), scratch, log);
-            }
-        }
-        if !self.warm && self.micros.len() > self.slots.len() {
-            self.warm = true;
-        }
+        self.warm |= self.micros.len() > self.slots.len();
         if self.warm {
             self.until_recluster = self.until_recluster.saturating_sub(1);
-            if self.until_recluster == 0 {
-                self.recluster(log);
+        }
+        if due || self.micros.len() >= max_micros {
+            let evict = if self.micros.len() >= max_micros { self.micros.len().div_ceil(10) } else { 0 };
+            self.clean_up(evict, scratch, log);
+        } else if self.holes {
+            self.compact();
+        } else if self.warm && self.until_recluster == 0 {
+            self.recluster(log);
+        }
+        while self.vocabulary.len() > most_terms && (self.micros.len() > 0 || self.holes) {
+            if !self.holes {
+                self.clean_up(self.micros.len().div_ceil(10), scratch, log);
             }
+            self.compact();
         }
     }
 
@@ -64,11 +66,12 @@ impl State {
             self.log(merged.home, happening, log);
         }
         self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.prune(most));
-        self.compact();
+        self.holes = true;
     }
 
     /// Forgets terms that nobody holds.
     fn compact(&mut self) {
+        self.holes = false;
         let mut keep: Vec<bool> =
             (0..self.vocabulary.len() as TermId).map(|term| !self.micros.index().list(term).is_empty()).collect();
         for (_, cluster) in self.slots.living() {
