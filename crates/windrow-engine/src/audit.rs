@@ -30,9 +30,9 @@ const EXAMPLES: usize = 10;
 /// What to audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditJob {
-    /// Files, globs, directories, or `generator:…`: everything that the pipeline has read.
+    /// Files, globs, directories, or `generator:…`: everything that the pipeline has read. None: what the last run was given.
     pub inputs: Vec<String>,
-    /// What the inputs call our columns, where they differ: `url=landing_page,title=name`.
+    /// What the inputs call our columns, where they differ: `url=landing_page,title=name`. Empty: as in the last run.
     pub columns: String,
     /// Bytes of the longest record, as in the run.
     pub max_record_bytes: u64,

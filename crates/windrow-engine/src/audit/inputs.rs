@@ -17,7 +17,9 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
         (source.offset, source.rows) = (0, 0);
     }
     let limits = Limits { record_bytes: usize::try_from(job.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
-    let opened = source::open(&job.inputs, &job.columns.parse()?, limits, &mut positions)?;
+    let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
+    let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
+    let opened = source::open(inputs, &columns.parse()?, limits, &mut positions)?;
     check_present(manifest, &opened.ordinals)?;
     let mut rows = Bounded::new(opened.source, &positions, &manifest.positions);
     let mut parser = Parser::new();

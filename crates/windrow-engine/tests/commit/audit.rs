@@ -56,6 +56,17 @@ fn a_whole_output_is_clean_in_one_pass_and_in_many() {
 }
 
 #[test]
+fn inputs_and_columns_of_the_last_run_need_not_be_said_again() {
+    let mut rig = Rig::new(0);
+    rig.write("in/pages.csv", "name,landing\nred roses,https://a.example/\nblue violets,https://b.example/\n");
+    rig.job.columns = "title=name,url=landing".into();
+    rig.run().unwrap();
+    let job = AuditJob { inputs: Vec::new(), columns: String::new(), ..job_of(&rig) };
+    let report = audit(&job).unwrap();
+    assert_eq!(counts(&report), (2, 2, 0, 0, 0, 0));
+}
+
+#[test]
 fn missing_files_are_lost_rows() {
     let rig = Rig::new(300);
     rig.run().unwrap();
