@@ -231,8 +231,8 @@ fn explanations_add_up(make: &impl Make) {
 
 /// Lineage and decisions tell one story: births before use, no use after death, every change of a micro-cluster's cluster told.
 fn ids_are_never_used_again(make: &impl Make) {
-    let mut model = make(&small(6));
-    let (decisions, log) = learn_all(&mut *model, &drifting_texts(12_000, 200, 7), 333);
+    let mut model = make(&small(30));
+    let (decisions, log) = learn_all(&mut *model, &drifting_texts(15_000, 250, 7), 333);
     let (mut alive, mut dead) = (BTreeMap::new(), BTreeSet::new());
     let (mut home, mut gone) = (BTreeMap::new(), BTreeSet::new());
     let mut log = log.iter().peekable();
