@@ -2,7 +2,8 @@
 //!
 //! One default setting for all sets; nothing is tuned to a set but K, where a bar is about K = number of labels. Every decision is
 //! scored as it was at the page's arrival. Beside it: scikit-learn's K-Means, which sees all rows before it answers, and River's
-//! TextClust, which is slow and gets the first 5,000 rows. The yardsticks do not change with our code, so their answers are kept in the target folder.
+//! TextClust, which is slow and gets the first 5,000 rows. The yardsticks do not change with our code, so their answers are kept in
+//! the target folder.
 
 use std::path::PathBuf;
 use std::process::Command;
