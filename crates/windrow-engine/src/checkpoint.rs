@@ -30,7 +30,7 @@ use windrow_core::record::Micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::observe::Counters;
-use crate::sink::Sink;
+use crate::sink::{Family, PublishedFile, Sink};
 use crate::source::Positions;
 
 use edits::EditLog;
@@ -166,6 +166,7 @@ impl Store {
     pub fn commit(&mut self, sink: &mut dyn Sink, pipeline: &Pipeline, at: Point<'_>) -> Result<()> {
         let epoch = self.next_epoch();
         let published = sink.seal(epoch)?;
+        check_counts(&published, &self.manifest.counters, at.counters)?;
         let model = pipeline.snapshot();
         snapshots::write(&self.layout.snapshots(), epoch, &model)?;
         let mut next = self.manifest.clone();
@@ -199,6 +200,26 @@ impl Store {
     }
 }
 
+/// Nothing is committed whose files do not hold what was counted: rows = pages + rejects, in the counters and on disk.
+fn check_counts(published: &[PublishedFile], before: &Counters, now: &Counters) -> Result<()> {
+    let in_files = |family| published.iter().filter(|file| file.family == family).map(|file| file.rows).sum::<u64>();
+    let fits = now.rows == now.pages + now.n_rejects()
+        && now.pages == before.pages + in_files(Family::Pages)
+        && now.n_rejects() == before.n_rejects() + in_files(Family::Rejects);
+    if fits {
+        return Ok(());
+    }
+    let message = format!(
+        "{} rows, {} pages and {} rejects were counted, and {} pages and {} rejects written: this is a bug",
+        now.rows - before.rows,
+        now.pages - before.pages,
+        now.n_rejects() - before.n_rejects(),
+        in_files(Family::Pages),
+        in_files(Family::Rejects)
+    );
+    Err(Error::new(ErrorKind::Internal, "E-INTERNAL", message).hint("report it; nothing of it was committed"))
+}
+
 /// Where a commit stands in the order.
 #[derive(Debug, Clone, Copy)]
 pub struct Point<'a> {
@@ -214,4 +235,26 @@ pub struct Point<'a> {
     pub edits: u64,
     /// The time, for people.
     pub now: Micros,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_do_not_fit_the_files_are_never_committed() {
+        let file = |family, rows| PublishedFile { family, name: String::new(), epoch: 2, rows, bytes: 0, crc32: 0 };
+        let counters = |rows, pages, rejects| {
+            let mut counters = Counters { rows, pages, ..Counters::default() };
+            counters.rejects[0] = rejects;
+            counters
+        };
+        let before = counters(10, 8, 2);
+        let files = [file(Family::Pages, 5), file(Family::Rejects, 1), file(Family::Lineage, 7)];
+        assert_eq!(check_counts(&files, &before, &counters(16, 13, 3)), Ok(()));
+        for wrong in [counters(17, 13, 3), counters(16, 12, 4), counters(15, 13, 2)] {
+            assert_eq!(check_counts(&files, &before, &wrong).unwrap_err().code, "E-INTERNAL", "{wrong:?}");
+        }
+        assert_eq!(check_counts(&[], &before, &before), Ok(()));
+    }
 }
