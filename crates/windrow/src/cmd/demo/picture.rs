@@ -216,3 +216,56 @@ fn over_time(volume: &[u32]) -> Vec<u32> {
     let mean = |part: &[u32]| (part.iter().sum::<u32>() * 16).div_ceil(u32::try_from(part.len()).unwrap_or(1).max(1));
     (0..parts).map(|at| mean(part(at))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use windrow_core::cluster::ModelSettings;
+    use windrow_core::featurize::FieldWeights;
+    use windrow_core::pipeline::{Outcome, Pipeline, Preparer};
+    use windrow_core::record::{RecordId, Row};
+    use windrow_engine::observe::Counters;
+    use windrow_engine::source::Positions;
+
+    use super::*;
+
+    #[test]
+    fn the_picture_fits_the_terminal() {
+        let mut pipeline = Pipeline::new(&ModelSettings::default()).unwrap();
+        let titles: Vec<String> = (0..3_000).map(|n| format!("语言模型 theme{} \u{1b}[2J word{}", n % 60, n % 7)).collect();
+        let rows = titles.iter().enumerate().map(|(n, title)| {
+            let origin = RecordId { source: 0, offset: n as u64 };
+            Ok(Row { origin, raw: b"", columns: [b"", b"", b"", title.as_bytes(), b"", b""] })
+        });
+        let prepared = Preparer::new(FieldWeights::default()).prepare(rows);
+        let mut outcome = Outcome::default();
+        pipeline.learn(&prepared, &mut outcome);
+        let run = Counters { rows: 3_000, pages: 3_000, ..Counters::default() };
+        let mut picture = Picture::new(Path::new("windrow-demo"));
+        for (size, epoch) in [((80, 24), 0), ((80, 24), 3), ((200, 60), 3), ((60, 12), 3)] {
+            let progress = Progress {
+                run: &run,
+                total: &run,
+                epoch,
+                committed_rows: 0,
+                lineage: &outcome.lineage,
+                pipeline: &pipeline,
+                positions: &Positions::default(),
+                elapsed: Duration::from_secs(71),
+            };
+            picture.note(&progress);
+            let lines = picture.lines(&progress, size, false);
+            assert!(lines.len() < size.1, "{} lines on {size:?}: {lines:#?}", lines.len());
+            let wide: Vec<_> = lines.iter().filter(|line| text::width(line) > size.0).collect();
+            assert!(wide.is_empty(), "{size:?}: {wide:#?}");
+            assert!(lines[0].contains("3,000 pages") && lines[0].contains("1:11"), "{}", lines[0]);
+            assert!(lines.iter().all(|line| !line.contains('\u{1b}')));
+        }
+    }
+
+    #[test]
+    fn volume_is_shown_in_as_many_parts_as_there_is_room_for() {
+        assert_eq!(over_time(&[]), Vec::<u32>::new());
+        assert_eq!(over_time(&[1, 0, 2]), [16, 0, 32]);
+        assert_eq!(over_time(&[1; 64]), [16; SPARK]);
+    }
+}
