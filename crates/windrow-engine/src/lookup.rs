@@ -3,14 +3,15 @@
 //! A scan of one column in the published files, newest first, with everything else read only for the row that fits. Outputs are
 //! read as any other reader would read them: what is said of a page is what was delivered.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, BooleanArray, RecordBatch, StringArray};
+use arrow_array::{Array, BooleanArray, Int32Array, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter};
-use windrow_core::cluster::{ClusterId, Decision, MicroId};
+use windrow_core::cluster::{ClusterId, Decision, MicroId, Slot};
 use windrow_core::record::{Micros, RecordId};
 
 use crate::checkpoint::Reading;
@@ -105,6 +106,56 @@ pub fn fate(reading: &Reading, micro: MicroId) -> Result<Option<Fate>> {
         }
         let cluster = column(&batch, "cluster")?.as_primitive::<Int32Type>().value(row).cast_unsigned();
         return Ok(Some(Fate::Faded { cluster, position }));
+    }
+    Ok(None)
+}
+
+/// The end of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterEnd {
+    /// The slot it had.
+    pub slot: Slot,
+    /// Pages learnt when it died.
+    pub position: u64,
+    /// Micro-clusters that went over from it to other clusters, in its whole life.
+    pub went_to: BTreeMap<ClusterId, u64>,
+}
+
+/// What the published lineage says of a cluster's end; none when it says of none.
+pub fn cluster_end(reading: &Reading, cluster: ClusterId) -> Result<Option<ClusterEnd>> {
+    let (mut end, mut went_to) = (None, BTreeMap::new());
+    let concerned = |event: &str| ["cluster_died", "micro_moved", "micro_merged"].contains(&event);
+    for batch in batches(reading, Family::Lineage, "event", concerned) {
+        let batch = batch?;
+        let int = |name: &str| -> Result<&Int32Array> { Ok(column(&batch, name)?.as_primitive::<Int32Type>()) };
+        let (clusters, from, into, slots) = (int("cluster")?, int("from_cluster")?, int("into_cluster")?, int("slot")?);
+        let positions = column(&batch, "position")?.as_primitive::<Int64Type>();
+        let events = column(&batch, "event")?.as_string::<i32>();
+        for row in 0..batch.num_rows() {
+            let of = |column: &Int32Array| column.value(row).cast_unsigned();
+            match events.value(row) {
+                "cluster_died" if of(clusters) == cluster => {
+                    end = Some((of(slots), positions.value(row).cast_unsigned()));
+                }
+                "micro_moved" if of(from) == cluster => *went_to.entry(of(clusters)).or_default() += 1,
+                "micro_merged" if of(clusters) == cluster && of(into) != cluster => {
+                    *went_to.entry(of(into)).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(end.map(|(slot, position)| ClusterEnd { slot, position, went_to }))
+}
+
+/// Why a record was rejected; none when it was not.
+pub fn rejection(reading: &Reading, record: RecordId) -> Result<Option<String>> {
+    let wanted = record.to_string();
+    for batch in batches(reading, Family::Rejects, "record_id", move |found| found == wanted) {
+        let batch = batch?;
+        if batch.num_rows() > 0 {
+            return Ok(Some(text_at(column(&batch, "reason")?, 0)));
+        }
     }
     Ok(None)
 }

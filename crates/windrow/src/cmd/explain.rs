@@ -75,10 +75,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         let columns = [String::new(), text(&args.url), text(&args.title), text(&args.keywords), text(&args.description)];
         (None, columns)
     } else {
-        let found = lookup::find(&reading, &args.wanted()?)?.ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, "E-NO-PAGE", "no such page was published")
-                .hint("record ids stand in the column record_id of the Parquet; rejected rows are under rejects/")
-        })?;
+        let wanted = args.wanted()?;
+        let found = match lookup::find(&reading, &wanted)? {
+            Some(found) => found,
+            None => return Err(no_page(&reading, &wanted)?.into()),
+        };
         let columns = found.columns.clone();
         (Some(found), columns)
     };
@@ -90,6 +91,20 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         Format::Tsv => tsv(&why, app)?,
     }
     Ok(Exit::Fine)
+}
+
+/// Why there is no such page.
+fn no_page(reading: &Reading, wanted: &Wanted) -> Result<Error, Error> {
+    let reason = match wanted {
+        Wanted::Record(record) => lookup::rejection(reading, *record)?,
+        _ => None,
+    };
+    Ok(match reason {
+        Some(reason) => Error::new(ErrorKind::Invalid, "E-NO-PAGE", format!("this row was rejected: {reason}"))
+            .hint("its original bytes stand in the Parquet under rejects/"),
+        None => Error::new(ErrorKind::Invalid, "E-NO-PAGE", "no such page was published")
+            .hint("record ids stand in the column record_id of the Parquet; rejected rows are under rejects/"),
+    })
 }
 
 /// The reasons of the model at the last commit.

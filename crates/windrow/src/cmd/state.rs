@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use windrow_core::cluster::MicroId;
+use windrow_core::cluster::{ClusterId, MicroId};
 use windrow_engine::checkpoint::{Reading, manifest, verify};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::lookup::{self, Fate};
@@ -181,7 +181,7 @@ fn word(value: &Value) -> &str {
 
 fn alias(reading: &Reading, id: u64, app: &mut App) -> Done {
     let micro = micro_alias(reading, id)?;
-    let cluster = cluster_alias(reading, id);
+    let cluster = cluster_alias(reading, id)?;
     if micro.is_none() && cluster.is_none() {
         return Err(Error::new(ErrorKind::Invalid, "E-NO-CLUSTER", format!("{id} is no id that this pipeline gave out"))
             .hint("ids stand in the columns cluster and micro_cluster of the output")
@@ -224,13 +224,25 @@ fn micro_alias(reading: &Reading, id: MicroId) -> Result<Option<Value>, Error> {
     }
 }
 
-fn cluster_alias(reading: &Reading, id: u64) -> Option<Value> {
+/// What a cluster is now, or how it ended and where its micro-clusters went.
+fn cluster_alias(reading: &Reading, id: u64) -> Result<Option<Value>, Error> {
     let view = reading.pipeline.view();
     if let Some(alive) = view.clusters.iter().find(|cluster| u64::from(cluster.cluster) == id) {
         let told = format!("alive on slot {} as {}", alive.slot, alive.label);
-        return Some(json!({"alive": true, "slot": alive.slot, "label": alive.label, "told": told}));
+        return Ok(Some(json!({"alive": true, "slot": alive.slot, "label": alive.label, "told": told})));
     }
-    let dead = view.dead.iter().find(|cluster| u64::from(cluster.cluster) == id)?;
-    let told = format!("died after {} pages; last label {}", text::count(dead.died), dead.label);
-    Some(json!({"alive": false, "slot": dead.slot, "label": dead.label, "died": dead.died, "told": told}))
+    let Ok(id) = ClusterId::try_from(id) else { return Ok(None) };
+    let Some(end) = lookup::cluster_end(reading, id)? else { return Ok(None) };
+    let label = view.dead.iter().find(|dead| dead.cluster == id).map(|dead| dead.label.clone());
+    let mut heirs: Vec<_> = end.went_to.iter().collect();
+    heirs.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let list: Vec<String> = heirs.iter().take(5).map(|(cluster, themes)| format!("{cluster} ({themes})")).collect();
+    let heirs_told = if list.is_empty() { String::new() } else { format!("; its themes went to {}", list.join(", ")) };
+    let label_told = label.as_ref().map(|label| format!(", was {label}")).unwrap_or_default();
+    let told = format!("died after {} pages{label_told}{heirs_told}", text::count(end.position));
+    let went_to: Vec<Value> =
+        heirs.iter().map(|(cluster, themes)| json!({"cluster": cluster, "micro_clusters": themes})).collect();
+    Ok(Some(json!({
+        "alive": false, "slot": end.slot, "label": label, "died": end.position, "went_to": went_to, "told": told,
+    })))
 }

@@ -125,6 +125,27 @@ fn every_id_given_out_is_found_again() {
 }
 
 #[test]
+fn an_id_that_ended_says_where_it_went() {
+    let rig = Rig::new();
+    rig.run(&["run", "--input", "generator:rows=20000,seed=1", "--out", "out", "--roll-rows", "5000"]).fine();
+    let alive = rig.run(&["clusters", "--out", "out", "-o", "json"]).fine().lines();
+    let is_alive = |id: u64| alive.iter().any(|cluster| cluster["cluster"] == id);
+    let ended = (0..).find(|id| !is_alive(*id)).unwrap().to_string();
+    let alias = rig.run(&["state", "alias", &ended, "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!(alias["cluster"]["alive"], false, "{alias}");
+    assert!(alias["cluster"]["died"].as_u64().is_some_and(|died| died > 0 && died < 20_000), "{alias}");
+}
+
+#[test]
+fn explain_says_why_a_row_is_no_page() {
+    let rig = Rig::new();
+    rig.write("rows.csv", "id,title\n1,one\n2,\n");
+    rig.run(&["run", "--input", "rows.csv", "--out", "out"]).fine();
+    let done = rig.run(&["explain", "--out", "out", "0:15"]).failed(2, "E-NO-PAGE");
+    assert!(done.err.contains("this row was rejected: empty_page"), "{}", done.err);
+}
+
+#[test]
 fn check_predicts_rejects_and_writes_nothing() {
     let rig = Rig::new();
     rig.write("rows.csv", "id,landing,name\n1,https://a.example/,one\n2,,\n");
