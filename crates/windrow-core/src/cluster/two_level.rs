@@ -50,7 +50,7 @@ struct State {
     empty: Option<EmptyMicro>,
     slots: Slots,
     boilerplate: Boilerplate,
-    /// Whether more than K micro-clusters have been alive yet.
+    /// Whether more than K micro-clusters, or K clusters, have been alive yet.
     warm: bool,
     /// Whether terms may have lost their last holder since the vocabulary was compacted.
     holes: bool,

@@ -29,7 +29,7 @@ impl State {
         let max_micros = (self.settings.max_micro_clusters as usize).max(2);
         let most_terms = (self.settings.max_terms as usize).saturating_sub(n_terms);
         let due = self.micros.tick();
-        self.warm |= self.micros.len() > self.slots.len();
+        self.warm |= self.micros.len() > self.slots.len() || self.slots.living().count() == self.slots.len();
         if self.warm {
             self.until_recluster = self.until_recluster.saturating_sub(1);
         }
