@@ -21,7 +21,7 @@ use super::vocabulary::TermId;
 use super::{MicroId, Slot};
 
 /// Half-life in pages for each micro-cluster alive.
-const CHANCES: f64 = 50.0;
+const CHANCES: f64 = 75.0;
 /// No half-life is shorter than this, in pages: few micro-clusters must not make a short memory.
 const LEAST_HALF_LIFE: f64 = 1_000.0;
 /// A clean-up follows each this many half-lives.

@@ -9,7 +9,7 @@ use crate::cluster::vocabulary::TermId;
 use crate::cluster::{Slot, memory};
 use crate::lineage::{Happening, LineageEvent};
 
-/// Pages until the second run of K-Means; later waits grow by a tenth, up to half a half-life of the micro-clusters.
+/// Pages until the second run of K-Means; later waits grow by a tenth, up to a third of the half-life of micro-clusters.
 pub(super) const FIRST_WAIT: u64 = 250;
 const WAIT_PER_MICRO: u64 = 25;
 /// A cluster that has had less than this living weight, in pages, for this many pages may die.
