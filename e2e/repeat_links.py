@@ -22,7 +22,9 @@ chance = random.Random(1)
 words = [word for row in rows for word in row[TITLE].split()]
 first, last = (datetime.datetime.strptime(rows[at][TIME], FORM) for at in (0, -1))
 with open(target + ".tmp", "w", encoding="utf-8", newline="") as file:
-    writer = csv.writer(file, lineterminator="\n")
+    # Python quotes a carriage return only where line ends hold one: written with both, and kept without.
+    line = type("Line", (), {"write": lambda self, text: file.write(text.removesuffix("\r\n") + "\n")})()
+    writer = csv.writer(line, lineterminator="\r\n")
     writer.writerow(header)
     for copy in range(times):
         shift = (last - first + datetime.timedelta(days=1)) * copy
