@@ -70,6 +70,16 @@ pub struct LineageEvent {
     pub happening: Happening,
 }
 
+/// Longest name of a cluster: it becomes the label of every later page.
+pub const MAX_LABEL_CHARS: usize = 120;
+
+/// Whether `label` may become a cluster's name.
+pub(crate) fn is_good_name(label: &str) -> bool {
+    let unseen =
+        |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    label.chars().count() <= MAX_LABEL_CHARS && !label.chars().any(unseen)
+}
+
 /// What a user does to the model. Enters through the loop, in the order, and is replayed like a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "edit")]
@@ -96,4 +106,7 @@ pub enum EditError {
     /// The cluster is not alive.
     #[error("cluster {0} is not alive")]
     NoSuchCluster(ClusterId),
+    /// The name is longer than a label may be, or holds characters that no screen shows as they are.
+    #[error("a name has at most {MAX_LABEL_CHARS} characters, none of them for control or direction")]
+    BadName,
 }

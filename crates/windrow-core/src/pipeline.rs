@@ -19,7 +19,7 @@ use crate::clean::{CleanRow, clean};
 use crate::cluster::{self, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel};
 use crate::featurize::{Featurizer, FieldWeights, TermKind};
 use crate::label::{self, LabelTerm};
-use crate::lineage::{Edit, EditError, Happening, LineageEvent};
+use crate::lineage::{self, Edit, EditError, Happening, LineageEvent};
 use crate::record::{Pages, Reject, RejectReason, Row};
 use crate::snapshot::{self, SnapshotError};
 
@@ -214,19 +214,24 @@ impl Pipeline {
     }
 
     /// Does what a user asked for, at this position.
-    pub fn edit(&mut self, edit: &Edit, lineage: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+    pub fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         let (Edit::Rename { cluster, .. } | Edit::Pin { cluster, .. }) = edit;
         if !self.book.alive.contains_key(cluster) {
             return Err(EditError::NoSuchCluster(*cluster));
         }
-        let noted = lineage.len();
-        self.model.edit(edit, lineage)?;
+        if let Edit::Rename { label, .. } = edit
+            && !lineage::is_good_name(label)
+        {
+            return Err(EditError::BadName);
+        }
+        let noted = log.len();
+        self.model.edit(edit, log)?;
         let happening = match edit {
             Edit::Rename { label, .. } => Happening::Renamed { label: label.clone() },
             Edit::Pin { pinned, .. } => Happening::Pinned { pinned: *pinned },
         };
-        lineage.push(LineageEvent { position: self.position, cluster: *cluster, happening });
-        lineage[noted..].iter().for_each(|event| self.book.note(event));
+        log.push(LineageEvent { position: self.position, cluster: *cluster, happening });
+        log[noted..].iter().for_each(|event| self.book.note(event));
         Ok(())
     }
 

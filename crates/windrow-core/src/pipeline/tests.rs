@@ -102,3 +102,16 @@ fn an_edit_of_no_living_cluster_is_refused() {
     let refused = pipeline.edit(&Edit::Pin { cluster: 9, pinned: true }, &mut Vec::new());
     assert_eq!(refused, Err(EditError::NoSuchCluster(9)));
 }
+
+#[test]
+fn a_name_that_no_screen_can_show_is_refused() {
+    let (mut pipeline, mut outcome) = (new_pipeline(), Outcome::default());
+    pipeline.learn(&prepare(&rows(10), 0), &mut outcome);
+    let cluster = pipeline.view().clusters[0].cluster;
+    for label in ["\u{1b}[31mred", "a\u{202e}b", "two\nlines", &"x".repeat(121)] {
+        let edit = Edit::Rename { cluster, label: label.to_owned() };
+        assert_eq!(pipeline.edit(&edit, &mut Vec::new()), Err(EditError::BadName), "{label:?}");
+    }
+    let edit = Edit::Rename { cluster, label: "שמות טובים".repeat(12) };
+    assert_eq!(pipeline.edit(&edit, &mut Vec::new()), Ok(()));
+}

@@ -17,7 +17,7 @@ use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::run::{Job, cut, inputs};
 use crate::sink::{Family, PublishedFile, parquet};
-use crate::source::Positions;
+use crate::source::{ColumnMap, Positions};
 
 /// A state that was opened for writing, with its model where the manifest left it.
 #[derive(Debug)]
@@ -84,7 +84,12 @@ fn blank(job: &Job) -> Result<Manifest> {
 }
 
 fn check_settings(manifest: &Manifest, job: &Job) -> Result<()> {
-    let others = manifest.other_settings(&job.model, &job.weights);
+    let mut others = manifest.other_settings(&job.model, &job.weights);
+    // The same column map in another order reads the same.
+    let (was, is): (ColumnMap, ColumnMap) = (manifest.columns.parse()?, job.columns.parse()?);
+    if manifest.counters.rows > 0 && was != is {
+        others.push(("source.columns".into(), format!("`{}`", manifest.columns), format!("`{}`", job.columns)));
+    }
     if others.is_empty() {
         return Ok(());
     }

@@ -120,7 +120,7 @@ pub const KEYS: &[Key] = &[
         flag: Some("columns"),
         value_name: "MAP",
         ty: Type::Text,
-        change: Change::NextCommit,
+        change: Change::NewState,
         doc: "Which column of the input is which, where names differ: `url=landing_page,title=name`.",
         set: |settings, value| settings.source.columns = value.into_text(),
         get: |settings| Value::Text(settings.source.columns.clone()),

@@ -116,6 +116,18 @@ fn settings_that_need_new_state_are_named() {
 }
 
 #[test]
+fn another_column_map_needs_new_state() {
+    let mut rig = Rig::new(150);
+    rig.run().unwrap();
+    rig.job.columns = "title=description".into();
+    let error = rig.run().unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-SETTINGS-STATE", 2));
+    assert!(error.message.contains("source.columns is `` in the state and `title=description` now"), "{error}");
+    rig.job.columns = String::new();
+    rig.run().unwrap();
+}
+
+#[test]
 fn unrelated_inputs_are_named_not_swallowed() {
     let mut rig = Rig::new(150);
     rig.run().unwrap();
