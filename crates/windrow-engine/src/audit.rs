@@ -162,11 +162,10 @@ pub fn audit(job: &AuditJob) -> Result<Report> {
         let pass = Pass { index, of: passes };
         let (read, written) = std::thread::scope(|scope| {
             let inputs = scope.spawn(|| inputs::traces(job, &manifest, pass));
-            let written = outputs::traces(&files, pass);
+            let written = outputs::traces(&job.out, &files, pass);
             (inputs.join(), written)
         });
         let read = read.map_err(|_| Error::new(ErrorKind::Internal, "E-PANIC", "reading the inputs failed: this is a bug"))?;
-        let written = written?;
         if index == 0 {
             report.pages = written.n_pages;
             report.rejects = written.n_rejects;

@@ -18,6 +18,7 @@ pub(crate) mod files;
 pub mod life;
 pub mod lock;
 pub mod manifest;
+mod reading;
 mod recovery;
 pub mod snapshots;
 pub mod verify;
@@ -37,7 +38,8 @@ use edits::EditLog;
 use lock::Lock;
 use manifest::{Manifest, SnapshotEntry};
 
-pub use recovery::{Opened, Reading, open, read_state};
+pub use reading::{Committed, Reading, read_committed, read_state};
+pub use recovery::{Opened, open};
 
 /// Name of the state folder inside the output folder.
 const STATE: &str = ".windrow";

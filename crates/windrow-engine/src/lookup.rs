@@ -11,12 +11,14 @@ use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecond
 use arrow_array::{Array, BooleanArray, Int32Array, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::errors::ParquetError;
 use windrow_core::cluster::{ClusterId, Decision, MicroId, Slot};
 use windrow_core::record::{Micros, RecordId};
 
 use crate::checkpoint::Reading;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::Family;
+use crate::sink::parquet::open_published;
 
 /// How a page is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,21 +169,21 @@ fn batches<'a>(
     column: &'static str,
     fits: impl Fn(&str) -> bool + Clone + Send + 'static,
 ) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
-    let folder = reading.layout.out.join(family.folder());
-    let files = reading.manifest.all_files(&reading.layout.history());
-    let (files, failed) = match files {
+    let out = &reading.layout.out;
+    let (files, failed) = match reading.manifest.all_files(&reading.layout.history()) {
         Ok(files) => (files, None),
         Err(error) => (Vec::new(), Some(Err(error))),
     };
     let files = files.into_iter().filter(move |file| file.family == family).rev();
     failed.into_iter().chain(files.flat_map(move |file| {
-        let path = folder.join(&file.name);
-        let unreadable = move |error: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
+        let unreadable = |error: &dyn std::fmt::Display| {
+            let message = format!("cannot read {}", out.join(family.folder()).join(&file.name).display());
+            Error::new(ErrorKind::Data, "E-OUTPUT-READ", message)
                 .cause(error)
                 .hint("`windrow audit` says what is wrong with the output")
         };
-        match filtered(&folder.join(&file.name), column, fits.clone()) {
+        let opened = open_published(out, family, &file.name);
+        match opened.map_err(ParquetError::from).and_then(|file| filtered(file, column, fits.clone())) {
             Ok(reader) => reader.map(|batch| batch.map_err(|error| unreadable(&error))).collect::<Vec<_>>(),
             Err(error) => vec![Err(unreadable(&error))],
         }
@@ -189,11 +191,11 @@ fn batches<'a>(
 }
 
 fn filtered(
-    path: &std::path::Path,
+    file: File,
     column: &str,
     fits: impl Fn(&str) -> bool + Send + 'static,
 ) -> parquet::errors::Result<ParquetRecordBatchReader> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
     let predicate = ArrowPredicateFn::new(mask, move |batch| {
         let values: &StringArray = batch.column(0).as_string();

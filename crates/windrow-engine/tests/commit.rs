@@ -12,3 +12,5 @@ mod damage;
 mod edits;
 #[path = "commit/order.rs"]
 mod order;
+#[path = "commit/readers.rs"]
+mod readers;

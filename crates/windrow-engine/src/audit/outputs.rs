@@ -1,8 +1,7 @@
 //! The outputs' side: every Parquet file of pages and rejects that a reader would see.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
@@ -13,9 +12,9 @@ use windrow_core::record::RecordId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Fields, PAGE, Pass, REJECT, Report, Trace};
-use crate::checkpoint::files::{environment, names_in};
+use crate::checkpoint::files::{checksum, environment, names_in};
 use crate::error::Result;
-use crate::sink::parquet::{hidden_name, schema};
+use crate::sink::parquet::{open_published, schema};
 use crate::sink::{Family, PublishedFile};
 
 const FAMILIES: [Family; 2] = [Family::Pages, Family::Rejects];
@@ -26,8 +25,18 @@ const TEXTS: [&str; 5] = ["id", "url", "title", "keywords", "description"];
 #[derive(Debug)]
 pub(super) struct Output {
     family: Family,
-    path: PathBuf,
-    shown: String,
+    name: String,
+}
+
+impl Output {
+    fn new(family: Family, name: &str) -> Self {
+        Self { family, name: name.to_owned() }
+    }
+
+    /// Its name as it is told.
+    fn shown(&self) -> String {
+        format!("{}/{}", self.family.folder(), self.name)
+    }
 }
 
 /// What was read in a pass.
@@ -58,61 +67,46 @@ pub(super) fn choose(
     report: &mut Report,
 ) -> Result<Vec<Output>> {
     let mut files = Vec::new();
-    let shown = |family: Family, name: &str| format!("{}/{name}", family.folder());
     for file in published.iter().filter(|file| FAMILIES.contains(&file.family)) {
-        let folder = out.join(file.family.folder());
-        let shown = shown(file.family, &file.name);
-        // Committed, but killed before it came into view: the next start of the pipeline shows it.
-        let paths = [folder.join(&file.name), folder.join(hidden_name(&file.name))];
-        let Some(path) = paths.into_iter().find(|path| path.exists()) else {
-            report.missing_files.push(shown);
-            continue;
-        };
-        if checksum(&path)? != (file.bytes, file.crc32) {
-            report.damaged_files.push(shown.clone());
+        let output = Output::new(file.family, &file.name);
+        // Also a hidden one: it is committed, and its owner shows it now, or, if that was killed, at the next start.
+        match open_published(out, file.family, &file.name).and_then(checksum) {
+            Ok(found) if found == (file.bytes, file.crc32) => {}
+            Ok(_) => report.damaged_files.push(output.shown()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                report.missing_files.push(output.shown());
+                continue;
+            }
+            Err(error) => return Err(environment("read", &out.join(output.shown()), &error)),
         }
-        files.push(Output { family: file.family, path, shown });
+        files.push(output);
     }
     let named: std::collections::BTreeSet<_> = published.iter().map(|file| (file.family, file.name.as_str())).collect();
     for (family, name) in in_view.iter().filter(|(family, name)| !named.contains(&(*family, name.as_str()))) {
-        report.unpublished_files.push(shown(*family, name));
-        files.push(Output { family: *family, path: out.join(family.folder()).join(name), shown: shown(*family, name) });
+        let output = Output::new(*family, name);
+        report.unpublished_files.push(output.shown());
+        files.push(output);
     }
     Ok(files)
 }
 
-fn checksum(path: &Path) -> Result<(u64, u32)> {
-    let failed = |error: std::io::Error| environment("read", path, &error);
-    let mut file = File::open(path).map_err(failed)?;
-    let mut hasher = crc32fast::Hasher::new();
-    let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
-    loop {
-        let n = file.read(&mut buffer).map_err(failed)?;
-        if n == 0 {
-            return Ok((bytes, hasher.finalize()));
-        }
-        bytes += n as u64;
-        hasher.update(&buffer[..n]);
-    }
-}
-
 /// Traces of the rows of a pass, and counts of all rows.
-pub(super) fn traces(files: &[Output], pass: Pass) -> Result<Written> {
+pub(super) fn traces(out: &Path, files: &[Output], pass: Pass) -> Written {
     let mut written = Written::default();
     for file in files {
-        if let Err(error) = read(file, pass, &mut written) {
+        if let Err(error) = read(out, file, pass, &mut written) {
             // What could be read before counts; the rest will be missing.
             drop(error);
-            written.damaged.push(file.shown.clone());
+            written.damaged.push(file.shown());
         }
     }
-    Ok(written)
+    written
 }
 
 type Unreadable = Box<dyn std::error::Error>;
 
-fn read(file: &Output, pass: Pass, written: &mut Written) -> std::result::Result<(), Unreadable> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path)?)?;
+fn read(out: &Path, file: &Output, pass: Pass, written: &mut Written) -> std::result::Result<(), Unreadable> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(open_published(out, file.family, &file.name)?)?;
     let wanted = schema(file.family);
     for field in wanted.fields() {
         builder.schema().field_with_name(field.name())?;

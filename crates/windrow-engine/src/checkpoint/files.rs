@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -30,6 +30,21 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(environment("read", path, &error)),
+    }
+}
+
+/// Length and CRC-32 of what a file holds.
+pub(crate) fn checksum(mut file: File) -> io::Result<(u64, u32)> {
+    let mut hasher = crc32fast::Hasher::new();
+    let (mut piece, mut bytes) = (vec![0; 1 << 18], 0);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok((bytes, hasher.finalize())),
+            n => {
+                bytes += n as u64;
+                hasher.update(&piece[..n]);
+            }
+        }
     }
 }
 

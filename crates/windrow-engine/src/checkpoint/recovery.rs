@@ -1,13 +1,12 @@
 //! Opening a state: lock, manifest, unfinished renames, leftovers, snapshot, and what to do when one of them is not as it was left.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use windrow_core::pipeline::{Outcome, Pipeline};
 
 use super::edits::{EditLog, PlacedEdit};
 use super::files::{self, create_dir};
-use super::lock::{Holder, Lock};
+use super::lock::Lock;
 use super::manifest::{Manifest, SnapshotEntry, damaged, newer, to_value};
 use super::{Layout, POINTER, Store, snapshots};
 use crate::clock::{Clock, entropy};
@@ -212,7 +211,7 @@ fn new_pipeline(job: &Job) -> Result<Pipeline> {
     Pipeline::new(&job.model).map_err(|error| Error::new(ErrorKind::Invalid, "E-MODEL", error.to_string()))
 }
 
-fn load(layout: &Layout, entry: &SnapshotEntry) -> Result<Pipeline> {
+pub(super) fn load(layout: &Layout, entry: &SnapshotEntry) -> Result<Pipeline> {
     let path = layout.snapshots().join(&entry.name);
     let model = snapshots::read(&path)?;
     if snapshots::hash(&model) != entry.model {
@@ -287,37 +286,5 @@ fn apply(pipeline: &mut Pipeline, edits: impl IntoIterator<Item = PlacedEdit>, o
     for edit in edits {
         // An edit that was refused then is refused again, and changed nothing either time.
         let _ = pipeline.edit(&edit.edit, &mut outcome.lineage);
-    }
-}
-
-/// A committed state, read beside whoever owns it.
-#[derive(Debug)]
-pub struct Reading {
-    /// Where it lies.
-    pub layout: Layout,
-    /// What is committed.
-    pub manifest: Manifest,
-    /// The model at the last commit.
-    pub pipeline: Pipeline,
-    /// Who runs the pipeline now.
-    pub holder: Option<Holder>,
-}
-
-/// Reads the committed state of an output folder, without the lock; none when nothing was ever committed there.
-pub fn read_state(out: &Path, state: Option<&Path>) -> Result<Option<Reading>> {
-    let layout = Layout::find(out, state)?;
-    let holder = Lock::holder(&layout.lock())?;
-    let mut tries = 0;
-    loop {
-        let Some(manifest) = Manifest::read(&layout.manifest())? else { return Ok(None) };
-        let Some(entry) = manifest.snapshots.last() else {
-            return Err(damaged(&layout.manifest(), &"it names no snapshot"));
-        };
-        match load(&layout, entry) {
-            Ok(pipeline) => return Ok(Some(Reading { layout, manifest, pipeline, holder })),
-            // The owner may have rolled past this snapshot meanwhile.
-            Err(error) if tries == 3 => return Err(error),
-            Err(_) => tries += 1,
-        }
     }
 }

@@ -159,6 +159,23 @@ pub fn publish(out: &Path, files: &[PublishedFile]) -> Result<()> {
     Ok(())
 }
 
+/// Opens a file that a manifest names. It may be on its way into view just now, and it never goes back: so the name in view is
+/// tried again after the hidden one.
+pub fn open_published(out: &Path, family: Family, name: &str) -> io::Result<File> {
+    look(&out.join(family.folder()), name, |path| File::open(path))
+}
+
+fn look<T>(folder: &Path, name: &str, mut open: impl FnMut(&Path) -> io::Result<T>) -> io::Result<T> {
+    let (visible, hidden) = (folder.join(name), folder.join(hidden_name(name)));
+    for path in [&visible, &hidden] {
+        match open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+    }
+    open(&visible)
+}
+
 /// The writer thread's own things.
 struct Writer {
     out: PathBuf,

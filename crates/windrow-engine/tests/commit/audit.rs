@@ -15,7 +15,7 @@ fn audit_of(rig: &Rig) -> Report {
     audit(&job_of(rig)).unwrap()
 }
 
-fn job_of(rig: &Rig) -> AuditJob {
+pub(crate) fn job_of(rig: &Rig) -> AuditJob {
     AuditJob {
         inputs: rig.job.inputs.clone(),
         columns: rig.job.columns.clone(),

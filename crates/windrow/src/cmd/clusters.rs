@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use windrow_core::cluster::ClusterId;
 use windrow_core::lineage::Edit;
 use windrow_core::pipeline::{ClusterView, Example, View};
-use windrow_engine::checkpoint::{self, Reading};
+use windrow_engine::checkpoint::{self, Committed, Reading};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::{self, Control, Edited};
 
@@ -112,6 +112,11 @@ impl Place {
 
     pub(super) fn read(&self) -> Result<Option<Reading>, Error> {
         checkpoint::read_state(&self.out, self.state.as_deref())
+    }
+
+    /// What is committed, without the model; an error when nothing is.
+    pub(super) fn committed(&self) -> Result<Committed, Error> {
+        checkpoint::read_committed(&self.out, self.state.as_deref())?.ok_or_else(|| self.nothing())
     }
 
     pub(super) fn nothing(&self) -> Error {

@@ -3,7 +3,8 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 use windrow_core::cluster::{ClusterId, MicroId};
-use windrow_engine::checkpoint::{Reading, manifest, verify};
+use windrow_engine::checkpoint::manifest::{self, SnapshotEntry};
+use windrow_engine::checkpoint::{Committed, Reading, verify};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::lookup::{self, Fate};
 use windrow_engine::sink::{Family, PublishedFile};
@@ -52,41 +53,48 @@ enum What {
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let (What::Inspect { settings } | What::Verify { settings } | What::Alias { settings, .. }) = &args.what;
     let place = Place::new(app, settings)?;
-    let reading = place.read()?.ok_or_else(|| place.nothing())?;
     match &args.what {
-        What::Inspect { .. } => inspect(&reading, app),
-        What::Verify { .. } => verify(&reading, app),
-        What::Alias { id, .. } => alias(&reading, *id, app),
+        What::Inspect { .. } => inspect(&place.committed()?, app),
+        What::Verify { .. } => verify(&place.committed()?, app),
+        What::Alias { id, .. } => alias(&place.read()?.ok_or_else(|| place.nothing())?, *id, app),
     }
 }
 
-fn size(reading: &Reading, name: &str) -> u64 {
-    std::fs::metadata(reading.layout.snapshots().join(name)).map_or(0, |about| about.len())
+/// What `inspect` shows beside the manifest.
+struct Found<'a> {
+    files: Vec<PublishedFile>,
+    snapshots: Vec<(&'a SnapshotEntry, Option<String>)>,
 }
 
-fn inspect(reading: &Reading, app: &mut App) -> Done {
-    let files = reading.manifest.all_files(&reading.layout.history())?;
+fn inspect(committed: &Committed, app: &mut App) -> Done {
+    let files = committed.manifest.all_files(&committed.layout.history())?;
+    let found = Found { files, snapshots: verify::look_at_snapshots(committed)? };
     match app.term.format {
-        Format::Text => tell(reading, &files, app)?,
-        _ => app.term.object(&object(reading, &files))?,
+        Format::Text => tell(committed, &found, app)?,
+        _ => app.term.object(&object(committed, &found))?,
     }
     Ok(Exit::Fine)
 }
 
-fn object(reading: &Reading, files: &[PublishedFile]) -> Value {
-    let manifest = &reading.manifest;
-    let snapshot = |entry: &manifest::SnapshotEntry| {
+fn size(committed: &Committed, snapshot: &SnapshotEntry) -> u64 {
+    std::fs::metadata(committed.layout.snapshots().join(&snapshot.name)).map_or(0, |about| about.len())
+}
+
+fn object(committed: &Committed, found: &Found<'_>) -> Value {
+    let manifest = &committed.manifest;
+    let snapshot = |(entry, problem): &(&SnapshotEntry, Option<String>)| {
         json!({
             "commit": entry.epoch,
             "name": entry.name,
             "hash": entry.model,
-            "bytes": size(reading, &entry.name),
+            "bytes": size(committed, entry),
             "rows": entry.counters.rows,
+            "problem": problem,
         })
     };
     json!({
         "schema": "windrow.state/1",
-        "state": reading.layout.state,
+        "state": committed.layout.state,
         "pipeline": manifest.pipeline,
         "written_by": manifest.version,
         "manifest_format": manifest::FORMAT,
@@ -99,22 +107,22 @@ fn object(reading: &Reading, files: &[PublishedFile]) -> Value {
         "columns": manifest.columns,
         "edits": manifest.edits,
         "sources": manifest.positions.sources,
-        "snapshots": manifest.snapshots.iter().map(snapshot).collect::<Vec<_>>(),
-        "files": files,
-        "running": reading.holder,
+        "snapshots": found.snapshots.iter().map(snapshot).collect::<Vec<_>>(),
+        "files": found.files,
+        "running": committed.holder,
     })
 }
 
-fn tell(reading: &Reading, files: &[PublishedFile], app: &mut App) -> Result<(), Failure> {
-    let manifest = &reading.manifest;
+fn tell(committed: &Committed, found: &Found<'_>, app: &mut App) -> Result<(), Failure> {
+    let manifest = &committed.manifest;
     let counters = &manifest.counters;
-    let running = match &reading.holder {
+    let running = match &committed.holder {
         Some(holder) => format!("yes, process {} on {}", holder.pid, holder.host),
         None => "no".to_owned(),
     };
     let (pages, rejects) = (text::counted(counters.pages, "page"), text::counted(counters.n_rejects(), "reject"));
     let facts = [
-        ("state", reading.layout.state.display().to_string()),
+        ("state", committed.layout.state.display().to_string()),
         ("pipeline", format!("{}, written by windrow {}", manifest.pipeline, manifest.version)),
         ("formats", format!("manifest {}, snapshot {}", manifest::FORMAT, windrow_core::snapshot::FORMAT)),
         ("commit", format!("{} at {}", manifest.epoch, text::time(manifest.written_at))),
@@ -127,12 +135,12 @@ fn tell(reading: &Reading, files: &[PublishedFile], app: &mut App) -> Result<(),
         let rows = text::counted(source.rows, "row");
         fact("source", &format!("{ordinal} {}: {rows} up to byte {}", source.name, text::count(source.offset)), app)?;
     }
-    for entry in &manifest.snapshots {
-        let told = format!("{} {} {}", entry.name, text::bytes(size(reading, &entry.name)), entry.model);
-        fact("snapshot", &told, app)?;
+    for (entry, problem) in &found.snapshots {
+        let state = problem.as_ref().map(|problem| format!("damaged: {problem}")).unwrap_or_else(|| entry.model.clone());
+        fact("snapshot", &format!("{} {} {state}", entry.name, text::bytes(size(committed, entry))), app)?;
     }
     for family in Family::ALL {
-        let of_family: Vec<_> = files.iter().filter(|file| file.family == family).collect();
+        let of_family: Vec<_> = found.files.iter().filter(|file| file.family == family).collect();
         let (rows, bytes) = of_family.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
         let n_files = text::counted(of_family.len() as u64, "file");
         fact(family.folder(), &format!("{n_files}, {}, {}", text::counted(rows, "row"), text::bytes(bytes)), app)?;
@@ -146,8 +154,8 @@ fn fact(name: &str, value: &str, app: &mut App) -> Result<(), Failure> {
     app.term.line(&format!("{name}  {}", text::cut(&text::plain(value), width)))
 }
 
-fn verify(reading: &Reading, app: &mut App) -> Done {
-    let findings = verify::verify(reading)?;
+fn verify(committed: &Committed, app: &mut App) -> Done {
+    let findings = verify::verify(committed)?;
     for finding in &findings {
         match (app.term.format, &finding.problem) {
             (Format::Text, None) => {}

@@ -21,6 +21,27 @@ fn read(path: &Path) -> RecordBatch {
 }
 
 #[test]
+fn a_file_on_its_way_into_view_is_found_between_any_two_looks() {
+    let out = tempfile::tempdir().unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();
+    for (epoch, shown_after) in [(1, 0), (2, 1), (3, 2)] {
+        sink.stage(staged(epoch, 0..2)).unwrap();
+        let files = sink.seal(epoch).unwrap();
+        let mut looks = 0;
+        let found = look(&out.path().join("pages"), &files[0].name, |path| {
+            if looks == shown_after {
+                publish(out.path(), &files).unwrap();
+            }
+            looks += 1;
+            File::open(path)
+        });
+        assert!(found.is_ok(), "shown after {shown_after} looks: {found:?}");
+    }
+    let gone = open_published(out.path(), Family::Pages, &file_name(4, 0)).unwrap_err();
+    assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
 fn pages_read_back_as_they_were_with_the_types_promised() {
     let out = tempfile::tempdir().unwrap();
     let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();

@@ -1,0 +1,80 @@
+//! Whoever reads beside a running pipeline sees one commit, whole: no file is called lost because it was on its way.
+
+use std::fs;
+use std::time::Duration;
+
+use windrow_engine::audit::audit;
+use windrow_engine::checkpoint::{Committed, read_committed, verify};
+use windrow_engine::lookup::{Wanted, find};
+use windrow_engine::run::Roll;
+use windrow_engine::sink::Family;
+use windrow_engine::sink::parquet::hidden_name;
+
+use crate::audit::job_of;
+use crate::rig::{Rig, csv};
+
+fn committed(rig: &Rig) -> Committed {
+    read_committed(&rig.job.out, None).unwrap().expect("something is committed")
+}
+
+fn problems(committed: &Committed) -> Vec<verify::Finding> {
+    let findings = verify::verify(committed).unwrap();
+    findings.into_iter().filter(|finding| finding.problem.is_some()).collect()
+}
+
+#[test]
+fn committed_files_that_are_not_in_view_yet_are_read() {
+    let rig = Rig::new(300);
+    rig.run().unwrap();
+    let wanted = Wanted::Id("298".into());
+    let seen = find(&rig.state(), &wanted).unwrap();
+    assert!(seen.is_some());
+    // As a kill right after the commit leaves them, and as a reader meets them in the middle of a roll.
+    for family in Family::ALL {
+        for path in rig.files(family.folder()).into_iter().filter(|path| path.to_string_lossy().contains("00000003")) {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            fs::rename(&path, path.with_file_name(hidden_name(&name))).unwrap();
+        }
+    }
+    assert_eq!(find(&rig.state(), &wanted).unwrap(), seen);
+    assert_eq!(problems(&committed(&rig)), []);
+    assert!(audit(&job_of(&rig)).unwrap().is_clean());
+}
+
+#[test]
+fn a_snapshot_that_newer_commits_dropped_is_not_missed() {
+    let rig = Rig::new(100);
+    rig.run().unwrap();
+    let old = committed(&rig);
+    rig.write("in/more.csv", &csv(100..500));
+    rig.run().unwrap();
+    assert!(!old.layout.snapshots().join(&old.manifest.snapshots[0].name).exists());
+    assert_eq!(problems(&old), []);
+    assert_eq!(verify::look_at_snapshots(&old).unwrap(), []);
+    let newer = old.with_model().unwrap();
+    assert_eq!((newer.manifest.epoch, newer.pipeline.position()), (5, 450));
+    // One that is still named is missed.
+    let now = committed(&rig);
+    fs::remove_file(now.layout.snapshots().join(&now.manifest.snapshots[1].name)).unwrap();
+    let found = problems(&now);
+    assert_eq!((found.len(), found[0].what, found[0].problem.as_deref()), (1, "snapshot", Some("it is gone")));
+}
+
+#[test]
+fn readers_beside_fast_rolls_see_whole_commits() {
+    let mut rig = Rig::new(400);
+    rig.job.roll = Roll { rows: 4, bytes: u64::MAX, age: Duration::MAX };
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| rig.run().unwrap());
+        while !running.is_finished() {
+            let Some(seen) = read_committed(&rig.job.out, None).unwrap() else { continue };
+            assert_eq!(problems(&seen), []);
+            let report = audit(&job_of(&rig)).unwrap();
+            assert!(report.is_clean() && report.epoch >= seen.manifest.epoch, "{report:?}");
+            let state = rig.state();
+            assert!(find(&state, &Wanted::Id("0".into())).unwrap().is_some());
+            assert_eq!(state.pipeline.position(), state.manifest.counters.pages);
+        }
+        assert_eq!(running.join().unwrap().epoch, 100);
+    });
+}
