@@ -34,8 +34,6 @@ pub struct AuditJob {
     pub inputs: Vec<String>,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`. Empty: as in the last run.
     pub columns: String,
-    /// Bytes of the longest record, as in the run.
-    pub max_record_bytes: u64,
     /// Folder of the outputs.
     pub out: PathBuf,
     /// Folder of the state, when it is not found from `out`.

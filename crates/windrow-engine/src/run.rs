@@ -39,7 +39,7 @@ pub struct Job {
     pub inputs: Vec<String>,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`.
     pub columns: String,
-    /// Bytes of the longest record; a longer one is a reject.
+    /// Bytes of the longest record; a longer one is a reject. Another value needs new state.
     pub max_record_bytes: u64,
     /// Folder of the outputs.
     pub out: PathBuf,
@@ -202,7 +202,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     let job = Job {
         inputs: Vec::new(),
         columns: reading.manifest.columns.clone(),
-        max_record_bytes: u64::MAX,
+        max_record_bytes: reading.manifest.max_record,
         out: out.to_owned(),
         state: state.map(Path::to_owned),
         model: reading.manifest.model_settings(&manifest_path)?,

@@ -16,7 +16,7 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
     for source in &mut positions.sources {
         (source.offset, source.rows) = (0, 0);
     }
-    let limits = Limits { record_bytes: usize::try_from(job.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
+    let limits = Limits { record_bytes: usize::try_from(manifest.max_record).unwrap_or(usize::MAX), ..Limits::default() };
     let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
     let opened = source::open(inputs, &columns.parse()?, limits, &mut positions)?;

@@ -23,11 +23,14 @@ use crate::checkpoint::files;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::observe::Counters;
+use crate::settings::show_size;
 use crate::sink::PublishedFile;
-use crate::source::Positions;
+use crate::source::{ColumnMap, Positions};
 
 /// Newest format of the manifest that this program reads, and the one it writes.
-pub const FORMAT: u32 = 1;
+///
+/// 2: `max_record`. A program that knows only format 1 would end records elsewhere, and must not go on from it.
+pub const FORMAT: u32 = 2;
 
 const HEAD: &str = "{\"windrow\":\"manifest\",\"format\":";
 const MIDDLE: &str = ",\"crc32\":\"";
@@ -35,6 +38,11 @@ const TAIL: &str = "\",\n";
 
 /// Files listed in the manifest itself; history files hold the older ones.
 const OPEN_FILES: usize = 2_000;
+
+/// The longest record of states of format 1, which do not name it: what was built in then.
+const fn max_record_of_format_1() -> u64 {
+    1 << 20
+}
 
 /// A snapshot of the model that the manifest vouches for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +72,19 @@ pub struct HistoryEntry {
     pub crc32: u32,
 }
 
+/// Settings that decide what the same input becomes: another value of any of them needs new state.
+#[derive(Debug, Clone, Copy)]
+pub struct StateSettings<'a> {
+    /// Of the model.
+    pub model: &'a ModelSettings,
+    /// Weights of the fields.
+    pub fields: &'a FieldWeights,
+    /// What the inputs call our columns.
+    pub columns: &'a str,
+    /// Bytes of the longest record.
+    pub max_record: u64,
+}
+
 /// What is committed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -84,6 +105,9 @@ pub struct Manifest {
     pub inputs: Vec<String>,
     /// What the inputs call our columns, as last used: `url=landing_page,title=name`.
     pub columns: String,
+    /// Bytes of the longest record; another value needs new state.
+    #[serde(default = "max_record_of_format_1")]
+    pub max_record: u64,
     /// How far the sources were read.
     pub positions: Positions,
     /// Counts of the pipeline's life.
@@ -143,10 +167,11 @@ impl Manifest {
         serde_json::from_value(self.fields.clone()).map_err(|error| damaged(path, &error))
     }
 
-    /// Settings that need new state and differ from the manifest's: key, value in the state, value asked for.
-    pub fn other_settings(&self, model: &ModelSettings, fields: &FieldWeights) -> Vec<(String, String, String)> {
+    /// Settings that differ from the manifest's: key, value in the state, value asked for.
+    pub fn other_settings(&self, asked: &StateSettings<'_>) -> Result<Vec<(String, String, String)>> {
         let mut others = Vec::new();
-        for (group, old, new) in [("model", &self.model, to_value(model)), ("features", &self.fields, to_value(fields))] {
+        let groups = [("model", &self.model, to_value(asked.model)), ("features", &self.fields, to_value(asked.fields))];
+        for (group, old, new) in groups {
             let (old, new) = (flatten(group, old), flatten(group, &new));
             let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
             for key in keys {
@@ -157,7 +182,15 @@ impl Manifest {
                 }
             }
         }
-        others
+        // The same column map in another order reads the same.
+        let (was, is): (ColumnMap, ColumnMap) = (self.columns.parse()?, asked.columns.parse()?);
+        if self.counters.rows > 0 && was != is {
+            others.push(("source.columns".into(), format!("`{}`", self.columns), format!("`{}`", asked.columns)));
+        }
+        if self.max_record != asked.max_record {
+            others.push(("limits.max_record".into(), show_size(self.max_record), show_size(asked.max_record)));
+        }
+        Ok(others)
     }
 
     /// Adds the files of a roll; moves older ones to a sealed history file when the list has become long.

@@ -7,7 +7,7 @@ use windrow_core::pipeline::{Outcome, Pipeline};
 use super::edits::{EditLog, PlacedEdit};
 use super::files::{self, create_dir};
 use super::lock::Lock;
-use super::manifest::{Manifest, SnapshotEntry, damaged, newer, to_value};
+use super::manifest::{Manifest, SnapshotEntry, StateSettings, damaged, newer, to_value};
 use super::{Layout, POINTER, Store, snapshots};
 use crate::clock::{Clock, entropy};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +16,7 @@ use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::run::{Job, cut, inputs};
 use crate::sink::{Family, PublishedFile, parquet};
-use crate::source::{ColumnMap, Positions};
+use crate::source::Positions;
 
 /// A state that was opened for writing, with its model where the manifest left it.
 #[derive(Debug)]
@@ -73,6 +73,7 @@ fn blank(job: &Job) -> Result<Manifest> {
         fields: to_value(&job.weights),
         inputs: Vec::new(),
         columns: String::new(),
+        max_record: job.max_record_bytes,
         positions: Positions::default(),
         counters: Counters::default(),
         edits: 0,
@@ -83,12 +84,9 @@ fn blank(job: &Job) -> Result<Manifest> {
 }
 
 fn check_settings(manifest: &Manifest, job: &Job) -> Result<()> {
-    let mut others = manifest.other_settings(&job.model, &job.weights);
-    // The same column map in another order reads the same.
-    let (was, is): (ColumnMap, ColumnMap) = (manifest.columns.parse()?, job.columns.parse()?);
-    if manifest.counters.rows > 0 && was != is {
-        others.push(("source.columns".into(), format!("`{}`", manifest.columns), format!("`{}`", job.columns)));
-    }
+    let asked =
+        StateSettings { model: &job.model, fields: &job.weights, columns: &job.columns, max_record: job.max_record_bytes };
+    let others = manifest.other_settings(&asked)?;
     if others.is_empty() {
         return Ok(());
     }

@@ -260,7 +260,7 @@ pub const KEYS: &[Key] = &[
         flag: None,
         value_name: "SIZE",
         ty: Type::Size { min: 1 << 10 },
-        change: Change::NextCommit,
+        change: Change::NewState,
         doc: "Longest record; a longer one is a reject.",
         set: |settings, value| settings.limits.max_record = value.count(),
         get: |settings| Value::Size(settings.limits.max_record),

@@ -19,7 +19,6 @@ pub(crate) fn job_of(rig: &Rig) -> AuditJob {
     AuditJob {
         inputs: rig.job.inputs.clone(),
         columns: rig.job.columns.clone(),
-        max_record_bytes: rig.job.max_record_bytes,
         out: rig.job.out.clone(),
         state: rig.job.state.clone(),
         memory_bytes: 64 << 20,

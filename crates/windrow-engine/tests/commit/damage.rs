@@ -5,8 +5,13 @@ use std::path::PathBuf;
 
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
+use windrow_core::lineage::Edit;
+use windrow_engine::audit::audit;
 use windrow_engine::checkpoint::lock::Lock;
+use windrow_engine::clock::SystemClock;
+use windrow_engine::run::{self, Edited};
 
+use crate::audit::job_of;
 use crate::rig::{Rig, assert_same, csv, line};
 
 fn snapshot(rig: &Rig, epoch: u64) -> PathBuf {
@@ -124,6 +129,24 @@ fn another_column_map_needs_new_state() {
     assert_eq!((error.code, error.exit_code()), ("E-SETTINGS-STATE", 2));
     assert!(error.message.contains("source.columns is `` in the state and `title=description` now"), "{error}");
     rig.job.columns = String::new();
+    rig.run().unwrap();
+}
+
+#[test]
+fn another_longest_record_needs_new_state_and_the_audit_knows_it() {
+    let mut rig = Rig::new(50);
+    rig.job.max_record_bytes = 1 << 10;
+    rig.write("in/more.csv", &format!("{}{}\n", csv(50..60), "x".repeat(3_000)));
+    assert_eq!(rig.run().unwrap().run.rows, 63, "the long line comes in three pieces");
+    assert!(audit(&job_of(&rig)).unwrap().is_clean());
+    rig.job.max_record_bytes = 1 << 20;
+    let error = rig.run().unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-SETTINGS-STATE", 2));
+    assert!(error.message.contains("limits.max_record is 1kB in the state and 1MB now"), "{error}");
+    // An edit takes it from the state.
+    let edit = Edit::Rename { cluster: 0, label: "mine".into() };
+    assert!(matches!(run::edit(&rig.job.out, None, &edit, &SystemClock::new()), Ok(Edited::Committed { .. })));
+    rig.job.max_record_bytes = 1 << 10;
     rig.run().unwrap();
 }
 

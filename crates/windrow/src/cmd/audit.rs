@@ -43,7 +43,6 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         out: settings.output.out,
         state: settings.output.state,
         memory_bytes: settings.limits.memory,
-        max_record_bytes: settings.limits.max_record,
     })?;
     print(&report, app)?;
     Ok(if report.is_clean() { Exit::Fine } else { Exit::Bad })

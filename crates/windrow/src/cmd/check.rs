@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use windrow_core::pipeline::Preparer;
 use windrow_core::record::{COLUMNS, Pages, RejectReason};
-use windrow_engine::checkpoint::{Layout, lock::Lock, manifest::Manifest};
+use windrow_engine::checkpoint::{Layout, lock::Lock, manifest::Manifest, manifest::StateSettings};
 use windrow_engine::error::Error;
 use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
@@ -193,7 +193,12 @@ fn state(settings: &Settings) -> Vec<Finding> {
             None => findings.push(Finding::fine("state", format!("{}: none yet", layout.state.display()))),
             Some(manifest) => {
                 let told = format!("commit {}, {}", manifest.epoch, text::counted(manifest.counters.rows, "row"));
-                let others = manifest.other_settings(&settings.model, &settings.features);
+                let others = manifest.other_settings(&StateSettings {
+                    model: &settings.model,
+                    fields: &settings.features,
+                    columns: &settings.source.columns,
+                    max_record: settings.limits.max_record,
+                })?;
                 let list: Vec<_> = others.iter().map(|(key, was, is)| format!("{key}: {was} there, {is} now")).collect();
                 let problem = (!list.is_empty()).then(|| {
                     ("E-SETTINGS-STATE", Some("set them back, or give a new --out to start over with the new values".into()))

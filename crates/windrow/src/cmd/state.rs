@@ -105,6 +105,7 @@ fn object(committed: &Committed, found: &Found<'_>) -> Value {
         "model": manifest.model,
         "features": manifest.fields,
         "columns": manifest.columns,
+        "max_record": manifest.max_record,
         "edits": manifest.edits,
         "sources": manifest.positions.sources,
         "snapshots": found.snapshots.iter().map(snapshot).collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
 //! The verbs at work on the 100 original rows.
 
-use crate::rig::{Rig, SAMPLE};
+use crate::rig::{Rig, SAMPLE, done};
 
 #[test]
 fn every_row_is_a_page_or_a_reject() {
@@ -168,6 +168,12 @@ fn check_predicts_rejects_and_writes_nothing() {
 fn state_made_with_other_settings_is_refused() {
     let rig = Rig::with_sample();
     rig.run(&["run", "--input", SAMPLE, "--out", "out", "--clusters", "7"]).failed(2, "E-SETTINGS-STATE");
+    let check = |key: &str, value: &str| {
+        let found = done(rig.command(&["check", "--input", SAMPLE, "--out", "out", "-o", "json"]).env(key, value)).json();
+        found["checks"].as_array().unwrap().iter().any(|check| check["code"] == "E-SETTINGS-STATE")
+    };
+    assert!(check("WINDROW__LIMITS__MAX_RECORD", "2MB") && check("WINDROW__SOURCE__COLUMNS", "title=url"));
+    assert!(!check("WINDROW__RUN__THREADS", "1"));
 }
 
 #[test]

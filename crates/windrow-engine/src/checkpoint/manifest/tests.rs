@@ -34,6 +34,7 @@ fn manifest() -> Manifest {
         }),
         inputs: vec!["/data/*.csv".into()],
         columns: "url=landing_page".into(),
+        max_record: 1 << 16,
         positions: positions.clone(),
         counters: counters.clone(),
         edits: 1,
@@ -55,7 +56,7 @@ fn a_manifest_reads_back_and_is_one_json_document() {
     let bytes = manifest().encode();
     assert_eq!(Manifest::decode(&bytes, Path::new("files.json")).unwrap(), manifest());
     let json: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(1), Some(2)));
+    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(2), Some(2)));
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn a_newer_format_is_refused_by_both_versions() {
     let newer = format!("{HEAD}7{MIDDLE}{:08x}{TAIL}{rest}", checksum(7, rest.as_bytes()));
     let error = Manifest::decode(newer.as_bytes(), Path::new("files.json")).unwrap_err();
     assert_eq!(error.code, "E-STATE-NEWER");
-    assert!(error.message.contains("format 7") && error.message.contains("up to 1"), "{error}");
+    assert!(error.message.contains("format 7") && error.message.contains("up to 2"), "{error}");
 }
 
 #[test]
@@ -88,10 +89,14 @@ fn changed_settings_are_named_with_both_values() {
     let model = ModelSettings { clusters: 20, ..ModelSettings::default() };
     let same: FieldWeights = serde_json::from_value(manifest().fields).unwrap();
     let fields = FieldWeights { title: 3.0, ..same.clone() };
-    let others = manifest().other_settings(&model, &fields);
+    let asked = StateSettings { model: &model, fields: &fields, columns: "title=name", max_record: 1 << 20 };
+    let others = manifest().other_settings(&asked).unwrap();
     let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
-    assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0"]);
-    assert_eq!(manifest().other_settings(&ModelSettings::default(), &same), []);
+    let columns = "source.columns `url=landing_page` `title=name`";
+    assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0", columns, "limits.max_record 64kB 1MB"]);
+    let model = ModelSettings::default();
+    let asked = StateSettings { model: &model, fields: &same, columns: "url=landing_page", max_record: 1 << 16 };
+    assert_eq!(manifest().other_settings(&asked).unwrap(), []);
 }
 
 #[test]
@@ -112,15 +117,20 @@ fn a_long_list_of_files_moves_to_history_and_stays_whole() {
     assert_eq!(long.all_files(folder.path()).unwrap_err().code, "E-STATE-DAMAGED");
 }
 
-/// Bytes that version 0.1.0 wrote. A change of the format keeps this file and this test, and adds its own.
+/// Bytes that earlier programs wrote. A change of the format keeps these files and tests, and adds its own.
 const FORMAT_1: &[u8] = include_bytes!("../../../tests/fixtures/format-1/files.json");
+const FORMAT_2: &[u8] = include_bytes!("../../../tests/fixtures/format-2/files.json");
 
 #[test]
 fn manifests_of_format_1_stay_readable() {
     let found = Manifest::decode(FORMAT_1, Path::new("files.json")).unwrap();
-    assert_eq!(found, manifest());
+    assert_eq!(found, Manifest { max_record: 1 << 20, ..manifest() });
     assert_eq!(found.model_settings(Path::new("files.json")).unwrap(), ModelSettings::default());
-    if FORMAT == 1 {
-        assert_eq!(String::from_utf8(found.encode()).unwrap(), String::from_utf8(FORMAT_1.to_vec()).unwrap());
-    }
+}
+
+#[test]
+fn manifests_of_format_2_stay_readable() {
+    let found = Manifest::decode(FORMAT_2, Path::new("files.json")).unwrap();
+    assert_eq!(found, manifest());
+    assert_eq!(String::from_utf8(found.encode()).unwrap(), String::from_utf8(FORMAT_2.to_vec()).unwrap());
 }
