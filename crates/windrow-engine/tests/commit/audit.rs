@@ -123,6 +123,23 @@ fn changed_inputs_and_outputs_disagree() {
     assert_eq!(audit_of(&rig).lost, 90);
 }
 
+/// As docs/explanation/reading.md says under "Files that are still being written".
+#[test]
+fn half_a_line_at_the_end_of_a_run_is_a_row_for_good() {
+    let page = "2023-01-02T00:00:01Z,1,https://a.example/,red roses,,half";
+    for (half, rest, pages) in [(page, "way\n", 10), ("at ", "2023-01-02T00:00:01Z,1,u,title,,\n", 9)] {
+        let rig = Rig::new(10);
+        let input = fs::read_to_string(rig.path("in/pages.csv")).unwrap();
+        rig.write("in/pages.csv", &format!("{input}{half}"));
+        assert_eq!(rig.run().unwrap().run.rows, 11);
+        assert_eq!(counts(&audit_of(&rig)), (11, pages, 11 - pages, 0, 0, 0));
+        rig.write("in/pages.csv", &format!("{input}{half}{rest}{}", line(11)));
+        assert_eq!(rig.run().unwrap().run.rows, 2, "the rest of the line, and the line behind it");
+        // The input has one row less than was delivered, and it is neither of the two.
+        assert_eq!(counts(&audit_of(&rig)), (12, pages + 1, 12 - pages, 0, 0, 2));
+    }
+}
+
 #[test]
 fn inputs_that_are_not_there_prove_nothing() {
     let mut rig = Rig::new(200);
