@@ -11,7 +11,8 @@ use super::Layout;
 use super::lock::{Holder, Lock};
 use super::manifest::{Manifest, SnapshotEntry, damaged};
 use super::recovery::load;
-use crate::error::Result;
+use super::verify::snapshot_problem;
+use crate::error::{Error, Result};
 
 /// What is committed, without the model.
 #[derive(Debug)]
@@ -62,10 +63,25 @@ impl Committed {
                     let Self { layout, manifest, holder } = self;
                     return Ok(Reading { layout, manifest, pipeline, holder });
                 }
-                Err(error) if self.still_names(newest)? => return Err(error),
+                Err(error) if self.still_names(newest)? => return Err(self.with_way_out(error)),
                 // Passed by: there is a newer commit.
                 Err(_) => self.manifest = self.manifest_now()?,
             }
+        }
+    }
+
+    /// The newest snapshot is damaged: says what mends it.
+    fn with_way_out(&self, error: Error) -> Error {
+        let mut older = self.manifest.snapshots.iter().rev().skip(1);
+        let whole = older.find(|entry| snapshot_problem(&self.layout, entry).is_none());
+        match (&self.holder, whole) {
+            _ if error.code != "E-STATE-DAMAGED" => error,
+            (Some(_), _) => error.hint("the process that runs the pipeline writes a whole one at its next commit"),
+            (None, Some(whole)) => error.hint(format!(
+                "`windrow run` with the same inputs mends it, from the snapshot of commit {} and the rows since",
+                whole.epoch
+            )),
+            (None, None) => error,
         }
     }
 

@@ -185,10 +185,9 @@ fn restore(
             Ok(pipeline) if failures.is_empty() => return Ok(pipeline),
             Ok(pipeline) => {
                 let since: Vec<_> = manifest.snapshots[at..].iter().collect();
-                let pipeline = learn_again(pipeline, &since, job, placed)
+                let pipeline = learn_again(pipeline, &since, layout, job, placed)
                     .map_err(|error| failures.iter().fold(error, |error, failure| error.cause(&failure.message)))?;
                 let newest = since[since.len() - 1];
-                snapshots::write(&layout.snapshots(), newest.epoch, &pipeline.snapshot())?;
                 notes.push(format!(
                     "the snapshot of commit {} is damaged; the model was restored from commit {} and {} rows learnt again",
                     newest.epoch,
@@ -221,8 +220,15 @@ pub(super) fn load(layout: &Layout, entry: &SnapshotEntry) -> Result<Pipeline> {
     })
 }
 
-/// Learns the rows between commits again, with the sinks closed: what is committed stays as it is.
-fn learn_again(mut pipeline: Pipeline, commits: &[&SnapshotEntry], job: &Job, placed: &[PlacedEdit]) -> Result<Pipeline> {
+/// Learns the rows between commits again, with the sinks closed: what is committed stays as it is. The snapshots on the way, which
+/// are damaged, are written anew.
+fn learn_again(
+    mut pipeline: Pipeline,
+    commits: &[&SnapshotEntry],
+    layout: &Layout,
+    job: &Job,
+    placed: &[PlacedEdit],
+) -> Result<Pipeline> {
     for step in commits.windows(2) {
         let (from, to) = (step[0], step[1]);
         let edits = usize::try_from(from.edits).expect("edits in memory")..usize::try_from(to.edits).expect("edits in memory");
@@ -233,7 +239,8 @@ fn learn_again(mut pipeline: Pipeline, commits: &[&SnapshotEntry], job: &Job, pl
             return Err(Error::new(ErrorKind::Data, "E-ROWS-GONE", message)
                 .hint("put the inputs back as they were, or start over with a new --out folder"));
         }
-        if snapshots::hash(&pipeline.snapshot()) != to.model {
+        let model = pipeline.snapshot();
+        if snapshots::hash(&model) != to.model {
             let message = format!(
                 "learning the rows of commit {} again gave another model: the inputs have changed, or another version learnt them",
                 to.epoch
@@ -241,6 +248,7 @@ fn learn_again(mut pipeline: Pipeline, commits: &[&SnapshotEntry], job: &Job, pl
             return Err(Error::new(ErrorKind::Data, "E-MODEL-DIFFERS", message)
                 .hint("put the inputs back as they were, or start over with a new --out folder"));
         }
+        snapshots::write(&layout.snapshots(), to.epoch, &model)?;
     }
     Ok(pipeline)
 }

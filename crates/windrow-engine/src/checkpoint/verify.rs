@@ -2,7 +2,7 @@
 
 use super::files::checksum;
 use super::manifest::SnapshotEntry;
-use super::{Committed, snapshots};
+use super::{Committed, Layout, snapshots};
 use crate::error::Result;
 use crate::sink::PublishedFile;
 use crate::sink::parquet::open_published;
@@ -35,7 +35,7 @@ pub fn verify(committed: &Committed) -> Result<Vec<Finding>> {
 pub fn look_at_snapshots(committed: &Committed) -> Result<Vec<(&SnapshotEntry, Option<String>)>> {
     let mut seen = Vec::new();
     for entry in &committed.manifest.snapshots {
-        let problem = snapshot_problem(committed, entry);
+        let problem = snapshot_problem(&committed.layout, entry);
         if problem.is_none() || committed.still_names(entry)? {
             seen.push((entry, problem));
         }
@@ -43,8 +43,9 @@ pub fn look_at_snapshots(committed: &Committed) -> Result<Vec<(&SnapshotEntry, O
     Ok(seen)
 }
 
-fn snapshot_problem(committed: &Committed, entry: &SnapshotEntry) -> Option<String> {
-    match snapshots::read(&committed.layout.snapshots().join(&entry.name)) {
+/// What is wrong with a snapshot.
+pub(super) fn snapshot_problem(layout: &Layout, entry: &SnapshotEntry) -> Option<String> {
+    match snapshots::read(&layout.snapshots().join(&entry.name)) {
         Ok(model) if snapshots::hash(&model) == entry.model => None,
         Ok(_) => Some("it is not the snapshot that was committed".to_owned()),
         Err(error) => Some(error.causes.first().cloned().unwrap_or(error.message)),

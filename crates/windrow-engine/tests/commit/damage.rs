@@ -8,6 +8,7 @@ use windrow_core::featurize::FieldWeights;
 use windrow_core::lineage::Edit;
 use windrow_engine::audit::audit;
 use windrow_engine::checkpoint::lock::Lock;
+use windrow_engine::checkpoint::{read_committed, read_state, verify};
 use windrow_engine::clock::SystemClock;
 use windrow_engine::run::{self, Edited};
 
@@ -39,6 +40,9 @@ fn a_damaged_snapshot_is_mended_from_an_older_one_and_the_rows_since() {
     fs::remove_file(snapshot(&rig, 5)).unwrap();
     flip(&snapshot(&rig, 4), 100);
     rig.run().unwrap();
+    let committed = read_committed(&rig.job.out, None).unwrap().unwrap();
+    let snapshots = verify::look_at_snapshots(&committed).unwrap();
+    assert!(snapshots.len() == 3 && snapshots.iter().all(|(_, problem)| problem.is_none()), "all mended: {snapshots:?}");
     assert_same(&rig.answer(), &before, "mended");
 
     // Going on from a mended state gives what an unharmed one gives.
@@ -49,6 +53,26 @@ fn a_damaged_snapshot_is_mended_from_an_older_one_and_the_rows_since() {
     unharmed.write("in/more.csv", &csv(500..600));
     unharmed.run().unwrap();
     assert_eq!(rig.answer().pages, unharmed.answer().pages);
+}
+
+#[test]
+fn who_only_looks_at_a_damaged_model_is_told_what_mends_it() {
+    let rig = Rig::new(300);
+    rig.run().unwrap();
+    let hint = || {
+        let error = read_state(&rig.job.out, None).unwrap_err();
+        assert_eq!(error.code, "E-STATE-DAMAGED");
+        error.hint.unwrap()
+    };
+    flip(&snapshot(&rig, 3), 200);
+    assert!(hint().contains("`windrow run`") && hint().contains("snapshot of commit 2"), "{}", hint());
+    flip(&snapshot(&rig, 2), 200);
+    assert!(hint().contains("snapshot of commit 1"), "{}", hint());
+    let held = Lock::take(&rig.job.out.join(".windrow/lock"), 0).unwrap();
+    assert!(hint().contains("at its next commit"), "{}", hint());
+    drop(held);
+    flip(&snapshot(&rig, 1), 200);
+    assert!(hint().contains("from a copy"), "{}", hint());
 }
 
 #[test]

@@ -177,6 +177,20 @@ fn state_made_with_other_settings_is_refused() {
 }
 
 #[test]
+fn a_damaged_model_is_a_finding_not_the_end() {
+    let rig = Rig::with_sample();
+    rig.write("out/.windrow/snapshots/model-00000001.bin", "damaged");
+    rig.run(&["clusters", "--out", "out"]).failed(1, "E-STATE-DAMAGED");
+    let state = rig.run(&["state", "inspect", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!(state["snapshots"][0]["problem"], "it is shorter than its header");
+    let told = rig.run(&["state", "inspect", "--out", "out"]).fine().out;
+    assert!(told.contains("damaged: it is shorter"), "{told}");
+    let verified = rig.run(&["state", "verify", "--out", "out"]);
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    assert!(verified.out.contains("snapshot model-00000001.bin: it is shorter than its header"), "{}", verified.out);
+}
+
+#[test]
 fn eval_scores_against_labels() {
     let rig = Rig::new();
     let rows: String =
