@@ -20,6 +20,7 @@ pub mod lock;
 pub mod manifest;
 mod reading;
 mod recovery;
+pub mod refused;
 pub mod snapshots;
 pub mod verify;
 

@@ -23,7 +23,7 @@ use windrow_core::featurize::FieldWeights;
 use windrow_core::lineage::Edit;
 
 use crate::checkpoint::life::Life;
-use crate::checkpoint::{self, Opened, edits};
+use crate::checkpoint::{self, Opened, edits, refused};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -190,10 +190,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     };
     // A copy of the model says whether the edit can be done at all.
     let mut copy = reading.pipeline;
-    copy.edit(edit, &mut Vec::new()).map_err(|error| {
-        let error = Error::new(ErrorKind::Invalid, "E-EDIT", error.to_string());
-        error.hint("`windrow clusters` lists the living clusters with their ids")
-    })?;
+    copy.edit(edit, &mut Vec::new()).map_err(|error| no_edit(error.to_string()))?;
     let request = edits::request(&reading.layout.inbox(), edit, clock)?;
     if reading.holder.is_some() {
         return Ok(Edited::LeftToRun { request });
@@ -221,7 +218,15 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline, inputs::names(&positions))?;
     let mut work = Work::new(&job, opened, positions, &mut sink, clock);
     work.finish()?;
-    Ok(Edited::Committed { epoch: work.summary(Ended::EndOfInput).epoch })
+    match refused::find(&reading.layout.inbox(), &request)? {
+        // Somebody ran the pipeline on since the model was read.
+        Some(refused) => Err(no_edit(refused.reason)),
+        None => Ok(Edited::Committed { epoch: work.summary(Ended::EndOfInput).epoch }),
+    }
+}
+
+fn no_edit(reason: String) -> Error {
+    Error::new(ErrorKind::Invalid, "E-EDIT", reason).hint("`windrow clusters` lists the living clusters with their ids")
 }
 
 /// What became of an edit.

@@ -4,7 +4,7 @@
 //! windrow clusters rename ──> state/edits/<request>.json      written whole by any process
 //! loop, between batches   ──> state/edits.jsonl               one checksummed line with its position, fsynced
 //!                         ──> Pipeline::edit                  only now
-//!                         ──> the request is removed
+//!                         ──> the request is removed; a refused one leaves <request>.refused with the reason
 //! ```
 //!
 //! A kill anywhere in between neither loses nor doubles an edit: the log knows the names of the requests that it took. The manifest
@@ -20,6 +20,7 @@ use windrow_core::lineage::Edit;
 
 use crate::checkpoint::files::{self, environment};
 use crate::checkpoint::manifest::damaged;
+use crate::checkpoint::refused;
 use crate::clock::{Clock, entropy};
 use crate::error::Result;
 use crate::failpoint::failpoint;
@@ -86,7 +87,7 @@ impl EditLog {
     }
 
     /// Takes what lies in the inbox into the log, at this position. The edits given back are durable: apply them, then call
-    /// [`EditLog::settle`]. A request that cannot be read is set aside and named in `notes`.
+    /// [`EditLog::settle`]. A request that cannot be read is refused, and named in `notes`.
     pub fn take(&mut self, position: u64, notes: &mut Vec<String>) -> Result<Vec<PlacedEdit>> {
         let mut taken = Vec::new();
         for name in files::names_in(&self.inbox)? {
@@ -99,9 +100,10 @@ impl EditLog {
             match serde_json::from_slice::<Edit>(&bytes) {
                 Ok(edit) => taken.push(PlacedEdit { request: request.to_owned(), position, edit }),
                 Err(error) => {
-                    let aside = self.inbox.join(format!("{name}.refused"));
-                    files::rename(&self.inbox.join(&name), &aside)?;
-                    notes.push(format!("an edit request cannot be read and was set aside as {}: {error}", aside.display()));
+                    let reason = format!("it cannot be read: {error}");
+                    refused::note(&self.inbox, request, &bytes, &reason)?;
+                    files::remove(&self.inbox.join(&name))?;
+                    notes.push(format!("the edit {request} was refused: {reason}"));
                 }
             }
         }
@@ -109,6 +111,12 @@ impl EditLog {
             self.append(&taken)?;
         }
         Ok(taken)
+    }
+
+    /// Leaves word for whoever asked that an edit was refused.
+    pub fn refuse(&self, edit: &PlacedEdit, reason: &str) -> Result<()> {
+        let asked = serde_json::to_vec(&edit.edit).expect("plain data serializes");
+        refused::note(&self.inbox, &edit.request, &asked, reason)
     }
 
     /// Removes the requests of edits that were applied.
@@ -137,6 +145,12 @@ impl EditLog {
         self.n_edits += edits.len() as u64;
         Ok(())
     }
+}
+
+/// Edits in an inbox that nobody has taken yet.
+pub fn n_waiting(inbox: &Path) -> Result<u64> {
+    let names = files::names_in(inbox)?;
+    Ok(names.iter().filter(|name| name.ends_with(".json") && !name.starts_with('.')).count() as u64)
 }
 
 /// Leaves an edit in the inbox of a pipeline; whoever runs it takes it from there. Gives the name of the request.

@@ -79,7 +79,8 @@ impl<'a> Work<'a> {
         let mut outcome = Outcome::default();
         for edit in edits {
             if let Err(error) = self.pipeline.edit(&edit.edit, &mut outcome.lineage) {
-                self.notes.push(format!("an edit was refused: {error}"));
+                self.store.edits().refuse(edit, &error.to_string())?;
+                self.notes.push(format!("the edit {} was refused: {error}", edit.request));
             }
         }
         self.edits += edits.len() as u64;

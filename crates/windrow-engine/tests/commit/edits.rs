@@ -3,7 +3,8 @@
 use std::fs;
 
 use windrow_core::lineage::Edit;
-use windrow_engine::checkpoint::edits::request;
+use windrow_engine::checkpoint::edits::{n_waiting, request};
+use windrow_engine::checkpoint::refused;
 use windrow_engine::clock::SystemClock;
 use windrow_engine::run::{Edited, edit};
 
@@ -50,6 +51,32 @@ fn a_running_pipeline_takes_an_edit_between_batches() {
     assert_eq!(rig.state().manifest.edits, 1);
     assert!(rig.rows("pages").iter().any(|line| line.contains("holidays")));
     assert_eq!(fs::read_dir(rig.job.out.join(".windrow/edits")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_edit_that_the_running_pipeline_refuses_is_told_to_who_asked() {
+    for dies in [false, true] {
+        let rig = Rig::new(500);
+        let inbox = rig.job.out.join(".windrow/edits");
+        let mut asked = None;
+        let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let summary = rig.run_seen(&mut |progress| {
+                if progress.run.rows == 200 {
+                    asked = Some(request(&inbox, &rename(4711), &SystemClock::new()).unwrap());
+                    fs::write(inbox.join("by-hand.json"), "rename it").unwrap();
+                }
+                assert!(!dies || progress.run.rows < 300, "dies here, as planned");
+            });
+            assert_eq!(summary.unwrap().notes.iter().filter(|note| note.contains("was refused")).count(), 2);
+        }));
+        assert_eq!(died.is_err(), dies);
+        rig.run().unwrap();
+        let found = refused::list(&inbox).unwrap();
+        assert_eq!(found.iter().map(|one| one.request.clone()).collect::<Vec<_>>(), [asked.unwrap(), "by-hand".into()]);
+        assert!(found[0].asked.contains("4711") && found[0].reason.contains("4711"), "{found:?}");
+        assert!(found[1].asked == "rename it" && found[1].reason.contains("cannot be read"), "{found:?}");
+        assert_eq!(n_waiting(&inbox).unwrap(), 0);
+    }
 }
 
 #[test]

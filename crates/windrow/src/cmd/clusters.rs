@@ -319,7 +319,11 @@ fn edit(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
     let output = app.settings(&given)?.settings.output;
     let told = match run::edit(&output.out, output.state.as_deref(), &edit, &app.clock)? {
         Edited::Committed { epoch } => format!("done (commit {epoch})"),
-        Edited::LeftToRun { .. } => "left to the running process, which takes it before its next rows".to_owned(),
+        Edited::LeftToRun { request } => {
+            format!(
+                "left to the running process, which takes it before its next rows; should it refuse, `windrow state inspect` says why (edit {request})"
+            )
+        }
     };
     app.term.say(&told);
     Ok(Exit::Fine)

@@ -4,7 +4,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use windrow_core::cluster::{ClusterId, MicroId};
 use windrow_engine::checkpoint::manifest::{self, SnapshotEntry};
-use windrow_engine::checkpoint::{Committed, Reading, verify};
+use windrow_engine::checkpoint::refused::{self, Refused};
+use windrow_engine::checkpoint::{Committed, Reading, edits, verify};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::lookup::{self, Fate};
 use windrow_engine::sink::{Family, PublishedFile};
@@ -64,11 +65,19 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
 struct Found<'a> {
     files: Vec<PublishedFile>,
     snapshots: Vec<(&'a SnapshotEntry, Option<String>)>,
+    waiting: u64,
+    refused: Vec<Refused>,
 }
 
 fn inspect(committed: &Committed, app: &mut App) -> Done {
     let files = committed.manifest.all_files(&committed.layout.history())?;
-    let found = Found { files, snapshots: verify::look_at_snapshots(committed)? };
+    let inbox = committed.layout.inbox();
+    let found = Found {
+        files,
+        snapshots: verify::look_at_snapshots(committed)?,
+        waiting: edits::n_waiting(&inbox)?,
+        refused: refused::list(&inbox)?,
+    };
     match app.term.format {
         Format::Text => tell(committed, &found, app)?,
         _ => app.term.object(&object(committed, &found))?,
@@ -107,6 +116,8 @@ fn object(committed: &Committed, found: &Found<'_>) -> Value {
         "columns": manifest.columns,
         "max_record": manifest.max_record,
         "edits": manifest.edits,
+        "waiting_edits": found.waiting,
+        "refused_edits": found.refused,
         "sources": manifest.positions.sources,
         "snapshots": found.snapshots.iter().map(snapshot).collect::<Vec<_>>(),
         "files": found.files,
@@ -132,6 +143,12 @@ fn tell(committed: &Committed, found: &Found<'_>, app: &mut App) -> Result<(), F
         ("running", running),
     ];
     facts.iter().try_for_each(|(name, value)| fact(name, value, app))?;
+    if found.waiting > 0 {
+        fact("waiting", &format!("{} for the next rows or the next run", text::counted(found.waiting, "edit")), app)?;
+    }
+    for refused in &found.refused {
+        fact("refused", &format!("edit {}: {}: {}", refused.request, refused.reason, refused.asked), app)?;
+    }
     for (ordinal, source) in manifest.positions.sources.iter().enumerate() {
         let rows = text::counted(source.rows, "row");
         fact("source", &format!("{ordinal} {}: {rows} up to byte {}", source.name, text::count(source.offset)), app)?;

@@ -191,6 +191,20 @@ fn a_damaged_model_is_a_finding_not_the_end() {
 }
 
 #[test]
+fn edits_that_wait_or_were_refused_are_shown() {
+    let rig = Rig::with_sample();
+    rig.write("out/.windrow/edits/mine.json", r#"{"edit":"pin","cluster":4711,"pinned":true}"#);
+    let inspect = || rig.run(&["state", "inspect", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!((&inspect()["waiting_edits"], &inspect()["refused_edits"]), (&1.into(), &serde_json::json!([])));
+    assert!(rig.run(&["state", "inspect", "--out", "out"]).fine().out.contains("waiting  1 edit"));
+    rig.run(&["run", "--input", SAMPLE, "--out", "out"]).fine();
+    let state = inspect();
+    assert_eq!((&state["waiting_edits"], &state["refused_edits"][0]["request"]), (&0.into(), &"mine".into()));
+    let told = rig.run(&["state", "inspect", "--out", "out"]).fine().out;
+    assert!(told.contains("refused  edit mine: ") && told.contains("4711"), "{told}");
+}
+
+#[test]
 fn eval_scores_against_labels() {
     let rig = Rig::new();
     let rows: String =
