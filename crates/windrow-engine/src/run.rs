@@ -13,7 +13,7 @@ pub(crate) mod inputs;
 mod work;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
@@ -76,21 +76,30 @@ impl Default for Roll {
     }
 }
 
-/// How others speak to a running loop.
+/// How others speak to a running loop. Safe in a signal handler.
 #[derive(Debug, Default)]
 pub struct Control {
-    stop: AtomicBool,
+    asked: AtomicU8,
 }
 
 impl Control {
-    /// Asks the loop to roll and come back. Safe in a signal handler.
+    /// Asks the loop to roll and come back.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
+        self.asked.fetch_max(1, Ordering::AcqRel);
     }
 
-    /// Whether the loop was asked to stop.
-    pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+    /// The same, because somebody pressed Ctrl-C.
+    pub fn interrupt(&self) {
+        self.asked.fetch_max(2, Ordering::AcqRel);
+    }
+
+    /// What the loop was asked for.
+    fn asked(&self) -> Option<Ended> {
+        match self.asked.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(Ended::Stopped),
+            _ => Some(Ended::Interrupted),
+        }
     }
 }
 
@@ -101,6 +110,8 @@ pub enum Ended {
     EndOfInput,
     /// [`Control::stop`] was called; everything learnt is committed.
     Stopped,
+    /// [`Control::interrupt`] was called; everything learnt is committed.
+    Interrupted,
 }
 
 impl Ended {
@@ -109,6 +120,15 @@ impl Ended {
         match self {
             Self::EndOfInput => "end_of_input",
             Self::Stopped => "stopped",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The exit code of a command whose run ended so. Being stopped is what a service manager asks for, and no failure.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::EndOfInput | Self::Stopped => 0,
+            Self::Interrupted => 130,
         }
     }
 }
@@ -139,7 +159,7 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut dyn F
     let layout = opened.store.layout().clone();
     let life = Life::begin(&layout, clock)?;
     let mut summary = go_on(job, opened, clock, control, observer);
-    let told = life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended.code()));
+    let told = life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended));
     if let (Ok(summary), Err(error)) = (&mut summary, told) {
         summary.notes.push(format!("how the run ended could not be written down: {}", error.message));
     }
@@ -161,8 +181,8 @@ fn go_on(
     let mut work = Work::new(job, opened, positions, &mut sink, clock);
 
     let ended = loop {
-        if control.is_stopped() {
-            break Ok(Ended::Stopped);
+        if let Some(ended) = control.asked() {
+            break Ok(ended);
         }
         work.take_edits()?;
         match reader.events().recv_timeout(POLL) {

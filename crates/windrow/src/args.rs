@@ -20,8 +20,9 @@ use crate::term::Term;
 /// Examples first, then usage, then everything else.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n";
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage or settings, 3 environment,
-5 already running, 130 interrupted
+Exit codes: 0 done, or stopped by SIGTERM; 1 failed; 2 usage or settings;
+3 environment; 5 already running; 130 stopped by Ctrl-C. A run that is stopped
+commits first.
 ";
 
 /// Clusters streams of web pages live: lasting, labelled clusters in one pass

@@ -38,7 +38,7 @@ impl Watch {
                 }
                 *first = Some(signal);
                 shared.came.notify_all();
-                control.stop();
+                if signal == SIGINT { control.interrupt() } else { control.stop() }
             }
         };
         std::thread::Builder::new().name("signals".into()).spawn(listen).map_err(failed)?;

@@ -8,7 +8,7 @@ use crate::checkpoint::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::inputs::Bounded;
 use crate::source::parse::Parser;
-use crate::source::{self, Limits, Positions, Source as _};
+use crate::source::{self, Limits, Positions, Source as _, SourcePosition, generator};
 
 /// Traces of the rows of a pass.
 pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Vec<Trace>> {
@@ -46,7 +46,11 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
             traces.push(trace);
         }
     }
-    Ok(traces)
+    let known = &manifest.positions.sources;
+    match rows.short(|ordinal| known[ordinal].rows > 0) {
+        Some((ordinal, end)) => Err(too_short(&known[ordinal], end)),
+        None => Ok(traces),
+    }
 }
 
 fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], fields: &mut Fields) -> Trace {
@@ -58,6 +62,13 @@ fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], fields: &mut Field
 
 fn trace(origin: RecordId, fields: &Fields) -> Trace {
     Trace { offset: origin.offset, source: origin.source, decision: 0, content: fields.hash() }
+}
+
+/// A source that has fewer rows than were committed proves nothing.
+fn too_short(source: &SourcePosition, end: u64) -> Error {
+    let unit = if source.name.starts_with(generator::PREFIX) { "row" } else { "byte" };
+    let message = format!("{} was read up to {unit} {}, and ends at {unit} {end} here", source.name, source.offset);
+    Error::new(ErrorKind::Invalid, "E-AUDIT-INPUT", message).hint("give --input everything that the runs were given, whole")
 }
 
 /// A source that cannot be read proves nothing.

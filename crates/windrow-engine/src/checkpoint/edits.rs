@@ -22,7 +22,7 @@ use crate::checkpoint::files::{self, environment};
 use crate::checkpoint::manifest::damaged;
 use crate::checkpoint::refused;
 use crate::clock::{Clock, entropy};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failpoint::failpoint;
 
 /// An edit with its place in the order.
@@ -48,8 +48,8 @@ pub struct EditLog {
 }
 
 impl EditLog {
-    /// Opens the log and gives its edits, oldest first. `committed` of them are in the manifest. A last line that is torn was
-    /// never applied, and its request still lies in the inbox: it is cut off, and the note says so.
+    /// Opens the log and gives its edits, oldest first. `committed` of them are in the manifest. A last line without a line end
+    /// is torn: it was never applied, and its request still lies in the inbox. It is cut off, and the note says so.
     pub fn open(path: &Path, inbox: &Path, committed: u64) -> Result<(Self, Vec<PlacedEdit>, Option<String>)> {
         files::create_dir(inbox)?;
         let bytes = files::read_if_there(path)?.unwrap_or_default();
@@ -59,12 +59,12 @@ impl EditLog {
             let end = memchr::memchr(b'\n', &bytes[at..]).map(|len| at + len + 1);
             match end.and_then(|end| decode(&bytes[at..end])) {
                 Some(edit) => edits.push(edit),
-                _ if end.is_none_or(|end| end == bytes.len()) && edits.len() as u64 >= committed => {
+                None if end.is_none() && edits.len() as u64 >= committed => {
                     note = Some(format!("the last line of {} was torn and is cut off", path.display()));
                     files::replace(path, &bytes[..at])?;
                     break;
                 }
-                _ => return Err(damaged(path, &format!("line {} is not what was written", edits.len() + 1))),
+                None => return Err(damaged_line(path, edits.len() as u64 + 1, committed)),
             }
             at = end.unwrap_or(bytes.len());
         }
@@ -161,6 +161,18 @@ pub fn request(inbox: &Path, edit: &Edit, clock: &dyn Clock) -> Result<String> {
     Ok(name)
 }
 
+/// A whole line is not what was written. Behind the committed ones it concerns no output, and may be asked for again.
+fn damaged_line(path: &Path, line: u64, committed: u64) -> Error {
+    let error = damaged(path, &format!("line {line} is not what was written"));
+    if line <= committed {
+        return error;
+    }
+    error.hint(format!(
+        "restore the file from a copy, or take line {line} and those behind it out and ask for their edits again; \
+         none of them is committed"
+    ))
+}
+
 /// `crc32 json` and a line end.
 fn encode(edit: &PlacedEdit) -> String {
     let json = serde_json::to_string(edit).expect("plain data serializes");
@@ -228,9 +240,13 @@ mod tests {
                 assert_eq!(EditLog::open(&path, &inbox, complete as u64 + 1).unwrap_err().code, "E-STATE-DAMAGED");
             }
         }
-        let mut bad = whole.clone().into_bytes();
-        bad[12] ^= 1;
-        std::fs::write(&path, &bad).unwrap();
-        assert_eq!(EditLog::open(&path, &inbox, 0).unwrap_err().code, "E-STATE-DAMAGED");
+        for (line, committed, hint) in [(0, 0, "take line 1"), (2, 2, "take line 3"), (2, 3, "restore the state folder")] {
+            let mut bad = whole.clone().into_bytes();
+            bad[lines[..line].concat().len() + 12] ^= 1;
+            std::fs::write(&path, &bad).unwrap();
+            let error = EditLog::open(&path, &inbox, committed).unwrap_err();
+            assert_eq!((error.code, std::fs::read(&path).unwrap()), ("E-STATE-DAMAGED", bad), "line {line}");
+            assert!(error.hint.as_ref().is_some_and(|told| told.contains(hint)), "{error}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use windrow_core::record::Micros;
 use super::{Layout, files};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::run::Ended;
 
 /// The last run of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub struct Life {
 pub struct End {
     /// When.
     pub at: Micros,
-    /// `end_of_input`, `stopped`, or the code of an error.
+    /// `end_of_input`, `stopped`, `interrupted`, or the code of an error.
     pub reason: String,
     /// What the error said.
     pub message: Option<String>,
@@ -52,9 +53,9 @@ impl Life {
         Ok(life)
     }
 
-    pub(crate) fn end(mut self, layout: &Layout, clock: &dyn Clock, ended: std::result::Result<&str, &Error>) -> Result<()> {
+    pub(crate) fn end(mut self, layout: &Layout, clock: &dyn Clock, ended: std::result::Result<Ended, &Error>) -> Result<()> {
         let (reason, message, exit_code) = match ended {
-            Ok(reason) => (reason, None, 0),
+            Ok(ended) => (ended.code(), None, ended.exit_code()),
             Err(error) => (error.code, Some(error.message.clone()), error.exit_code()),
         };
         if Self::read(layout).is_some_and(|last| (last.pid, last.began) != (self.pid, self.began)) {

@@ -87,6 +87,12 @@ pub(crate) struct Bounded {
 }
 
 impl Bounded {
+    /// The first source (by ordinal) that fits and ended before its end, with the offset at which it ended.
+    pub(crate) fn short(&self, fits: impl Fn(usize) -> bool) -> Option<(usize, u64)> {
+        let ends = self.at.iter().zip(&self.until).enumerate();
+        ends.filter(|(ordinal, (at, until))| at < until && fits(*ordinal)).map(|(ordinal, (at, _))| (ordinal, *at)).next()
+    }
+
     /// The part of `source` that starts at `from` and ends at `until`.
     pub(crate) fn new(source: Box<dyn Source>, from: &Positions, until: &Positions) -> Self {
         let offsets = |positions: &Positions| positions.sources.iter().map(|source| source.offset).collect();

@@ -4,7 +4,7 @@
 //! renamed or compressed goes on where it was, one that was replaced is read from its start, and one that grew is read on.
 //! The header is read from the head each time; the offset of a source says only how far its bytes have been handed out.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -49,8 +49,12 @@ impl Probe {
     /// Looks at the file at `path`.
     pub(super) fn new(path: &Path, columns: &ColumnMap, limits: &Limits) -> Result<Self> {
         let name = path.display().to_string();
+        // Looked at before it is opened: opening a named pipe waits for its writer.
+        let about = fs::metadata(path).map_err(|error| cannot_open(&name, &error))?;
+        if !about.is_file() {
+            return Err(no_file(&name));
+        }
         let file = File::open(path).map_err(|error| cannot_open(&name, &error))?;
-        let about = file.metadata().map_err(|error| cannot_open(&name, &error))?;
         let mut input = Decompressed::open(file).map_err(|error| cannot_read(&name, 0, &error))?;
         let mut bytes = Vec::new();
         let header = loop {
@@ -300,6 +304,12 @@ fn cannot_open(name: &str, error: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => base.hint("give this user the right to read it"),
         _ => base,
     }
+}
+
+/// What cannot be read again cannot be resumed or audited.
+pub(super) fn no_file(name: &str) -> Error {
+    Error::new(ErrorKind::Invalid, "E-INPUT-OPEN", format!("{name} is no regular file"))
+        .hint("standard input and pipes cannot be read yet: write the rows to a file first (`… > pages.csv`) and give that")
 }
 
 fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
-use super::file::{FileSource, Probe};
+use super::file::{FileSource, Probe, no_file};
 use super::generator::{GeneratorSource, PREFIX, Spec};
 use super::{Chain, ColumnMap, Limits, Positions, Source, SourcePosition};
 use crate::error::{Error, ErrorKind, Result};
@@ -180,6 +180,7 @@ fn find_files(input: &str) -> Result<Vec<PathBuf>> {
     let path = Path::new(input);
     let mut files = Vec::new();
     match fs::metadata(path) {
+        Err(_) if input == "-" => return Err(no_file("standard input (-)")),
         Ok(about) if about.is_dir() => {
             walk(path, &mut files)?;
             if files.is_empty() {

@@ -123,6 +123,18 @@ fn changed_inputs_and_outputs_disagree() {
     assert_eq!(audit_of(&rig).lost, 90);
 }
 
+#[test]
+fn a_generator_of_fewer_rows_than_were_committed_proves_nothing() {
+    let mut rig = Rig::new(0);
+    rig.job.inputs = vec!["generator:rows=300,seed=3".into()];
+    rig.run().unwrap();
+    let with = |rows: u64| audit(&AuditJob { inputs: vec![format!("generator:rows={rows},seed=3")], ..job_of(&rig) });
+    assert!(with(300).unwrap().is_clean() && with(400).unwrap().is_clean());
+    let error = with(120).unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-AUDIT-INPUT", 2));
+    assert!(error.message.contains("was read up to row 300, and ends at row 120"), "{error}");
+}
+
 /// As docs/explanation/reading.md says under "Files that are still being written".
 #[test]
 fn half_a_line_at_the_end_of_a_run_is_a_row_for_good() {

@@ -143,6 +143,12 @@ fn the_last_run_says_how_it_ended() {
     assert_eq!(life(), (true, None));
     rig.run().unwrap();
     assert_eq!(life(), (true, Some(("end_of_input".into(), 0))));
+    rig.write("in/more.csv", &csv(300..900));
+    rig.run_to_stop(100);
+    assert_eq!(life(), (true, Some(("stopped".into(), 0))));
+    let control = Control::default();
+    let ended = run::run(&rig.job, &SystemClock::new(), &control, &mut |_| control.interrupt()).unwrap().ended;
+    assert_eq!((ended, life()), (Ended::Interrupted, (true, Some(("interrupted".into(), 130)))));
     fs::rename(rig.path("in"), rig.path("away")).unwrap();
     rig.run().unwrap_err();
     let (_, end) = life();

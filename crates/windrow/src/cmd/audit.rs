@@ -2,7 +2,6 @@
 
 use serde_json::json;
 use windrow_engine::audit::{self, AuditJob, Report};
-use windrow_engine::error::{Error, ErrorKind};
 
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KeySet, SettingFlags};
@@ -19,11 +18,12 @@ impl KeySet for AuditKeys {
 /// Prove that nothing was lost, duplicated or changed
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
-  windrow audit --input pages.csv.gz --out out
+  windrow audit --out out
   windrow audit --input 'data/*.csv' --out out -o json
 
 Reads the inputs again, up to what is committed, and looks for every record in
-the Parquet in view. Ends with exit code 1 when something is not as it should be.
+the Parquet in view. Without --input: the inputs of the last run. Ends with exit
+code 1 when something is not as it should be.
 ")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -32,11 +32,6 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let settings = app.settings(&args.settings.given)?.settings;
-    if settings.source.input.is_empty() {
-        return Err(Error::new(ErrorKind::Invalid, "E-INPUT-NONE", "there is nothing to compare the outputs with")
-            .hint("give every input that was read with --input")
-            .into());
-    }
     let report = audit::audit(&AuditJob {
         inputs: settings.source.input,
         columns: settings.source.columns,

@@ -156,7 +156,7 @@ fn watch(place: &Place, all: bool, app: &mut App) -> Done {
         }
         if watch.wait(LOOK) {
             live.leave();
-            return Ok(Exit::Interrupted);
+            return Ok(if watch.was_interrupt() { Exit::Interrupted } else { Exit::Fine });
         }
     }
 }
@@ -320,9 +320,8 @@ fn edit(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
     let told = match run::edit(&output.out, output.state.as_deref(), &edit, &app.clock)? {
         Edited::Committed { epoch } => format!("done (commit {epoch})"),
         Edited::LeftToRun { request } => {
-            format!(
-                "left to the running process, which takes it before its next rows; should it refuse, `windrow state inspect` says why (edit {request})"
-            )
+            let left = "left to the running process, which takes it before its next rows";
+            format!("{left}; `windrow state inspect` shows it if it is refused (edit {request})")
         }
     };
     app.term.say(&told);

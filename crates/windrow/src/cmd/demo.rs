@@ -124,8 +124,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         app,
     );
     match summary.ended {
-        Ended::Stopped if watch.was_interrupt() => Ok(Exit::Interrupted),
-        _ => Ok(Exit::Fine),
+        Ended::Interrupted => Ok(Exit::Interrupted),
+        Ended::EndOfInput | Ended::Stopped => Ok(Exit::Fine),
     }
 }
 

@@ -60,15 +60,15 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let resolved = app.settings(&args.settings.given)?;
     let job = job(&resolved.settings, args.new)?;
     let control = Arc::new(Control::default());
-    let watch = Watch::start(&control)?;
+    Watch::start(&control)?;
     let mut line = ProgressLine::new(&app.term);
     let ended = run::run(&job, &app.clock, &control, &mut |progress| line.update(progress));
     line.finish();
     let summary = ended?;
     report(&summary, &job, app)?;
     match summary.ended {
-        Ended::Stopped if watch.was_interrupt() => Ok(Exit::Interrupted),
-        _ => Ok(Exit::Fine),
+        Ended::Interrupted => Ok(Exit::Interrupted),
+        Ended::EndOfInput | Ended::Stopped => Ok(Exit::Fine),
     }
 }
 
@@ -108,7 +108,7 @@ fn report(summary: &Summary, job: &Job, app: &mut App) -> Result<(), Failure> {
     if app.term.format == Format::Json {
         app.term.json(&json!({
             "schema": "windrow.run/1",
-            "ended": match summary.ended { Ended::EndOfInput => "end_of_input", Ended::Stopped => "stopped" },
+            "ended": summary.ended.code(),
             "rows": summary.run.rows,
             "pages": summary.run.pages,
             "rejects": summary.run.n_rejects(),
@@ -134,7 +134,7 @@ fn report(summary: &Summary, job: &Job, app: &mut App) -> Result<(), Failure> {
 /// Says what was done, and what to do next.
 fn tell(summary: &Summary, job: &Job, app: &App) {
     tell_counts(summary, app);
-    if summary.ended == Ended::Stopped {
+    if summary.ended != Ended::EndOfInput {
         let again = app.term.paint_talk(Style::Bold, &command_line());
         app.term.say(&format!("stopped; everything learnt is committed. Resume with:\n  {again}"));
         return;
@@ -144,7 +144,7 @@ fn tell(summary: &Summary, job: &Job, app: &App) {
     propose(
         &[
             ("what was found", format!("windrow clusters {place}")),
-            ("nothing lost?", format!("windrow audit --input {} {place}", inputs(job))),
+            ("nothing lost?", format!("windrow audit {place}")),
             ("with DuckDB", query(&job.out.display().to_string())),
         ],
         app,
@@ -200,10 +200,6 @@ pub(super) fn reasons(counters: &Counters) -> Map<String, serde_json::Value> {
 pub(super) fn query(out: &str) -> String {
     let path = format!("{}/pages/*.parquet", out.trim_end_matches('/')).replace('\'', "''");
     format!("duckdb -c \"from '{path}' select cluster, last(label), count(*) group by 1 order by 3 desc\"")
-}
-
-fn inputs(job: &Job) -> String {
-    job.inputs.iter().map(|input| quoted(input)).collect::<Vec<_>>().join(" ")
 }
 
 /// The command line that this process was started with.

@@ -93,6 +93,11 @@ fn exit_codes_tell_what_kind_of_error_it_was() {
     let rig = Rig::new();
     rig.run(&["run"]).failed(2, "E-INPUT-NONE");
     rig.run(&["run", "--input", "nowhere.csv"]).failed(2, "E-INPUT-OPEN");
+    assert!(std::process::Command::new("mkfifo").arg(rig.path("pipe.csv")).status().unwrap().success());
+    for pipe in ["-", "pipe.csv", ".", "/dev/null"] {
+        let done = rig.run(&["run", "--input", pipe]).failed(2, "E-INPUT-OPEN");
+        assert!(done.err.contains("no regular file") && done.err.contains("write the rows to a file first"), "{}", done.err);
+    }
     rig.run(&["run", "--input", SAMPLE, "--clusters", "none"]).failed(2, "E-SETTINGS");
     rig.run(&["run", "--input", SAMPLE, "--out", "/proc/nowhere"]).failed(3, "E-IO");
     rig.run(&["config", "show", "--config", "nowhere.toml"]).failed(3, "E-SETTINGS-FILE");
@@ -202,7 +207,7 @@ fn watch_waits_for_output_that_is_not_there_yet() {
     assert!(line.contains("100 pages · commit 1"), "{line}");
     signal(&child, Signal::TERM);
     std::io::copy(&mut out, &mut std::io::sink()).unwrap();
-    child.wait().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -222,6 +227,9 @@ fn a_running_pipeline_is_followed_edited_fenced_and_stopped() {
         running.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(said.contains("Resume with:\n  windrow run --input generator:rows=1000000000,seed=1 --out out"), "{said}");
         assert_eq!(running.wait().unwrap().code(), Some(code), "{said}");
+        let last: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(rig.path("out/.windrow/last.json")).unwrap()).unwrap();
+        assert_eq!(last["end"]["exit_code"], code, "{last}");
     }
     let state = rig.run(&["state", "inspect", "--out", "out", "-o", "json"]).fine().json();
     assert_eq!((&state["running"], &state["edits"]), (&serde_json::Value::Null, &1.into()));

@@ -191,6 +191,15 @@ fn a_damaged_model_is_a_finding_not_the_end() {
 }
 
 #[test]
+fn audit_knows_what_was_read() {
+    let rig = Rig::with_sample();
+    let audit = rig.run(&["audit", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!((&audit["input"], &audit["lost"]), (&100.into(), &0.into()));
+    assert!(rig.run(&["run", "--input", SAMPLE, "--out", "out"]).fine().err.contains("windrow audit --out out"));
+    rig.run(&["audit", "--out", "nowhere"]).failed(2, "E-STATE-NONE");
+}
+
+#[test]
 fn edits_that_wait_or_were_refused_are_shown() {
     let rig = Rig::with_sample();
     rig.write("out/.windrow/edits/mine.json", r#"{"edit":"pin","cluster":4711,"pinned":true}"#);
