@@ -62,12 +62,12 @@ impl From<Boilerplate> for Stored {
 
 impl Boilerplate {
     /// Lessens the weights of a page's terms against the heaviest; `entries` are those that the model knows, which may not be
-    /// `complete`.
-    pub(super) fn damp(&self, site: u64, entries: &mut [Entry], complete: bool, vocabulary: &Vocabulary) {
+    /// `complete`, and `hashes` theirs.
+    pub(super) fn damp(&self, site: u64, hashes: &[u64], entries: &mut [Entry], complete: bool, vocabulary: &Vocabulary) {
         let Some(site) = self.sites.get(&site).filter(|site| site.n_pages >= LEAST_PAGES) else { return };
         let mut most = if complete { 0.0f32 } else { 1.0 };
-        for entry in entries.iter_mut() {
-            let factor = site.factor(vocabulary.hash(entry.term), vocabulary.pages(entry.term));
+        for (entry, &hash) in entries.iter_mut().zip(hashes) {
+            let factor = site.factor(hash, vocabulary.pages(entry.term));
             entry.weight = entry.length * factor;
             most = most.max(factor);
         }
@@ -75,13 +75,7 @@ impl Boilerplate {
     }
 
     /// Counts a page of this site, with the hashes of its terms in the order of `entries`, and lessens their weights.
-    pub(super) fn learn(
-        &mut self,
-        site: u64,
-        hashes: impl Iterator<Item = u64>,
-        entries: &mut [Entry],
-        vocabulary: &Vocabulary,
-    ) {
+    pub(super) fn learn(&mut self, site: u64, hashes: &[u64], entries: &mut [Entry], vocabulary: &Vocabulary) {
         self.n_pages += 1;
         if self.n_pages.is_multiple_of(HALVING) {
             self.sites.values_mut().for_each(Site::halve);
@@ -92,7 +86,7 @@ impl Boilerplate {
         if let Some(counted) = counted {
             counted.count(hashes);
             if counted.has_boilerplate() {
-                self.damp(site, entries, true, vocabulary);
+                self.damp(site, hashes, entries, true, vocabulary);
             }
         }
     }
@@ -120,10 +114,10 @@ impl Site {
         self.n_pages >= LEAST_PAGES && self.counts.iter().any(|&count| count > self.n_pages / 2)
     }
 
-    fn count(&mut self, terms: impl Iterator<Item = u64>) {
+    fn count(&mut self, terms: &[u64]) {
         self.n_pages += 1;
-        for term in terms {
-            if let Some(at) = self.terms.iter().position(|known| *known == term) {
+        for &term in terms {
+            if let Some(at) = self.terms.iter().position(|&known| known == term) {
                 self.counts[at] += 1;
             } else if self.terms.len() < TERMS {
                 self.terms.push(term);
@@ -160,7 +154,7 @@ mod tests {
 
     fn site(pages: impl Iterator<Item = Vec<u64>>) -> Site {
         let mut site = Site::default();
-        pages.for_each(|terms| site.count(terms.into_iter()));
+        pages.for_each(|terms| site.count(&terms));
         site
     }
 

@@ -72,7 +72,7 @@ pub(super) struct Coarse {
     mass: Vec<f32>,
     /// Slot of each row.
     home: Vec<Slot>,
-    /// Centres of unit length, term after term: (slot, value).
+    /// Centres of unit length, term after term: (slot, value). A term that half of the clusters share has an entry for every slot.
     centres: Sparse,
 }
 
@@ -153,8 +153,11 @@ impl Coarse {
     fn likenesses(&self, micro: usize, sums: &mut [f32]) {
         sums.fill(0.0);
         for &(term, value) in self.rows.line(micro) {
-            for &(slot, centre) in self.centres.line(term as usize) {
-                sums[slot as usize] += value * centre;
+            let line = self.centres.line(term as usize);
+            if line.len() == sums.len() {
+                sums.iter_mut().zip(line).for_each(|(sum, (_, centre))| *sum += value * centre);
+            } else {
+                line.iter().for_each(|&(slot, centre)| sums[slot as usize] += value * centre);
             }
         }
     }
@@ -173,6 +176,10 @@ impl Coarse {
                     touched.push(slot);
                 }
                 *sum += self.mass[row as usize] * value;
+            }
+            if touched.len() * 2 >= self.n_slots {
+                touched.clear();
+                touched.extend(0..self.n_slots as Slot);
             }
             for slot in touched.drain(..) {
                 let sum = std::mem::take(&mut sums[slot as usize]);

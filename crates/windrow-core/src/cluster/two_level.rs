@@ -36,7 +36,9 @@ pub(super) struct TwoLevel {
     settings: ModelSettings,
     state: State,
     scratch: Scratch,
+    /// Terms of the page at hand, and their hashes.
     entries: Vec<Entry>,
+    hashes: Vec<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,7 +85,7 @@ impl TwoLevel {
             wait: upkeep::FIRST_WAIT,
             until_recluster: 0,
         };
-        Self { settings: settings.clone(), state, scratch: Scratch::default(), entries: Vec::new() }
+        Self { settings: settings.clone(), state, scratch: Scratch::default(), entries: Vec::new(), hashes: Vec::new() }
     }
 
     fn learn_page(&mut self, pages: &Pages, row: usize, log: &mut Vec<LineageEvent>) -> Decision {
@@ -94,15 +96,16 @@ impl TwoLevel {
             state.maintain(n_terms, &mut self.scratch, log);
         }
         self.entries.clear();
+        self.hashes.clear();
         for entry in pages.terms.entries(row).take(most_entries) {
-            let term = state.vocabulary.intern(&pages.terms, pages.terms.term[entry]);
+            let local = pages.terms.term[entry];
+            let term = state.vocabulary.intern(&pages.terms, local);
             state.vocabulary.count(term);
             self.entries.push(Entry::new(term, damped(pages.terms.weight[entry])));
+            self.hashes.push(pages.terms.hash[local as usize]);
         }
         if let Some(site) = site_of(pages, row) {
-            let terms = &pages.terms;
-            let hashes = terms.entries(row).take(most_entries).map(|entry| terms.hash[terms.term[entry] as usize]);
-            state.boilerplate.learn(site, hashes, &mut self.entries, &state.vocabulary);
+            state.boilerplate.learn(site, &self.hashes, &mut self.entries, &state.vocabulary);
         }
         let decision = if self.entries.is_empty() {
             state.learn_empty(log)
@@ -122,14 +125,16 @@ impl TwoLevel {
     fn known(&self, pages: &Pages, row: usize) -> (Vec<usize>, Vec<Entry>) {
         let terms = &pages.terms;
         let all = terms.entries(row).take(self.most_entries());
+        let hash = |entry: usize| terms.hash[terms.term[entry] as usize];
         let known = all.clone().filter_map(|entry| {
-            let term = self.state.vocabulary.find(terms.hash[terms.term[entry] as usize])?;
+            let term = self.state.vocabulary.find(hash(entry))?;
             Some((entry, Entry::new(term, damped(terms.weight[entry]))))
         });
         let (places, mut entries): (Vec<_>, Vec<_>) = known.unzip();
         if let Some(site) = site_of(pages, row) {
             let complete = entries.len() == all.len();
-            self.state.boilerplate.damp(site, &mut entries, complete, &self.state.vocabulary);
+            let hashes: Vec<u64> = places.iter().map(|&entry| hash(entry)).collect();
+            self.state.boilerplate.damp(site, &hashes, &mut entries, complete, &self.state.vocabulary);
         }
         (places, entries)
     }
@@ -252,6 +257,9 @@ impl Clusterer for TwoLevel {
     }
 
     fn learn(&mut self, pages: &Pages, rows: Range<usize>, decisions: &mut Vec<Decision>, log: &mut Vec<LineageEvent>) {
+        if rows.start == 0 {
+            self.state.vocabulary.meet(&pages.terms);
+        }
         for row in rows {
             let decision = self.learn_page(pages, row, log);
             decisions.push(decision);

@@ -49,11 +49,6 @@ impl Vocabulary {
         self.text.get(term as usize)
     }
 
-    /// Hash of kind and text.
-    pub(super) fn hash(&self, term: TermId) -> u64 {
-        self.hash[term as usize]
-    }
-
     /// Pages that held the term since it came.
     pub(super) fn pages(&self, term: TermId) -> u32 {
         self.pages[term as usize]
@@ -62,6 +57,16 @@ impl Vocabulary {
     /// Counts a page that holds the term.
     pub(super) fn count(&mut self, term: TermId) {
         self.pages[term as usize] = self.pages[term as usize].saturating_add(1);
+    }
+
+    /// Looks up all terms of a batch at once: misses of the table overlap, which those of one term after the other do not.
+    pub(super) fn meet(&mut self, terms: &Terms) {
+        self.cache.clear();
+        let numbering = self.numbering + 1;
+        self.cache.extend(terms.hash.iter().map(|&hash| match self.by_hash.get(&hash) {
+            Some(&term) => Cached { hash, term, numbering },
+            None => Cached::default(),
+        }));
     }
 
     /// Number of the batch's term `local`, given now if it is new.

@@ -182,10 +182,10 @@ impl Book {
 
     /// Counts one page; `position` is the number of pages learnt before it.
     pub(crate) fn count(&mut self, decision: &Decision, position: u64, pages: &Pages, row: usize) {
-        while position / self.bucket_rows >= BUCKETS as u64 {
+        while position >= self.bucket_rows * BUCKETS as u64 {
             self.halve();
         }
-        let bucket = usize::try_from(position / self.bucket_rows).expect("below the number of buckets");
+        let bucket = (position / self.bucket_rows) as usize;
         let Some(entry) = self.alive.get_mut(&decision.cluster) else { return };
         entry.delivered += 1;
         entry.latest_at = position;
@@ -247,8 +247,9 @@ fn new_entry(slot: Slot, born: u64) -> Entry {
 
 /// Overwrites `example` with a page, reusing its memory.
 fn fill(example: &mut Example, decision: &Decision, pages: &Pages, row: usize) {
-    let texts = [pages.title.get(row), pages.description.get(row), pages.keywords.get(row)];
-    let text = texts.iter().find(|text| !text.trim().is_empty()).unwrap_or(&"");
+    // One after the other: most pages have a title, and the rest of them stays out of the cache.
+    let texts = [&pages.title, &pages.description, &pages.keywords];
+    let text = texts.iter().map(|column| column.get(row)).find(|text| !text.trim().is_empty()).unwrap_or("");
     example.record_id = Some(pages.origin[row]);
     example.creation_time = pages.creation_time[row];
     example.score = decision.score;

@@ -9,6 +9,7 @@
 //! waits for the next clean-up.
 
 use serde::{Deserialize, Serialize};
+use wide::f32x8;
 
 use super::TermId;
 use super::lists::{Lists, Posting};
@@ -162,9 +163,7 @@ impl Index {
         }
         scratch.fetched = fetched;
         for &(term, factor) in &scratch.factors {
-            for posting in self.lists.get(term) {
-                sums[posting.micro as usize] += factor * posting.tf;
-            }
+            add_list(sums, self.lists.get(term), factor);
         }
         let inverse_query = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
         reduce(&mut sums[..n], &self.inverse[..n], inverse_query)
@@ -237,35 +236,69 @@ impl Index {
     }
 }
 
+/// Adds the weights of a list, times `factor`, to the sums of its micro-clusters.
+fn add_list(sums: &mut [f32], list: &[Posting], factor: f32) {
+    let (fours, rest) = list.as_chunks::<4>();
+    for four in fours {
+        for posting in four {
+            sums[posting.micro as usize] += factor * posting.tf;
+        }
+    }
+    for posting in rest {
+        sums[posting.micro as usize] += factor * posting.tf;
+    }
+}
+
 /// Turns dot products into likenesses in place and sums them up, lane by lane.
 fn reduce(sums: &mut [f32], inverse: &[f32], inverse_query: f32) -> Found {
-    let mut sum = [0.0f32; LANES];
-    let mut squares = [0.0f32; LANES];
-    let mut best = [0.0f32; LANES];
+    let mut lanes = Lanes::default();
     let (whole, rest) = sums.as_chunks_mut::<LANES>();
     let (whole_inverse, rest_inverse) = inverse.as_chunks::<LANES>();
     for (values, inverse) in whole.iter_mut().zip(whole_inverse) {
-        for lane in 0..LANES {
-            let likeness = values[lane] * inverse[lane];
-            values[lane] = likeness;
-            sum[lane] += likeness;
-            squares[lane] += likeness * likeness;
-            best[lane] = if likeness > best[lane] { likeness } else { best[lane] };
-        }
+        *values = lanes.take(*values, *inverse);
     }
-    for (lane, (value, inverse)) in rest.iter_mut().zip(rest_inverse).enumerate() {
-        *value *= inverse;
-        sum[lane] += *value;
-        squares[lane] += *value * *value;
-        best[lane] = if *value > best[lane] { *value } else { best[lane] };
-    }
-    let most = best.iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
-    let total = |lanes: [f32; LANES]| lanes.iter().map(|&x| f64::from(x)).sum::<f64>();
+    // Zeros change neither sums nor the largest.
+    let likenesses = lanes.take(padded(rest), padded(rest_inverse));
+    rest.copy_from_slice(&likenesses[..rest.len()]);
+
+    let most = lanes.best.to_array().iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
+    let total = |lanes: f32x8| lanes.to_array().iter().map(|&x| f64::from(x)).sum::<f64>();
     let scale = f64::from(inverse_query);
     Found {
-        nearest: (most > 0.0).then(|| sums.iter().position(|&likeness| likeness == most)).flatten(),
+        nearest: (most > 0.0).then(|| first_of(sums, most)).flatten(),
         likeness: (f64::from(most) * scale).clamp(0.0, 1.0),
-        sum: total(sum) * scale,
-        sum_of_squares: total(squares) * scale * scale,
+        sum: total(lanes.sum) * scale,
+        sum_of_squares: total(lanes.squares) * scale * scale,
     }
+}
+
+/// Sums and largest of every eighth likeness.
+#[derive(Default)]
+struct Lanes {
+    sum: f32x8,
+    squares: f32x8,
+    best: f32x8,
+}
+
+impl Lanes {
+    fn take(&mut self, values: [f32; LANES], inverse: [f32; LANES]) -> [f32; LANES] {
+        let likenesses = f32x8::new(values) * f32x8::new(inverse);
+        self.sum += likenesses;
+        self.squares += likenesses * likenesses;
+        self.best = self.best.fast_max(likenesses);
+        likenesses.to_array()
+    }
+}
+
+fn padded(rest: &[f32]) -> [f32; LANES] {
+    let mut all = [0.0; LANES];
+    all[..rest.len()].copy_from_slice(rest);
+    all
+}
+
+/// Place of the first of `sums` that is `most`.
+fn first_of(sums: &[f32], most: f32) -> Option<usize> {
+    let holds = |chunk: &[f32]| chunk.iter().fold(false, |found, &x| found | (x == most));
+    let start = LANES * sums.chunks(LANES).position(holds)?;
+    sums[start..].iter().position(|&x| x == most).map(|at| start + at)
 }

@@ -9,9 +9,9 @@ use crate::cluster::vocabulary::TermId;
 use crate::cluster::{Slot, memory};
 use crate::lineage::{Happening, LineageEvent};
 
-/// Pages until the second run of K-Means; later waits grow by a tenth, up to a third of the half-life of micro-clusters.
+/// Pages until the second run of K-Means; later waits grow by a tenth, up to two thirds of the half-life of micro-clusters.
 pub(super) const FIRST_WAIT: u64 = 250;
-const WAIT_PER_MICRO: u64 = 25;
+const WAIT_PER_MICRO: u64 = 50;
 /// A cluster that has had less than this living weight, in pages, for this many pages may die.
 const HORIZON: u64 = 500;
 const LIGHT: f64 = 2.0;
