@@ -15,7 +15,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn demo(args: &Args) -> Result<()> {
-    check_machine()?;
+    check_machine(&[])?;
     let watch = Watch::start();
     say("building (some minutes the first time)");
     let windrow = windrow("fast", &[])?;

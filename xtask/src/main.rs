@@ -1,4 +1,4 @@
-//! What plain cargo cannot do: `cargo xtask demo | test | bench | faults | tidy | docs | deny`.
+//! What plain cargo cannot do: `cargo xtask demo | test | bench | faults | kafka | tidy | docs | deny`.
 //!
 //! One file per task. Tasks build what they run, keep all they make in the target folder, and end with a line that says whether
 //! the task did what it should.
@@ -9,6 +9,7 @@ mod demo;
 mod deny;
 mod docs;
 mod faults;
+mod kafka;
 mod measure;
 mod python;
 mod readers;
@@ -48,6 +49,8 @@ enum Task {
     Sample,
     /// Kill the program wherever it can hurt
     Faults(faults::Args),
+    /// Start and end real Apache Kafka brokers on this machine
+    Kafka(kafka::Args),
     /// Measure quality or speed against the bars
     Bench(bench::Args),
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Readers => readers::readers(),
         Task::Sample => readers::sample(),
         Task::Faults(args) => faults::embedded(&args),
+        Task::Kafka(args) => kafka::kafka(&args),
         Task::Bench(args) => bench::bench(&args),
     };
     report(done)

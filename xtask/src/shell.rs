@@ -7,7 +7,8 @@ use std::fmt::Display;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -48,6 +49,25 @@ pub(crate) fn shared_data(file: &str) -> Option<PathBuf> {
 pub(crate) fn say(line: impl Display) {
     // A reader that went away is no reason to fail.
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Writes one line to standard error: talk beside an output that programs read.
+pub(crate) fn talk(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Looks again and again until there is an answer; none after the deadline.
+pub(crate) fn wait_for<T>(deadline_s: f64, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    let watch = Watch::start();
+    // Waiting on a channel that nobody sends to is how one lets time pass here.
+    let (_keep, never) = mpsc::channel::<()>();
+    loop {
+        let found = look()?;
+        if found.is_some() || watch.seconds() > deadline_s {
+            return Ok(found);
+        }
+        let _ = never.recv_timeout(Duration::from_millis(50));
+    }
 }
 
 /// A stop watch.
@@ -127,14 +147,11 @@ pub(crate) fn shown(command: &Command) -> String {
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
-/// Fails with what to install when the machine lacks what a build needs.
-pub(crate) fn check_machine() -> Result<()> {
-    let mut lacks = Vec::new();
-    for (name, why) in [("cc", "a C compiler, for zstd: Debian's package `gcc` or `build-essential`"), ("git", "for tidy")] {
-        if Command::new(name).arg("--version").output().is_err() {
-            lacks.push(format!("  {name}: {why}"));
-        }
-    }
+/// Fails with what to install when the machine lacks what a build needs, or what else a task needs: programs, each with its why.
+pub(crate) fn check_machine(more: &[(&str, &str)]) -> Result<()> {
+    let build = [("cc", "a C compiler, for zstd: Debian's package `gcc` or `build-essential`"), ("git", "for tidy")];
+    let lacks = build.iter().chain(more).filter(|(name, _)| Command::new(name).arg("--version").output().is_err());
+    let lacks: Vec<_> = lacks.map(|(name, why)| format!("  {name}: {why}")).collect();
     if !lacks.is_empty() {
         bail!("this machine lacks:\n{}", lacks.join("\n"));
     }

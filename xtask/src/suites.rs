@@ -5,11 +5,11 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{demo, deny, docs, faults, readers, tidy};
+use crate::{demo, deny, docs, faults, kafka, readers, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also what takes long: all faults
+    /// Also what takes long: all faults, all versions of Kafka
     #[arg(long)]
     full: bool,
     /// Only the suites whose name holds this
@@ -36,7 +36,7 @@ const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<
     Suite { name, budget_s, slow: false, run }
 }
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 13] = [
     quick("format", 30, |_| run(cargo().args(["fmt", "--all", "--check"]))),
     quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     quick("tests", 780, cargo_test),
@@ -47,16 +47,19 @@ const SUITES: [Suite; 11] = [
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
     quick("faults", 180, |_| faults::short()),
+    quick("kafka-rig", 60, |_| kafka::short()),
+    Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
 ];
 
 pub(crate) fn test(args: &Args) -> Result<()> {
-    check_machine()?;
     if shared_data("README.md").is_none() {
         say("../shared/data is not there: tests that need it say so and pass over");
     }
     let chosen = SUITES.iter().filter(|suite| args.only.as_ref().is_none_or(|only| suite.name.contains(only.as_str())));
-    let chosen = chosen.filter(|suite| args.full || !suite.slow);
+    let chosen: Vec<_> = chosen.filter(|suite| args.full || !suite.slow).collect();
+    let brokers = chosen.iter().any(|suite| suite.name.starts_with("kafka"));
+    check_machine(if brokers { &kafka::NEEDS } else { &[] })?;
     let (watch, mut tally, mut lines, mut failed) = (Watch::start(), Tally::default(), Vec::new(), Vec::new());
     for suite in chosen {
         say(format_args!("\n=== {} (budget {} s)", suite.name, suite.budget_s));
@@ -69,7 +72,7 @@ pub(crate) fn test(args: &Args) -> Result<()> {
         }
         let verdict = if done.is_ok() { "ok    " } else { "FAILED" };
         let over = if seconds > f64::from(suite.budget_s) { ", over its budget" } else { "" };
-        lines.push(format!("{verdict} {:<12} {seconds:>6.1} s of {} s{over}", suite.name, suite.budget_s));
+        lines.push(format!("{verdict} {:<14} {seconds:>6.1} s of {} s{over}", suite.name, suite.budget_s));
     }
     say("");
     lines.iter().for_each(say);
