@@ -14,6 +14,7 @@ import io
 import json
 import math
 import time
+import urllib.parse
 
 csv.field_size_limit(1 << 24)
 
@@ -38,6 +39,15 @@ def measures(truth, answer):
         "homogeneity": homogeneity,
         "completeness": completeness,
     }
+
+
+def text_of(row, field):
+    if field != "path":
+        return row[field]
+    try:
+        return urllib.parse.unquote(urllib.parse.urlsplit(row["url"]).path)
+    except ValueError:
+        return ""
 
 
 def kmeans(texts, arguments):
@@ -69,7 +79,7 @@ def main():
     arguments.add_argument("--input", required=True)
     arguments.add_argument("--labels", required=True)
     arguments.add_argument("--clusters", type=int, required=True)
-    arguments.add_argument("--fields", default="title,keywords,description")
+    arguments.add_argument("--fields", default="title,keywords,description,path")
     arguments.add_argument("--limit", type=int)
     arguments.add_argument("--seed", type=int, default=1)
     arguments = arguments.parse_args()
@@ -80,7 +90,7 @@ def main():
     for row in rows(arguments.input):
         if arguments.limit and len(texts) == arguments.limit:
             break
-        texts.append(" ".join(row[field] for field in fields))
+        texts.append(" ".join(text_of(row, field) for field in fields))
         truth.append(labels[row["id"]])
     start = time.perf_counter()
     answer = {"kmeans": kmeans, "textclust": textclust}[arguments.method](texts, arguments)
