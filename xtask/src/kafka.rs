@@ -17,6 +17,7 @@ mod config;
 mod jars;
 mod process;
 mod rig;
+mod topics;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
@@ -24,6 +25,7 @@ use clap::{Subcommand, ValueEnum};
 pub(crate) use check::{older, short};
 pub(crate) use jars::NEEDS;
 pub(crate) use rig::{Rig, Setup};
+pub(crate) use topics::topics;
 
 use crate::shell::{check_machine, say, talk};
 

@@ -147,11 +147,23 @@ pub(crate) fn shown(command: &Command) -> String {
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
-/// Fails with what to install when the machine lacks what a build needs, or what else a task needs: programs, each with its why.
+/// What every build needs: programs, each with its why.
+const BUILD_NEEDS: [(&str, &str); 4] = [
+    ("cc", "a C compiler, for zstd and the Kafka client: Debian's package `build-essential`"),
+    ("make", "for the Kafka client: Debian's package `build-essential`"),
+    ("pkg-config", "finds OpenSSL: Debian's package `pkg-config`"),
+    ("git", "for tidy: Debian's package `git`"),
+];
+
+/// Fails with what to install when the machine lacks what a build needs, or what else a task needs.
 pub(crate) fn check_machine(more: &[(&str, &str)]) -> Result<()> {
-    let build = [("cc", "a C compiler, for zstd: Debian's package `gcc` or `build-essential`"), ("git", "for tidy")];
-    let lacks = build.iter().chain(more).filter(|(name, _)| Command::new(name).arg("--version").output().is_err());
-    let lacks: Vec<_> = lacks.map(|(name, why)| format!("  {name}: {why}")).collect();
+    let is_there = |name: &str, args: &[&str]| Command::new(name).args(args).output().is_ok_and(|done| done.status.success());
+    let starts = |name: &str| Command::new(name).arg("--version").output().is_ok();
+    let lacks = BUILD_NEEDS.iter().chain(more).filter(|(name, _)| !starts(name));
+    let mut lacks: Vec<_> = lacks.map(|(name, why)| format!("  {name}: {why}")).collect();
+    if starts("pkg-config") && !is_there("pkg-config", &["--exists", "openssl"]) {
+        lacks.push("  OpenSSL's headers, for TLS to brokers: Debian's package `libssl-dev`".into());
+    }
     if !lacks.is_empty() {
         bail!("this machine lacks:\n{}", lacks.join("\n"));
     }

@@ -36,11 +36,11 @@ const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<
     Suite { name, budget_s, slow: false, run }
 }
 
-const SUITES: [Suite; 13] = [
+const SUITES: [Suite; 14] = [
     quick("format", 30, |_| run(cargo().args(["fmt", "--all", "--check"]))),
     quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     quick("tests", 780, cargo_test),
-    quick("tidy", 120, |_| tidy::check()),
+    quick("tidy", 240, |_| tidy::check()),
     quick("deny", 300, |_| deny::check()),
     quick("docs", 420, |_| docs::docs()),
     quick("demo", 30, |_| demo::check()),
@@ -48,6 +48,7 @@ const SUITES: [Suite; 13] = [
     quick("readers", 180, |_| readers::readers()),
     quick("faults", 180, |_| faults::short()),
     quick("kafka-rig", 60, |_| kafka::short()),
+    quick("kafka-topics", 150, |_| kafka::topics()),
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
 ];

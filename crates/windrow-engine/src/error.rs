@@ -9,6 +9,8 @@ pub enum ErrorKind {
     Invalid,
     /// The machine refuses: disk, permission, port (exit code 3).
     Environment,
+    /// Kafka refuses or cannot be reached (exit code 4).
+    Kafka,
     /// Another process owns the pipeline (exit code 5).
     Fenced,
     /// Bytes on disk are not what they should be, or the work failed while running (exit code 1).
@@ -61,6 +63,7 @@ impl Error {
             ErrorKind::Data | ErrorKind::Internal => 1,
             ErrorKind::Invalid => 2,
             ErrorKind::Environment => 3,
+            ErrorKind::Kafka => 4,
             ErrorKind::Fenced => 5,
         }
     }

@@ -8,6 +8,7 @@ pub mod error;
 pub mod eval;
 pub mod event;
 pub mod failpoint;
+pub mod kafka;
 pub mod lookup;
 pub mod observe;
 pub mod read;

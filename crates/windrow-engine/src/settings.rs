@@ -13,10 +13,12 @@
 //! An unknown key is an error with its place and the nearest key: a setting that is silently not in force is worse than one that
 //! is refused.
 
+mod client;
 mod keys;
 mod reference;
 mod value;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,7 @@ use windrow_core::featurize::FieldWeights;
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub use client::{ClientKeys, SECTION as CLIENT_SECTION, is_secret};
 pub use keys::{Change, KEYS, Key};
 pub use reference::{json_schema, reference_page, starter_file};
 pub use value::{Type, Value, parse_size, show_size};
@@ -50,6 +53,8 @@ pub struct Settings {
     pub run: RunSettings,
     /// What the program may use.
     pub limits: LimitSettings,
+    /// How brokers are reached: librdkafka's own keys.
+    pub kafka: ClientKeys,
 }
 
 /// Where rows come from.
@@ -59,6 +64,8 @@ pub struct SourceSettings {
     pub input: Vec<String>,
     /// Other people's names of the six columns: `url=landing,title=name`.
     pub columns: String,
+    /// Kafka topic of the pages; empty for none.
+    pub topic: String,
 }
 
 /// Where pages go, and when they become visible.
@@ -74,6 +81,8 @@ pub struct OutputSettings {
     pub roll_size: u64,
     /// Seconds after which a roll is due.
     pub roll_seconds: u64,
+    /// What a cluster's topic is called before the number of its slot.
+    pub topic_prefix: String,
 }
 
 impl OutputSettings {
@@ -85,7 +94,14 @@ impl OutputSettings {
 
 impl Default for OutputSettings {
     fn default() -> Self {
-        Self { out: PathBuf::from("out"), state: None, roll_rows: 0, roll_size: 128 << 20, roll_seconds: 300 }
+        Self {
+            out: PathBuf::from("out"),
+            state: None,
+            roll_rows: 0,
+            roll_size: 128 << 20,
+            roll_seconds: 300,
+            topic_prefix: "cluster_".into(),
+        }
     }
 }
 
@@ -151,6 +167,13 @@ pub struct Given {
     pub origin: Origin,
 }
 
+impl Given {
+    /// The value as it may be shown.
+    pub fn shown(&self) -> String {
+        if is_secret(&self.key) { "(secret)".into() } else { self.texts.join(" ") }
+    }
+}
+
 /// Settings in force, with where each key's value came from (in the order of [`KEYS`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
@@ -158,6 +181,8 @@ pub struct Resolved {
     pub settings: Settings,
     /// Origin of each key's value.
     pub origins: Vec<Origin>,
+    /// Origin of each of librdkafka's keys that was given.
+    pub client_origins: BTreeMap<String, Origin>,
 }
 
 impl Resolved {
@@ -171,8 +196,15 @@ impl Resolved {
 pub fn resolve(given: &[Given]) -> Result<Resolved> {
     let mut settings = Settings::default();
     let mut origins = vec![Origin::Default; KEYS.len()];
-    let mut problems = Vec::new();
+    let (mut problems, mut client_origins) = (Vec::new(), BTreeMap::new());
     for one in given {
+        if let Some(key) = one.key.strip_prefix(CLIENT_SECTION) {
+            match settings.kafka.set(key, one) {
+                Ok(()) => drop(client_origins.insert(key.to_owned(), one.origin.clone())),
+                Err(problem) => problems.push(format!("{}: {} {problem}", one.origin, one.key)),
+            }
+            continue;
+        }
         let Some(at) = KEYS.iter().position(|key| key.name == one.key) else {
             problems.push(unknown_key(one));
             continue;
@@ -187,7 +219,7 @@ pub fn resolve(given: &[Given]) -> Result<Resolved> {
     }
     problems.extend(disagreements(&settings));
     match problems.len() {
-        0 => Ok(Resolved { settings, origins }),
+        0 => Ok(Resolved { settings, origins, client_origins }),
         _ => Err(settings_error(problems)),
     }
 }
@@ -199,12 +231,16 @@ fn unknown_key(one: &Given) -> String {
 
 /// The key whose name is most like `name`, if any is like it.
 pub fn nearest_key(name: &str) -> Option<&'static str> {
+    let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();
+    nearest_of(name, &names)
+}
+
+/// The dotted name that is most like `name`, whole or in its last part.
+pub(crate) fn nearest_of(name: &str, names: &[&'static str]) -> Option<&'static str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    KEYS.iter()
-        .map(|key| (strsim::jaro_winkler(&last(key.name), &last(name)).max(strsim::jaro_winkler(key.name, name)), key.name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    let likeness = |known: &str| strsim::jaro_winkler(&last(known), &last(name)).max(strsim::jaro_winkler(known, name));
+    let near = names.iter().map(|known| (likeness(known), *known)).filter(|(likeness, _)| *likeness > 0.8);
+    near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
 }
 
 /// What no single key can tell: values that are fine alone and do not go together.

@@ -12,7 +12,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::settings::{Given, KEYS, Key, Origin, Type};
+use windrow_engine::settings::{CLIENT_SECTION, Given, KEYS, Key, Origin, Type};
 
 use crate::cmd::Verb;
 use crate::term::Term;
@@ -21,7 +21,7 @@ use crate::term::Term;
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n";
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, or stopped by SIGTERM; 1 failed; 2 usage or settings;
-3 environment; 5 already running; 130 stopped by Ctrl-C. A run that is stopped
+3 environment; 4 Kafka; 5 already running; 130 stopped by Ctrl-C. A run that is stopped
 commits first.
 ";
 
@@ -161,6 +161,35 @@ impl<S: KeySet> FromArgMatches for SettingFlags<S> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+/// Which brokers, and how.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Kafka")]
+pub(crate) struct KafkaFlags {
+    /// Brokers: the same as -X bootstrap.servers=HOST:PORT
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
+    /// A key of librdkafka, by its own name; secrets as file:PATH or ${NAME}
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    client: Vec<String>,
+}
+
+impl KafkaFlags {
+    /// As one more layer of settings.
+    pub(crate) fn given(&self) -> Result<Vec<Given>, Error> {
+        let given = |key: &str, value: &str, flag: &str| Given {
+            key: format!("{CLIENT_SECTION}{key}"),
+            texts: vec![value.to_owned()],
+            origin: Origin::Flag(flag.to_owned()),
+        };
+        let servers = self.kafka.iter().map(|servers| Ok(given("bootstrap.servers", servers, "kafka")));
+        let others = self.client.iter().map(|pair| match pair.split_once('=') {
+            Some((key, value)) => Ok(given(key.trim(), value.trim(), "X")),
+            None => Err(Error::new(ErrorKind::Invalid, "E-USAGE", format!("-X takes KEY=VALUE, not `{pair}`"))),
+        });
+        servers.chain(others).collect()
     }
 }
 

@@ -12,6 +12,7 @@ mod init;
 mod man;
 mod run;
 mod state;
+mod topics;
 mod version;
 
 use windrow_engine::clock::SystemClock;
@@ -33,6 +34,7 @@ pub(crate) enum Verb {
     Audit(audit::Args),
     Eval(eval::Args),
     State(state::Args),
+    Topics(topics::Args),
     Check(check::Args),
     Init(init::Args),
     Config(config::Args),
@@ -51,6 +53,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),
         Verb::State(args) => state::run(&args, app),
+        Verb::Topics(args) => topics::run(&args, app),
         Verb::Check(args) => check::run(&args, app),
         Verb::Init(args) => init::run(&args, app),
         Verb::Config(args) => config::run(&args, app),
@@ -89,7 +92,7 @@ impl App {
         given.extend(settings::from_env(std::env::vars()));
         given.extend_from_slice(flags);
         if self.global.verbose {
-            given.iter().for_each(|one| self.term.say(&format!("{} = {} ({})", one.key, one.texts.join(" "), one.origin)));
+            given.iter().for_each(|one| self.term.say(&format!("{} = {} ({})", one.key, one.shown(), one.origin)));
         }
         settings::resolve(&given)
     }

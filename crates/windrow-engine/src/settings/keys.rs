@@ -126,6 +126,16 @@ pub const KEYS: &[Key] = &[
         get: |settings| Value::Text(settings.source.columns.clone()),
     },
     Key {
+        name: "source.topic",
+        flag: Some("from-topic"),
+        value_name: "TOPIC",
+        ty: Type::Text,
+        change: Change::NextCommit,
+        doc: "Kafka topic of the pages.",
+        set: |settings, value| settings.source.topic = value.into_text(),
+        get: |settings| Value::Text(settings.source.topic.clone()),
+    },
+    Key {
         name: "output.out",
         flag: Some("out"),
         value_name: "DIR",
@@ -177,6 +187,16 @@ pub const KEYS: &[Key] = &[
         doc: "Commit after this many seconds.",
         set: |settings, value| settings.output.roll_seconds = value.count(),
         get: |settings| Value::Count(settings.output.roll_seconds),
+    },
+    Key {
+        name: "output.topic_prefix",
+        flag: None,
+        value_name: "TEXT",
+        ty: Type::Text,
+        change: Change::NextCommit,
+        doc: "What the topic of a cluster is called, before the number of its slot.",
+        set: |settings, value| settings.output.topic_prefix = value.into_text(),
+        get: |settings| Value::Text(settings.output.topic_prefix.clone()),
     },
     Key {
         name: "model.kind",

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::settings::{KEYS, Key, json_schema, nearest_key};
+use windrow_engine::settings::{CLIENT_SECTION, Change, KEYS, Key, Resolved, Value, json_schema, nearest_key};
 
 use super::{App, Done, Exit, Failure};
 use crate::args::Format;
@@ -54,26 +54,48 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     Ok(Exit::Fine)
 }
 
+/// One setting as it is shown.
+struct Shown {
+    key: String,
+    toml: String,
+    json: serde_json::Value,
+    origin: String,
+    change: &'static str,
+}
+
+/// Our own settings, then librdkafka's keys as far as they were given.
+fn all(resolved: &Resolved) -> impl Iterator<Item = Shown> {
+    let own = KEYS.iter().zip(&resolved.origins).map(|(key, origin)| {
+        let value = (key.get)(&resolved.settings);
+        let (toml, json) = (value.toml(), value.json());
+        Shown { key: key.name.to_owned(), toml, json, origin: origin.to_string(), change: key.change.name() }
+    });
+    let client = resolved.settings.kafka.shown().map(|(key, value)| Shown {
+        key: format!("{CLIENT_SECTION}{key}"),
+        toml: Value::Text(value.to_owned()).toml(),
+        json: value.into(),
+        origin: resolved.client_origins.get(key).map(ToString::to_string).unwrap_or_default(),
+        change: Change::NextCommit.name(),
+    });
+    own.chain(client)
+}
+
 fn show(with_origin: bool, app: &mut App) -> Result<(), Failure> {
     let resolved = app.settings(&[])?;
     if app.term.format == Format::Tsv {
         app.term.tsv(&["key", "value", "origin"])?;
     }
     let mut rows = Vec::new();
-    for (key, origin) in KEYS.iter().zip(&resolved.origins) {
-        let value = (key.get)(&resolved.settings);
+    for Shown { key, toml, json, origin, change } in all(&resolved) {
         match app.term.format {
             Format::Json => app.term.json(&json!({
-                "schema": "windrow.setting/1", "key": key.name, "value": value.json(), "origin": origin.to_string(),
-                "change": key.change.name(),
+                "schema": "windrow.setting/1", "key": key, "value": json, "origin": origin, "change": change,
             }))?,
-            Format::Tsv => app.term.tsv(&[key.name, &value.toml(), &origin.to_string()])?,
+            Format::Tsv => app.term.tsv(&[&key, &toml, &origin])?,
             Format::Text => {
-                let mut row = vec![key.name.to_owned(), text::plain(&value.toml()).into_owned()];
-                if with_origin {
-                    row.push(text::plain(&origin.to_string()).into_owned());
-                }
-                rows.push(row);
+                let origin = with_origin.then_some(origin);
+                let row = [key, toml].into_iter().chain(origin);
+                rows.push(row.map(|cell| text::plain(&cell).into_owned()).collect());
             }
         }
     }

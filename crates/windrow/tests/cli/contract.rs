@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "demo",
     "run",
     "clusters",
@@ -17,6 +17,7 @@ const VERBS: [&str; 13] = [
     "audit",
     "eval",
     "state",
+    "topics",
     "check",
     "init",
     "config",

@@ -79,5 +79,8 @@ fn every_json_field_is_documented_and_no_other() {
             printed.entry(schema).or_default().extend(fields.into_iter().map(|(name, _)| name).filter(|name| name != "schema"));
         }
     }
-    assert_eq!(printed, documented_fields(), "docs/reference/json.md");
+    // What needs a broker is compared by the suite `kafka-topics`.
+    let mut documented = documented_fields();
+    documented.remove("windrow.topic/1").expect("topics are documented");
+    assert_eq!(printed, documented, "docs/reference/json.md");
 }

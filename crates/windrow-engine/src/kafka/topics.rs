@@ -1,0 +1,230 @@
+//! Topics: which ones a pipeline needs, which there are, and making the difference go away.
+//!
+//! Topics are made here with explicit partitions and copies, never by a broker's auto-create.
+
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication, TopicResult};
+use rdkafka::error::KafkaError;
+
+use super::{Broker, Found, PATIENCE, Shape, trouble};
+use crate::error::{Error, ErrorKind, Result};
+use crate::settings::Settings;
+
+/// Rejects of all pipelines.
+pub const REJECTS: &str = "windrow-rejects";
+/// Births, splits, merges, moves and deaths of clusters.
+pub const LINEAGE: &str = "windrow-lineage";
+/// The commit record of each pipeline.
+pub const COMMITS: &str = "windrow-commits";
+/// Longest name that a broker takes.
+const LONGEST_NAME: usize = 249;
+
+/// What a topic is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Pages come in.
+    Input,
+    /// Pages of the cluster that has the slot go out.
+    Slot,
+    /// Rejects go out.
+    Rejects,
+    /// Lineage goes out.
+    Lineage,
+    /// Commit records, the last of each pipeline kept for ever.
+    Commits,
+}
+
+impl Role {
+    /// The role in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Slot => "slot",
+            Self::Rejects => "rejects",
+            Self::Lineage => "lineage",
+            Self::Commits => "commits",
+        }
+    }
+}
+
+/// Partitions and copies to make topics with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Making {
+    /// Partitions of the input topic.
+    pub input_partitions: usize,
+    /// Partitions of each other topic; commits and lineage always have one.
+    pub partitions: usize,
+    /// Copies; none for three, or as many as there are brokers.
+    pub replication: Option<usize>,
+}
+
+/// How a wanted topic stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not there.
+    Missing,
+    /// It is there, and can be used as it is.
+    There(Shape),
+    /// It is there, and cannot be used.
+    Unfit(Shape),
+}
+
+/// One topic that the pipeline needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub topic: String,
+    /// What it is for.
+    pub role: Role,
+    /// What it is made with.
+    pub shape: Shape,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+impl Wanted {
+    /// Why it cannot be used.
+    pub fn flaw(&self) -> Option<&'static str> {
+        matches!(self.standing, Standing::Unfit(_)).then_some("must have one partition: its order is its meaning")
+    }
+}
+
+/// All topics of a pipeline, in order: input, slots, then our own.
+pub fn plan(settings: &Settings, making: Making, found: &Found) -> Result<Vec<Wanted>> {
+    let replication = making.replication.unwrap_or_else(|| found.brokers.len().clamp(1, 3));
+    if replication > found.brokers.len() {
+        let message = format!("{replication} copies need as many brokers, and there are {}", found.brokers.len());
+        return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message).hint("give a smaller --replication"));
+    }
+    let prefix = &settings.output.topic_prefix;
+    let slots = (0..settings.model.clusters).map(|slot| (format!("{prefix}{slot}"), Role::Slot, making.partitions));
+    let input =
+        (!settings.source.topic.is_empty()).then(|| (settings.source.topic.clone(), Role::Input, making.input_partitions));
+    let own = [(REJECTS, Role::Rejects, making.partitions), (LINEAGE, Role::Lineage, 1), (COMMITS, Role::Commits, 1)];
+    let own = own.into_iter().map(|(name, role, partitions)| (name.to_owned(), role, partitions));
+    let wanted: Vec<Wanted> = (input.into_iter().chain(slots).chain(own))
+        .map(|(topic, role, partitions)| {
+            let standing = standing(role, found.topics.get(&topic).copied());
+            Wanted { topic, role, shape: Shape { partitions, replication }, standing }
+        })
+        .collect();
+    wanted.iter().try_for_each(|wanted| good_name(&wanted.topic))?;
+    if let Some(input) = wanted.iter().find(|one| one.role == Role::Input)
+        && wanted.iter().any(|other| other.role != Role::Input && other.topic == input.topic)
+    {
+        let message = format!("{} is the input and an output: pages would come round for ever", input.topic);
+        return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message).hint("set another output.topic_prefix"));
+    }
+    Ok(wanted)
+}
+
+fn standing(role: Role, shape: Option<Shape>) -> Standing {
+    match shape {
+        None => Standing::Missing,
+        Some(shape) if matches!(role, Role::Lineage | Role::Commits) && shape.partitions != 1 => Standing::Unfit(shape),
+        Some(shape) => Standing::There(shape),
+    }
+}
+
+/// Kafka's rule for names.
+fn good_name(topic: &str) -> Result<()> {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
+    if topic.len() <= LONGEST_NAME && topic.chars().all(is_good) && ![".", ".."].contains(&topic) {
+        return Ok(());
+    }
+    let message = format!("{topic:?} cannot be the name of a topic");
+    let hint = "names have letters, digits, `.`, `_` and `-`, at most 249 of them";
+    Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message).hint(hint))
+}
+
+impl Broker {
+    /// Makes the missing ones of these topics. Gives for each its name and, where the broker refused, why.
+    pub fn create(&self, wanted: &[Wanted]) -> Result<Vec<(String, Option<Error>)>> {
+        let missing = wanted.iter().filter(|wanted| wanted.standing == Standing::Missing);
+        let new: Vec<NewTopic<'_>> = missing.map(new_topic).collect::<Result<_>>()?;
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.answers(pollster::block_on(self.admin()?.create_topics(&new, &options())))
+    }
+
+    /// Deletes topics. Gives for each its name and, where the broker refused, why.
+    pub fn delete(&self, topics: &[&str]) -> Result<Vec<(String, Option<Error>)>> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.answers(pollster::block_on(self.admin()?.delete_topics(topics, &options())))
+    }
+
+    fn answers(&self, answers: rdkafka::error::KafkaResult<Vec<TopicResult>>) -> Result<Vec<(String, Option<Error>)>> {
+        let refusal = |code| trouble::code(&KafkaError::AdminOp(code), &self.servers);
+        let answers = answers.map_err(|error| self.trouble(&error))?.into_iter().map(|answer| match answer {
+            Ok(topic) => (topic, None),
+            Err((topic, code)) => (topic, Some(refusal(code))),
+        });
+        Ok(answers.collect())
+    }
+}
+
+fn new_topic(wanted: &Wanted) -> Result<NewTopic<'_>> {
+    let count = |n: usize| {
+        i32::try_from(n).map_err(|_| Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", format!("{n} partitions are too many")))
+    };
+    let (partitions, replication) = (count(wanted.shape.partitions)?, count(wanted.shape.replication)?);
+    let new = NewTopic::new(&wanted.topic, partitions, TopicReplication::Fixed(replication));
+    Ok(if wanted.role == Role::Commits { new.set("cleanup.policy", "compact") } else { new })
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAKING: Making = Making { input_partitions: 4, partitions: 2, replication: None };
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        settings.model.clusters = 3;
+        settings.source.topic = "pages".into();
+        settings
+    }
+
+    fn found(topics: &[(&str, usize)]) -> Found {
+        let shape = |partitions| Shape { partitions, replication: 1 };
+        let topics = topics.iter().map(|&(name, partitions)| (name.to_owned(), shape(partitions))).collect();
+        Found { brokers: vec!["a:1".into()], topics }
+    }
+
+    #[test]
+    fn a_plan_names_every_topic_with_its_shape() {
+        let plan = plan(&settings(), MAKING, &found(&[("cluster_1", 7), (LINEAGE, 3)])).unwrap();
+        let shown: Vec<_> = plan.iter().map(|one| (one.topic.as_str(), one.shape.partitions, one.standing)).collect();
+        let there = Shape { partitions: 7, replication: 1 };
+        let unfit = Shape { partitions: 3, replication: 1 };
+        let expected = [
+            ("pages", 4, Standing::Missing),
+            ("cluster_0", 2, Standing::Missing),
+            ("cluster_1", 2, Standing::There(there)),
+            ("cluster_2", 2, Standing::Missing),
+            (REJECTS, 2, Standing::Missing),
+            (LINEAGE, 1, Standing::Unfit(unfit)),
+            (COMMITS, 1, Standing::Missing),
+        ];
+        assert_eq!(shown, expected);
+        assert!(plan.iter().all(|one| one.shape.replication == 1), "one broker, one copy");
+    }
+
+    #[test]
+    fn bad_plans_are_refused() {
+        let refused = |settings: &Settings, making| plan(settings, making, &found(&[])).unwrap_err().code;
+        assert_eq!(refused(&settings(), Making { replication: Some(2), ..MAKING }), "E-KAFKA-TOPIC");
+        let mut own_tail = settings();
+        own_tail.source.topic = "cluster_2".into();
+        assert_eq!(refused(&own_tail, MAKING), "E-KAFKA-TOPIC");
+        let mut bad_name = settings();
+        bad_name.output.topic_prefix = "clusters/".into();
+        assert_eq!(refused(&bad_name, MAKING), "E-KAFKA-TOPIC");
+    }
+}
