@@ -16,6 +16,7 @@ mod check;
 mod config;
 mod jars;
 mod process;
+mod produce;
 mod rig;
 mod topics;
 
@@ -24,6 +25,7 @@ use clap::{Subcommand, ValueEnum};
 
 pub(crate) use check::{older, short};
 pub(crate) use jars::NEEDS;
+pub(crate) use produce::produce;
 pub(crate) use rig::{Rig, Setup};
 pub(crate) use topics::topics;
 

@@ -36,7 +36,7 @@ const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<
     Suite { name, budget_s, slow: false, run }
 }
 
-const SUITES: [Suite; 14] = [
+const SUITES: [Suite; 15] = [
     quick("format", 30, |_| run(cargo().args(["fmt", "--all", "--check"]))),
     quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     quick("tests", 780, cargo_test),
@@ -49,6 +49,7 @@ const SUITES: [Suite; 14] = [
     quick("faults", 180, |_| faults::short()),
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),
+    quick("kafka-produce", 60, |_| kafka::produce()),
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
 ];

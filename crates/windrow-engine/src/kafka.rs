@@ -9,6 +9,7 @@
 //!                       └─ producers
 //! ```
 
+pub mod produce;
 pub mod topics;
 mod trouble;
 

@@ -94,7 +94,7 @@ impl Control {
     }
 
     /// What the loop was asked for.
-    fn asked(&self) -> Option<Ended> {
+    pub(crate) fn asked(&self) -> Option<Ended> {
         match self.asked.load(Ordering::Acquire) {
             0 => None,
             1 => Some(Ended::Stopped),

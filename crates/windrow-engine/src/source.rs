@@ -28,6 +28,9 @@ use crate::error::Result;
 pub use columns::ColumnMap;
 pub use find::{Opened, open};
 
+/// Bytes of a file that its head hash covers, if it has so many.
+pub(crate) const HEAD: u32 = file::HEAD as u32;
+
 /// One source as the pipeline knows it: who it is, and how far it has been read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourcePosition {

@@ -10,6 +10,7 @@ mod eval;
 mod explain;
 mod init;
 mod man;
+mod produce;
 mod run;
 mod state;
 mod topics;
@@ -35,6 +36,7 @@ pub(crate) enum Verb {
     Eval(eval::Args),
     State(state::Args),
     Topics(topics::Args),
+    Produce(produce::Args),
     Check(check::Args),
     Init(init::Args),
     Config(config::Args),
@@ -54,6 +56,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Eval(args) => eval::run(&args, app),
         Verb::State(args) => state::run(&args, app),
         Verb::Topics(args) => topics::run(&args, app),
+        Verb::Produce(args) => produce::run(&args, app),
         Verb::Check(args) => check::run(&args, app),
         Verb::Init(args) => init::run(&args, app),
         Verb::Config(args) => config::run(&args, app),

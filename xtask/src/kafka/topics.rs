@@ -78,8 +78,9 @@ fn made_checked_deleted(call: &Call, rig: &Rig) -> Result<()> {
     ensure!(planned.standings().values().all(|standing| *standing == "missing"), "{:?}", planned.standings());
     ensure!(listed(rig)?.is_empty(), "a dry run made topics");
     let made = call.topics(&["create", "--input-partitions", "2"])?.fine()?;
+    let documented = documented("windrow.topic/1")?;
     ensure!(made.standings().values().all(|standing| *standing == "made"), "{:?}", made.standings());
-    ensure!(made.objects.iter().all(|object| fields(object) == documented().unwrap_or_default()), "docs/reference/json.md");
+    ensure!(made.objects.iter().all(|object| fields(object) == documented), "docs/reference/json.md");
     let all: BTreeSet<String> = OURS.iter().chain(&["topic_url"]).map(|topic| (*topic).to_owned()).collect();
     ensure!(listed(rig)? == all, "Kafka's own tool sees {:?}", listed(rig)?);
     let commits = describe(rig, "windrow-commits")?;
@@ -144,10 +145,10 @@ fn fields(object: &BTreeMap<String, Value>) -> BTreeSet<String> {
     object.keys().filter(|key| *key != "schema").cloned().collect()
 }
 
-/// The fields of `windrow.topic/1` by docs/reference/json.md.
-fn documented() -> Result<BTreeSet<String>> {
+/// The fields of a schema by docs/reference/json.md.
+pub(super) fn documented(schema: &str) -> Result<BTreeSet<String>> {
     let page = std::fs::read_to_string(root().join("docs/reference/json.md"))?;
-    let section = page.split("## windrow.topic/1").nth(1).context("json.md has no windrow.topic/1")?;
+    let section = page.split(&format!("## {schema}")).nth(1).with_context(|| format!("json.md has no {schema}"))?;
     let section = section.split("\n## ").next().unwrap_or_default();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |")).map(|(names, _)| names);
     Ok(rows.filter(|names| *names != "field").flat_map(|names| names.split(", ").map(str::to_owned)).collect())

@@ -6,7 +6,7 @@ use super::Finding;
 use crate::shell::{cargo, stdout};
 
 /// Verbs built so far. A new verb is a decision: it is added here, to docs/reference/verbs.md and to the program.
-const BUILT: [&str; 14] = [
+const BUILT: [&str; 15] = [
     "demo",
     "run",
     "clusters",
@@ -15,6 +15,7 @@ const BUILT: [&str; 14] = [
     "eval",
     "state",
     "topics",
+    "produce",
     "check",
     "init",
     "config",

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "demo",
     "run",
     "clusters",
@@ -18,6 +18,7 @@ const VERBS: [&str; 14] = [
     "eval",
     "state",
     "topics",
+    "produce",
     "check",
     "init",
     "config",

@@ -1,0 +1,259 @@
+//! `produce`: rows of files become messages of a topic, each exactly once, however often it is stopped.
+//!
+//! Rows go out in transactions of half a second. Each transaction also holds how many rows of the input are done, as the offset of
+//! a consumer group of its own: messages and count are there together or not at all, so the next call goes on behind the last
+//! committed row. The count belongs to topic and inputs; another input of the same name is refused.
+//!
+//! Messages carry the time of sending: brokers delete by it, and rows of ten years ago would be gone at once.
+
+mod line;
+mod pace;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use windrow_core::clean::clean;
+use windrow_core::record::{Reject, RejectReason, Row};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::batch::RawBatch;
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::run::{Control, Ended};
+use crate::settings::ClientKeys;
+use crate::source::parse::Parser;
+use crate::source::{self, Limits, Positions, Source};
+
+use line::Line;
+pub use pace::Pace;
+use pace::Pacer;
+
+/// Longest transaction.
+const LONGEST: Duration = Duration::from_millis(500);
+/// Most rows of a transaction.
+const MOST_ROWS: u64 = 10_000;
+/// How long a wait takes at a time, so that a wish to stop is heard.
+const STEP: Duration = Duration::from_millis(50);
+
+/// What is to be sent, where, how fast.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Files, directories, globs or `generator:…`.
+    pub inputs: Vec<String>,
+    /// What the inputs call our columns.
+    pub columns: String,
+    /// Bytes of the longest record.
+    pub max_record_bytes: u64,
+    /// Where to.
+    pub topic: String,
+    /// How fast.
+    pub pace: Pace,
+    /// Whether the input begins again when it ends.
+    pub repeat: bool,
+    /// Most rows of this call.
+    pub limit: Option<u64>,
+    /// Whether to begin at the first row, whatever was sent before.
+    pub anew: bool,
+}
+
+/// What was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Why it ended.
+    pub ended: Ended,
+    /// Rows that earlier calls had done.
+    pub resumed_at: u64,
+    /// Rows sent by this call.
+    pub rows: u64,
+    /// Rows that cannot be messages, by reason, in the order of [`RejectReason::ALL`].
+    pub left_out: [u64; RejectReason::ALL.len()],
+    /// Time taken.
+    pub elapsed: Duration,
+}
+
+/// A page as the original's producer writes it: six columns by name, what is missing as null.
+#[derive(Serialize)]
+struct Message<'a> {
+    creation_time: Option<&'a str>,
+    id: Option<&'a str>,
+    url: Option<&'a str>,
+    title: Option<&'a str>,
+    keywords: Option<&'a str>,
+    description: Option<&'a str>,
+}
+
+impl<'a> Message<'a> {
+    fn of(row: &Row<'a>) -> std::result::Result<Self, RejectReason> {
+        let mut texts = [None; 6];
+        for (text, column) in texts.iter_mut().zip(row.columns) {
+            let found = std::str::from_utf8(column).map_err(|_| RejectReason::InvalidUtf8)?;
+            *text = (!found.is_empty()).then_some(found);
+        }
+        let [creation_time, id, url, title, keywords, description] = texts;
+        Ok(Self { creation_time, id, url, title, keywords, description })
+    }
+}
+
+/// Sends rows until the input ends, the limit is reached, or `control` says stop. `observer` is called after every batch read.
+pub fn produce(
+    keys: &ClientKeys,
+    order: &Order,
+    clock: &dyn Clock,
+    control: &Control,
+    observer: &mut dyn FnMut(u64, Duration),
+) -> Result<Sent> {
+    let mut reader = Reader::open(order)?;
+    let line = Line::open(keys, order, reader.identity)?;
+    let done = if order.anew { 0 } else { line.done()? };
+    let mut sending = Sending::new(line, order, done, clock, control);
+    let (mut parser, mut skip) = (Parser::new(), done);
+    let ended = 'all: loop {
+        let Some(raw) = reader.next(order)? else { break Ended::EndOfInput };
+        for row in parser.parse(&raw) {
+            if skip > 0 {
+                skip -= 1;
+            } else if let Some(ended) = sending.take(&row)? {
+                break 'all ended;
+            }
+        }
+        observer(sending.sent.rows, sending.elapsed());
+    };
+    sending.finish(ended)
+}
+
+/// The inputs, over and over if that is wanted.
+struct Reader {
+    source: Box<dyn Source>,
+    /// Hash of who the inputs are.
+    identity: u64,
+    /// Whether this pass has given anything: an empty input is not begun again for ever.
+    gave: bool,
+}
+
+impl Reader {
+    fn open(order: &Order) -> Result<Self> {
+        let limits =
+            Limits { record_bytes: usize::try_from(order.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
+        let mut positions = Positions::default();
+        let source = source::open(&order.inputs, &order.columns.parse()?, limits, &mut positions)?.source;
+        let mut hasher = Xxh3::new();
+        for source in &positions.sources {
+            hasher.update(source.name.as_bytes());
+            // The head of a short file changes when the file grows.
+            if source.head_len == source::HEAD || source.head_len == 0 {
+                hasher.update(&source.head_hash.to_le_bytes());
+            }
+        }
+        Ok(Self { source, identity: hasher.digest(), gave: false })
+    }
+
+    fn next(&mut self, order: &Order) -> Result<Option<RawBatch>> {
+        let batch = self.source.next()?;
+        if batch.is_none() && order.repeat && self.gave {
+            *self = Self::open(order)?;
+            return self.next(order);
+        }
+        self.gave |= batch.is_some();
+        Ok(batch)
+    }
+}
+
+/// Rows on their way, in transactions.
+struct Sending<'a> {
+    line: Line,
+    pacer: Pacer,
+    limit: u64,
+    clock: &'a dyn Clock,
+    control: &'a Control,
+    started: Duration,
+    /// When the open transaction began, and the rows that it holds.
+    begun: Duration,
+    open_rows: u64,
+    sent: Sent,
+    text: Vec<u8>,
+}
+
+impl<'a> Sending<'a> {
+    fn new(line: Line, order: &Order, resumed_at: u64, clock: &'a dyn Clock, control: &'a Control) -> Self {
+        let left_out = Default::default();
+        let sent = Sent { ended: Ended::EndOfInput, resumed_at, rows: 0, left_out, elapsed: Duration::ZERO };
+        let (started, limit) = (clock.elapsed(), order.limit.unwrap_or(u64::MAX));
+        let pacer = Pacer::new(order.pace);
+        Self { line, pacer, limit, clock, control, started, begun: started, open_rows: 0, sent, text: Vec::new() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed().saturating_sub(self.started)
+    }
+
+    /// Rows that this call has done: sent, or left out.
+    fn done(&self) -> u64 {
+        self.sent.rows + self.sent.left_out.iter().sum::<u64>()
+    }
+
+    /// Sends one row when it is due; says why to end, if so.
+    fn take(&mut self, row: &std::result::Result<Row<'_>, Reject>) -> Result<Option<Ended>> {
+        if self.done() == self.limit {
+            return Ok(Some(Ended::EndOfInput));
+        }
+        let time = || clean(row.as_ref().ok()?).ok()?.creation_time;
+        let due = self.pacer.due(self.done(), time);
+        if let Some(ended) = self.wait(due)? {
+            return Ok(Some(ended));
+        }
+        if self.open_rows == 0 {
+            self.line.begin()?;
+            self.begun = self.elapsed();
+        }
+        self.open_rows += 1;
+        match self.message(row) {
+            Ok(()) if self.line.send(&self.text)? => self.sent.rows += 1,
+            Ok(()) => self.leave_out(RejectReason::TooLong),
+            Err(reason) => self.leave_out(reason),
+        }
+        Ok(None)
+    }
+
+    fn message(&mut self, row: &std::result::Result<Row<'_>, Reject>) -> std::result::Result<(), RejectReason> {
+        let message = Message::of(row.as_ref().map_err(|reject| reject.reason)?)?;
+        self.text.clear();
+        serde_json::to_writer(&mut self.text, &message).expect("texts in memory always serialize");
+        Ok(())
+    }
+
+    fn leave_out(&mut self, reason: RejectReason) {
+        let place = RejectReason::ALL.iter().position(|known| *known == reason).expect("all reasons are listed");
+        self.sent.left_out[place] += 1;
+    }
+
+    /// Waits until a row is due, committing what would wait with it. Says why to end, if somebody wants that meanwhile.
+    fn wait(&mut self, due: Duration) -> Result<Option<Ended>> {
+        loop {
+            if let Some(ended) = self.control.asked() {
+                return Ok(Some(ended));
+            }
+            let now = self.elapsed();
+            if due > now + STEP || now.saturating_sub(self.begun) >= LONGEST || self.open_rows >= MOST_ROWS {
+                self.commit()?;
+            }
+            if due <= now {
+                return Ok(None);
+            }
+            self.line.pause(due.saturating_sub(now).min(STEP));
+        }
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        if self.open_rows > 0 {
+            self.line.commit(self.sent.resumed_at + self.done())?;
+            self.open_rows = 0;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, ended: Ended) -> Result<Sent> {
+        self.commit()?;
+        let elapsed = self.elapsed();
+        Ok(Sent { ended, elapsed, ..self.sent })
+    }
+}

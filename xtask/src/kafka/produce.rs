@@ -1,0 +1,112 @@
+//! `windrow produce` against a real broker: stopped and killed on the way, every row is in the topic once, as a reader of committed
+//! records sees it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use serde_json::Value;
+
+use super::topics::documented;
+use super::{Rig, Version};
+use crate::campaign;
+use crate::shell::{fresh_dir, output, say, stdout, windrow};
+
+const ROWS: usize = 30_000;
+/// Kills at growing times after the start, in milliseconds; the first ones hit the start itself.
+const KILLS: [u64; 4] = [150, 900, 1_700, 2_500];
+/// Slow enough that every kill lands, fast enough for a suite.
+const RATE: &str = "6000";
+
+struct Producer {
+    windrow: PathBuf,
+    servers: String,
+    input: PathBuf,
+}
+
+impl Producer {
+    fn command(&self, topic: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(&self.windrow);
+        command.args(["produce", "--quiet", "-o", "json", "--topic", topic, "--kafka", &self.servers, "--input"]);
+        command.arg(&self.input).args(more);
+        command
+    }
+
+    /// Runs to the end; gives what it said.
+    fn run(&self, topic: &str, more: &[&str]) -> Result<Value> {
+        Ok(serde_json::from_str(&stdout(&mut self.command(topic, more))?)?)
+    }
+
+    /// `kill -9` so long after the start.
+    fn kill(&self, topic: &str, after: Duration) -> Result<()> {
+        let mut command = self.command(topic, &["--rate", RATE]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let (_open, never) = mpsc::channel::<()>();
+        let _ = never.recv_timeout(after);
+        if let Some(status) = child.try_wait()? {
+            bail!("produce ended before its kill: {status}");
+        }
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    fn make(&self, topic: &str) -> Result<()> {
+        let shape = ["--from-topic", topic, "--clusters", "1", "--input-partitions", "3", "--kafka", &self.servers];
+        stdout(Command::new(&self.windrow).args(["topics", "create"]).args(shape)).map(drop)
+    }
+}
+
+pub(crate) fn produce() -> Result<()> {
+    let rig = Rig::start(Version::NEWEST)?;
+    let dir = fresh_dir("kafka-produce")?;
+    let producer = Producer { windrow: windrow("fast", &[])?, servers: rig.bootstrap(), input: dir.join("pages.csv") };
+    campaign::write(&producer.input, 0, ROWS)?;
+    let refused = output(&mut producer.command("pages", &[]))?;
+    ensure!(refused.status.code() == Some(4), "there is no topic, and produce ended with {:?}", refused.status);
+    producer.make("pages")?;
+    producer.make("undisturbed")?;
+
+    KILLS.iter().try_for_each(|after| producer.kill("pages", Duration::from_millis(*after)))?;
+    let limited = producer.run("pages", &["--limit", "100"])?;
+    ensure!(number(&limited, "rows") + number(&limited, "left_out") == 100, "{limited}");
+    let fields = limited.as_object().into_iter().flatten().map(|(name, _)| name.clone()).filter(|name| name != "schema");
+    ensure!(fields.collect::<BTreeSet<_>>() == documented("windrow.produce/1")?, "docs/reference/json.md: {limited}");
+    let last = producer.run("pages", &[])?;
+    let (resumed, done) = (number(&last, "resumed_at"), number(&last, "done"));
+    ensure!(
+        resumed > 100 && number(&limited, "done") == resumed,
+        "the kills left nothing behind, or too much: {limited} {last}"
+    );
+    let nothing = producer.run("pages", &[])?;
+    ensure!(nothing["rows"] == 0 && number(&nothing, "done") == done, "all was sent: {nothing}");
+    let whole = producer.run("undisturbed", &[])?;
+    ensure!(number(&whole, "done") == done, "{whole} {last}");
+
+    let (found, expected) = (read(&rig, "pages")?, read(&rig, "undisturbed")?);
+    ensure!(expected.len() as u64 == number(&whole, "rows") && !expected.is_empty(), "{} messages: {whole}", expected.len());
+    ensure!(found == expected, "{} messages after the kills, {} without", found.len(), expected.len());
+    let (kills, rows) = (KILLS.len(), expected.len());
+    say(format_args!(
+        "produce: {kills} kills, then on from row {resumed}: {rows} messages, the same as undisturbed, read_committed"
+    ));
+    Ok(())
+}
+
+fn number(object: &Value, name: &str) -> u64 {
+    object[name].as_u64().unwrap_or_default()
+}
+
+/// All messages of a topic as a reader of committed ones gets them, sorted: what is there twice is there twice.
+fn read(rig: &Rig, topic: &str) -> Result<Vec<String>> {
+    let servers = rig.bootstrap();
+    let class = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+    let what = ["--bootstrap-server", &servers, "--topic", topic, "--from-beginning", "--isolation-level", "read_committed"];
+    let text = rig.tool(class, &[&what[..], &["--timeout-ms", "5000"]].concat())?;
+    let mut messages: Vec<String> = text.lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect();
+    messages.sort();
+    Ok(messages)
+}
