@@ -198,7 +198,7 @@ fn go_on(
     };
     drop(reader);
     // What was learnt before the input failed is good, and committed like the rest.
-    work.finish()?;
+    work.finish(matches!(ended, Ok(Ended::EndOfInput)))?;
     Ok(work.summary(ended?))
 }
 
@@ -237,7 +237,10 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     let positions = opened.store.manifest().positions.clone();
     let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline, inputs::names(&positions))?;
     let mut work = Work::new(&job, opened, positions, &mut sink, clock);
-    work.finish()?;
+    work.finish(false)?;
+    if edits::is_waiting(&reading.layout.inbox(), &request) {
+        return Ok(Edited::LeftToNextRun { request });
+    }
     match refused::find(&reading.layout.inbox(), &request)? {
         // Somebody ran the pipeline on since the model was read.
         Some(refused) => Err(no_edit(refused.reason)),
@@ -259,6 +262,11 @@ pub enum Edited {
     },
     /// The pipeline is running: it will take the edit before its next batch.
     LeftToRun {
+        /// Name of the request.
+        request: String,
+    },
+    /// Older edits wait for their position, which a killed run had come to: the next run takes this one behind them.
+    LeftToNextRun {
         /// Name of the request.
         request: String,
     },

@@ -161,6 +161,11 @@ pub fn request(inbox: &Path, edit: &Edit, clock: &dyn Clock) -> Result<String> {
     Ok(name)
 }
 
+/// Whether a request has not been taken yet.
+pub(crate) fn is_waiting(inbox: &Path, request: &str) -> bool {
+    inbox.join(format!("{request}.json")).exists()
+}
+
 /// A whole line is not what was written. Behind the committed ones it concerns no output, and may be asked for again.
 fn damaged_line(path: &Path, line: u64, committed: u64) -> Error {
     let error = damaged(path, &format!("line {line} is not what was written"));

@@ -143,10 +143,15 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Applies what is left, and commits if there is anything new.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        let left: Vec<_> = self.pending.drain(..).collect();
-        self.apply(&left)?;
+    /// Applies the edits whose position is reached, and commits if there is anything new. An input that was read through before it came
+    /// to an edit's position has changed: the edit then counts from here on.
+    pub(super) fn finish(&mut self, read_through: bool) -> Result<()> {
+        let position = self.pipeline.position();
+        let mut due = Vec::new();
+        while let Some(edit) = self.pending.pop_front_if(|edit| read_through || edit.position <= position) {
+            due.push(edit);
+        }
+        self.apply(&due)?;
         self.take_edits()?;
         let manifest = self.store.manifest();
         let is_new = manifest.epoch == 0 || self.edits != manifest.edits || self.positions != manifest.positions;

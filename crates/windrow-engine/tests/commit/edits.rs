@@ -120,6 +120,42 @@ fn edits_behind_the_last_commit_are_replayed_at_their_positions() {
 }
 
 #[test]
+fn an_edit_waits_for_its_position_however_early_the_next_run_ends() {
+    let edited = |died: bool| {
+        let mut rig = Rig::new(0);
+        (0..12).for_each(|file| rig.write(&format!("in/{file:02}.csv"), &csv(file * 50..(file + 1) * 50)));
+        rig.job.roll.rows = 300;
+        let inbox = rig.job.out.join(".windrow/edits");
+        let mut asked = false;
+        let mut seen = |rows: u64| {
+            if rows == 400 && !asked {
+                asked = true;
+                request(&inbox, &rename(0), &SystemClock::new()).unwrap();
+            }
+            assert!(!died || rows < 450, "dies here, as planned");
+        };
+        let planned =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rig.run_seen(&mut |now| seen(now.run.rows)).unwrap()));
+        assert_eq!(planned.is_err(), died);
+        if died {
+            let facts = |rig: &Rig| (rig.state().manifest.edits, rig.state().manifest.counters.rows);
+            assert_eq!(facts(&rig), (0, 300));
+            rig.run_to_stop(10);
+            assert_eq!(facts(&rig), (0, 350), "stopped before the edit's position");
+            let pin = Edit::Pin { cluster: 0, pinned: true };
+            let later = edit(&rig.job.out, None, &pin, &SystemClock::new()).unwrap();
+            let Edited::LeftToNextRun { request } = later else { panic!("{later:?}") };
+            assert_eq!(facts(&rig), (0, 350), "and a later edit does not overtake it");
+            fs::remove_file(inbox.join(format!("{request}.json"))).unwrap();
+            rig.run().unwrap();
+        }
+        assert_eq!(rig.state().manifest.edits, 1);
+        rig.answer()
+    };
+    assert_same(&edited(true), &edited(false), "stopped on the way");
+}
+
+#[test]
 fn an_edit_survives_falling_back_to_an_older_snapshot() {
     let rig = Rig::new(200);
     rig.run().unwrap();

@@ -323,6 +323,10 @@ fn edit(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
             let left = "left to the running process, which takes it before its next rows";
             format!("{left}; `windrow state inspect` shows it if it is refused (edit {request})")
         }
+        Edited::LeftToNextRun { request } => {
+            let left = "left to the next `windrow run`: a run that was killed took older edits at rows not committed yet";
+            format!("{left} (edit {request})")
+        }
     };
     app.term.say(&told);
     Ok(Exit::Fine)
