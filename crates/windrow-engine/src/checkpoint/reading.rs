@@ -81,7 +81,7 @@ impl Committed {
                 "`windrow run` with the same inputs mends it, from the snapshot of commit {} and the rows since",
                 whole.epoch
             )),
-            (None, None) => error,
+            (None, None) => error.hint("`windrow run` with all inputs mends it: it learns all rows again"),
         }
     }
 

@@ -18,6 +18,10 @@ use crate::run::{Job, cut, inputs};
 use crate::sink::{Family, PublishedFile, parquet};
 use crate::source::Positions;
 
+/// What is left when the model cannot be learnt again.
+const WAYS_OUT: &str = "put the inputs back as they were, or the state folder from a copy; or start over with a new --out folder. \
+                        Published Parquet is not touched";
+
 /// A state that was opened for writing, with its model where the manifest left it.
 #[derive(Debug)]
 pub struct Opened {
@@ -165,7 +169,7 @@ fn drop_leftovers(layout: &Layout, manifest: &Manifest, notes: &mut Vec<String>)
     Ok(())
 }
 
-/// The model at the manifest's position: from its newest snapshot, or from an older one and the rows since.
+/// The model at the manifest's position: from its newest snapshot, from an older one and the rows since, or from all rows.
 fn restore(
     layout: &Layout,
     manifest: &Manifest,
@@ -178,30 +182,49 @@ fn restore(
     }
     let mut failures: Vec<Error> = Vec::new();
     for at in (0..manifest.snapshots.len()).rev() {
-        let entry = &manifest.snapshots[at];
-        match load(layout, entry) {
+        match load(layout, &manifest.snapshots[at]) {
             Err(error) if error.code == "E-STATE-NEWER" => return Err(error),
             Err(error) => failures.push(error),
             Ok(pipeline) if failures.is_empty() => return Ok(pipeline),
             Ok(pipeline) => {
                 let since: Vec<_> = manifest.snapshots[at..].iter().collect();
-                let pipeline = learn_again(pipeline, &since, layout, job, placed)
-                    .map_err(|error| failures.iter().fold(error, |error, failure| error.cause(&failure.message)))?;
-                let newest = since[since.len() - 1];
-                notes.push(format!(
-                    "the snapshot of commit {} is damaged; the model was restored from commit {} and {} rows learnt again",
-                    newest.epoch,
-                    entry.epoch,
-                    newest.counters.rows - entry.counters.rows
-                ));
-                return Ok(pipeline);
+                return mend(pipeline, &since, layout, job, placed, (&failures, notes));
             }
         }
     }
-    let error = Error::new(ErrorKind::Data, "E-STATE-DAMAGED", "no snapshot of the model can be read");
-    let error = failures.iter().fold(error, |error, failure| error.cause(&failure.message));
-    Err(error
-        .hint("restore the state folder from a copy, or start over with a new --out folder; published Parquet is not touched"))
+    let beginning = beginning();
+    let all: Vec<_> = std::iter::once(&beginning).chain(&manifest.snapshots).collect();
+    mend(new_pipeline(job)?, &all, layout, job, placed, (&failures, notes))
+}
+
+/// Where every pipeline began.
+fn beginning() -> SnapshotEntry {
+    SnapshotEntry {
+        epoch: 0,
+        name: String::new(),
+        model: String::new(),
+        positions: Positions::default(),
+        counters: Counters::default(),
+        edits: 0,
+    }
+}
+
+/// Learns again what the damaged snapshots behind the first of these commits held, and says so.
+fn mend(
+    pipeline: Pipeline,
+    commits: &[&SnapshotEntry],
+    layout: &Layout,
+    job: &Job,
+    placed: &[PlacedEdit],
+    (failures, notes): (&[Error], &mut Vec<String>),
+) -> Result<Pipeline> {
+    let pipeline = learn_again(pipeline, commits, layout, job, placed)
+        .map_err(|error| failures.iter().fold(error, |error, failure| error.cause(&failure.message)))?;
+    let (from, to) = (commits[0], commits[commits.len() - 1]);
+    let source = if from.epoch == 0 { "made anew".into() } else { format!("restored from commit {}", from.epoch) };
+    let rows = to.counters.rows - from.counters.rows;
+    notes.push(format!("the snapshot of commit {} is damaged; the model was {source} and {rows} rows learnt again", to.epoch));
+    Ok(pipeline)
 }
 
 fn new_pipeline(job: &Job) -> Result<Pipeline> {
@@ -236,8 +259,7 @@ fn learn_again(
         let is_whole = learn_step(&mut pipeline, &from.positions, &to.positions, job, &mut edits)?;
         if !is_whole {
             let message = "the rows between the last good snapshot and the last commit are gone from the inputs";
-            return Err(Error::new(ErrorKind::Data, "E-ROWS-GONE", message)
-                .hint("put the inputs back as they were, or start over with a new --out folder"));
+            return Err(Error::new(ErrorKind::Data, "E-ROWS-GONE", message).hint(WAYS_OUT));
         }
         let model = pipeline.snapshot();
         if snapshots::hash(&model) != to.model {
@@ -245,8 +267,7 @@ fn learn_again(
                 "learning the rows of commit {} again gave another model: the inputs have changed, or another version learnt them",
                 to.epoch
             );
-            return Err(Error::new(ErrorKind::Data, "E-MODEL-DIFFERS", message)
-                .hint("put the inputs back as they were, or start over with a new --out folder"));
+            return Err(Error::new(ErrorKind::Data, "E-MODEL-DIFFERS", message).hint(WAYS_OUT));
         }
         snapshots::write(&layout.snapshots(), to.epoch, &model)?;
     }

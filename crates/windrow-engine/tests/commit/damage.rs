@@ -10,7 +10,7 @@ use windrow_engine::audit::audit;
 use windrow_engine::checkpoint::lock::Lock;
 use windrow_engine::checkpoint::{read_committed, read_state, verify};
 use windrow_engine::clock::SystemClock;
-use windrow_engine::run::{self, Edited};
+use windrow_engine::run::{self, Edited, edit};
 
 use crate::audit::job_of;
 use crate::rig::{Rig, assert_same, csv, line};
@@ -72,7 +72,7 @@ fn who_only_looks_at_a_damaged_model_is_told_what_mends_it() {
     assert!(hint().contains("at its next commit"), "{}", hint());
     drop(held);
     flip(&snapshot(&rig, 1), 200);
-    assert!(hint().contains("from a copy"), "{}", hint());
+    assert!(hint().contains("all rows"), "{}", hint());
 }
 
 #[test]
@@ -91,8 +91,24 @@ fn a_snapshot_that_cannot_be_mended_is_refused() {
     rig.write("in/pages.csv", &input);
     flip(&snapshot(&rig, 4), 200);
     flip(&snapshot(&rig, 3), 200);
+    fs::remove_file(rig.path("in/pages.csv")).unwrap();
+    rig.write("in/others.csv", &csv(900..950));
     let error = rig.run().unwrap_err();
-    assert_eq!((error.code, error.exit_code(), error.causes.len()), ("E-STATE-DAMAGED", 1, 3));
+    assert_eq!((error.code, error.exit_code(), error.causes.len()), ("E-ROWS-GONE", 1, 3));
+}
+
+#[test]
+fn a_model_without_any_whole_snapshot_is_learnt_again_from_the_first_row() {
+    let rig = Rig::new(500);
+    rig.run().unwrap();
+    edit(&rig.job.out, None, &Edit::Pin { cluster: 0, pinned: true }, &SystemClock::new()).unwrap();
+    let before = rig.answer();
+    for epoch in 4..=6 {
+        flip(&snapshot(&rig, epoch), 200);
+    }
+    let summary = rig.run().unwrap();
+    assert!(summary.notes.iter().any(|note| note.contains("made anew and 500 rows learnt again")), "{:?}", summary.notes);
+    assert_same(&rig.answer(), &before, "mended");
 }
 
 #[test]
