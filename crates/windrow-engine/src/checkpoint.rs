@@ -10,6 +10,9 @@
 //! Parquet files            renamed into view                       (repeatable: the next start finishes it)
 //! ```
 //!
+//! Both ends are fenced: the state by its lock, the output folder by its own, and a folder belongs to one state from the first start
+//! on. So a process that deletes or renames a hidden file there knows that it is its own.
+//!
 //! A kill before the commit leaves hidden files and a snapshot that no manifest names: the next start drops them and learns the rows
 //! again. A kill after it leaves renames to finish. Files that are not ours by name are never touched.
 
@@ -42,10 +45,14 @@ use manifest::{Manifest, SnapshotEntry};
 pub use reading::{Committed, Reading, read_committed, read_state};
 pub use recovery::{Opened, open};
 
+/// Name of the lock in the state folder.
+const LOCK: &str = "lock";
 /// Name of the state folder inside the output folder.
 const STATE: &str = ".windrow";
 /// Name of the file in the output folder that says where the state is, when it is elsewhere.
 const POINTER: &str = ".windrow-state";
+/// Name of the output folder's own lock: a second process is kept out whatever state it names.
+const OUT_LOCK: &str = ".windrow-lock";
 
 /// Where a pipeline's files lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +65,16 @@ pub struct Layout {
 
 impl Layout {
     /// The folders of a pipeline; without `state` they are found from `out` alone. Refuses a state that is not that of `out`.
+    ///
+    /// An output folder belongs to a state from the first start on, before there is a commit: by the file that says where the state
+    /// is, or by the lock in `OUT/.windrow`, which is made before anything is written to `OUT` and never removed.
     pub fn find(out: &Path, state: Option<&Path>) -> Result<Self> {
         let inside = out.join(STATE);
         let pointer = files::read_if_there(&out.join(POINTER))?;
         let pointed = pointer.map(|bytes| PathBuf::from(String::from_utf8_lossy(&bytes).trim_end_matches('\n')));
         let known = match &pointed {
             Some(pointed) => Some(pointed),
-            None => inside.join("files.json").exists().then_some(&inside),
+            None => ["files.json", LOCK].iter().any(|name| inside.join(name).exists()).then_some(&inside),
         };
         let state = match (state, known) {
             (Some(state), Some(known)) if !is_same(state, known) => {
@@ -86,7 +96,12 @@ impl Layout {
 
     /// The lock.
     pub fn lock(&self) -> PathBuf {
-        self.state.join("lock")
+        self.state.join(LOCK)
+    }
+
+    /// Whether the state lies outside the output folder's own place for it.
+    fn is_elsewhere(&self) -> bool {
+        !is_same(&self.state, &self.out.join(STATE))
     }
 
     /// What is known of the last run.
@@ -114,10 +129,11 @@ impl Layout {
         self.state.join("edits")
     }
 
-    /// Leaves word in the output folder where the state is, when it is elsewhere.
+    /// Leaves word in the output folder where the state is, when it is elsewhere. Word that is there already was read by
+    /// [`Layout::find`] and names this state; the output folder's lock keeps it so.
     fn point(&self) -> Result<()> {
         let pointer = self.out.join(POINTER);
-        if is_same(&self.state, &self.out.join(STATE)) || pointer.exists() {
+        if !self.is_elsewhere() || pointer.exists() {
             return Ok(());
         }
         let state = self.state.canonicalize().map_err(|error| files::environment("find", &self.state, &error))?;
@@ -141,7 +157,8 @@ pub struct Store {
     layout: Layout,
     manifest: Manifest,
     edits: EditLog,
-    _lock: Lock,
+    /// Of the state and of the output folder.
+    _locks: [Lock; 2],
 }
 
 impl Store {

@@ -5,8 +5,10 @@
 //! `WINDROW_FAILPOINT_LOG`, as the proof that the point was met. Without the feature a point is nothing at all.
 
 /// Every point there is, in the order in which a run meets them. A test holds this list against the source.
-pub const ALL: [&str; 19] = [
+pub const ALL: [&str; 21] = [
+    "after-out-lock",
     "after-lock",
+    "recovery-after-claim",
     "recovery-after-renames",
     "recovery-after-drop",
     "recovery-after-snapshot",

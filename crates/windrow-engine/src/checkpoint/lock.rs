@@ -1,4 +1,4 @@
-//! One owner at a time: an advisory lock on `state/lock`.
+//! One owner at a time: advisory locks on `state/lock` and `OUT/.windrow-lock`.
 //!
 //! The kernel lets go of the lock when the process ends, however it ends, so that a lock is never stale. The file says who holds
 //! it; it is never removed, for a removed file can be locked twice.
@@ -13,7 +13,6 @@ use windrow_core::record::Micros;
 
 use crate::checkpoint::files::environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::failpoint::failpoint;
 
 /// Whoever asks [`Lock::holder`] shares the lock for a moment; an owner may die just as its heir starts. Neither is a reason to
 /// refuse.
@@ -38,7 +37,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a state folder.
+    /// Takes the lock of a state folder or of an output folder.
     pub fn take(path: &Path, now: Micros) -> Result<Self> {
         let mut file = open(path)?;
         let mut tries = 0;
@@ -61,7 +60,6 @@ impl Lock {
             writeln!(file, "{text}")
         };
         write(&mut file).map_err(|error| environment("write", path, &error))?;
-        failpoint!("after-lock");
         Ok(Self { _file: file })
     }
 
@@ -94,14 +92,14 @@ fn read(file: &mut File) -> Option<Holder> {
 
 fn held(path: &Path, holder: Option<&Holder>) -> Error {
     let who = holder.map_or_else(|| "another process".into(), |holder| format!("process {} on {}", holder.pid, holder.host));
-    let state = path.parent().unwrap_or(path).display();
+    let folder = path.parent().unwrap_or(path).display();
     let hint = match holder {
         Some(holder) => {
-            format!("wait for it, or stop it with `kill {}`; two runs of one pipeline need two --out folders", holder.pid)
+            format!("wait for it, or stop it with `kill {}`; two runs need two --out folders", holder.pid)
         }
-        None => "wait for it, or stop it; two runs of one pipeline need two --out folders".into(),
+        None => "wait for it, or stop it; two runs need two --out folders".into(),
     };
-    Error::new(ErrorKind::Fenced, "E-LOCKED", format!("the state {state} belongs to {who}")).hint(hint)
+    Error::new(ErrorKind::Fenced, "E-LOCKED", format!("{folder} belongs to {who}")).hint(hint)
 }
 
 fn host() -> String {

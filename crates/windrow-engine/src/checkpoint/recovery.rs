@@ -8,7 +8,7 @@ use super::edits::{EditLog, PlacedEdit};
 use super::files::{self, create_dir};
 use super::lock::Lock;
 use super::manifest::{Manifest, SnapshotEntry, StateSettings, damaged, newer, to_value};
-use super::{Layout, POINTER, Store, snapshots};
+use super::{Layout, OUT_LOCK, POINTER, Store, snapshots};
 use crate::clock::{Clock, entropy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -37,10 +37,14 @@ pub struct Opened {
 
 /// Opens the state of a job: takes the lock, finishes what was committed, drops what was not, and restores the model.
 pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
+    // Who the output folder belongs to is settled under its lock, before anything is written or deleted there.
+    create_dir(&job.out)?;
+    let out_lock = Lock::take(&job.out.join(OUT_LOCK), clock.now())?;
+    failpoint!("after-out-lock");
     let layout = Layout::find(&job.out, job.state.as_deref())?;
     [&layout.state, &layout.snapshots()].into_iter().try_for_each(|folder| create_dir(folder))?;
-    Family::ALL.iter().try_for_each(|family| create_dir(&layout.out.join(family.folder())))?;
     let lock = Lock::take(&layout.lock(), clock.now())?;
+    failpoint!("after-lock");
     let mut notes = Vec::new();
     let manifest = match Manifest::read(&layout.manifest())? {
         Some(manifest) => {
@@ -51,8 +55,11 @@ pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
     };
     check_outputs(&layout, &manifest)?;
     layout.point()?;
+    failpoint!("recovery-after-claim");
+    Family::ALL.iter().try_for_each(|family| create_dir(&layout.out.join(family.folder())))?;
     let last: Vec<_> = manifest.files.iter().filter(|file| file.epoch == manifest.epoch).cloned().collect();
-    parquet::publish(&layout.out, &last)?;
+    // What is neither hidden nor in view was published, and taken away by somebody since: that is theirs to do, and noted.
+    parquet::show(&layout.out, &last)?;
     note_missing(&layout, &manifest, &mut notes);
     failpoint!("recovery-after-renames");
     drop_leftovers(&layout, &manifest, &mut notes)?;
@@ -63,7 +70,7 @@ pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
     failpoint!("recovery-after-snapshot");
     let committed = usize::try_from(manifest.edits).expect("edits in memory");
     let pending = placed.into_iter().skip(committed).collect();
-    Ok(Opened { store: Store { layout, manifest, edits, _lock: lock }, pipeline, pending, notes })
+    Ok(Opened { store: Store { layout, manifest, edits, _locks: [lock, out_lock] }, pipeline, pending, notes })
 }
 
 /// The manifest of a pipeline that has committed nothing.
@@ -110,8 +117,7 @@ fn check_outputs(layout: &Layout, manifest: &Manifest) -> Result<()> {
         newest = newest.max(visible.filter_map(|name| parquet::epoch_of(name)).max());
     }
     let Some(newest) = newest.filter(|newest| *newest > manifest.epoch) else {
-        let elsewhere = layout.state != layout.out.join(super::STATE);
-        if elsewhere && manifest.epoch > 0 && !layout.out.join(POINTER).exists() {
+        if layout.is_elsewhere() && manifest.epoch > 0 && !layout.out.join(POINTER).exists() {
             let message = format!("the state {} belongs to another output folder", layout.state.display());
             return Err(Error::new(ErrorKind::Invalid, "E-STATE-OTHER", message)
                 .hint("give the --out folder it was made with, or another --state"));
@@ -144,7 +150,8 @@ fn note_missing(layout: &Layout, manifest: &Manifest, notes: &mut Vec<String>) {
     }
 }
 
-/// Drops hidden files and snapshots of ours that no manifest names. Whatever has another name stays.
+/// Drops hidden files and snapshots of ours that no manifest names: nobody else's lie here, for the folder is this state's alone.
+/// Whatever has another name stays.
 fn drop_leftovers(layout: &Layout, manifest: &Manifest, notes: &mut Vec<String>) -> Result<()> {
     let mut dropped = 0;
     for family in Family::ALL {

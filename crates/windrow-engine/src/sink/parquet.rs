@@ -14,6 +14,7 @@ mod encode;
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -108,6 +109,11 @@ fn gone() -> Error {
     Error::new(ErrorKind::Internal, "E-WRITER", "the Parquet writer stopped without saying why")
 }
 
+/// A hidden file went before it came into view. Nobody but its writer may touch it.
+fn taken(path: &Path) -> Error {
+    Error::new(ErrorKind::Data, "E-OUTPUT-GONE", format!("{} was taken away or replaced while it was written", path.display()))
+}
+
 impl Sink for ParquetSink {
     fn stage(&mut self, staged: Staged) -> Result<()> {
         if self.has_failed.load(Ordering::Acquire) {
@@ -125,7 +131,10 @@ impl Sink for ParquetSink {
     }
 
     fn publish(&mut self, files: &[PublishedFile]) -> Result<()> {
-        publish(&self.out, files)
+        match show(&self.out, files)?.first() {
+            None => Ok(()),
+            Some(path) => Err(taken(path).hint("its rows are committed and in no file: start over with a new --out folder")),
+        }
     }
 }
 
@@ -139,15 +148,18 @@ impl Drop for ParquetSink {
     }
 }
 
-/// Renames sealed files into view. A file that is in view already is left alone; one that is neither hidden nor in view was
-/// taken away by somebody after it had been published, and that is theirs to do.
-pub fn publish(out: &Path, files: &[PublishedFile]) -> Result<()> {
+/// Renames sealed files into view. A file that is in view already is left alone. Gives those that are neither hidden nor in view:
+/// a start may take it that somebody took them away after they had been published, a commit may not.
+pub fn show(out: &Path, files: &[PublishedFile]) -> Result<Vec<PathBuf>> {
+    let mut missing = Vec::new();
     for file in files {
         let folder = out.join(file.family.folder());
-        match fs::rename(folder.join(hidden_name(&file.name)), folder.join(&file.name)) {
+        let visible = folder.join(&file.name);
+        match fs::rename(folder.join(hidden_name(&file.name)), &visible) {
             Ok(()) => failpoint!("after-file-rename"),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(environment("rename", &folder.join(&file.name), &error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && visible.exists() => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(visible),
+            Err(error) => return Err(environment("rename", &visible, &error)),
         }
     }
     let mut folders: Vec<_> = files.iter().map(|file| file.family.folder()).collect();
@@ -156,7 +168,7 @@ pub fn publish(out: &Path, files: &[PublishedFile]) -> Result<()> {
         sync_dir(&out.join(folder))?;
     }
     failpoint!("after-files-in-view");
-    Ok(())
+    Ok(missing)
 }
 
 /// Opens a file that a manifest names. It may be on its way into view just now, and it never goes back: so the name in view is
@@ -188,8 +200,34 @@ struct Writer {
 
 struct OpenFile {
     file: PublishedFile,
-    path: PathBuf,
+    hidden: Hidden,
     writer: ArrowWriter<Tally>,
+}
+
+/// A hidden file by its name, and by what tells it from another of that name: device and inode.
+#[derive(Clone)]
+struct Hidden {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Hidden {
+    /// Creates it. Over a file of that name, whosever it is, nothing is written.
+    fn create(path: PathBuf) -> Result<(Self, File)> {
+        let failed = |error| environment("create", &path, &error);
+        let file = File::create_new(&path).map_err(failed)?;
+        let identity = identity(&file.metadata().map_err(failed)?);
+        Ok((Self { path, identity }, file))
+    }
+
+    /// Whether its name still leads to it.
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|about| identity(&about) == self.identity)
+    }
+}
+
+fn identity(about: &fs::Metadata) -> (u64, u64) {
+    (about.dev(), about.ino())
 }
 
 impl Writer {
@@ -215,8 +253,8 @@ impl Writer {
                 }
             }
         }
-        let paths: Vec<_> = self.open.drain(..).map(|open| open.path).collect();
-        drop_hidden(&paths);
+        let hidden: Vec<_> = self.open.drain(..).map(|open| open.hidden).collect();
+        drop_hidden(&hidden);
     }
 
     fn stage(&mut self, staged: Staged) -> Result<()> {
@@ -244,7 +282,7 @@ impl Writer {
             }
         };
         let open = &mut self.open[index];
-        open.writer.write(rows).map_err(|error| environment("write", &open.path, &error))?;
+        open.writer.write(rows).map_err(|error| environment("write", &open.hidden.path, &error))?;
         open.file.rows += rows.num_rows() as u64;
         let bytes = self.open.iter().map(|open| open.writer.bytes_written() + open.writer.in_progress_size());
         self.bytes.store(bytes.sum::<usize>() as u64, Ordering::Relaxed);
@@ -253,22 +291,26 @@ impl Writer {
 
     fn create(&self, family: Family, epoch: u64) -> Result<OpenFile> {
         let file = PublishedFile { family, name: file_name(epoch, 0), epoch, rows: 0, bytes: 0, crc32: 0 };
-        let path = self.out.join(family.folder()).join(hidden_name(&file.name));
-        let sink = File::create(&path).map_err(|error| environment("create", &path, &error))?;
+        let (hidden, sink) = Hidden::create(self.out.join(family.folder()).join(hidden_name(&file.name)))?;
         let options = ArrowWriterOptions::new()
             .with_properties(encode::properties(family, &self.pipeline, epoch))
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Tally::new(sink), encode::schema(family), options)
-            .map_err(|error| environment("write", &path, &error))?;
-        Ok(OpenFile { file, path, writer })
+            .map_err(|error| environment("write", &hidden.path, &error))?;
+        Ok(OpenFile { file, hidden, writer })
     }
 
     fn seal(&mut self, epoch: u64) -> Result<Vec<PublishedFile>> {
         let open = std::mem::take(&mut self.open);
-        let paths: Vec<_> = open.iter().map(|open| open.path.clone()).collect();
-        let sealed = self.close(open, epoch);
+        let hidden: Vec<_> = open.iter().map(|open| open.hidden.clone()).collect();
+        let sealed = self.close(open, epoch).and_then(|files| match hidden.iter().find(|hidden| !hidden.is_there()) {
+            None => Ok(files),
+            Some(hidden) => {
+                Err(taken(&hidden.path).hint("nothing of this roll was committed: run again to learn its rows again"))
+            }
+        });
         if sealed.is_err() {
-            drop_hidden(&paths);
+            drop_hidden(&hidden);
         }
         sealed
     }
@@ -276,7 +318,7 @@ impl Writer {
     fn close(&self, open: Vec<OpenFile>, epoch: u64) -> Result<Vec<PublishedFile>> {
         let mut files = Vec::new();
         for open in open {
-            let OpenFile { mut file, path, writer } = open;
+            let OpenFile { mut file, hidden: Hidden { path, .. }, writer } = open;
             debug_assert!(file.epoch == epoch, "a file belongs to one epoch");
             let mut tally = writer.into_inner().map_err(|error| environment("write", &path, &error))?;
             io::Write::flush(&mut tally).map_err(|error| environment("write", &path, &error))?;
@@ -297,10 +339,10 @@ impl Writer {
 }
 
 /// Removes files that were never sealed: nobody will miss them, and a full disk needs the room.
-fn drop_hidden(paths: &[PathBuf]) {
-    for path in paths {
+fn drop_hidden(files: &[Hidden]) {
+    for hidden in files.iter().filter(|hidden| hidden.is_there()) {
         // A file that cannot be removed now is removed by the next start.
-        let _ = fs::remove_file(path);
+        let _ = fs::remove_file(&hidden.path);
     }
 }
 

@@ -10,7 +10,7 @@ use windrow_engine::audit::audit;
 use windrow_engine::checkpoint::lock::Lock;
 use windrow_engine::checkpoint::{read_committed, read_state, verify};
 use windrow_engine::clock::SystemClock;
-use windrow_engine::run::{self, Edited, edit};
+use windrow_engine::run::{self, Control, Edited, Job, Roll, edit};
 
 use crate::audit::job_of;
 use crate::rig::{Rig, assert_same, csv, line};
@@ -223,4 +223,75 @@ fn a_second_process_is_fenced_off() {
     drop(held);
     rig.run().unwrap();
     assert_eq!(rig.state().holder, None);
+}
+
+#[test]
+fn an_output_folder_is_fenced_before_its_first_commit_whatever_state_is_named() {
+    let mut rig = Rig::new(900);
+    rig.job.roll = Roll::default();
+    let intruder = |name: &str| {
+        let job = Job { state: Some(rig.path(name)), ..rig.job.clone() };
+        run::run(&job, &SystemClock::new(), &Control::default(), &mut |_| {})
+    };
+    let mut refused = Vec::new();
+    let summary = rig
+        .run_seen(&mut |progress| {
+            assert_eq!(progress.epoch, 0, "nothing is committed yet");
+            refused.push(intruder("other").unwrap_err());
+        })
+        .unwrap();
+    assert!(
+        !refused.is_empty() && refused.iter().all(|error| (error.code, error.exit_code()) == ("E-LOCKED", 5)),
+        "{refused:?}"
+    );
+    assert!(refused[0].message.contains(&format!("process {}", std::process::id())), "{}", refused[0]);
+    assert_eq!((summary.run.rows, rig.rows("pages").len(), rig.rows("rejects").len()), (900, 810, 90));
+    assert!(audit(&job_of(&rig)).unwrap().is_clean());
+    let error = intruder("other").unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-STATE-OTHER", 2));
+    assert!(!rig.path("other").exists() && !rig.job.out.join(".windrow-state").exists(), "the intruder left nothing");
+}
+
+#[test]
+fn an_output_folder_belongs_to_the_first_who_started_there_even_if_he_died() {
+    for state in [None, Some("first")] {
+        let mut rig = Rig::new(900);
+        rig.job.roll = Roll::default();
+        rig.job.state = state.map(|name| rig.path(name));
+        rig.run_and_die(1);
+        assert!(rig.files("pages").is_empty(), "nothing is committed");
+        let hidden = rig.job.out.join("pages/.part-00000001-000.zstd.parquet.tmp");
+        fs::write(&hidden, "rows of the one that died").unwrap();
+        let other = Job { state: Some(rig.path("other")), ..rig.job.clone() };
+        let error = run::run(&other, &SystemClock::new(), &Control::default(), &mut |_| {}).unwrap_err();
+        assert_eq!((error.code, error.exit_code()), ("E-STATE-OTHER", 2));
+        assert!(hidden.exists(), "another's hidden file is not dropped");
+        rig.job.state = None;
+        let summary = rig.run().unwrap();
+        assert_eq!((summary.run.rows, rig.rows("pages").len()), (900, 810), "who owns it goes on");
+    }
+}
+
+#[test]
+fn a_hidden_file_taken_away_under_a_run_stops_it_before_the_commit() {
+    let mut rig = Rig::new(10_000);
+    rig.job.roll = Roll::default();
+    let hidden = rig.job.out.join("pages/.part-00000001-000.zstd.parquet.tmp");
+    // More rows than one batch holds.
+    let mut batches = 0;
+    let error = rig.run_seen(&mut |_| {
+        batches += 1;
+        if batches == 2 {
+            // The first batch was handed to the writer: the file comes.
+            while !hidden.exists() {
+                std::thread::yield_now();
+            }
+            fs::remove_file(&hidden).unwrap();
+        }
+    });
+    let error = error.unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-OUTPUT-GONE", 1));
+    assert!(read_committed(&rig.job.out, None).unwrap().is_none(), "nothing of it was committed");
+    assert_eq!(rig.run().unwrap().run.rows, 10_000);
+    assert_eq!(rig.rows("pages").len(), 9_000);
 }

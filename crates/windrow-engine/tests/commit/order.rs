@@ -9,7 +9,7 @@ use rand_pcg::Pcg64Mcg;
 use windrow_engine::checkpoint::Layout;
 use windrow_engine::checkpoint::life::Life;
 use windrow_engine::clock::SystemClock;
-use windrow_engine::run::{self, Control, Ended, Roll};
+use windrow_engine::run::{self, Control, Ended, Job, Roll};
 
 use crate::rig::{Rig, assert_same, csv, line};
 
@@ -211,6 +211,11 @@ fn a_state_elsewhere_is_found_again_and_belongs_to_one_output() {
 
     rig.job.state = Some(rig.path("other state"));
     assert_eq!(rig.run().unwrap_err().code, "E-STATE-OTHER");
+    // The own place of the state, by another name, is no other place.
+    let inside = Rig::new(50);
+    inside.run().unwrap();
+    let named = Job { state: Some(inside.job.out.join("pages/../.windrow")), ..inside.job.clone() };
+    run::run(&named, &SystemClock::new(), &Control::default(), &mut |_| {}).unwrap();
     rig.job.state = Some(state);
     rig.job.out = rig.path("other out");
     let error = rig.run().unwrap_err();

@@ -221,6 +221,7 @@ fn a_running_pipeline_is_followed_edited_fenced_and_stopped() {
         assert!(first_cluster(&rig).contains("\"schema\":\"windrow.cluster/1\""));
         if sent == Signal::INT {
             rig.run(&endless).failed(5, "E-LOCKED");
+            rig.run(&["run", "--input", SAMPLE, "--out", "out", "--state", "other"]).failed(5, "E-LOCKED");
             let done = rig.run(&["clusters", "rename", "0", "mine", "--out", "out"]).fine();
             assert!(done.err.contains("left to the running process"), "{}", done.err);
         }
@@ -233,6 +234,7 @@ fn a_running_pipeline_is_followed_edited_fenced_and_stopped() {
             serde_json::from_slice(&std::fs::read(rig.path("out/.windrow/last.json")).unwrap()).unwrap();
         assert_eq!(last["end"]["exit_code"], code, "{last}");
     }
+    rig.run(&["run", "--input", SAMPLE, "--out", "out", "--state", "other"]).failed(2, "E-STATE-OTHER");
     let state = rig.run(&["state", "inspect", "--out", "out", "-o", "json"]).fine().json();
     assert_eq!((&state["running"], &state["edits"]), (&serde_json::Value::Null, &1.into()));
 }

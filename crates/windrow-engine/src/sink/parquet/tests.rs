@@ -30,7 +30,7 @@ fn a_file_on_its_way_into_view_is_found_between_any_two_looks() {
         let mut looks = 0;
         let found = look(&out.path().join("pages"), &files[0].name, |path| {
             if looks == shown_after {
-                publish(out.path(), &files).unwrap();
+                assert!(show(out.path(), &files).unwrap().is_empty());
             }
             looks += 1;
             File::open(path)
@@ -154,4 +154,51 @@ fn a_roll_that_fails_gives_its_room_back() {
     for folder in ["pages", "lineage"] {
         assert_eq!(crate::checkpoint::files::names_in(&out.path().join(folder)).unwrap(), [""; 0], "{folder}");
     }
+}
+
+#[test]
+fn a_hidden_file_that_is_gone_or_another_one_is_never_sealed() {
+    for replaced in [false, true] {
+        let out = tempfile::tempdir().unwrap();
+        let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();
+        sink.stage(staged(1, 0..8)).unwrap();
+        let path = out.path().join("pages/.part-00000001-000.zstd.parquet.tmp");
+        // Pages are the last family that is created.
+        while !path.exists() {
+            std::thread::yield_now();
+        }
+        fs::remove_file(&path).unwrap();
+        if replaced {
+            fs::write(&path, "another's").unwrap();
+        }
+        let error = sink.seal(1).unwrap_err();
+        assert_eq!((error.code, error.exit_code()), ("E-OUTPUT-GONE", 1), "{error}");
+        assert!(error.message.contains("pages/.part-00000001-000"), "{error}");
+        let names = Family::ALL.map(|family| crate::checkpoint::files::names_in(&out.path().join(family.folder())).unwrap());
+        let left = if replaced { 1 } else { 0 };
+        assert_eq!(names.concat().len(), left, "what is ours goes, what is another's stays: {names:?}");
+    }
+}
+
+#[test]
+fn a_sealed_file_that_is_gone_fails_the_commit_and_not_the_next_start() {
+    let out = tempfile::tempdir().unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();
+    sink.stage(staged(1, 0..8)).unwrap();
+    let files = sink.seal(1).unwrap();
+    fs::remove_file(out.path().join("pages/.part-00000001-000.zstd.parquet.tmp")).unwrap();
+    assert_eq!(sink.publish(&files).unwrap_err().code, "E-OUTPUT-GONE");
+    assert!(out.path().join("rejects/part-00000001-000.zstd.parquet").exists(), "the others are shown all the same");
+    assert_eq!(show(out.path(), &files).unwrap(), [out.path().join("pages/part-00000001-000.zstd.parquet")]);
+}
+
+#[test]
+fn nothing_is_written_over_a_hidden_file_that_is_there() {
+    let out = tempfile::tempdir().unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p", Vec::new()).unwrap();
+    let path = out.path().join("lineage/.part-00000001-000.zstd.parquet.tmp");
+    fs::write(&path, "another's").unwrap();
+    sink.stage(staged(1, 0..3)).unwrap();
+    assert_eq!(sink.seal(1).unwrap_err().code, "E-IO");
+    assert_eq!(fs::read(&path).unwrap(), b"another's");
 }
