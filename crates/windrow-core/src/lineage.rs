@@ -73,11 +73,18 @@ pub struct LineageEvent {
 /// Longest name of a cluster: it becomes the label of every later page.
 pub const MAX_LABEL_CHARS: usize = 120;
 
-/// Whether `label` may become a cluster's name.
+/// Whether a character does something to a screen instead of being seen on it: control characters, marks that turn the direction, zero
+/// width, invisible operators, tags, separators. Joiners stay: Devanagari and Persian need them.
+pub fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether `label` may become a cluster's name: nothing hostile, and something to see. An empty one takes the name away.
 pub(crate) fn is_good_name(label: &str) -> bool {
-    let unseen =
-        |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    label.chars().count() <= MAX_LABEL_CHARS && !label.chars().any(unseen)
+    let is_seen = label.is_empty() || label.chars().any(|c| !c.is_whitespace() && !matches!(c, '\u{200c}' | '\u{200d}'));
+    is_seen && label.chars().count() <= MAX_LABEL_CHARS && !label.chars().any(is_hostile)
 }
 
 /// What a user does to the model. Enters through the loop, in the order, and is replayed like a row.
@@ -109,4 +116,19 @@ pub enum EditError {
     /// The name is longer than a label may be, or holds characters that no screen shows as they are.
     #[error("a name has at most {MAX_LABEL_CHARS} characters, none of them for control or direction")]
     BadName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_good_name;
+
+    #[test]
+    fn names_have_something_to_see_and_nothing_hostile() {
+        for good in ["", "holidays", "छुट्टी", "می\u{200c}خواهم", "a b"] {
+            assert!(is_good_name(good), "{good:?}");
+        }
+        for bad in ["   ", "\u{200b}", "\u{e0041}\u{feff}", "\u{200d}", "a\u{202e}b", "a\u{1b}[2J", &"x".repeat(121)] {
+            assert!(!is_good_name(bad), "{bad:?}");
+        }
+    }
 }

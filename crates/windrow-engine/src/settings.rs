@@ -19,6 +19,7 @@ mod reference;
 mod value;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -327,18 +328,22 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// Reads settings from environment variables (`WINDROW__MODEL__CLUSTERS=20`); lists are split at colons.
-pub fn from_env(vars: impl Iterator<Item = (String, String)>) -> Vec<Given> {
-    let mut given: Vec<Given> = vars
-        .filter_map(|(name, value)| {
-            let key = name.strip_prefix(ENV_PREFIX)?.to_lowercase().replace("__", ".");
-            let is_list = KEYS.iter().any(|known| known.name == key && known.ty == Type::Paths);
-            let texts = if is_list { split_paths(&value) } else { vec![value] };
-            Some(Given { key, texts, origin: Origin::Environment(name) })
-        })
-        .collect();
+/// Reads settings from environment variables (`WINDROW__MODEL__CLUSTERS=20`); lists are split at colons. Other programs' variables may
+/// be anything; ours must be UTF-8.
+pub fn from_env(vars: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Given>> {
+    let mut given = Vec::new();
+    for (name, value) in vars {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)).map(str::to_owned) else { continue };
+        let Ok(value) = value.into_string() else {
+            return Err(settings_error(vec![format!("{name}: its value is not UTF-8")]));
+        };
+        let key = name[ENV_PREFIX.len()..].to_lowercase().replace("__", ".");
+        let is_list = KEYS.iter().any(|known| known.name == key && known.ty == Type::Paths);
+        let texts = if is_list { split_paths(&value) } else { vec![value] };
+        given.push(Given { key, texts, origin: Origin::Environment(name) });
+    }
     given.sort_by(|a, b| a.key.cmp(&b.key));
-    given
+    Ok(given)
 }
 
 /// Splits at colons, but leaves `generator:…` whole.

@@ -92,7 +92,7 @@ impl App {
             }
             None => Vec::new(),
         };
-        given.extend(settings::from_env(std::env::vars()));
+        given.extend(settings::from_env(std::env::vars_os())?);
         given.extend_from_slice(flags);
         if self.global.verbose {
             given.iter().for_each(|one| self.term.say(&format!("{} = {} ({})", one.key, one.shown(), one.origin)));

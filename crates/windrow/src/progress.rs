@@ -4,6 +4,7 @@
 
 mod extent;
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -66,7 +67,8 @@ impl ProgressLine {
                 self.next = elapsed + DRAW;
             }
             None => {
-                eprintln!("{}", message());
+                // Nobody is left to read it when stderr is closed: the work goes on.
+                let _ = writeln!(std::io::stderr(), "{}", message());
                 self.next = elapsed + LOG;
             }
         }

@@ -136,9 +136,10 @@ impl Term {
         self.line(&line.join("\t"))
     }
 
-    /// Writes an object as JSON, or as one tab-separated line `field, value` for each field.
+    /// Writes an object as JSON, or tab-separated: a header, and one line `field, value` for each field.
     pub(crate) fn object(&mut self, object: &serde_json::Value) -> Result<(), Failure> {
         let (Format::Tsv, Some(fields)) = (self.format, object.as_object()) else { return self.json(object) };
+        self.tsv(&["field", "value"])?;
         fields.iter().try_for_each(|(name, value)| match value.as_str() {
             Some(value) => self.tsv(&[name.as_str(), value]),
             None => self.tsv(&[name.as_str(), &value.to_string()]),

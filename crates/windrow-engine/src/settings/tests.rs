@@ -11,7 +11,7 @@ fn message(text: &str) -> String {
 #[test]
 fn later_layers_win_and_say_where_they_stand() {
     let mut given = from_text(Path::new("windrow.toml"), "[model]\nclusters = 7\nseed = 1_000\n").unwrap();
-    given.extend(from_env([("WINDROW__MODEL__SEED".to_owned(), "3".to_owned())].into_iter()));
+    given.extend(from_env([("WINDROW__MODEL__SEED".into(), "3".into())].into_iter()).unwrap());
     given.push(Given { key: "run.threads".into(), texts: vec!["2".into()], origin: Origin::Flag("threads".into()) });
     let resolved = resolve(&given).unwrap();
     assert_eq!((resolved.settings.model.clusters, resolved.settings.model.seed, resolved.settings.run.threads), (7, 3, 2));
@@ -59,7 +59,7 @@ fn lists_and_sizes() {
     let resolved = file("[source]\ninput = [\"a.csv\", \"b\"]\n[output]\nroll_size = \"4 MiB\"\n").unwrap();
     assert_eq!(resolved.settings.source.input, ["a.csv", "b"]);
     assert_eq!(resolved.settings.output.roll_size, 4 << 20);
-    let given = from_env([("WINDROW__SOURCE__INPUT".to_owned(), "a:b".to_owned())].into_iter());
+    let given = from_env([("WINDROW__SOURCE__INPUT".into(), "a:b".into())].into_iter()).unwrap();
     assert_eq!(given[0].texts, ["a", "b"]);
     assert_eq!([parse_size("12"), parse_size("3k"), parse_size("k"), parse_size("1TB")], [Some(12), Some(3072), None, None]);
 }

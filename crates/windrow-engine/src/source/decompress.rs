@@ -23,7 +23,8 @@ impl Decompressed {
         file.seek(SeekFrom::Start(0))?;
         Ok(match magic[..] {
             [0x1f, 0x8b, ..] => Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))),
-            [0x28, 0xb5, 0x2f, 0xfd] => Self::Zstd(Box::new(zstd::Decoder::new(file)?)),
+            // A frame of data, or one to be skipped, which some writers put in front.
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd(Box::new(zstd::Decoder::new(file)?)),
             _ => Self::Plain(file),
         })
     }
@@ -47,8 +48,14 @@ impl Read for Decompressed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Zstd(decoder) => decoder.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer).map_err(damage),
+            Self::Zstd(decoder) => decoder.read(buffer).map_err(damage),
         }
     }
+}
+
+/// What a decoder says, not the system, is said of the bytes.
+fn damage(error: io::Error) -> io::Error {
+    let by_decoder = error.raw_os_error().is_none() && error.kind() == io::ErrorKind::Other;
+    if by_decoder { io::Error::new(io::ErrorKind::InvalidData, error) } else { error }
 }

@@ -174,6 +174,9 @@ fn fact(name: &str, value: &str, app: &mut App) -> Result<(), Failure> {
 
 fn verify(committed: &Committed, app: &mut App) -> Done {
     let findings = verify::verify(committed)?;
+    if app.term.format == Format::Tsv {
+        app.term.tsv(&["what", "name", "problem"])?;
+    }
     for finding in &findings {
         match (app.term.format, &finding.problem) {
             (Format::Text, None) => {}

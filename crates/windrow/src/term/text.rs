@@ -2,15 +2,9 @@
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use windrow_core::lineage::is_hostile;
 
-/// Whether a character could move the cursor, hide text or change its order: controls, escapes, bidi marks and overrides,
-/// invisible operators, tags, separators. Joiners stay: Devanagari and Persian need them.
-fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// `text` without anything hostile, white space as single blanks.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {

@@ -243,18 +243,43 @@ fn a_running_pipeline_is_followed_edited_fenced_and_stopped() {
 fn tsv_has_a_header_and_even_lines() {
     let rig = Rig::with_sample();
     let listings = [
-        &["config", "show"][..],
-        &["clusters", "--out", "out"],
-        &["audit", "--input", SAMPLE, "--out", "out"],
-        &["check", "--input", SAMPLE, "--out", "out"],
-        &["explain", "--out", "out", "--id", "1761259107"],
-        &["state", "verify", "--out", "out"],
-        &["run", "--input", SAMPLE, "--out", "out"],
-        &["version"],
+        (&["config", "show"][..], "key\tvalue\torigin"),
+        (&["config", "explain", "model.seed"], "field\tvalue"),
+        (&["clusters", "--out", "out"], ""),
+        (&["audit", "--input", SAMPLE, "--out", "out"], ""),
+        (&["check", "--input", SAMPLE, "--out", "out"], "what\tok\tcode\tmessage"),
+        (&["explain", "--out", "out", "--id", "1761259107"], ""),
+        (&["state", "inspect", "--out", "out"], "field\tvalue"),
+        (&["state", "verify", "--out", "out"], "what\tname\tproblem"),
+        (&["state", "alias", "0", "--out", "out"], "field\tvalue"),
+        (&["run", "--input", SAMPLE, "--out", "out"], ""),
+        (&["version"], ""),
     ];
-    for args in listings {
+    for (args, header) in listings {
         let out = rig.run(&[args, &["-o", "tsv"]].concat()).fine().out;
         let widths: BTreeSet<usize> = out.lines().map(|line| line.split('\t').count()).collect();
         assert!(widths.len() == 1 && !widths.contains(&1), "{args:?}: {out}");
+        let first = out.lines().next().unwrap_or_default();
+        assert!(first.starts_with(header) && first.split('\t').all(is_name), "{args:?}: {out}");
     }
+}
+
+/// Whether a cell of a header is the name of a field.
+fn is_name(cell: &str) -> bool {
+    !cell.is_empty() && cell.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+#[test]
+fn closed_stderr_and_odd_environments_harm_nobody() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let rig = Rig::new();
+    let mut deaf = rig.command(&["run", "--input", SAMPLE, "--out", "out"]).stderr(Stdio::piped()).spawn().unwrap();
+    drop(deaf.stderr.take());
+    assert_eq!(deaf.wait().unwrap().code(), Some(0));
+    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    let shown = done(rig.command(&["config", "show"]).env("ODD", odd));
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    done(rig.command(&["config", "show"]).env("WINDROW__SOURCE__COLUMNS", odd)).failed(2, "E-SETTINGS");
+    let unreadable = rig.command(&["run", "--out", "out", "--input"]).arg(odd).output().unwrap();
+    assert!(matches!(unreadable.status.code(), Some(2 | 3)), "{unreadable:?}");
 }

@@ -244,6 +244,31 @@ fn a_bad_end_of_zstd_or_gzip_is_named() {
 }
 
 #[test]
+fn a_byte_turned_over_in_a_packed_file_is_damage() {
+    let content: String = std::iter::once("title\n".to_owned()).chain((0..9_000).map(|at| format!("row {at}\n"))).collect();
+    let mut zstd = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    zstd.include_checksum(true).unwrap();
+    std::io::Write::write_all(&mut zstd, content.as_bytes()).unwrap();
+    for mut bytes in [zstd.finish().unwrap(), gzip(&content)] {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x55;
+        let mut place = Place::new();
+        place.write("f", &bytes);
+        let error = std::iter::repeat_with(|| place.take(&["f"], 1_000)).take(20).find_map(Result::err);
+        assert_eq!(error.expect("the damage is seen").code, "E-INPUT-DAMAGED");
+    }
+}
+
+#[test]
+fn a_zstd_file_may_begin_with_a_frame_to_skip() {
+    let mut bytes = vec![0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+    bytes.extend(zstd::encode_all(&b"title\na\nb\n"[..], 1).unwrap());
+    let mut place = Place::new();
+    place.write("f", &bytes);
+    assert_eq!(place.all(&["f"]), ["0:a", "0:b"]);
+}
+
+#[test]
 fn a_generator_stands_beside_files_and_goes_on() {
     let mut place = Place::new();
     place.write("f.csv", "title\na\n");
