@@ -113,8 +113,8 @@ pub enum EditError {
     /// The cluster is not alive.
     #[error("cluster {0} is not alive")]
     NoSuchCluster(ClusterId),
-    /// The name is longer than a label may be, or holds characters that no screen shows as they are.
-    #[error("a name has at most {MAX_LABEL_CHARS} characters, none of them for control or direction")]
+    /// The name is longer than a label may be, shows nothing, or holds characters that no screen shows as they are.
+    #[error("a name has at most {MAX_LABEL_CHARS} characters, something to see, and none for control or direction")]
     BadName,
 }
 

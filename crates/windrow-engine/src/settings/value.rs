@@ -25,10 +25,12 @@ pub enum Type {
         /// Largest value.
         max: f64,
     },
-    /// A number of bytes, `128MB` or `4096`; at least `min`.
+    /// A number of bytes, `128MB` or `4096`, from `min` to `max`.
     Size {
         /// Least value.
         min: u64,
+        /// Largest value.
+        max: u64,
     },
 }
 
@@ -67,8 +69,8 @@ impl Type {
                 Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
                 _ => Err(wrong(self.describe())),
             },
-            Self::Size { min } => match parse_size(text) {
-                Some(size) if size >= min => Ok(Value::Size(size)),
+            Self::Size { min, max } => match parse_size(text) {
+                Some(size) if (min..=max).contains(&size) => Ok(Value::Size(size)),
                 _ => Err(wrong(self.describe())),
             },
         }
@@ -84,8 +86,8 @@ impl Type {
             Self::Count { min, max } if max >= u64::from(u32::MAX) => format!("a whole number from {min}"),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => format!("a number from {min} to {max}"),
-            Self::Size { min: 0 } => "a size such as `64MB`".into(),
-            Self::Size { min } => format!("a size such as `64MB`, at least {}", show_size(min)),
+            Self::Size { min, max: u64::MAX } => format!("a size such as `64MB`, at least {}", show_size(min)),
+            Self::Size { min, max } => format!("a size such as `64MB`, from {} to {}", show_size(min), show_size(max)),
         }
     }
 }
