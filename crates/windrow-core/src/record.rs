@@ -84,6 +84,11 @@ impl RejectReason {
         Self::RepeatedHeader,
     ];
 
+    /// Its place in [`Self::ALL`], which is the order of the variants: where counts by reason have it.
+    pub fn place(self) -> usize {
+        self as usize
+    }
+
     /// The code of the reason, as written to outputs.
     pub fn code(self) -> &'static str {
         match self {
@@ -200,6 +205,7 @@ mod tests {
     fn reasons_have_codes_of_their_own() {
         let codes: std::collections::BTreeSet<_> = RejectReason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), RejectReason::ALL.len());
+        assert!(RejectReason::ALL.iter().enumerate().all(|(place, reason)| reason.place() == place));
     }
 
     #[test]

@@ -35,8 +35,7 @@ impl Counters {
         self.pages += prepared.pages.len() as u64;
         self.novel += outcome.decisions.iter().map(|decision| u64::from(decision.novel)).sum::<u64>();
         for reject in &prepared.rejects {
-            let at = RejectReason::ALL.iter().position(|reason| *reason == reject.reason).expect("ALL holds every reason");
-            self.rejects[at] += 1;
+            self.rejects[reject.reason.place()] += 1;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use windrow_core::pipeline::Preparer;
-use windrow_core::record::{COLUMNS, Pages, RejectReason};
+use windrow_core::record::{COLUMNS, Pages};
 use windrow_engine::checkpoint::{Layout, lock::Lock, manifest::Manifest, manifest::StateSettings};
 use windrow_engine::error::Error;
 use windrow_engine::observe::Counters;
@@ -97,7 +97,7 @@ fn inputs(settings: &Settings, most: u64, findings: &mut Vec<Finding>) -> Previe
         }
     }
     let (counters, rejects) = (&preview.counters, preview.counters.n_rejects());
-    let list = reasons(counters);
+    let list = reasons(&counters.rejects);
     let list: Vec<String> = list.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     let list = if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
     let told = format!(
@@ -134,8 +134,7 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
         preview.counters.rows += prepared.n_rows;
         preview.counters.pages += prepared.pages.len() as u64;
         for reject in &prepared.rejects {
-            let at = RejectReason::ALL.iter().position(|reason| *reason == reject.reason).unwrap_or(0);
-            preview.counters.rejects[at] += 1;
+            preview.counters.rejects[reject.reason.place()] += 1;
         }
         let left = SHOWN.saturating_sub(preview.rows.len());
         preview.rows.extend((0..prepared.pages.len().min(left)).map(|row| parsed(&prepared.pages, row)));
@@ -244,7 +243,7 @@ fn object(findings: &[Finding], preview: &Preview, is_fine: bool) -> Value {
         "looked_at": preview.counters.rows,
         "pages": preview.counters.pages,
         "rejects": preview.counters.n_rejects(),
-        "rejects_by_reason": reasons(&preview.counters),
+        "rejects_by_reason": reasons(&preview.counters.rejects),
         "rows": rows,
     })
 }

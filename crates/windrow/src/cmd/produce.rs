@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
-use windrow_core::record::RejectReason;
+use serde_json::json;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::kafka::produce::{self, Order, Pace, Sent};
 use windrow_engine::run::{Control, Ended};
 
+use super::run::reasons;
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::progress::{ProgressLine, rate};
@@ -110,19 +110,13 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     Ok(if sent.ended == Ended::Interrupted { Exit::Interrupted } else { Exit::Fine })
 }
 
-/// Rows left out by the code of their reason, those above 0.
-fn left_out(sent: &Sent) -> Map<String, Value> {
-    let reasons = RejectReason::ALL.iter().zip(sent.left_out).filter(|(_, count)| *count > 0);
-    reasons.map(|(reason, count)| (reason.code().to_owned(), count.into())).collect()
-}
-
 fn report(sent: &Sent, order: &Order, app: &mut App) -> Result<(), Failure> {
     let n_left_out: u64 = sent.left_out.iter().sum();
     let done = sent.resumed_at + sent.rows + n_left_out;
     if app.term.format != Format::Text {
         return app.term.object(&json!({
             "schema": "windrow.produce/1", "ended": sent.ended.code(), "topic": order.topic, "rows": sent.rows,
-            "left_out": n_left_out, "left_out_by_reason": left_out(sent), "resumed_at": sent.resumed_at, "done": done,
+            "left_out": n_left_out, "left_out_by_reason": reasons(&sent.left_out), "resumed_at": sent.resumed_at, "done": done,
             "seconds": sent.elapsed.as_secs_f64(),
         }));
     }
@@ -131,7 +125,7 @@ fn report(sent: &Sent, order: &Order, app: &mut App) -> Result<(), Failure> {
     let rate = text::count(rate(sent.rows, sent.elapsed.as_secs_f64()));
     app.term.say(&format!("{rows} sent to {}{resumed} ({rate}/s)", text::plain(&order.topic)));
     if n_left_out > 0 {
-        let reasons: Vec<_> = left_out(sent).iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let reasons: Vec<_> = reasons(&sent.left_out).iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         let note = format!("{} can be no message and were left out: {}", text::counted(n_left_out, "row"), reasons.join(", "));
         app.term.say(&note);
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use windrow_core::record::RejectReason;
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::observe::Counters;
 use windrow_engine::run::{self, Control, Ended, Job, Roll, Summary};
 use windrow_engine::settings::Settings;
 
@@ -112,7 +111,7 @@ fn report(summary: &Summary, job: &Job, app: &mut App) -> Result<(), Failure> {
             "rows": summary.run.rows,
             "pages": summary.run.pages,
             "rejects": summary.run.n_rejects(),
-            "rejects_by_reason": reasons(&summary.run),
+            "rejects_by_reason": reasons(&summary.run.rejects),
             "novel": summary.run.novel,
             "total": {"rows": summary.total.rows, "pages": summary.total.pages, "rejects": summary.total.n_rejects()},
             "commit": summary.epoch,
@@ -178,7 +177,7 @@ fn told(summary: &Summary, seconds: f64) -> String {
         text::counted(run.pages, "page"),
         text::counted(run.n_rejects(), "reject"),
     );
-    let reasons = reasons(run);
+    let reasons = reasons(&run.rejects);
     if !reasons.is_empty() {
         let list: Vec<String> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         let _ = write!(told, " ({})", list.join(", "));
@@ -186,13 +185,13 @@ fn told(summary: &Summary, seconds: f64) -> String {
     told + "; " + &in_all
 }
 
-/// Counts of rejects by their reason's code, those that are not 0.
-pub(super) fn reasons(counters: &Counters) -> Map<String, serde_json::Value> {
+/// Counts by their reason's code, those that are not 0; `counts` in the order of [`RejectReason::ALL`].
+pub(super) fn reasons(counts: &[u64; RejectReason::ALL.len()]) -> Map<String, serde_json::Value> {
     RejectReason::ALL
         .iter()
-        .zip(counters.rejects)
-        .filter(|(_, count)| *count > 0)
-        .map(|(reason, count)| (reason.code().to_owned(), count.into()))
+        .zip(counts)
+        .filter(|(_, count)| **count > 0)
+        .map(|(reason, count)| (reason.code().to_owned(), (*count).into()))
         .collect()
 }
 

@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::{Offset, TopicPartitionList};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::{Broker, PATIENCE, Watcher, config, trouble};
+use super::super::{Broker, PATIENCE, Watcher, trouble};
 use super::Order;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::ClientKeys;
@@ -63,13 +63,12 @@ pub(super) struct Line {
 impl Line {
     /// Connects, and ends what an earlier call left open.
     pub(super) fn open(keys: &ClientKeys, order: &Order, identity: u64) -> Result<Self> {
-        let found = Broker::new(keys)?.look()?;
-        if !found.topics.contains_key(&order.topic) {
+        let broker = Broker::new(keys)?;
+        if !broker.look()?.topics.contains_key(&order.topic) {
             let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {}", order.topic));
             return Err(error.hint(format!("make it: windrow topics create --from-topic {}", order.topic)));
         }
-        let base = config(keys)?;
-        let servers = base.get("bootstrap.servers").unwrap_or_default().to_owned();
+        let Broker { config: base, servers, .. } = broker;
         let name =
             format!("windrow-produce-{:016x}", xxh3_64(format!("{}\n{}", order.topic, order.inputs.join("\n")).as_bytes()));
         let mut group: ClientConfig = base.clone();
