@@ -70,11 +70,17 @@ pub enum RejectReason {
     TooLong,
     /// The header line came again.
     RepeatedHeader,
+    /// The message is no JSON object.
+    BadJson,
+    /// Where a text, a number or a list of them is wanted, the message holds an object.
+    WrongType,
+    /// The message has no value: it deletes its key.
+    Tombstone,
 }
 
 impl RejectReason {
     /// Every reason there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::EmptyPage,
         Self::InvalidUtf8,
         Self::BadTime,
@@ -82,6 +88,9 @@ impl RejectReason {
         Self::BadQuote,
         Self::TooLong,
         Self::RepeatedHeader,
+        Self::BadJson,
+        Self::WrongType,
+        Self::Tombstone,
     ];
 
     /// Its place in [`Self::ALL`], which is the order of the variants: where counts by reason have it.
@@ -99,6 +108,9 @@ impl RejectReason {
             Self::BadQuote => "bad_quote",
             Self::TooLong => "too_long",
             Self::RepeatedHeader => "repeated_header",
+            Self::BadJson => "bad_json",
+            Self::WrongType => "wrong_type",
+            Self::Tombstone => "tombstone",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use windrow_core::pipeline::Prepared;
 use windrow_core::record::RejectReason;
 
-use crate::source::columns::Layout;
+use crate::source::form::Form;
 
 /// A half-open range of one source, in its offsets. Half-open, so that neighbours fit without gap or overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +59,8 @@ pub struct RawRecord {
 /// Records as they lie in a source, before they are parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawBatch {
-    /// Which fields are which columns.
-    pub layout: Arc<Layout>,
+    /// How the records are written, and what in them is which column.
+    pub form: Arc<Form>,
     /// What the batch covers; blank lines and the header included.
     pub slice: Slice,
     /// The bytes of the records and of the line ends between them.

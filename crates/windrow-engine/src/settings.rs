@@ -28,6 +28,7 @@ use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::MessageFormat;
 
 pub use client::{ClientKeys, SECTION as CLIENT_SECTION, is_secret};
 pub use keys::{Change, KEYS, Key};
@@ -67,6 +68,8 @@ pub struct SourceSettings {
     pub columns: String,
     /// Kafka topic of the pages; empty for none.
     pub topic: String,
+    /// How the messages of the topic are written.
+    pub format: MessageFormat,
 }
 
 /// Where pages go, and when they become visible.

@@ -7,12 +7,14 @@
 //! ```text
 //! open ─ file ─ decompress ─ scan ─┐
 //!      └ generator ────────────────┴─ RawBatch ─ parse ─ (windrow_core) prepare ─ Batch
+//!                                      of a Form
 //! ```
 
 pub mod columns;
 pub(crate) mod decompress;
 pub mod file;
 mod find;
+pub mod form;
 pub mod generator;
 pub mod memory;
 pub mod parse;
@@ -27,6 +29,7 @@ use crate::error::Result;
 
 pub use columns::ColumnMap;
 pub use find::{Opened, open};
+pub use form::{Form, MessageFormat};
 
 /// Bytes of a file that its head hash covers, if it has so many.
 pub(crate) const HEAD: u32 = file::HEAD as u32;

@@ -10,7 +10,7 @@ use rand_pcg::Pcg64;
 use crate::batch::{RawBatch, RawRecord, Slice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::Source;
-use crate::source::columns::Layout;
+use crate::source::form::Form;
 
 /// Source ordinal of rows that were mixed in.
 pub(super) const MIXED_IN: u32 = u32::MAX;
@@ -20,7 +20,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// A record with its own bytes.
 #[derive(Debug, Clone)]
 struct Record {
-    layout: Arc<Layout>,
+    form: Arc<Form>,
     source: u32,
     place: RawRecord,
     bytes: Arc<[u8]>,
@@ -38,7 +38,7 @@ impl Records {
             let Some(raw) = self.source.next()? else { return Ok(None) };
             let source = raw.slice.source;
             self.batch.extend(raw.records.iter().map(|place| Record {
-                layout: Arc::clone(&raw.layout),
+                form: Arc::clone(&raw.form),
                 source,
                 place: *place,
                 bytes: raw.raw(place).into(),
@@ -133,7 +133,7 @@ impl Source for Arranged {
             }
             let Some(next) = self.queue.front() else { return Ok(batch) };
             let fits = batch.as_ref().is_none_or(|batch| {
-                let is_same = batch.slice.source == next.source && Arc::ptr_eq(&batch.layout, &next.layout);
+                let is_same = batch.slice.source == next.source && Arc::ptr_eq(&batch.form, &next.form);
                 is_same && batch.records.len() < BATCH_ROWS && batch.bytes.len() < BATCH_BYTES
             });
             if !fits {
@@ -141,7 +141,7 @@ impl Source for Arranged {
             }
             let next = self.queue.pop_front().expect("it was there just now");
             let batch = batch.get_or_insert_with(|| RawBatch {
-                layout: Arc::clone(&next.layout),
+                form: Arc::clone(&next.form),
                 // Positions mean nothing in an order that was made up: nothing is committed.
                 slice: Slice { source: next.source, from: 0, to: 0 },
                 bytes: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::value::{Type, Value};
 use super::{Settings, show_size};
+use crate::source::MessageFormat;
 
 /// What a change of a setting means for state that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +122,8 @@ pub const KEYS: &[Key] = &[
         value_name: "MAP",
         ty: Type::Text,
         change: Change::NewState,
-        doc: "Which column of the input is which, where names differ: `url=landing_page,title=name`.",
+        doc: "Which column of the input is which, where names differ: `url=landing_page,title=name`. In JSON messages, the way to \
+              it: `url=page.url`; in CSV messages, the place of the field: `url=2,title=3`.",
         set: |settings, value| settings.source.columns = value.into_text(),
         get: |settings| Value::Text(settings.source.columns.clone()),
     },
@@ -134,6 +136,16 @@ pub const KEYS: &[Key] = &[
         doc: "Kafka topic of the pages.",
         set: |settings, value| settings.source.topic = value.into_text(),
         get: |settings| Value::Text(settings.source.topic.clone()),
+    },
+    Key {
+        name: "source.format",
+        flag: Some("format"),
+        value_name: "FORMAT",
+        ty: Type::Choice(&MessageFormat::NAMES),
+        change: Change::NewState,
+        doc: "How the messages of the topic are written: a JSON object each, or a CSV record each.",
+        set: |settings, value| settings.source.format = MessageFormat::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.source.format.name().into()),
     },
     Key {
         name: "output.out",

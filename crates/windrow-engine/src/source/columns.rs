@@ -33,7 +33,8 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
-    fn name(&self, column: usize) -> &str {
+    /// What the input calls our column.
+    pub(crate) fn name(&self, column: usize) -> &str {
         self.names[column].as_deref().unwrap_or(COLUMNS[column])
     }
 }
@@ -103,6 +104,8 @@ pub struct Layout {
     pub fields: [Option<u32>; 6],
     /// Number of fields that every record has.
     pub n_fields: usize,
+    /// Whether a record may have further fields.
+    pub or_more: bool,
     /// The header record as it stands in the source; empty when the source has none.
     pub header: Vec<u8>,
 }
@@ -110,7 +113,8 @@ pub struct Layout {
 impl Layout {
     /// Our six columns in their canonical order, and no header.
     pub fn canonical() -> Self {
-        Self { fields: std::array::from_fn(|column| u32::try_from(column).ok()), n_fields: COLUMNS.len(), header: Vec::new() }
+        let fields = std::array::from_fn(|column| u32::try_from(column).ok());
+        Self { fields, n_fields: COLUMNS.len(), or_more: false, header: Vec::new() }
     }
 
     /// The layout that `header` (its bytes, and its fields' values) describes; `source` is named in the error.
@@ -124,7 +128,29 @@ impl Layout {
         if misnamed.is_some() || PAGE_COLUMNS.iter().all(|&column| fields[column].is_none()) {
             return Err(missing(&found, map, misnamed, source));
         }
-        Ok(Self { fields, n_fields: values.len(), header: header.to_vec() })
+        Ok(Self { fields, n_fields: values.len(), or_more: false, header: header.to_vec() })
+    }
+
+    /// The layout of records without a header: the map says the place of each field, from 1; an empty map, our own order.
+    ///
+    /// # Errors
+    /// `E-COLUMN-MAP`: the map calls a column by a name.
+    pub fn by_place(map: &ColumnMap) -> Result<Self, Error> {
+        if *map == ColumnMap::default() {
+            return Ok(Self::canonical());
+        }
+        let (mut fields, mut n_fields) = ([None; COLUMNS.len()], 0);
+        for (column, name) in map.names.iter().enumerate() {
+            let Some(name) = name else { continue };
+            let Some(place) = name.parse().ok().and_then(|place: u32| place.checked_sub(1)) else {
+                let message = format!("`{}` is called `{}`, but CSV messages have no header", COLUMNS[column], printable(name));
+                return Err(Error::new(ErrorKind::Invalid, "E-COLUMN-MAP", message)
+                    .hint("count the fields of a message from 1: url=2,title=3"));
+            };
+            fields[column] = Some(place);
+            n_fields = n_fields.max(place as usize + 1);
+        }
+        Ok(Self { fields, n_fields, or_more: true, header: Vec::new() })
     }
 }
 

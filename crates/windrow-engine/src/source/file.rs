@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{ColumnMap, Layout};
 use super::decompress::Decompressed;
+use super::form::Form;
 use super::parse::Parser;
 use super::scan::Scanner;
 use super::{Limits, Source, SourcePosition};
@@ -28,7 +29,7 @@ pub(super) const HEAD: usize = 4096;
 const PIECE: usize = 128 << 10;
 
 /// The byte order mark that some programs put before the first column's name.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A file that was looked at: who it is and where its columns lie.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(super) struct Probe {
     pub(super) size: u64,
     pub(super) is_compressed: bool,
     /// `None` while the file has no whole header line.
-    pub(super) layout: Option<Arc<Layout>>,
+    pub(super) form: Option<Arc<Form>>,
 }
 
 impl Probe {
@@ -67,7 +68,7 @@ impl Probe {
                 break None;
             }
         };
-        let layout = match header {
+        let form = match header {
             None => None,
             Some(header) if header.is_too_long => {
                 let message = format!("the header line of {name} is longer than {} bytes", limits.record_bytes);
@@ -75,12 +76,13 @@ impl Probe {
             }
             Some(header) => {
                 let header = &bytes[header.start..header.end];
-                Some(Arc::new(Layout::from_header(header, &Parser::values(header), columns, &name)?))
+                let layout = Layout::from_header(header, &Parser::values(header), columns, &name)?;
+                Some(Arc::new(Form::Csv(layout)))
             }
         };
         bytes.truncate(HEAD);
         let (device, inode, size, is_compressed) = (about.dev(), about.ino(), about.len(), input.is_compressed());
-        Ok(Self { path: path.to_owned(), device, inode, head: bytes, size, is_compressed, layout })
+        Ok(Self { path: path.to_owned(), device, inode, head: bytes, size, is_compressed, form })
     }
 
     /// The position of this file when nothing of it has been read.
@@ -142,7 +144,7 @@ pub struct FileSource {
     name: String,
     path: PathBuf,
     ordinal: u32,
-    layout: Arc<Layout>,
+    form: Arc<Form>,
     limits: Limits,
     /// Opened when first asked for records, so that a thousand inputs do not hold a thousand files open.
     input: Option<Decompressed>,
@@ -158,15 +160,15 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    pub(super) fn new(probe: &Probe, ordinal: u32, layout: Arc<Layout>, offset: u64, limits: Limits) -> Self {
+    pub(super) fn new(probe: &Probe, ordinal: u32, form: Arc<Form>, offset: u64, limits: Limits) -> Self {
         Self {
             name: probe.path.display().to_string(),
             path: probe.path.clone(),
             ordinal,
             limits,
             input: None,
-            scanner: Scanner::new(Some(layout.n_fields), limits.record_bytes),
-            layout,
+            scanner: Scanner::new(form.n_fields(), limits.record_bytes),
+            form,
             bytes: Vec::new(),
             base: offset,
             ended: false,
@@ -190,7 +192,7 @@ impl FileSource {
     fn pass_header(&mut self) -> Result<()> {
         loop {
             if let Some(header) = Header::find(&self.bytes, self.ended, self.limits.record_bytes) {
-                self.scanner = Scanner::starting_at(header.next, Some(self.layout.n_fields), self.limits.record_bytes);
+                self.scanner = Scanner::starting_at(header.next, self.form.n_fields(), self.limits.record_bytes);
                 return Ok(());
             }
             if let Some(error) = self.failed.take() {
@@ -218,7 +220,7 @@ impl FileSource {
             );
         };
         if last != b'\n' && last != b'\r' {
-            self.scanner = Scanner::in_rest_of_line(Some(self.layout.n_fields), self.limits.record_bytes);
+            self.scanner = Scanner::in_rest_of_line(self.form.n_fields(), self.limits.record_bytes);
         }
         Ok(())
     }
@@ -265,12 +267,7 @@ impl FileSource {
         self.scanner.forget(done);
         let from = self.base;
         self.base += done as u64;
-        RawBatch {
-            layout: Arc::clone(&self.layout),
-            slice: Slice { source: self.ordinal, from, to: self.base },
-            bytes,
-            records,
-        }
+        RawBatch { form: Arc::clone(&self.form), slice: Slice { source: self.ordinal, from, to: self.base }, bytes, records }
     }
 }
 

@@ -92,9 +92,9 @@ pub fn open(inputs: &[String], columns: &ColumnMap, limits: Limits, positions: &
         let offset = positions.sources[*ordinal as usize].offset;
         match input {
             Input::Generator(spec) => chain.push(Box::new(GeneratorSource::new(*spec, *ordinal, offset, limits))),
-            Input::File(Probe { layout: None, .. }) => warnings.push(format!("{} has no rows yet", input.name())),
-            Input::File(probe @ Probe { layout: Some(layout), .. }) => {
-                chain.push(Box::new(FileSource::new(probe, *ordinal, Arc::clone(layout), offset, limits)));
+            Input::File(Probe { form: None, .. }) => warnings.push(format!("{} has no rows yet", input.name())),
+            Input::File(probe @ Probe { form: Some(form), .. }) => {
+                chain.push(Box::new(FileSource::new(probe, *ordinal, Arc::clone(form), offset, limits)));
             }
         }
     }

@@ -24,6 +24,7 @@ use self::dice::Dice;
 use self::themes::{Branch, Life, Part, Theme, part, pick_language};
 use self::words::Language;
 use super::columns::Layout;
+use super::form::Form;
 use super::scan::Scanner;
 use super::{Limits, Source, SourcePosition};
 use crate::batch::{RawBatch, RawRecord, Slice};
@@ -440,13 +441,14 @@ pub struct GeneratorSource {
     ordinal: u32,
     next: u64,
     limits: Limits,
-    layout: Arc<Layout>,
+    form: Arc<Form>,
 }
 
 impl GeneratorSource {
     /// The rows from number `offset` on.
     pub fn new(spec: Spec, ordinal: u32, offset: u64, limits: Limits) -> Self {
-        Self { generator: Generator::new(spec), ordinal, next: offset, limits, layout: Arc::new(Layout::canonical()) }
+        let form = Arc::new(Form::Csv(Layout::canonical()));
+        Self { generator: Generator::new(spec), ordinal, next: offset, limits, form }
     }
 }
 
@@ -460,7 +462,7 @@ impl Source for GeneratorSource {
             let start = bytes.len();
             self.generator.write_row(self.next, &mut bytes);
             // Each row by itself, as its number is its record id: what follows must not lend it a quote.
-            let mut scanner = Scanner::new(Some(self.layout.n_fields), usize::MAX);
+            let mut scanner = Scanner::new(self.form.n_fields(), usize::MAX);
             let found = scanner.next(&bytes[start..], true).expect("a generated row is a record");
             let at = |at: usize| u32::try_from(start + at).expect("a batch holds less than 4 GiB");
             let (start, end) = (at(found.start), at(found.end));
@@ -468,7 +470,7 @@ impl Source for GeneratorSource {
             self.next += 1;
         }
         let slice = Slice { source: self.ordinal, from, to: self.next };
-        let batch = RawBatch { layout: Arc::clone(&self.layout), slice, bytes, records };
+        let batch = RawBatch { form: Arc::clone(&self.form), slice, bytes, records };
         Ok((from < self.next).then_some(batch))
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::columns::Layout;
+use super::form::Form;
 use super::scan::Scanner;
 use super::{Limits, Source};
 use crate::batch::{RawBatch, RawRecord, Slice};
@@ -15,19 +16,19 @@ pub struct MemorySource {
     at: usize,
     ordinal: u32,
     limits: Limits,
-    layout: Arc<Layout>,
+    form: Arc<Form>,
 }
 
 impl MemorySource {
     /// The records in `bytes`.
     pub fn new(bytes: impl Into<Vec<u8>>, ordinal: u32, limits: Limits) -> Self {
-        Self { bytes: bytes.into(), at: 0, ordinal, limits, layout: Arc::new(Layout::canonical()) }
+        Self { bytes: bytes.into(), at: 0, ordinal, limits, form: Arc::new(Form::Csv(Layout::canonical())) }
     }
 
     /// The same records, with other columns.
     #[must_use]
     pub fn with_layout(self, layout: Layout) -> Self {
-        Self { layout: Arc::new(layout), ..self }
+        Self { form: Arc::new(Form::Csv(layout)), ..self }
     }
 }
 
@@ -37,7 +38,7 @@ impl Source for MemorySource {
         if rest.is_empty() {
             return Ok(None);
         }
-        let mut scanner = Scanner::new(Some(self.layout.n_fields), self.limits.record_bytes);
+        let mut scanner = Scanner::new(self.form.n_fields(), self.limits.record_bytes);
         let mut records = Vec::new();
         while records.len() < self.limits.batch_rows && scanner.done() < self.limits.batch_bytes {
             let Some(found) = scanner.next(rest, true) else { break };
@@ -55,6 +56,6 @@ impl Source for MemorySource {
         let bytes = rest[..done].to_vec();
         self.at += done;
         let slice = Slice { source: self.ordinal, from: from as u64, to: self.at as u64 };
-        Ok(Some(RawBatch { layout: Arc::clone(&self.layout), slice, bytes, records }))
+        Ok(Some(RawBatch { form: Arc::clone(&self.form), slice, bytes, records }))
     }
 }

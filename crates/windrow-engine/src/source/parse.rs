@@ -1,4 +1,4 @@
-//! Splits scanned records into fields: a [`RawBatch`] becomes rows and rejects.
+//! Splits scanned records into fields: a [`RawBatch`] becomes rows and rejects. What is here is CSV; [`json`] has the other form.
 //!
 //! Almost every field stands in the record as it is, so rows borrow it from there. Only values with `""` in them, or with text
 //! after their closing quote, must be put together; the scanner has marked the records that hold such values, and they are
@@ -7,11 +7,14 @@
 //! Written by hand, not with `csv-core`, because that copies every field (and costs as much as all the rest of reading); a test
 //! holds both against each other.
 
+pub(super) mod json;
+
 use memchr::memchr;
 use windrow_core::record::{COLUMNS, RecordId, Reject, RejectReason, Row};
 
-use crate::batch::{Quoting, RawBatch, RawRecord};
+use crate::batch::{Quoting, RawBatch};
 use crate::source::columns::Layout;
+use crate::source::form::Form;
 
 /// Where one field's value lies in [`Parser::scratch`].
 type Span = (u32, u32);
@@ -25,6 +28,9 @@ pub struct Parser {
     spans: Vec<Span>,
     /// For each such record the end of its fields in `spans`.
     ends: Vec<usize>,
+    /// For each record of a batch of JSON messages where its columns lie.
+    messages: Vec<Result<json::Values, RejectReason>>,
+    json: json::Reader,
 }
 
 impl Parser {
@@ -38,10 +44,20 @@ impl Parser {
         self.put_together(batch);
         let parser: &'a Self = self;
         let mut next_escaped = 0;
-        batch.records.iter().map(move |record| {
+        batch.records.iter().enumerate().map(move |(at, record)| {
+            let origin = RecordId { source: batch.slice.source, offset: record.offset };
+            let raw = batch.raw(record);
             let escaped = next_escaped;
             next_escaped += usize::from(record.quoting == Quoting::Escaped);
-            parser.row(batch, record, escaped)
+            let columns = match (record.flaw, &*batch.form) {
+                (Some(reason), _) => Err(reason),
+                (None, Form::Csv(layout)) => parser.csv(raw, layout, record.quoting, escaped),
+                (None, Form::Json(_)) => parser.json(raw, at),
+            };
+            match columns {
+                Ok(columns) => Ok(Row { origin, raw, columns }),
+                Err(reason) => Err(Reject { origin, reason, raw: raw.to_vec() }),
+            }
         })
     }
 
@@ -56,6 +72,15 @@ impl Parser {
         self.scratch.clear();
         self.spans.clear();
         self.ends.clear();
+        self.messages.clear();
+        if let Form::Json(paths) = &*batch.form {
+            let Self { scratch, messages, json, .. } = self;
+            messages.extend(batch.records.iter().map(|record| match record.flaw {
+                Some(reason) => Err(reason),
+                None => json.read(batch.raw(record), paths, scratch),
+            }));
+            return;
+        }
         for record in batch.records.iter().filter(|record| record.quoting == Quoting::Escaped) {
             if record.flaw.is_none() {
                 self.split_escaped(batch.raw(record));
@@ -64,31 +89,39 @@ impl Parser {
         }
     }
 
-    fn row<'a>(&'a self, batch: &'a RawBatch, record: &RawRecord, escaped: usize) -> Result<Row<'a>, Reject> {
-        let origin = RecordId { source: batch.slice.source, offset: record.offset };
-        let raw = batch.raw(record);
-        let reject = |reason| Reject { origin, reason, raw: raw.to_vec() };
-        if let Some(reason) = record.flaw {
-            return Err(reject(reason));
-        }
-        let layout = &*batch.layout;
-        let columns = match record.quoting {
+    fn csv<'a>(
+        &'a self,
+        raw: &'a [u8],
+        layout: &Layout,
+        quoting: Quoting,
+        escaped: usize,
+    ) -> Result<[&'a [u8]; COLUMNS.len()], RejectReason> {
+        let columns = match quoting {
             Quoting::Plain => split(raw, layout, next_plain),
             Quoting::Quoted => split(raw, layout, next_quoted),
             Quoting::Escaped => self.escaped(layout, escaped),
         };
-        let columns = columns.ok_or_else(|| reject(RejectReason::ColumnCount))?;
+        let columns = columns.ok_or(RejectReason::ColumnCount)?;
         if raw == layout.header && !raw.is_empty() {
-            return Err(reject(RejectReason::RepeatedHeader));
+            return Err(RejectReason::RepeatedHeader);
         }
-        Ok(Row { origin, raw, columns })
+        Ok(columns)
+    }
+
+    fn json<'a>(&'a self, raw: &'a [u8], at: usize) -> Result<[&'a [u8]; COLUMNS.len()], RejectReason> {
+        let values = self.messages[at]?;
+        Ok(std::array::from_fn(|column| {
+            let (start, end) = values.spans[column];
+            let from = if values.made[column] { &self.scratch } else { raw };
+            &from[start as usize..end as usize]
+        }))
     }
 
     fn escaped(&self, layout: &Layout, index: usize) -> Option<[&[u8]; 6]> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         let spans = &self.spans[start..self.ends[index]];
         let value = |(start, end): Span| &self.scratch[start as usize..end as usize];
-        (spans.len() == layout.n_fields)
+        (spans.len() == layout.n_fields || layout.or_more && spans.len() > layout.n_fields)
             .then(|| layout.fields.map(|field| field.map_or(&[][..], |field| value(spans[field as usize]))))
     }
 
@@ -144,6 +177,9 @@ fn split<'a>(raw: &'a [u8], layout: &Layout, next: impl Fn(&'a [u8]) -> First<'a
     let mut rest = Some(raw);
     let mut count = 0;
     while let Some(field) = rest {
+        if count == layout.n_fields && layout.or_more {
+            break;
+        }
         let value;
         (value, rest) = next(field);
         *values.get_mut(count).filter(|_| count < layout.n_fields)? = value;
@@ -163,7 +199,7 @@ fn split_many<'a>(raw: &'a [u8], layout: &Layout, next: impl Fn(&'a [u8]) -> Fir
         (value, rest) = next(field);
         values.push(value);
     }
-    (values.len() == layout.n_fields).then(|| pick(layout, &values))
+    (values.len() == layout.n_fields || layout.or_more && values.len() > layout.n_fields).then(|| pick(layout, &values))
 }
 
 fn pick<'a>(layout: &Layout, values: &[&'a [u8]]) -> [&'a [u8]; COLUMNS.len()] {

@@ -10,7 +10,7 @@ use windrow_engine::error::Error;
 use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
 use windrow_engine::source::parse::Parser;
-use windrow_engine::source::{self, Limits, Positions};
+use windrow_engine::source::{self, Form, Limits, Positions};
 
 use super::run::{RunKeys, job, reasons};
 use super::{App, Done, Exit, Failure};
@@ -127,8 +127,8 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
     let before = preview.counters.rows;
     while preview.counters.rows - before < most {
         let Some(raw) = opened.source.next()? else { break };
-        if columns.is_empty() {
-            columns = found_columns(&raw.layout.fields);
+        if let (true, Form::Csv(layout)) = (columns.is_empty(), &*raw.form) {
+            columns = found_columns(&layout.fields);
         }
         let prepared = preparer.prepare(parser.parse(&raw));
         preview.counters.rows += prepared.n_rows;

