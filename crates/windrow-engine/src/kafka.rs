@@ -6,10 +6,12 @@
 //!
 //! ```text
 //! [kafka] keys ── config ── Broker ── topics   (plan, create, delete)
+//!                       ├─ sample   (the newest messages of a topic)
 //!                       └─ producers
 //! ```
 
 pub mod produce;
+pub mod sample;
 pub mod topics;
 mod trouble;
 
@@ -26,6 +28,8 @@ use rdkafka::metadata::MetadataTopic;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::{ClientKeys, nearest_of};
+
+pub use sample::{has_registry_prefix, registry_prefix};
 
 /// How long a broker may take to do what it is asked.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -139,7 +139,7 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "source.format",
-        flag: Some("format"),
+        flag: Some("message-format"),
         value_name: "FORMAT",
         ty: Type::Choice(&MessageFormat::NAMES),
         change: Change::NewState,
