@@ -67,8 +67,16 @@ fn holds_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         let after = line[at + word.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(|c| c.is_alphanumeric() && c != 's')
+        let is_part = before.is_some_and(char::is_alphanumeric) || after.is_some_and(|c| c.is_alphanumeric() && c != 's');
+        !is_part && !is_method_call(line, at)
     })
+}
+
+/// Whether the word is in the name of a method that is called here. Whoever defined it chose the word: a library, or we, and
+/// then it is found where it is defined.
+fn is_method_call(line: &str, at: usize) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    line[..at].trim_end_matches(is_name).ends_with('.') && line[at..].trim_start_matches(is_name).starts_with('(')
 }
 
 #[cfg(test)]
@@ -85,6 +93,8 @@ mod tests {
     fn words_marks_and_machine_paths_are_found() {
         check_one("a.md", "The WIBBLE.", 1);
         check_one("a.md", "awibbleb", 0);
+        check_one("a.rs", "library.fetch_wibbles(topic)", 0);
+        check_one("a.rs", "fn fetch_wibbles(topic: &str)", 1);
         check_one("a.rs", concat!("// FIX", "ME later"), 1);
         check_one("a.md", concat!("see /ho", "me/me/x"), 1);
         check_one("a.md", concat!("see docs/wo", "rk/x"), 0);
