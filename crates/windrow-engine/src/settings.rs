@@ -32,7 +32,7 @@ use crate::source::MessageFormat;
 
 pub use client::{ClientKeys, SECTION as CLIENT_SECTION, is_secret};
 pub use keys::{Change, KEYS, Key};
-pub use reference::{json_schema, reference_page, starter_file};
+pub use reference::{Starter, json_schema, reference_page, starter_file};
 pub use value::{Type, Value, parse_size, show_size};
 
 /// Name of the settings file that is read when none is given.
@@ -240,7 +240,7 @@ pub fn nearest_key(name: &str) -> Option<&'static str> {
 }
 
 /// The dotted name that is most like `name`, whole or in its last part.
-pub(crate) fn nearest_of(name: &str, names: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest_of<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let likeness = |known: &str| strsim::jaro_winkler(&last(known), &last(name)).max(strsim::jaro_winkler(known, name));
     let near = names.iter().map(|known| (likeness(known), *known)).filter(|(likeness, _)| *likeness > 0.8);

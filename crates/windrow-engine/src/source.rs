@@ -18,6 +18,7 @@ pub mod form;
 pub mod generator;
 pub mod memory;
 pub mod parse;
+pub mod propose;
 pub mod scan;
 
 use std::collections::VecDeque;

@@ -13,10 +13,11 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use windrow_core::record::RejectReason;
 
-use super::{Broker, PATIENCE, Watcher};
+use super::{Broker, Found, PATIENCE, Watcher};
 use crate::batch::{Quoting, RawBatch, RawRecord, Slice};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings::nearest_of;
 use crate::source::Form;
 
 /// How long one wait for messages takes.
@@ -32,6 +33,14 @@ pub fn registry_prefix(topic: &str) -> Error {
         format!("the messages of {topic} begin with the zero byte of a schema registry, and Avro or Protobuf is not read");
     Error::new(ErrorKind::Invalid, "E-KAFKA-REGISTRY", message)
         .hint("write them to another topic as JSON (a Kafka Connect converter or ksqlDB does that), and read that one")
+}
+
+fn missing(topic: &str, found: &Found) -> Error {
+    let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {topic}"));
+    match nearest_of(topic, &found.topics.keys().map(String::as_str).collect::<Vec<_>>()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("is the name right? `windrow topics create` makes the topics of a pipeline"),
+    }
 }
 
 /// Whether a value begins as a schema registry's serializers write it: no JSON and no CSV does.
@@ -117,10 +126,8 @@ impl Broker {
     /// `E-KAFKA-TOPIC`: there is no such topic. `E-KAFKA-REGISTRY`: a value was written for a schema registry. `E-KAFKA-…`:
     /// the brokers refuse, or give nothing in time.
     pub fn sample(&self, topic: &str, most: usize, clock: &dyn Clock) -> Result<Sample> {
-        let Some(shape) = self.look()?.topics.get(topic).copied() else {
-            let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {topic}"));
-            return Err(error.hint("is the name right? `windrow topics create` makes the topics of a pipeline"));
-        };
+        let found = self.look()?;
+        let Some(shape) = found.topics.get(topic) else { return Err(missing(topic, &found)) };
         let mut config = self.config.clone();
         config.set("group.id", "windrow-sample").set("enable.auto.commit", "false").set("isolation.level", "read_committed");
         config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");

@@ -72,8 +72,19 @@ fn property(key: &Key) -> serde_json::Value {
     property
 }
 
-/// A settings file with every key as a comment, and `inputs` filled in.
-pub fn starter_file(inputs: &[String], out: &str) -> String {
+/// What is filled in in a settings file.
+#[derive(Debug, Clone, Default)]
+pub struct Starter {
+    /// Values by the names of their keys.
+    pub values: Vec<(&'static str, Value)>,
+    /// What is said of a key, line by line; nothing that could end a comment.
+    pub notes: Vec<(&'static str, String)>,
+    /// librdkafka's keys.
+    pub client: Vec<(String, String)>,
+}
+
+/// A settings file with every key as a comment, but for those that are filled in.
+pub fn starter_file(starter: &Starter) -> String {
     let mut file = String::from(
         "# Settings of Windrow. Lines with `#` show the built-in values: take the `#` away to change one.\n\
          # `windrow config explain KEY` says more; `windrow check` looks at everything before the first run.\n",
@@ -90,13 +101,18 @@ pub fn starter_file(inputs: &[String], out: &str) -> String {
         if key.change == Change::NewState {
             file.push_str("# Another value needs new state.\n");
         }
-        let value = match key.name {
-            "source.input" => Value::List(inputs.to_vec()),
-            "output.out" => Value::Text(out.to_owned()),
-            _ => key.default(),
-        };
-        let mark = if value == key.default() && key.name != "output.out" { "# " } else { "" };
-        let _ = writeln!(file, "{mark}{} = {}", key.short_name(), value.toml());
+        for (_, note) in starter.notes.iter().filter(|(name, _)| *name == key.name) {
+            let _ = writeln!(file, "#   {note}");
+        }
+        let given = starter.values.iter().find(|(name, _)| *name == key.name).map(|(_, value)| value);
+        let mark = if given.is_none() { "# " } else { "" };
+        let _ = writeln!(file, "{mark}{} = {}", key.short_name(), given.unwrap_or(&key.default()).toml());
+    }
+    if !starter.client.is_empty() {
+        file.push_str("\n[kafka]\n# Keys of librdkafka, by their own names; secrets as \"file:PATH\" or \"${NAME}\".\n");
+        for (key, value) in &starter.client {
+            let _ = writeln!(file, "{} = {}", toml::Value::from(key.as_str()), toml::Value::from(value.as_str()));
+        }
     }
     file
 }

@@ -66,7 +66,7 @@ fn lists_and_sizes() {
 
 #[test]
 fn starter_file_gives_the_built_in_values() {
-    let starter = starter_file(&[], "out");
+    let starter = starter_file(&Starter::default());
     assert_eq!(file(&starter).unwrap().settings, Settings::default());
     let all_on: String = starter
         .lines()
@@ -75,6 +75,21 @@ fn starter_file_gives_the_built_in_values() {
     let resolved = file(&all_on).unwrap();
     assert_eq!(resolved.settings, Settings::default());
     assert!(resolved.origins.iter().all(|origin| *origin != Origin::Default));
+}
+
+#[test]
+fn starter_file_holds_what_is_filled_in() {
+    let starter = Starter {
+        values: vec![("source.topic", Value::Text("pages".into())), ("source.input", Value::List(vec!["a \"b\"".into()]))],
+        notes: vec![("source.columns", "url = page.url, for example \"https://a/\"".into())],
+        client: vec![("bootstrap.servers".into(), "a:1,b:2".into()), ("ssl.ca.location".into(), "C:\\ca".into())],
+    };
+    let text = starter_file(&starter);
+    let settings = file(&text).unwrap().settings;
+    assert_eq!((settings.source.topic.as_str(), &settings.source.input[0][..]), ("pages", "a \"b\""));
+    assert_eq!(settings.kafka.get("bootstrap.servers"), Some("a:1,b:2"));
+    assert_eq!(settings.kafka.get("ssl.ca.location"), Some("C:\\ca"));
+    assert!(text.contains("\n#   url = page.url, for example \"https://a/\"\n# columns = \"\"\n"), "{text}");
 }
 
 #[test]

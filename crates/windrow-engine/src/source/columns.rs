@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind};
 /// Columns of which any one makes a page.
 const PAGE_COLUMNS: [usize; 4] = [2, 3, 4, 5];
 
-/// Names that other tools give to our columns; only used to propose a flag, never to guess.
-const OFTEN_CALLED: [&[&str]; 6] = [
+/// Names that other tools give to our columns; only used to propose, never to read by.
+pub(super) const OFTEN_CALLED: [&[&str]; 6] = [
     &["created_at", "timestamp", "time", "date", "datetime", "created", "published"],
     &["campaign_id", "page_id", "uuid", "guid", "key"],
     &["landing_page", "landing_url", "link", "href", "uri", "address", "page", "page_url"],
@@ -198,7 +198,7 @@ fn propose(column: usize, found: &[String]) -> Option<&str> {
 }
 
 /// The nearest of `names`, when it is near.
-fn nearest<'a>(wanted: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(wanted: &str, names: &[&'a str]) -> Option<&'a str> {
     let likeness = |name: &str| {
         let name = name.to_lowercase();
         // Two letters that changed places weigh too much in the likeness of short names.

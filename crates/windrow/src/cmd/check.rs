@@ -1,20 +1,23 @@
 //! `windrow check`: looks at everything that a run needs, and writes nothing that stays.
 
+pub(super) mod sample;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use windrow_core::pipeline::Preparer;
 use windrow_core::record::{COLUMNS, Pages};
 use windrow_engine::checkpoint::{Layout, lock::Lock, manifest::Manifest, manifest::StateSettings};
-use windrow_engine::error::Error;
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::kafka::Broker;
 use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
 use windrow_engine::source::parse::Parser;
 use windrow_engine::source::{self, Form, Limits, Positions};
 
-use super::run::{RunKeys, job, reasons};
+use super::run::{job, reasons};
 use super::{App, Done, Exit, Failure};
-use crate::args::{Format, SettingFlags};
+use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::term::{Style, text};
 
 /// Rows shown as they were parsed.
@@ -22,18 +25,47 @@ const SHOWN: usize = 5;
 /// Free space below which a run is not advised.
 const LEAST_FREE: u64 = 256 << 20;
 
+/// The settings of `check`: those of `run`, and the topic.
+#[derive(Debug)]
+pub(crate) struct CheckKeys;
+
+impl KeySet for CheckKeys {
+    const KEYS: &'static [&'static str] = &[
+        "source.input",
+        "source.columns",
+        "source.topic",
+        "source.format",
+        "output.out",
+        "output.state",
+        "output.roll_rows",
+        "output.roll_size",
+        "output.roll_seconds",
+        "model.kind",
+        "model.clusters",
+        "model.seed",
+        "run.threads",
+        "limits.memory",
+    ];
+}
+
 /// Look at inputs, output and state; writes nothing
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow check --input pages.csv.gz --out out
   windrow check --input feed.csv --columns url=landing,title=name
+  windrow check --kafka localhost:9092 --from-topic topic_url --sample 20
 ")]
 pub(crate) struct Args {
     #[command(flatten)]
-    settings: SettingFlags<RunKeys>,
+    settings: SettingFlags<CheckKeys>,
+    #[command(flatten)]
+    kafka: KafkaFlags,
     /// Rows to look at for rejects
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     rows: u64,
+    /// Newest messages of the topic to show, as the pages and rejects they would be
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    sample: Option<u32>,
 }
 
 /// What a look at one thing gave.
@@ -64,18 +96,31 @@ struct Preview {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let resolved = app.settings(&args.settings.given)?;
+    let resolved = app.settings(&[args.settings.given.clone(), args.kafka.given()?].concat())?;
     let settings = resolved.settings;
     let n_set = resolved.origins.iter().filter(|origin| **origin != windrow_engine::settings::Origin::Default).count();
     let mut findings = vec![Finding::fine("settings", format!("{n_set} set, the others as built in"))];
-    job(&settings, false)?;
+    if args.sample.is_some() && settings.source.topic.is_empty() {
+        let error = Error::new(ErrorKind::Invalid, "E-USAGE", "--sample looks at messages, and no topic is given");
+        return Err(error.hint("give one with --from-topic; the first rows of --input are shown without --sample").into());
+    }
+    if settings.source.topic.is_empty() || !settings.source.input.is_empty() {
+        job(&settings, false)?;
+    }
     let preview = inputs(&settings, args.rows, &mut findings);
+    let sample = match args.sample {
+        Some(most) => messages(most, &settings, app, &mut findings)?,
+        None => None,
+    };
     findings.push(output(&settings.output.out));
     findings.extend(state(&settings));
     let is_fine = findings.iter().all(|finding| finding.problem.is_none());
     match app.term.format {
-        Format::Text => print(&findings, &preview, app)?,
-        Format::Json => app.term.json(&object(&findings, &preview, is_fine))?,
+        Format::Text => {
+            print(&findings, &preview, app)?;
+            sample.iter().try_for_each(|sample| sample.print(app))?;
+        }
+        Format::Json => app.term.json(&object(&findings, &preview, sample.as_ref(), is_fine))?,
         Format::Tsv => {
             app.term.tsv(&["what", "ok", "code", "message"])?;
             for finding in &findings {
@@ -96,6 +141,9 @@ fn inputs(settings: &Settings, most: u64, findings: &mut Vec<Finding>) -> Previe
             Err(error) => findings.push(Finding::bad("input", &error)),
         }
     }
+    if settings.source.input.is_empty() {
+        return preview;
+    }
     let (counters, rejects) = (&preview.counters, preview.counters.n_rejects());
     let list = reasons(&counters.rejects);
     let list: Vec<String> = list.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
@@ -113,6 +161,28 @@ fn inputs(settings: &Settings, most: u64, findings: &mut Vec<Finding>) -> Previe
     }
     findings.push(finding);
     preview
+}
+
+/// Looks at messages of the topic; none when they cannot be got, which is a finding.
+fn messages(most: u32, settings: &Settings, app: &App, findings: &mut Vec<Finding>) -> Result<Option<sample::Preview>, Error> {
+    let broker = Broker::new(&settings.kafka)?;
+    let looked = broker
+        .sample(&settings.source.topic, most as usize, &app.clock)
+        .and_then(|sample| sample::Preview::of(&sample, settings));
+    let preview = match looked {
+        Ok(preview) => preview,
+        Err(error) => {
+            findings.push(Finding::bad("sample", &error));
+            return Ok(None);
+        }
+    };
+    let mut finding = Finding::fine("sample", preview.told());
+    if preview.counters().n_rejects() * 2 > preview.counters().rows {
+        let hint = "most messages would be rejected: are --columns and --message-format right? `windrow init` proposes them";
+        finding.problem = Some(("E-MOSTLY-REJECTS", Some(hint.into())));
+    }
+    findings.push(finding);
+    Ok(Some(preview))
 }
 
 /// Reads the first rows of an input.
@@ -218,7 +288,7 @@ fn state(settings: &Settings) -> Vec<Finding> {
     look().unwrap_or_else(|error| vec![Finding::bad("state", &error)])
 }
 
-fn object(findings: &[Finding], preview: &Preview, is_fine: bool) -> Value {
+fn object(findings: &[Finding], preview: &Preview, sample: Option<&sample::Preview>, is_fine: bool) -> Value {
     let rows: Vec<Map<String, Value>> = preview
         .rows
         .iter()
@@ -245,6 +315,7 @@ fn object(findings: &[Finding], preview: &Preview, is_fine: bool) -> Value {
         "rejects": preview.counters.n_rejects(),
         "rejects_by_reason": reasons(&preview.counters.rejects),
         "rows": rows,
+        "sample": sample.map(sample::Preview::object),
     })
 }
 

@@ -28,6 +28,24 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean.trim().to_owned())
 }
 
+/// Any bytes as harmless text: white space as single blanks, hostile characters and what is no UTF-8 as escapes.
+pub(crate) fn bytes_shown(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                c if c.is_whitespace() && shown.ends_with(' ') => {}
+                c if c.is_whitespace() => shown.push(' '),
+                c if is_hostile(c) && c.is_ascii() => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c if is_hostile(c) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+                c => shown.push(c),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| shown.push_str(&format!("\\x{byte:02x}")));
+    }
+    shown.trim().to_owned()
+}
+
 /// JSON text with hostile characters as escapes; they can only stand inside strings.
 pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
     if !json.chars().any(is_hostile) {
@@ -171,6 +189,12 @@ mod tests {
         assert_eq!(plain("\u{9b}31mC1"), "31mC1");
         assert_eq!(plain("क्\u{200d}ष 语言"), "क्\u{200d}ष 语言");
         assert!(matches!(plain("plain text"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn any_bytes_can_be_shown() {
+        assert_eq!(bytes_shown(b"\x1b[2J\xff\xfe\x00 a\r\n\tb "), "\\x1b[2J\\xff\\xfe\\x00 a b");
+        assert_eq!(bytes_shown("{\"t\": \"\u{202e}语\"}".as_bytes()), "{\"t\": \"\\u{202e}语\"}");
     }
 
     #[test]

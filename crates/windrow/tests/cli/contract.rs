@@ -157,6 +157,26 @@ fn init_writes_settings_that_can_be_read_and_never_over_others() {
 }
 
 #[test]
+fn init_from_a_topic_writes_nothing_when_there_is_nothing_to_look_at() {
+    let rig = Rig::new();
+    rig.run(&["init", "--from-topic", "pages"]).failed(2, "E-KAFKA-NONE");
+    rig.run(&["init", "--from-topic", "pages", "-X", "sasl.password=secret"]).failed(2, "E-SETTINGS");
+    rig.run(&["init", "here", "--config", "w.toml"]).failed(2, "E-USAGE");
+    assert!(rig.files("").is_empty(), "{:?}", rig.files(""));
+    rig.run(&["init", "--kafka", "a:1", "-X", "sasl.password=file:p", "--config", "w.toml"]).fine();
+    let written = std::fs::read_to_string(rig.path("w.toml")).unwrap();
+    assert!(written.contains("\n\"bootstrap.servers\" = \"a:1\"\n\"sasl.password\" = \"file:p\"\n"), "{written}");
+    rig.run(&["config", "show", "--config", "w.toml"]).fine();
+}
+
+#[test]
+fn a_sample_needs_a_topic_and_a_broker() {
+    let rig = Rig::new();
+    rig.run(&["check", "--sample", "20", "--input", SAMPLE]).failed(2, "E-USAGE");
+    rig.run(&["check", "--sample", "20", "--from-topic", "pages"]).failed(2, "E-KAFKA-NONE");
+}
+
+#[test]
 fn manual_pages_and_completions_know_every_verb() {
     let rig = Rig::new();
     rig.run(&["man", "--dir", "man"]).fine();

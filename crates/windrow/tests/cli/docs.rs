@@ -68,6 +68,7 @@ fn every_json_field_is_documented_and_no_other() {
         &["state", "alias", "0", "--out", "out"],
         &["check", "--input", SAMPLE, "--out", "out"],
         &["config", "show"],
+        &["init", "--config", "new.toml"],
         &["version"],
         &["run"],
     ];

@@ -55,7 +55,7 @@ impl Reader {
     pub(super) fn read(&mut self, raw: &[u8], paths: &JsonPaths, scratch: &mut Vec<u8>) -> Result<Values, RejectReason> {
         let body = raw.strip_prefix(BYTE_ORDER_MARK).unwrap_or(raw);
         let base = raw.len() - body.len();
-        let text = std::str::from_utf8(self.mend(body)).map_err(|_| RejectReason::InvalidUtf8)?;
+        let text = std::str::from_utf8(self.mend(body, b"0")).map_err(|_| RejectReason::InvalidUtf8)?;
         let message = Message { text, body };
         let found = message.look(text, paths.names.each_ref().map(|name| Some(name.as_str())))?;
         let mut values = Values::default();
@@ -73,8 +73,8 @@ impl Reader {
         Ok(values)
     }
 
-    /// The message with ` 0 ` for each bare `NaN`, and likewise for the infinities; itself when it has none.
-    fn mend<'a>(&'a mut self, body: &'a [u8]) -> &'a [u8] {
+    /// The message with `stand_in`, one or two bytes, in blanks for each bare `NaN` and infinity; itself when it has none.
+    fn mend<'a>(&'a mut self, body: &'a [u8], stand_in: &[u8]) -> &'a [u8] {
         if memmem::find(body, b"NaN").is_none() && memmem::find(body, b"Infinity").is_none() {
             return body;
         }
@@ -97,11 +97,18 @@ impl Reader {
             }
             let start = at - usize::from(word.len() > 3 && at > 0 && body[at - 1] == b'-');
             self.mended[start..at + word.len()].fill(b' ');
-            self.mended[at + 1] = b'0';
+            self.mended[at + 2 - stand_in.len()..at + 2].copy_from_slice(stand_in);
             at += word.len();
         }
         &self.mended
     }
+}
+
+/// The object that a message is, to look at; bare `NaN` and infinities are empty texts. None when it is no object.
+pub(in crate::source) fn document(raw: &[u8]) -> Option<serde_json::Value> {
+    let mut reader = Reader::default();
+    let body = reader.mend(raw.strip_prefix(BYTE_ORDER_MARK).unwrap_or(raw), b"\"\"");
+    serde_json::from_slice(body).ok().filter(serde_json::Value::is_object)
 }
 
 /// Behind the quote that closes the string whose content begins at `at`.
