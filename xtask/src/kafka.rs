@@ -18,6 +18,7 @@ mod jars;
 mod process;
 mod produce;
 mod rig;
+mod security;
 mod topics;
 
 use anyhow::{Result, bail, ensure};
@@ -27,6 +28,7 @@ pub(crate) use check::{older, short};
 pub(crate) use jars::NEEDS;
 pub(crate) use produce::produce;
 pub(crate) use rig::{Rig, Setup};
+pub(crate) use security::security;
 pub(crate) use topics::topics;
 
 use crate::shell::{check_machine, say, talk};

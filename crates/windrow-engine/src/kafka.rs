@@ -6,73 +6,77 @@
 //!
 //! ```text
 //! [kafka] keys ── config ── Broker ── topics   (plan, create, delete)
-//!                       ├─ sample   (the newest messages of a topic)
-//!                       └─ producers
+//!                   │   ├─ sample   (the newest messages of a topic)
+//!                   │   └─ producers
+//!              watcher, trouble, rights, refused, probe: sentences
 //! ```
 
+mod probe;
 pub mod produce;
+mod reach;
+mod refused;
+pub(crate) mod rights;
 pub mod sample;
 pub mod topics;
 mod trouble;
+mod watcher;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminClient;
-use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::settings::{ClientKeys, nearest_of};
+use crate::settings::ClientKeys;
+
+use refused::refused_key;
+use rights::{Need, On};
+pub(crate) use watcher::Watcher;
 
 pub use sample::{has_registry_prefix, registry_prefix};
 
 /// How long a broker may take to do what it is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long one try to reach a broker takes, and how many there are: none after an answer that will not change.
-const TRY: Duration = Duration::from_secs(2);
-const TRIES: usize = 3;
-/// Lines of librdkafka's log that are kept.
-const KEPT: usize = 32;
+/// The same, in looks between which its events are heard.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOKS: usize = 8;
+/// How long we listen between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Brokers that are knocked at before we say that none can be reached.
+const KNOCKS: usize = 3;
+/// How long the tries to reach a broker take, in milliseconds: none follows an answer that will not change.
+const TRIES: [u64; 5] = [250, 750, 1_000, 1_500, 2_500];
 
-/// Keeps what librdkafka says of its troubles.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Watcher {
-    said: Arc<Mutex<Vec<String>>>,
+/// Whether the next call may well succeed: nobody answered yet, or the group is just getting its coordinator.
+fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let passing =
+        [Code::OperationTimedOut, Code::NotCoordinator, Code::CoordinatorNotAvailable, Code::CoordinatorLoadInProgress];
+    error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
 }
 
-impl Watcher {
-    /// Keeps a line that says why; that all brokers are down follows from it, and comes again and again.
-    fn keep(&self, line: String) {
-        if line.ends_with("brokers are down") {
-            return;
+/// What a group has committed. A coordinator's refusal comes as an event, while the call waits for another answer in vain.
+pub(crate) fn committed(
+    group: &BaseConsumer<Watcher>,
+    wanted: &TopicPartitionList,
+) -> std::result::Result<TopicPartitionList, KafkaError> {
+    let mut looks = 0;
+    loop {
+        let error = match group.committed_offsets(wanted.clone(), LOOK) {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        let events = std::iter::from_fn(|| group.poll(PAUSE)).take(watcher::KEPT);
+        let refused = events.filter_map(std::result::Result::err).find(rights::is_refusal);
+        looks += 1;
+        if refused.is_some() || looks == LOOKS || !is_passing(&error) {
+            return Err(refused.unwrap_or(error));
         }
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() == KEPT {
-            said.remove(0);
-        }
-        said.push(line);
-    }
-
-    /// What was said, oldest first.
-    pub(crate) fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl ConsumerContext for Watcher {}
-
-impl ClientContext for Watcher {
-    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, message: &str) {
-        self.keep(message.to_owned());
-    }
-
-    fn error(&self, _error: KafkaError, reason: &str) {
-        self.keep(reason.to_owned());
     }
 }
 
@@ -87,20 +91,12 @@ pub(crate) fn config(keys: &ClientKeys) -> Result<ClientConfig> {
         let error = Error::new(ErrorKind::Invalid, "E-KAFKA-NONE", "no broker is given");
         return Err(error.hint("give one with --kafka HOST:PORT, or bootstrap.servers under [kafka] in the settings file"));
     }
-    config.create_native_config().map_err(|error| refused_key(&error))?;
-    Ok(config)
-}
-
-/// What librdkafka says of a key, without its value, which may be a secret.
-fn refused_key(error: &KafkaError) -> Error {
-    let KafkaError::ClientConfig(_, told, key, _) = error else {
-        return Error::new(ErrorKind::Invalid, "E-SETTINGS", "the settings under [kafka] do not go together").cause(error);
-    };
-    let error = Error::new(ErrorKind::Invalid, "E-SETTINGS", format!("kafka.{key}: {}", told.trim()));
-    match nearest_of(key, trouble::COMMON_KEYS) {
-        Some(near) => error.hint(format!("did you mean `{near}`? Keys are spelled as librdkafka spells them")),
-        None => error.hint("keys are spelled as librdkafka spells them; its CONFIGURATION.md lists them"),
+    if config.get("debug").is_some_and(|topics| !topics.is_empty()) {
+        config.set_log_level(RDKafkaLogLevel::Debug);
     }
+    config.create_native_config().map_err(|error| refused_key(&error))?;
+    refused::check_files(&config)?;
+    Ok(config)
 }
 
 /// A connection to look at a cluster of brokers and to administer it.
@@ -129,11 +125,18 @@ pub struct Found {
     pub topics: BTreeMap<String, Shape>,
 }
 
+fn shape(topic: &MetadataTopic) -> Shape {
+    Shape {
+        partitions: topic.partitions().len(),
+        replication: topic.partitions().iter().map(|part| part.replicas().len()).min().unwrap_or(0),
+    }
+}
+
 impl Broker {
     /// A connection with these keys. Nothing is sent yet.
     pub fn new(keys: &ClientKeys) -> Result<Self> {
         let config = config(keys)?;
-        let watcher = Watcher::default();
+        let watcher = Watcher::of(&config);
         let servers = config.get("bootstrap.servers").unwrap_or_default().to_owned();
         let consumer = config.create_with_context(watcher.clone()).map_err(|error| refused_key(&error))?;
         Ok(Self { config, consumer, watcher, servers })
@@ -141,22 +144,51 @@ impl Broker {
 
     /// Brokers and topics as they are now.
     pub fn look(&self) -> Result<Found> {
-        let mut tries = 0;
+        let mut tries = TRIES.into_iter().map(Duration::from_millis).peekable();
         let metadata = loop {
-            tries += 1;
-            match self.consumer.fetch_metadata(None, TRY) {
+            match self.consumer.fetch_metadata(None, tries.next().unwrap_or(PATIENCE)) {
                 Ok(metadata) => break metadata,
-                Err(error) if tries == TRIES || self.is_final() => return Err(self.trouble(&error)),
+                Err(error) if tries.peek().is_none() || self.is_final() => return Err(self.trouble(&error)),
                 Err(_) => {}
             }
         };
-        let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
-        let shape = |topic: &MetadataTopic| Shape {
-            partitions: topic.partitions().len(),
-            replication: topic.partitions().iter().map(|part| part.replicas().len()).min().unwrap_or(0),
-        };
+        if self.watcher.is_loud() {
+            watcher::hear(&self.consumer);
+        }
+        let brokers: Vec<String> =
+            metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
         let topics = metadata.topics().iter().map(|topic| (topic.name().to_owned(), shape(topic))).collect();
+        self.knock(&brokers)?;
         Ok(Found { brokers, topics })
+    }
+
+    /// Refuses brokers none of which can be reached where they tell us to.
+    fn knock(&self, brokers: &[String]) -> Result<()> {
+        if brokers.iter().any(|broker| trouble::is_given(broker, &self.servers)) {
+            return Ok(());
+        }
+        let mut refused = Vec::new();
+        for broker in brokers.iter().take(KNOCKS) {
+            match reach::refusal(broker) {
+                None => return Ok(()),
+                Some(why) => refused.push((broker, why)),
+            }
+        }
+        let Some((broker, why)) = refused.first() else { return Ok(()) };
+        Err(trouble::advertised(broker, why, self.watcher.asked()))
+    }
+
+    /// One topic as it is now; none when it is not there. A topic that this user may not see is refused, not missing.
+    pub fn topic(&self, name: &str) -> Result<Option<Shape>> {
+        let metadata = self.consumer.fetch_metadata(Some(name), PATIENCE).map_err(|error| self.trouble(&error))?;
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
+        match topic.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Some(shape(topic))),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
+            Some(code) => {
+                Err(self.watcher.trouble(&KafkaError::MetadataFetch(code), &[Need::new("Describe", On::Topic(name))]))
+            }
+        }
     }
 
     fn admin(&self) -> Result<AdminClient<Watcher>> {
@@ -165,18 +197,22 @@ impl Broker {
 
     /// What librdkafka said: its errors wait in a queue until somebody asks.
     fn said(&self) -> Vec<String> {
-        (0..KEPT).take_while(|_| self.consumer.poll(Duration::ZERO).is_some()).for_each(drop);
+        watcher::hear(&self.consumer);
         self.watcher.said()
     }
 
     /// Whether another try would end like the last.
     fn is_final(&self) -> bool {
-        trouble::is_final(&self.said())
+        trouble::is_final(&self.said(), self.watcher.asked())
     }
 
     /// The sentence for an error of this connection.
     fn trouble(&self, error: &KafkaError) -> Error {
-        trouble::of(error, &self.said(), &self.servers)
+        let said = self.said();
+        if trouble::is_certificate(&said, self.watcher.asked()) && probe::is_of_another_host(&self.config) {
+            return trouble::other_host(self.watcher.asked());
+        }
+        trouble::of(error, &said, self.watcher.asked())
     }
 }
 

@@ -12,7 +12,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::settings::{CLIENT_SECTION, Given, KEYS, Key, Origin, Type};
+use windrow_engine::settings::{CLIENT_SECTION, Given, KEYS, Key, Origin, Type, is_secret};
 
 use crate::cmd::Verb;
 use crate::term::Term;
@@ -187,6 +187,8 @@ impl KafkaFlags {
         let servers = self.kafka.iter().map(|servers| Ok(given("bootstrap.servers", servers, "kafka")));
         let others = self.client.iter().map(|pair| match pair.split_once('=') {
             Some((key, value)) => Ok(given(key.trim(), value.trim(), "X")),
+            // What was meant as a secret is not printed, however it was given.
+            None if is_secret(pair) => Err(Error::new(ErrorKind::Invalid, "E-USAGE", "-X takes KEY=VALUE")),
             None => Err(Error::new(ErrorKind::Invalid, "E-USAGE", format!("-X takes KEY=VALUE, not `{pair}`"))),
         });
         servers.chain(others).collect()

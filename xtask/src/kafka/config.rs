@@ -1,7 +1,8 @@
 //! Ports and properties of one node.
 //!
 //! A broker listens three times: for clients (`CLIENT`), for itself (`INNER`), and for its controllers or, at 2.8, its ZooKeeper
-//! listens in their place. With the inner listener apart, a proxy, TLS or passwords can be put before the clients' one alone.
+//! listens in their place. With the inner listener apart, a proxy, TLS or passwords can be put before the clients' one alone; and
+//! some ports are left over for a check that gives the broker more listeners.
 
 use std::net::TcpListener;
 
@@ -16,7 +17,12 @@ pub(super) struct Ports {
     pub(super) inner: u16,
     /// Of the controller, or of ZooKeeper.
     pub(super) quorum: u16,
+    /// For listeners that a check adds.
+    pub(super) spare: [u16; SPARE],
 }
+
+/// Ports of a rig that nothing of ours listens on.
+pub(super) const SPARE: usize = 8;
 
 impl Ports {
     /// Ports that are free now. They lie below those that the system gives to outgoing connections: a client that tries again and
@@ -34,7 +40,11 @@ impl Ports {
         let mut free =
             (0..size).map(|step| first + ((start + step) % size) as u16).filter(|port| Some(*port) != client && is_free(*port));
         let mut next = || free.next().context("no port is free");
-        Ok(Self { client: client.map_or_else(&mut next, Ok)?, inner: next()?, quorum: next()? })
+        let mut ports = Self { client: client.map_or_else(&mut next, Ok)?, inner: next()?, quorum: next()?, spare: [0; SPARE] };
+        for port in &mut ports.spare {
+            *port = next()?;
+        }
+        Ok(ports)
     }
 }
 
@@ -108,10 +118,11 @@ pub(super) fn zookeeper(dir: &str, ports: Ports) -> String {
 }
 
 fn fill_in(text: &str, dir: &str, ports: Ports) -> String {
-    let Ports { client, inner, quorum } = ports;
-    let fills =
-        [("{dir}", dir), ("{port}", &client.to_string()), ("{inner}", &inner.to_string()), ("{quorum}", &quorum.to_string())];
-    fills.iter().fold(text.to_owned(), |text, (mark, value)| text.replace(mark, value))
+    let Ports { client, inner, quorum, spare } = ports;
+    let named = [("port", client), ("inner", inner), ("quorum", quorum)].map(|(name, port)| (name.to_owned(), port));
+    let spare = spare.into_iter().enumerate().map(|(n, port)| (format!("spare{n}"), port));
+    let text = text.replace("{dir}", dir);
+    named.into_iter().chain(spare).fold(text, |text, (mark, port)| text.replace(&format!("{{{mark}}}"), &port.to_string()))
 }
 
 /// How a process logs: one line an event, to standard error; the file's name, the property that names it, and its text.
@@ -133,7 +144,7 @@ pub(super) fn logging(version: Version) -> (&'static str, &'static str, &'static
 mod tests {
     use super::*;
 
-    const PORTS: Ports = Ports { client: 1, inner: 2, quorum: 3 };
+    const PORTS: Ports = Ports { client: 1, inner: 2, quorum: 3, spare: [4; SPARE] };
 
     #[test]
     fn a_given_property_replaces_ours_and_is_filled_in() {

@@ -48,7 +48,8 @@ impl Setup {
         self
     }
 
-    /// A property of the broker, in place of ours. `{port}`, `{inner}`, `{quorum}` and `{dir}` are filled in.
+    /// A property of the broker, in place of ours. `{port}`, `{inner}`, `{quorum}`, `{spare0}` to `{spare7}` and `{dir}` are filled
+    /// in.
     pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
         self.given.push((key.to_owned(), value.to_owned()));
         self
@@ -99,6 +100,20 @@ impl Rig {
     /// Where clients connect to.
     pub(crate) fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.ports.client)
+    }
+
+    /// Where the broker talks with itself: in plain text, and without a password, whatever stands before clients.
+    pub(super) fn inner(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.inner)
+    }
+
+    pub(super) fn client_port(&self) -> u16 {
+        self.ports.client
+    }
+
+    /// A port for a listener that a check adds.
+    pub(super) fn spare(&self, n: usize) -> u16 {
+        self.ports.spare[n]
     }
 
     /// Its folder.

@@ -5,7 +5,8 @@
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::error::KafkaError;
 
-use super::{Broker, Found, PATIENCE, Shape, trouble};
+use super::rights::{Need, On};
+use super::{Broker, Found, PATIENCE, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 
@@ -144,7 +145,7 @@ impl Broker {
         if new.is_empty() {
             return Ok(Vec::new());
         }
-        self.answers(pollster::block_on(self.admin()?.create_topics(&new, &options())))
+        self.answers("Create", pollster::block_on(self.admin()?.create_topics(&new, &options())))
     }
 
     /// Deletes topics. Gives for each its name and, where the broker refused, why.
@@ -152,14 +153,21 @@ impl Broker {
         if topics.is_empty() {
             return Ok(Vec::new());
         }
-        self.answers(pollster::block_on(self.admin()?.delete_topics(topics, &options())))
+        self.answers("Delete", pollster::block_on(self.admin()?.delete_topics(topics, &options())))
     }
 
-    fn answers(&self, answers: rdkafka::error::KafkaResult<Vec<TopicResult>>) -> Result<Vec<(String, Option<Error>)>> {
-        let refusal = |code| trouble::code(&KafkaError::AdminOp(code), &self.servers);
+    fn answers(
+        &self,
+        right: &'static str,
+        answers: rdkafka::error::KafkaResult<Vec<TopicResult>>,
+    ) -> Result<Vec<(String, Option<Error>)>> {
+        let refusal = |topic: &str, code| {
+            let needs = [Need::new(right, On::Topic(topic)), Need::new(right, On::Cluster)];
+            self.watcher.trouble(&KafkaError::AdminOp(code), &needs)
+        };
         let answers = answers.map_err(|error| self.trouble(&error))?.into_iter().map(|answer| match answer {
             Ok(topic) => (topic, None),
-            Err((topic, code)) => (topic, Some(refusal(code))),
+            Err((topic, code)) => (topic.clone(), Some(refusal(&topic, code))),
         });
         Ok(answers.collect())
     }

@@ -59,9 +59,11 @@ impl fmt::Debug for ClientKeys {
     }
 }
 
-/// Whether a value of this key must never be shown.
+/// Whether a value of this key must never be shown. A misspelled key is no key, and holds a secret all the same.
 pub fn is_secret(key: &str) -> bool {
-    ["password", "secret", "jaas", "key.pem", "oauthbearer.config"].iter().any(|word| key.contains(word))
+    let is_like = |part: &str| ["password", "secret"].iter().any(|word| strsim::jaro_winkler(part, word) > 0.9);
+    ["pass", "pwd", "secret", "jaas", "key.pem", "oauthbearer.config"].iter().any(|word| key.contains(word))
+        || key.to_lowercase().split(['.', '_', '-']).any(is_like)
 }
 
 fn is_reference(value: &str) -> bool {
@@ -104,6 +106,15 @@ mod tests {
         );
         assert!(!format!("{keys:?}").contains("hunter2"));
         assert_eq!(keys.get("sasl.password"), Some("hunter2"));
+    }
+
+    #[test]
+    fn misspelled_secrets_are_secrets() {
+        let hidden =
+            ["sasl.pasword", "sasl.Passwort", "sasl_password", "sasl.pwd", "oauthbearer.client.secrte", "sasl.jaas.config"];
+        assert_eq!(hidden.iter().find(|key| !is_secret(key)), None);
+        let shown = ["bootstrap.servers", "sasl.username", "ssl.ca.location", "ssl.keystore.location", "partitioner", "debug"];
+        assert_eq!(shown.iter().find(|key| is_secret(key)), None);
     }
 
     #[test]

@@ -122,6 +122,10 @@ fn plan(pipeline: &Pipeline, making: Making, app: &App) -> Result<(Broker, Vec<W
     let settings = app.settings(&[pipeline.settings.given.clone(), pipeline.kafka.given()?].concat())?.settings;
     let broker = Broker::new(&settings.kafka)?;
     let wanted = topics::plan(&settings, making, &broker.look()?)?;
+    // Brokers do not list topics that a user may not see: what seems to be missing may be there.
+    if let Some(missing) = wanted.iter().find(|one| one.standing == Standing::Missing) {
+        broker.topic(&missing.topic)?;
+    }
     Ok((broker, wanted))
 }
 

@@ -11,7 +11,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::{Offset, TopicPartitionList};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::{Broker, PATIENCE, Watcher, trouble};
+use super::super::refused::refused_key;
+use super::super::rights::{Need, On};
+use super::super::{Broker, Watcher, committed};
 use super::Order;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::ClientKeys;
@@ -55,7 +57,8 @@ pub(super) struct Line {
     group: BaseConsumer<Watcher>,
     group_metadata: ConsumerGroupMetadata,
     topic: String,
-    servers: String,
+    /// Of the transactions, and of the group.
+    name: String,
     /// Who the inputs are: kept beside the count.
     identity: String,
 }
@@ -64,17 +67,18 @@ impl Line {
     /// Connects, and ends what an earlier call left open.
     pub(super) fn open(keys: &ClientKeys, order: &Order, identity: u64) -> Result<Self> {
         let broker = Broker::new(keys)?;
-        if !broker.look()?.topics.contains_key(&order.topic) {
+        broker.look()?;
+        if broker.topic(&order.topic)?.is_none() {
             let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {}", order.topic));
             return Err(error.hint(format!("make it: windrow topics create --from-topic {}", order.topic)));
         }
-        let Broker { config: base, servers, .. } = broker;
+        let Broker { config: base, .. } = broker;
         let name =
             format!("windrow-produce-{:016x}", xxh3_64(format!("{}\n{}", order.topic, order.inputs.join("\n")).as_bytes()));
         let mut group: ClientConfig = base.clone();
         group.set("group.id", &name).set("isolation.level", "read_committed");
         let group: BaseConsumer<Watcher> =
-            group.create_with_context(Watcher::default()).map_err(|error| wrong(&error, &servers))?;
+            group.create_with_context(Watcher::of(&group)).map_err(|error| refused_key(&error))?;
         let group_metadata = group.group_metadata().ok_or_else(|| gone(&name))?;
         let mut producer = base;
         producer.set("transactional.id", &name).set("enable.idempotence", "true");
@@ -83,11 +87,11 @@ impl Line {
                 producer.set(key, value);
             }
         }
-        let deliveries = Deliveries::default();
+        let deliveries = Deliveries { watcher: Watcher::of(&producer), ..Deliveries::default() };
         let producer: BaseProducer<Deliveries> =
-            producer.create_with_context(deliveries.clone()).map_err(|error| wrong(&error, &servers))?;
+            producer.create_with_context(deliveries.clone()).map_err(|error| refused_key(&error))?;
         let identity = format!("{identity:016x}");
-        let line = Self { producer, deliveries, group, group_metadata, topic: order.topic.clone(), servers, identity };
+        let line = Self { producer, deliveries, group, group_metadata, topic: order.topic.clone(), name, identity };
         line.producer.init_transactions(ANSWER).map_err(|error| line.trouble(&error))?;
         Ok(line)
     }
@@ -96,7 +100,7 @@ impl Line {
     pub(super) fn done(&self) -> Result<u64> {
         let mut wanted = TopicPartitionList::new();
         wanted.add_partition(&self.topic, 0);
-        let found = self.group.committed_offsets(wanted, PATIENCE).map_err(|error| self.trouble(&error))?;
+        let found = committed(&self.group, &wanted).map_err(|error| self.trouble(&error))?;
         let Some(element) = found.find_partition(&self.topic, 0) else { return Ok(0) };
         let Offset::Offset(done) = element.offset() else { return Ok(0) };
         let done = u64::try_from(done).unwrap_or(0);
@@ -146,19 +150,9 @@ impl Line {
         let offset = Offset::Offset(i64::try_from(done).unwrap_or(i64::MAX));
         count.add_partition_offset(&self.topic, 0, offset).map_err(|error| self.trouble(&error))?;
         count.find_partition(&self.topic, 0).expect("it was just added").set_metadata(&self.identity);
-        self.again_while_retriable(|| self.producer.send_offsets_to_transaction(&count, &self.group_metadata, ANSWER))?;
-        self.again_while_retriable(|| self.producer.commit_transaction(ANSWER))
-    }
-
-    /// A call that says "again" has an unknown outcome: only the same call can find out.
-    fn again_while_retriable(&self, call: impl Fn() -> std::result::Result<(), KafkaError>) -> Result<()> {
-        loop {
-            match call() {
-                Ok(()) => return Ok(()),
-                Err(KafkaError::Transaction(error)) if error.is_retriable() => {}
-                Err(error) => return Err(self.trouble(&error)),
-            }
-        }
+        let sent = again_while_retriable(|| self.producer.send_offsets_to_transaction(&count, &self.group_metadata, ANSWER));
+        sent.map_err(|error| self.trouble_with(&error, "Read"))?;
+        again_while_retriable(|| self.producer.commit_transaction(ANSWER)).map_err(|error| self.trouble(&error))
     }
 
     fn check(&self) -> Result<()> {
@@ -166,7 +160,13 @@ impl Line {
         failed.map_or(Ok(()), |error| Err(self.trouble(&error)))
     }
 
+    /// The sentence for an error. What a producer may do to topic, transaction and group it needs in any of its calls.
     fn trouble(&self, error: &KafkaError) -> Error {
+        self.trouble_with(error, "Write")
+    }
+
+    /// The same for a call that needs this right on the topic.
+    fn trouble_with(&self, error: &KafkaError, on_topic: &'static str) -> Error {
         let fenced = matches!(error, KafkaError::Transaction(error) if error.code() == RDKafkaErrorCode::Fenced);
         if fenced {
             let error =
@@ -174,12 +174,23 @@ impl Line {
             return error
                 .hint("let the other one go on, or end it and call this one again: it goes on where the other stopped");
         }
-        trouble::of(error, &self.deliveries.watcher.said(), &self.servers)
+        let needs = [
+            Need::new(on_topic, On::Topic(&self.topic)),
+            Need::new("Write", On::TransactionalId(&self.name)),
+            Need::new("Read", On::Group(&self.name)),
+        ];
+        self.deliveries.watcher.trouble(error, &needs)
     }
 }
 
-fn wrong(error: &KafkaError, servers: &str) -> Error {
-    trouble::of(error, &[], servers)
+/// A call that says "again" has an unknown outcome: only the same call can find out.
+fn again_while_retriable(call: impl Fn() -> std::result::Result<(), KafkaError>) -> std::result::Result<(), KafkaError> {
+    loop {
+        match call() {
+            Err(KafkaError::Transaction(error)) if error.is_retriable() => {}
+            done => return done,
+        }
+    }
 }
 
 fn gone(name: &str) -> Error {

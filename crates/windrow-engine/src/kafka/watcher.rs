@@ -1,0 +1,143 @@
+//! What librdkafka says of its troubles, kept for the sentence that will be made of it, and never with a secret in it.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+
+use super::rights::{self, Need};
+use super::trouble::{self, Asked};
+use crate::error::Error;
+use crate::settings::is_secret;
+
+/// Lines of librdkafka's log that are kept.
+pub(super) const KEPT: usize = 32;
+/// Shorter ones are no secrets, and would make holes in every line.
+const SHORTEST: usize = 4;
+/// How long one hearing takes: a call with no time at all gives up behind the first line.
+const HEARING: Duration = Duration::from_millis(20);
+
+/// Takes in what waits in a client's queue: lines of the log and errors wait there until somebody asks.
+pub(super) fn hear(client: &BaseConsumer<Watcher>) {
+    (0..KEPT).take_while(|_| client.poll(HEARING).is_some()).for_each(drop);
+}
+
+/// Keeps what librdkafka says of its troubles.
+#[derive(Clone, Default)]
+pub(crate) struct Watcher {
+    said: Arc<Mutex<Vec<String>>>,
+    about: Arc<About>,
+}
+
+/// What is known of the client that is watched.
+#[derive(Default)]
+struct About {
+    asked: Asked,
+    secrets: Vec<String>,
+    /// Whether the key `debug` asks for all that the client says.
+    is_loud: bool,
+}
+
+impl Watcher {
+    /// For a client of this configuration.
+    pub(crate) fn of(config: &ClientConfig) -> Self {
+        let secrets = config.config_map().into_keys().filter(|key| is_secret(key)).filter_map(|key| config.get(key));
+        let secrets = secrets.filter(|value| value.len() >= SHORTEST).map(str::to_owned);
+        let is_loud = config.get("debug").is_some_and(|topics| !topics.is_empty());
+        let about = About { asked: Asked::of(config), secrets: secrets.collect(), is_loud };
+        Self { said: Arc::default(), about: Arc::new(about) }
+    }
+
+    /// Keeps a line that says why; that all brokers are down follows from it, and comes again and again.
+    fn keep(&self, line: &str) {
+        if line.ends_with("brokers are down") {
+            return;
+        }
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() == KEPT {
+            said.remove(0);
+        }
+        said.push(self.masked(line));
+    }
+
+    /// A line without our secrets. librdkafka blanks them out itself; what its libraries or a broker echo, it does not know.
+    fn masked(&self, line: &str) -> String {
+        self.about.secrets.iter().fold(line.to_owned(), |line, secret| line.replace(secret, "(secret)"))
+    }
+
+    /// What was said, oldest first.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the key `debug` asks for all that the client says.
+    pub(super) fn is_loud(&self) -> bool {
+        self.about.is_loud
+    }
+
+    /// What the settings ask for.
+    pub(super) fn asked(&self) -> &Asked {
+        &self.about.asked
+    }
+
+    /// The sentence for an error of the client, whose call needed these rights.
+    pub(crate) fn trouble(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
+        let said = self.said();
+        // A transaction that fails for want of a right fails every later call by another code, and only the log has the first.
+        let told = said.iter().rev().find_map(|line| rights::code_in(line));
+        let codes = rights::code_of(error).into_iter().chain(told);
+        let refused = codes.filter_map(|code| rights::lacking(code, needs, self.asked())).next();
+        refused.map_or_else(|| trouble::of(error, &said, self.asked()), |refused| refused.cause(error))
+    }
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").field("said", &self.said()).finish_non_exhaustive()
+    }
+}
+
+impl ConsumerContext for Watcher {}
+
+impl ClientContext for Watcher {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if self.about.is_loud {
+            // Asked for by the key `debug`; a closed stderr is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "librdkafka {facility}: {}", self.masked(message));
+        }
+        if !matches!(level, RDKafkaLogLevel::Debug) {
+            self.keep(message);
+        }
+    }
+
+    fn error(&self, _error: KafkaError, reason: &str) {
+        self.keep(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_a_broker_echoes_is_blanked_out() {
+        let mut config = ClientConfig::new();
+        config.set("sasl.password", "hunter2").set("bootstrap.servers", "b:1");
+        let watcher = Watcher::of(&config);
+        watcher.log(RDKafkaLogLevel::Error, "FAIL", "no user with password hunter2");
+        watcher.log(RDKafkaLogLevel::Debug, "SASL", "chatter");
+        assert_eq!(watcher.said(), ["no user with password (secret)"]);
+        assert!(!format!("{watcher:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_flood_keeps_its_end() {
+        let watcher = Watcher::default();
+        (0..100).for_each(|n| watcher.log(RDKafkaLogLevel::Error, "FAIL", &n.to_string()));
+        assert_eq!((watcher.said().len(), watcher.said()[KEPT - 1].as_str()), (KEPT, "99"));
+    }
+}

@@ -1,0 +1,104 @@
+//! Rights: the user begins with none, is told which one it lacks, and is given the next line of the docs, until the verb works.
+//!
+//! So every line of `docs/how-to/kafka.md` is shown to be needed, and all of them together to be enough.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Listener, PASSWORD, Stage, USER};
+use crate::shell::root;
+
+const TOOL: &str = "kafka-acls.sh --bootstrap-server HOST:PORT ";
+/// The input and a number of clusters as the docs have them.
+const PIPELINE: [&str; 4] = ["--from-topic", "topic_url", "--clusters", "2"];
+
+/// The lines of the docs below the paragraph that begins with a verb.
+fn documented(verb: &str) -> Result<Vec<String>> {
+    let page = std::fs::read_to_string(root().join("docs/how-to/kafka.md"))?;
+    let rights = page.split("\n## Rights\n").nth(1).context("kafka.md has no rights")?;
+    let section = rights.split(&format!("\n`{verb}`")).nth(1).with_context(|| format!("kafka.md has no rights of {verb}"))?;
+    let block = section.split("```").nth(1).context("a block of lines")?;
+    Ok(block.lines().filter_map(|line| line.strip_prefix(TOOL)).map(str::to_owned).collect())
+}
+
+/// One user, and what it was granted.
+struct User<'a> {
+    stage: &'a Stage,
+    settings: PathBuf,
+    refusals: usize,
+}
+
+impl User<'_> {
+    fn grant(&self, line: &str) -> Result<()> {
+        let inner = self.stage.rig.inner();
+        let args: Vec<_> = ["--bootstrap-server", &inner].into_iter().chain(line.split_whitespace()).collect();
+        self.stage.rig.tool("org.apache.kafka.tools.AclCommand", &args).map(drop)
+    }
+
+    /// The verb lacks this right on this resource.
+    fn lacks(&mut self, args: &[&str], right: &str, on: &str) -> Result<()> {
+        let named = format!("the user {USER} lacks the right {right} on the {on}");
+        let option = format!("--operation {right} --{}", on.replacen("transactional id", "transactional-id", 1));
+        self.refusals += 1;
+        self.stage.fails(&self.settings, args, 4, "E-KAFKA-RIGHTS", &[&named, &option]).map(drop).context(named)
+    }
+
+    fn topics(&self, what: &str, exit: i32) -> Result<()> {
+        let yes: &[_] = if what == "delete" { &["--yes"] } else { &[] };
+        let args = [&["topics", what][..], &PIPELINE, yes].concat();
+        let done = self.stage.call(&self.settings, &args)?;
+        ensure!(done.code == Some(exit), "{args:?}: exit code {:?}, expected {exit}: {}{}", done.code, done.said, done.talk);
+        Ok(())
+    }
+}
+
+/// Gives the number of refusals that were named.
+pub(super) fn rights(stage: &Stage) -> Result<usize> {
+    let keys = [("sasl.mechanism", "PLAIN"), ("sasl.username", USER), ("sasl.password", PASSWORD)];
+    let mut user = User { stage, settings: stage.settings(Listener::SaslTls, &keys)?, refusals: 0 };
+    topics(&mut user)?;
+    produce(&mut user)?;
+    let delete = [&["topics", "delete", "--yes"][..], &PIPELINE].concat();
+    user.lacks(&delete, "Delete", "topic cluster_0")?;
+    documented("topics delete")?.iter().try_for_each(|line| user.grant(line))?;
+    user.topics("delete", 0)?;
+    Ok(user.refusals)
+}
+
+fn topics(user: &mut User<'_>) -> Result<()> {
+    let [check, create] = ["check", "create"].map(|what| [&["topics", what][..], &PIPELINE].concat());
+    let (describe, make) = (documented("topics check")?, documented("topics create")?);
+    ensure!(describe.len() == 2 && make.len() == 2, "lines of the docs: {describe:?} {make:?}");
+    user.lacks(&check, "Describe", "topic topic_url")?;
+    user.grant(&describe[1])?;
+    user.lacks(&check, "Describe", "topic topic_url")?;
+    user.grant(&describe[0])?;
+    user.topics("check", 1)?;
+    user.lacks(&create, "Create", "topic topic_url")?;
+    user.grant(&make[0])?;
+    user.lacks(&create, "Create", "topic cluster_0")?;
+    user.grant(&make[1])?;
+    user.topics("create", 0)?;
+    user.topics("check", 0)
+}
+
+fn produce(user: &mut User<'_>) -> Result<()> {
+    let input = user.stage.dir.join("pages.csv").display().to_string();
+    let call = ["produce", "--topic", "topic_url", "--limit", "20", "--input", &input];
+    let lines = documented("produce")?;
+    let lacking = [
+        ("Write", "transactional id windrow-produce-"),
+        ("Read", "group windrow-produce-"),
+        ("Write", "topic topic_url"),
+        ("Read", "topic topic_url"),
+    ];
+    ensure!(lines.len() == lacking.len(), "lines of the docs: {lines:?}");
+    for (right, on) in lacking {
+        user.lacks(&call, right, on)?;
+        let kind = format!("--{} ", on.rsplit_once(' ').map_or(on, |(kind, _)| kind).replace(' ', "-"));
+        let line = lines.iter().find(|line| line.contains(&format!("--operation {right} ")) && line.contains(&kind));
+        user.grant(line.with_context(|| format!("kafka.md has no {right} on {on}"))?)?;
+    }
+    user.stage.call(&user.settings, &call)?.fine("produce with the rights of the docs").map(drop)
+}
