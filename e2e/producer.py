@@ -4,7 +4,8 @@ FILE is a CSV with our columns. FORM is one of
   original  JSON as the Python of the original writes it: numbers as ids, bare NaN where nothing is
   nested    JSON documents of a web log, the page inside
   csv       CSV records, one a message, no header
-  garbage   the original's, with what a topic collects in between: tombstones, text, broken JSON, titles that command terminals
+  garbage   the original's, with what a topic collects in between: tombstones, text, broken JSON, titles that command terminals;
+            in a transaction, and behind it the remains of one that was given up
   registry  Avro-like bytes behind a schema registry's prefix
 
 Prints one JSON object a message, as it was delivered: {partition, offset, row, reject}; row is what a reader should find, or null,
@@ -18,6 +19,7 @@ import sys
 
 from confluent_kafka import Producer
 
+ABORTED = 600
 COLUMNS = ["creation_time", "id", "url", "title", "keywords", "description"]
 GARBAGE = [
     (None, "tombstone"),
@@ -53,7 +55,8 @@ def messages(form, rows):
         if form == "csv":
             yield record(row), row, None
         elif form == "nested":
-            yield json.dumps(nested(row)).encode(), row, None
+            kept = [word for word in row["keywords"].split(", ") if word]
+            yield json.dumps(nested(row)).encode(), row | {"keywords": ", ".join(kept)}, None
         elif form == "registry":
             yield b"\x00\x00\x00\x00\x07" + row["title"].encode(), None, None
         elif form == "garbage":
@@ -70,7 +73,10 @@ def main():
     servers, topic, form, file = sys.argv[1:]
     with open(file, newline="", encoding="utf-8") as rows:
         rows = list(csv.DictReader(rows))
-    producer = Producer({"bootstrap.servers": servers})
+    producer = Producer({"bootstrap.servers": servers} | ({"transactional.id": topic} if form == "garbage" else {}))
+    if form == "garbage":
+        producer.init_transactions(30)
+        producer.begin_transaction()
     partitions = len(producer.list_topics(topic, 30).topics[topic].partitions)
 
     def deliver(value, partition, row, reject):
@@ -85,6 +91,13 @@ def main():
         deliver(value, at % partitions, row, reject)
     if producer.flush(60) > 0:
         sys.exit("not everything was delivered within a minute")
+    if form == "garbage":
+        producer.commit_transaction(30)
+        producer.begin_transaction()
+        for at in range(ABORTED):
+            producer.produce(topic, b"given up", partition=at % partitions)
+        producer.flush(60)
+        producer.abort_transaction(30)
 
 
 main()

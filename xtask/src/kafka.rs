@@ -15,6 +15,7 @@
 mod check;
 mod config;
 mod jars;
+mod messages;
 mod process;
 mod produce;
 mod rig;
@@ -26,6 +27,7 @@ use clap::{Subcommand, ValueEnum};
 
 pub(crate) use check::{older, short};
 pub(crate) use jars::NEEDS;
+pub(crate) use messages::messages;
 pub(crate) use produce::produce;
 pub(crate) use rig::{Rig, Setup};
 pub(crate) use security::security;

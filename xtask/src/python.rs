@@ -9,6 +9,8 @@ use crate::shell::{program, root, run, say, target};
 
 /// What the readers check needs: the three readers a Parquet file of ours must please.
 pub(crate) const READERS: &str = "e2e/readers.txt";
+/// Kafka's client, as other people's producers and consumers use it.
+pub(crate) const CLIENTS: &str = "e2e/clients.txt";
 /// What the quality benchmark compares with.
 pub(crate) const YARDSTICKS: &str = "e2e/yardsticks.txt";
 
