@@ -1,7 +1,8 @@
 //! The newest messages of a topic, to look at: nothing is committed, and no group is joined.
 //!
 //! Offsets are not messages: transactions leave markers, compaction leaves gaps. So each partition is read from some way before
-//! its end, and once more from further back when that gave too few; only the newest are kept, so that memory is bounded.
+//! its end, and once more from further back when that gave too few; only the newest are kept, in number and in bytes, so that
+//! memory is bounded.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ const STEP: Duration = Duration::from_millis(100);
 const FIRST_REACH: i64 = 2;
 /// How much further it is read each time that was not enough.
 const FURTHER: i64 = 16;
+
+/// Bytes of values that are kept; larger messages make smaller samples.
+const KEPT_BYTES: usize = 128 << 20;
 
 /// The error for a topic whose values were written for a schema registry.
 pub fn registry_prefix(topic: &str) -> Error {
@@ -68,6 +72,12 @@ pub struct Sampled {
     pub value: Option<Vec<u8>>,
 }
 
+impl Sampled {
+    fn bytes(&self) -> usize {
+        self.value.as_ref().map_or(0, Vec::len)
+    }
+}
+
 impl Sample {
     /// The messages as one batch. A record's offset is its message's index in [`Self::messages`].
     pub fn batch(&self, form: Form, max_record: u64) -> RawBatch {
@@ -103,18 +113,42 @@ struct Tail {
     /// Read from here.
     from: i64,
     found: VecDeque<Sampled>,
+    /// Bytes of the values found, and how many there may be.
+    bytes: usize,
+    most_bytes: usize,
+    /// There were more bytes than may be: what lies further back is not wanted.
+    is_full: bool,
     is_done: bool,
 }
 
 impl Tail {
+    fn new(partition: i32, low: i64, high: i64) -> Self {
+        let (found, most_bytes) = (VecDeque::new(), KEPT_BYTES);
+        Self { partition, low, high, wanted: 0, from: high, found, bytes: 0, most_bytes, is_full: false, is_done: true }
+    }
+
+    fn is_short(&self) -> bool {
+        self.found.len() < self.wanted && self.from > self.low && !self.is_full
+    }
+
+    /// Begins anew, from so many offsets before the end.
+    fn reach(&mut self, back: i64) {
+        self.from = self.high.saturating_sub(back).max(self.low);
+        self.found.clear();
+        self.bytes = 0;
+        self.is_done = false;
+    }
+
     fn take(&mut self, message: Sampled) {
         self.is_done |= message.offset >= self.high - 1;
         if message.offset >= self.high {
             return; // written after we looked
         }
+        self.bytes += message.bytes();
         self.found.push_back(message);
-        if self.found.len() > self.wanted {
-            self.found.pop_front();
+        while self.found.len() > self.wanted || self.bytes > self.most_bytes {
+            self.is_full |= self.found.len() <= self.wanted;
+            self.bytes -= self.found.pop_front().map_or(0, |oldest| oldest.bytes());
         }
     }
 }
@@ -136,6 +170,8 @@ impl Broker {
         let partitions = i32::try_from(shape.partitions).unwrap_or(i32::MAX);
         let mut tails = (0..partitions).map(|partition| sampling.tail(partition)).collect::<Result<Vec<_>>>()?;
         share(&mut tails, most);
+        let n_wanted = tails.iter().filter(|tail| tail.wanted > 0).count().max(1);
+        tails.iter_mut().for_each(|tail| tail.most_bytes = KEPT_BYTES / n_wanted);
         let mut reach = FIRST_REACH;
         while sampling.read(&mut tails, reach)? {
             reach = reach.saturating_mul(FURTHER);
@@ -180,17 +216,14 @@ impl Sampling<'_> {
     fn tail(&self, partition: i32) -> Result<Tail> {
         let found = self.consumer.fetch_watermarks(self.topic, partition, PATIENCE);
         let (low, high) = found.map_err(|error| self.broker.trouble(&error))?;
-        Ok(Tail { partition, low, high, wanted: 0, from: high, found: VecDeque::new(), is_done: true })
+        Ok(Tail::new(partition, low, high))
     }
 
     /// Reads the tails that have too few messages from further back. False when there are none, or time is up.
     fn read(&self, tails: &mut [Tail], reach: i64) -> Result<bool> {
         let mut wanted = TopicPartitionList::new();
-        for tail in tails.iter_mut().filter(|tail| tail.found.len() < tail.wanted && tail.from > tail.low) {
-            let back = i64::try_from(tail.wanted).unwrap_or(i64::MAX).saturating_mul(reach);
-            tail.from = tail.high.saturating_sub(back).max(tail.low);
-            tail.found.clear();
-            tail.is_done = false;
+        for tail in tails.iter_mut().filter(|tail| tail.is_short()) {
+            tail.reach(i64::try_from(tail.wanted).unwrap_or(i64::MAX).saturating_mul(reach));
             let added = wanted.add_partition_offset(self.topic, tail.partition, Offset::Offset(tail.from));
             added.map_err(|error| self.broker.trouble(&error))?;
         }
@@ -234,12 +267,8 @@ impl Sampling<'_> {
 mod tests {
     use super::*;
 
-    fn tail(partition: i32, low: i64, high: i64) -> Tail {
-        Tail { partition, low, high, wanted: 0, from: high, found: VecDeque::new(), is_done: true }
-    }
-
     fn shares(held: &[i64], most: usize) -> Vec<usize> {
-        let mut tails: Vec<Tail> = held.iter().map(|held| tail(0, 10, 10 + held)).collect();
+        let mut tails: Vec<Tail> = held.iter().map(|held| Tail::new(0, 10, 10 + held)).collect();
         share(&mut tails, most);
         tails.iter().map(|tail| tail.wanted).collect()
     }
@@ -255,13 +284,27 @@ mod tests {
 
     #[test]
     fn only_the_newest_are_kept() {
-        let mut tail = Tail { wanted: 2, is_done: false, ..tail(0, 0, 5) };
+        let mut tail = Tail { wanted: 2, is_done: false, ..Tail::new(0, 0, 5) };
         (1..7).filter(|offset| offset % 2 == 1).for_each(|offset| {
             assert!(!tail.is_done);
             tail.take(Sampled { partition: 0, offset, value: None });
         });
         assert!(tail.is_done);
         assert_eq!(tail.found.iter().map(|message| message.offset).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn large_messages_make_a_smaller_sample() {
+        let mut tail = Tail { wanted: 3, most_bytes: 10, ..Tail::new(0, 0, 9) };
+        let mut take = |offset, len| {
+            tail.take(Sampled { partition: 0, offset, value: Some(vec![b'x'; len]) });
+            let kept: Vec<i64> = tail.found.iter().map(|message| message.offset).collect();
+            (kept, tail.bytes, tail.is_full)
+        };
+        assert_eq!([take(0, 4), take(1, 6)], [(vec![0], 4, false), (vec![0, 1], 10, false)]);
+        assert_eq!([take(2, 0), take(3, 1)], [(vec![0, 1, 2], 10, false), (vec![1, 2, 3], 7, false)]);
+        assert_eq!([take(4, 4), take(5, 6)], [(vec![2, 3, 4], 5, false), (vec![4, 5], 10, true)]);
+        assert_eq!(take(6, 11), (vec![], 0, true));
     }
 
     #[test]
