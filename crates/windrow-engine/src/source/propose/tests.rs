@@ -77,6 +77,17 @@ fn names_that_a_terminal_would_obey_are_passed_over() {
 }
 
 #[test]
+fn the_value_shown_is_one_that_can_be_used() {
+    let good = r#"{"creation_time": "2023-01-01", "url": "http://a/"}"#;
+    let found = proposal(&[&[r#"{"creation_time": "yesterday", "url": "a"}"#][..], &[good; 9]].concat());
+    let values = found.columns.iter().filter_map(|guess| match guess {
+        Guess::At { value, .. } => Some(value.as_str()),
+        Guess::Unusable { .. } | Guess::Nothing => None,
+    });
+    assert_eq!(values.collect::<Vec<_>>(), ["2023-01-01", "http://a/"]);
+}
+
+#[test]
 fn csv_is_told_by_its_fields() {
     let ours = "2023-01-01,7,https://a.example/,\"T, t\",,d";
     let found = proposal(&[ours, "x", ours]);
