@@ -7,6 +7,7 @@
 //! ```text
 //! [kafka] keys ── config ── Broker ── topics   (plan, create, delete)
 //!                   │   ├─ sample   (the newest messages of a topic)
+//!                   │   ├─ read ── tail   (topics of clusters, from outside)
 //!                   │   └─ producers
 //!              watcher, trouble, rights, refused, probe: sentences
 //! ```
@@ -14,9 +15,11 @@
 mod probe;
 pub mod produce;
 mod reach;
+pub mod read;
 mod refused;
 pub(crate) mod rights;
 pub mod sample;
+pub mod tail;
 pub mod topics;
 mod trouble;
 mod watcher;

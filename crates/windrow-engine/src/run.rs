@@ -93,6 +93,11 @@ impl Control {
         self.asked.fetch_max(2, Ordering::AcqRel);
     }
 
+    /// Whether anything was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.asked().is_some()
+    }
+
     /// What the loop was asked for.
     pub(crate) fn asked(&self) -> Option<Ended> {
         match self.asked.load(Ordering::Acquire) {

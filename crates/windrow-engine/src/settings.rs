@@ -240,7 +240,7 @@ pub fn nearest_key(name: &str) -> Option<&'static str> {
 }
 
 /// The dotted name that is most like `name`, whole or in its last part.
-pub(crate) fn nearest_of<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub fn nearest_of<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let likeness = |known: &str| strsim::jaro_winkler(&last(known), &last(name)).max(strsim::jaro_winkler(known, name));
     let near = names.iter().map(|known| (likeness(known), *known)).filter(|(likeness, _)| *likeness > 0.8);

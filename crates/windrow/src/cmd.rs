@@ -13,6 +13,7 @@ mod man;
 mod produce;
 mod run;
 mod state;
+mod tail;
 mod topics;
 mod version;
 
@@ -31,6 +32,7 @@ pub(crate) enum Verb {
     Demo(demo::Args),
     Run(run::Args),
     Clusters(clusters::Args),
+    Tail(tail::Args),
     Explain(explain::Args),
     Audit(audit::Args),
     Eval(eval::Args),
@@ -51,6 +53,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Demo(args) => demo::run(&args, app),
         Verb::Run(args) => run::run(&args, app),
         Verb::Clusters(args) => clusters::run(&args, app),
+        Verb::Tail(args) => tail::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
         Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),

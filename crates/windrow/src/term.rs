@@ -9,6 +9,7 @@ pub(crate) mod text;
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use serde_json::json;
 use windrow_engine::error::{Error, ErrorKind};
@@ -93,6 +94,13 @@ impl Term {
     /// Whether stdout is a terminal.
     pub(crate) fn is_live(&self) -> bool {
         io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// Whether nobody reads stdout any more: what only waits would never find out by writing.
+    pub(crate) fn is_closed(&self) -> bool {
+        let stdout = io::stdout();
+        let mut looked = [PollFd::new(&stdout, PollFlags::empty())];
+        poll(&mut looked, Some(&Timespec::default())).is_ok() && looked[0].revents().contains(PollFlags::ERR)
     }
 
     /// Columns and lines of the terminal; 80 columns where there is none.

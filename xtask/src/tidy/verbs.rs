@@ -6,10 +6,11 @@ use super::Finding;
 use crate::shell::{cargo, stdout};
 
 /// Verbs built so far. A new verb is a decision: it is added here, to docs/reference/verbs.md and to the program.
-const BUILT: [&str; 15] = [
+const BUILT: [&str; 16] = [
     "demo",
     "run",
     "clusters",
+    "tail",
     "explain",
     "audit",
     "eval",

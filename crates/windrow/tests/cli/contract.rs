@@ -9,10 +9,11 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "demo",
     "run",
     "clusters",
+    "tail",
     "explain",
     "audit",
     "eval",

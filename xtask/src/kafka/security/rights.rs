@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Listener, PASSWORD, Stage, USER};
+use super::{ADMIN, Listener, PASSWORD, Stage, USER};
 use crate::shell::root;
 
 const TOOL: &str = "kafka-acls.sh --bootstrap-server HOST:PORT ";
@@ -59,6 +59,7 @@ pub(super) fn rights(stage: &Stage) -> Result<usize> {
     let mut user = User { stage, settings: stage.settings(Listener::SaslTls, &keys)?, refusals: 0 };
     topics(&mut user)?;
     produce(&mut user)?;
+    tail(&mut user)?;
     let delete = [&["topics", "delete", "--yes"][..], &PIPELINE].concat();
     user.lacks(&delete, "Delete", "topic cluster_0")?;
     documented("topics delete")?.iter().try_for_each(|line| user.grant(line))?;
@@ -101,4 +102,20 @@ fn produce(user: &mut User<'_>) -> Result<()> {
         user.grant(line.with_context(|| format!("kafka.md has no {right} on {on}"))?)?;
     }
     user.stage.call(&user.settings, &call)?.fine("produce with the rights of the docs").map(drop)
+}
+
+/// A page in the topic of a cluster, which somebody else wrote.
+fn tail(user: &mut User<'_>) -> Result<()> {
+    let keys = [("sasl.mechanism", "PLAIN"), ("sasl.username", ADMIN), ("sasl.password", PASSWORD)];
+    let admin = user.stage.settings(Listener::SaslTls, &keys)?;
+    let input = user.stage.dir.join("pages.csv").display().to_string();
+    let fill = ["produce", "--topic", "cluster_1", "--limit", "3", "--input", &input];
+    user.stage.call(&admin, &fill)?.fine("produce to the topic of a cluster")?;
+    let lines = documented("tail")?;
+    ensure!(lines.len() == 1, "lines of the docs: {lines:?}");
+    user.lacks(&["tail"], "Read", "topic cluster_1")?;
+    user.grant(&lines[0])?;
+    let done = user.stage.call(&user.settings, &["tail", "--last", "2"])?.fine("tail with the rights of the docs")?;
+    ensure!(done.said.lines().count() == 2, "two pages: {}", done.said);
+    Ok(())
 }
