@@ -50,7 +50,7 @@ const SUITES: [Suite; 17] = [
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),
     quick("kafka-produce", 60, |_| kafka::produce()),
-    quick("kafka-security", 120, |_| kafka::security()),
+    quick("kafka-security", 150, |_| kafka::security()),
     quick("kafka-messages", 60, |_| kafka::messages()),
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },

@@ -5,15 +5,17 @@
 //! request took too long.
 //!
 //! ```text
-//! [kafka] keys ── config ── Broker ── topics   (plan, create, delete)
-//!                   │   ├─ sample   (the newest messages of a topic)
-//!                   │   ├─ read ── tail   (topics of clusters, from outside)
-//!                   │   └─ producers
+//! [kafka] keys, client.properties
+//!             └─ config ── Broker ── topics   (plan, create, delete)
+//!                              ├─ sample   (the newest messages of a topic)
+//!                              ├─ read ── tail   (topics of clusters, from outside)
+//!                              └─ producers
 //!              watcher, trouble, rights, refused, probe: sentences
 //! ```
 
 mod probe;
 pub mod produce;
+mod properties;
 mod reach;
 pub mod read;
 mod refused;
@@ -25,6 +27,7 @@ mod trouble;
 mod watcher;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
@@ -87,8 +90,14 @@ pub(crate) fn committed(
 pub(crate) fn config(keys: &ClientKeys) -> Result<ClientConfig> {
     let mut config = ClientConfig::new();
     config.set("client.id", "windrow").set_log_level(RDKafkaLogLevel::Info);
-    for (key, value) in keys.resolved()? {
-        config.set(key, value);
+    let mut given = keys.resolved()?;
+    if let Some(file) = given.remove("properties") {
+        config.extend(properties::read(Path::new(&file))?);
+    }
+    for (key, value) in given {
+        // Two names of one key: which of them counts must not be left to chance.
+        let names = [("sasl.mechanisms", "sasl.mechanism"), ("metadata.broker.list", "bootstrap.servers")];
+        config.set(names.iter().find(|(other, _)| *other == key).map_or(key, |(_, name)| *name), value);
     }
     if config.get("bootstrap.servers").is_none_or(str::is_empty) {
         let error = Error::new(ErrorKind::Invalid, "E-KAFKA-NONE", "no broker is given");

@@ -30,6 +30,7 @@ use windrow_core::featurize::FieldWeights;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::MessageFormat;
 
+pub(crate) use client::follow;
 pub use client::{ClientKeys, SECTION as CLIENT_SECTION, is_secret};
 pub use keys::{Change, KEYS, Key};
 pub use reference::{Starter, json_schema, reference_page, starter_file};

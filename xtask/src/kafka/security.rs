@@ -6,6 +6,7 @@
 
 mod cases;
 mod certificates;
+mod properties;
 mod rights;
 
 use std::cell::Cell;
@@ -273,11 +274,12 @@ pub(crate) fn security() -> Result<()> {
     let rights = rights::rights(&stage).with_context(watched)?;
     let good = cases::good(&stage).with_context(watched)?;
     let bad = cases::bad(&stage).with_context(watched)?;
+    let files = properties::files(&stage).with_context(watched)?;
     cases::secrets(&stage).with_context(watched)?;
     let looked = stage.looked_through.get();
     ensure!(looked > 10_000, "only {looked} bytes were looked through for secrets");
     say(format_args!(
-        "security: {good} ways in; {bad} wrong ones and {rights} missing rights named within {:.1} s; no secret in {looked} bytes of output",
+        "security: {good} ways in, {files} by files of Java; {bad} wrong ones and {rights} missing rights named within {:.1} s; no secret in {looked} bytes of output",
         stage.slowest.get()
     ));
     Ok(())

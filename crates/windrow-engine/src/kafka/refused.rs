@@ -31,13 +31,21 @@ pub(super) fn check_files(config: &ClientConfig) -> Result<()> {
     Ok(())
 }
 
+/// The key that was meant, perhaps.
+pub(super) fn near_key(key: &str) -> Option<&'static str> {
+    nearest_of(key, COMMON_KEYS)
+}
+
 /// What librdkafka says of a key, without its value, which may be a secret.
 pub(super) fn refused_key(error: &KafkaError) -> Error {
     match error {
         KafkaError::ClientConfig(_, _, key, _) if is_secret(key) => wrong(format!("kafka.{key}: librdkafka does not take it")),
         KafkaError::ClientConfig(_, told, key, _) => {
             let error = wrong(format!("kafka.{key}: {}", told.trim()));
-            match nearest_of(key, COMMON_KEYS) {
+            match near_key(key) {
+                _ if told.contains("Java ") => {
+                    error.hint("lines of Java's clients are read from a file: kafka.properties = \"client.properties\"")
+                }
                 Some(near) => error.hint(format!("did you mean `{near}`? Keys are spelled as librdkafka spells them")),
                 None => error.hint("keys are spelled as librdkafka spells them; its CONFIGURATION.md lists them"),
             }

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind};
 /// Keys that people set, for suggestions.
 pub(super) const COMMON_KEYS: &[&str] = &[
     "bootstrap.servers",
+    "properties",
     "client.id",
     "security.protocol",
     "sasl.mechanism",

@@ -62,7 +62,7 @@ impl fmt::Debug for ClientKeys {
 /// Whether a value of this key must never be shown. A misspelled key is no key, and holds a secret all the same.
 pub fn is_secret(key: &str) -> bool {
     let is_like = |part: &str| ["password", "secret"].iter().any(|word| strsim::jaro_winkler(part, word) > 0.9);
-    ["pass", "pwd", "secret", "jaas", "key.pem", "oauthbearer.config"].iter().any(|word| key.contains(word))
+    ["pass", "pwd", "secret", "jaas", "key.pem", "keystore.key", "oauthbearer.config"].iter().any(|word| key.contains(word))
         || key.to_lowercase().split(['.', '_', '-']).any(is_like)
 }
 
@@ -70,7 +70,8 @@ fn is_reference(value: &str) -> bool {
     value.starts_with("file:") || (value.starts_with("${") && value.ends_with('}'))
 }
 
-fn follow(key: &str, value: &str) -> Result<String> {
+/// The value, or what it refers to.
+pub(crate) fn follow(key: &str, value: &str) -> Result<String> {
     let wrong = |message: String| Error::new(ErrorKind::Invalid, "E-SETTINGS", message);
     if let Some(path) = value.strip_prefix("file:") {
         let text = std::fs::read_to_string(path)
