@@ -14,6 +14,7 @@
 
 mod check;
 mod config;
+mod examine;
 mod jars;
 mod messages;
 mod process;
@@ -26,6 +27,7 @@ use anyhow::{Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
 
 pub(crate) use check::{older, short};
+pub(crate) use examine::examine;
 pub(crate) use jars::NEEDS;
 pub(crate) use messages::messages;
 pub(crate) use produce::produce;

@@ -7,12 +7,15 @@
 //! ```text
 //! [kafka] keys, client.properties
 //!             └─ config ── Broker ── topics   (plan, create, delete)
+//!                              ├─ examine  (what a run will need, before it starts)
 //!                              ├─ sample   (the newest messages of a topic)
 //!                              ├─ read ── tail   (topics of clusters, from outside)
 //!                              └─ producers
 //!              watcher, trouble, rights, refused, probe: sentences
 //! ```
 
+pub mod examine;
+mod operations;
 mod probe;
 pub mod produce;
 mod properties;

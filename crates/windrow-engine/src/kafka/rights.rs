@@ -26,11 +26,18 @@ pub(crate) enum On<'a> {
 pub(crate) struct Need<'a> {
     pub(crate) right: &'static str,
     pub(crate) on: On<'a>,
+    /// Whether the name is what many names begin with.
+    is_prefix: bool,
 }
 
 impl<'a> Need<'a> {
     pub(crate) fn new(right: &'static str, on: On<'a>) -> Self {
-        Self { right, on }
+        Self { right, on, is_prefix: false }
+    }
+
+    /// The same for all names that begin so.
+    pub(super) fn of_many(self) -> Self {
+        Self { is_prefix: true, ..self }
     }
 
     /// Whether a refusal with this code is about it.
@@ -50,6 +57,10 @@ impl<'a> Need<'a> {
             On::Group(name) => (format!("group {name}"), format!("--group {name}")),
             On::TransactionalId(name) => (format!("transactional id {name}"), format!("--transactional-id {name}")),
             On::Cluster => ("cluster".to_owned(), "--cluster".to_owned()),
+        };
+        let (what, option) = match self.is_prefix {
+            true => (what + "…", format!("--resource-pattern-type prefixed {option}")),
+            false => (what, option),
         };
         let user = asked.user.as_deref().map_or("this user".to_owned(), |user| format!("the user {user}"));
         let principal = asked.user.as_deref().unwrap_or("NAME");
@@ -105,6 +116,9 @@ mod tests {
         let error = lacking(Code::TopicAuthorizationFailed, &needs, &asked).unwrap();
         assert_eq!(error.message, "the user me lacks the right Write on the topic pages, says the broker at b:1");
         assert!(error.hint.unwrap().contains("--allow-principal User:me --operation Write --topic pages;"));
+        let many = Need::new("Write", On::Topic("cluster_")).of_many().lacking(&asked);
+        assert!(many.message.contains("on the topic cluster_…, says"), "{many}");
+        assert!(many.hint.unwrap().contains("--operation Write --resource-pattern-type prefixed --topic cluster_;"));
         assert_eq!(lacking(Code::ClusterAuthorizationFailed, &needs, &asked), None);
         assert_eq!(code_of(&KafkaError::AdminOp(Code::TopicAuthorizationFailed)), Some(Code::TopicAuthorizationFailed));
     }

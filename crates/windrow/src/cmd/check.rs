@@ -1,5 +1,6 @@
 //! `windrow check`: looks at everything that a run needs, and writes nothing that stays.
 
+mod brokers;
 pub(super) mod sample;
 
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ impl KeySet for CheckKeys {
     ];
 }
 
-/// Look at inputs, output and state; writes nothing
+/// Look at inputs, brokers, output and state; writes nothing
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow check --input pages.csv.gz --out out
@@ -63,7 +64,7 @@ pub(crate) struct Args {
     /// Rows to look at for rejects
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     rows: u64,
-    /// Newest messages of the topic to show, as the pages and rejects they would be
+    /// Newest messages of the topic to show, as the pages and rejects they would be, in place of a look at brokers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     sample: Option<u32>,
 }
@@ -110,7 +111,10 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let preview = inputs(&settings, args.rows, &mut findings);
     let sample = match args.sample {
         Some(most) => messages(most, &settings, app, &mut findings)?,
-        None => None,
+        None => {
+            findings.extend(brokers::brokers(&settings, app));
+            None
+        }
     };
     findings.push(output(&settings.output.out));
     findings.extend(state(&settings));
@@ -325,11 +329,11 @@ fn print(findings: &[Finding], preview: &Preview, app: &mut App) -> Result<(), F
         let (word, style) = if finding.problem.is_none() { ("ok ", Style::Green) } else { ("bad", Style::Red) };
         let word = app.term.paint(style, word);
         let told = text::plain(&finding.told).into_owned();
-        app.term.line(&format!("{word}  {:<9} {told}", finding.what))?;
+        app.term.line(&format!("{word}  {:<12} {told}", finding.what))?;
         if let Some((code, hint)) = &finding.problem {
             let hint = hint.as_deref().unwrap_or("windrow check --help");
             let hint = app.term.paint(Style::Yellow, &format!("{code}: {}", text::plain(hint)));
-            app.term.line(&format!("               {hint}"))?;
+            app.term.line(&format!("                  {hint}"))?;
         }
     }
     for row in &preview.rows {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{ADMIN, Listener, PASSWORD, Stage, USER};
+use super::super::examine::wrong;
+use super::{ADMIN, LIMIT_S, Listener, PASSWORD, Stage, USER};
 use crate::shell::root;
 
 const TOOL: &str = "kafka-acls.sh --bootstrap-server HOST:PORT ";
@@ -60,6 +61,7 @@ pub(super) fn rights(stage: &Stage) -> Result<usize> {
     topics(&mut user)?;
     produce(&mut user)?;
     tail(&mut user)?;
+    check(&mut user)?;
     let delete = [&["topics", "delete", "--yes"][..], &PIPELINE].concat();
     user.lacks(&delete, "Delete", "topic cluster_0")?;
     documented("topics delete")?.iter().try_for_each(|line| user.grant(line))?;
@@ -82,6 +84,38 @@ fn topics(user: &mut User<'_>) -> Result<()> {
     user.grant(&make[1])?;
     user.topics("create", 0)?;
     user.topics("check", 0)
+}
+
+/// `check` names all that a run lacks at once; what its hints say is enough.
+fn check(user: &mut User<'_>) -> Result<()> {
+    let out = user.stage.dir.join("out").display().to_string();
+    let args = [&["check", "-o", "json", "--out", &out][..], &PIPELINE].concat();
+    let lacking = [
+        "Write on the topic cluster_…",
+        "Write on the topic windrow-rejects",
+        "Write on the topic windrow-lineage",
+        "Read on the topic windrow-commits",
+        "Write on the topic windrow-commits",
+        "Read on the group windrow…",
+        "Write on the transactional id windrow…",
+    ];
+    let done = user.stage.call(&user.settings, &args)?;
+    let said = wrong(&done.said)?;
+    let fits = said.len() == lacking.len()
+        && said.iter().zip(lacking).all(|(said, right)| said.code == "E-KAFKA-RIGHTS" && said.message.contains(right));
+    ensure!(fits && done.code == Some(1) && done.seconds <= LIMIT_S, "expected {lacking:?}, got {said:?} {}", done.talk);
+    for said in &said {
+        let line = said.hint.split_once("--bootstrap-server ").and_then(|(_, rest)| rest.split_once(' '));
+        let line = line.and_then(|(_, rest)| rest.split(';').next()).context("a command in the hint")?;
+        user.grant(line)?;
+    }
+    user.refusals += said.len();
+    let done = user.stage.call(&user.settings, &args)?;
+    ensure!(done.code == Some(0), "with the rights of the hints: {} {}", done.said, done.talk);
+    let too_long = [&args[..], &["-X", "transaction.timeout.ms=3600000"]].concat();
+    let said = wrong(&user.stage.call(&user.settings, &too_long)?.said)?;
+    ensure!(said.len() == 1 && said[0].code == "E-KAFKA-TXN", "{said:?}");
+    Ok(())
 }
 
 fn produce(user: &mut User<'_>) -> Result<()> {
