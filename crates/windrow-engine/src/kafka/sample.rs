@@ -14,6 +14,7 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use windrow_core::record::RejectReason;
 
+use super::rights::{Need, On};
 use super::{Broker, Found, PATIENCE, Watcher};
 use crate::batch::{Quoting, RawBatch, RawRecord, Slice};
 use crate::clock::Clock;
@@ -161,7 +162,11 @@ impl Broker {
     /// the brokers refuse, or give nothing in time.
     pub fn sample(&self, topic: &str, most: usize, clock: &dyn Clock) -> Result<Sample> {
         let found = self.look()?;
-        let Some(shape) = found.topics.get(topic) else { return Err(missing(topic, &found)) };
+        let Some(shape) = found.topics.get(topic) else {
+            // Brokers do not list what a user may not see.
+            self.topic(topic)?;
+            return Err(missing(topic, &found));
+        };
         let mut config = self.config.clone();
         config.set("group.id", "windrow-sample").set("enable.auto.commit", "false").set("isolation.level", "read_committed");
         config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
@@ -254,7 +259,7 @@ impl Sampling<'_> {
                 tails.iter_mut().filter(|tail| tail.partition == partition).for_each(|tail| tail.is_done = true);
             }
             Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                return Err(self.broker.trouble(&error));
+                return Err(self.broker.watcher.trouble(&error, &[Need::new("Read", On::Topic(self.topic))]));
             }
             // Of the group, which we do not need; or a broker that is away for a moment.
             Some(Err(_)) | None => {}

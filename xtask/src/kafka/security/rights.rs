@@ -14,6 +14,8 @@ const TOOL: &str = "kafka-acls.sh --bootstrap-server HOST:PORT ";
 /// The input and a number of clusters as the docs have them.
 const PIPELINE: [&str; 4] = ["--from-topic", "topic_url", "--clusters", "2"];
 
+const SAMPLE: [&str; 7] = ["check", "-o", "json", "--sample", "5", PIPELINE[0], PIPELINE[1]];
+
 /// The lines of the docs below the paragraph that begins with a verb.
 fn documented(verb: &str) -> Result<Vec<String>> {
     let page = std::fs::read_to_string(root().join("docs/how-to/kafka.md"))?;
@@ -31,6 +33,10 @@ struct User<'a> {
 }
 
 impl User<'_> {
+    fn change(&self, how: &str, what: &str) -> Result<()> {
+        self.grant(&format!("{how} --allow-principal User:{USER} {what}"))
+    }
+
     fn grant(&self, line: &str) -> Result<()> {
         let inner = self.stage.rig.inner();
         let args: Vec<_> = ["--bootstrap-server", &inner].into_iter().chain(line.split_whitespace()).collect();
@@ -58,8 +64,13 @@ impl User<'_> {
 pub(super) fn rights(stage: &Stage) -> Result<usize> {
     let keys = [("sasl.mechanism", "PLAIN"), ("sasl.username", USER), ("sasl.password", PASSWORD)];
     let mut user = User { stage, settings: stage.settings(Listener::SaslTls, &keys)?, refusals: 0 };
+    lacks_for_a_sample(&mut user, "Describe")?;
     topics(&mut user)?;
     produce(&mut user)?;
+    user.change("--remove", "--force --operation Read --topic topic_url")?;
+    lacks_for_a_sample(&mut user, "Read")?;
+    documented("init --from-topic")?.iter().try_for_each(|line| user.grant(line))?;
+    user.stage.call(&user.settings, &SAMPLE)?.fine("a sample with the rights of the docs")?;
     tail(&mut user)?;
     check(&mut user)?;
     let delete = [&["topics", "delete", "--yes"][..], &PIPELINE].concat();
@@ -67,6 +78,15 @@ pub(super) fn rights(stage: &Stage) -> Result<usize> {
     documented("topics delete")?.iter().try_for_each(|line| user.grant(line))?;
     user.topics("delete", 0)?;
     Ok(user.refusals)
+}
+
+fn lacks_for_a_sample(user: &mut User<'_>, right: &str) -> Result<()> {
+    let said = wrong(&user.stage.call(&user.settings, &SAMPLE)?.said)?;
+    let named = format!("lacks the right {right} on the topic topic_url");
+    let fits = said.len() == 1 && said[0].code == "E-KAFKA-RIGHTS" && said[0].message.contains(&named);
+    ensure!(fits, "{named}: {said:?}");
+    user.refusals += 1;
+    Ok(())
 }
 
 fn topics(user: &mut User<'_>) -> Result<()> {
