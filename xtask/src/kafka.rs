@@ -20,6 +20,7 @@ mod messages;
 mod process;
 mod produce;
 mod rig;
+mod run;
 mod security;
 mod topics;
 
@@ -32,6 +33,7 @@ pub(crate) use jars::NEEDS;
 pub(crate) use messages::messages;
 pub(crate) use produce::produce;
 pub(crate) use rig::{Rig, Setup};
+pub(crate) use run::run;
 pub(crate) use security::security;
 pub(crate) use topics::topics;
 

@@ -44,6 +44,11 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }
 
+/// The time that a text says, in any of the forms of a creation time; none when it says none.
+pub fn time(text: &str) -> Option<Micros> {
+    parse_time(text).ok().flatten()
+}
+
 /// A text that is in none of the forms of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct NotATime;

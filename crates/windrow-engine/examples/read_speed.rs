@@ -7,7 +7,7 @@ use windrow_engine::clock::{Clock, SystemClock};
 use windrow_engine::error::Result;
 use windrow_engine::event::Event;
 use windrow_engine::source::parse::Parser;
-use windrow_engine::source::{ColumnMap, Limits, Positions, open};
+use windrow_engine::source::{Limits, Positions, Wanted, open};
 
 fn main() -> Result<()> {
     let inputs: Vec<String> = std::env::args().skip(1).collect();
@@ -18,20 +18,20 @@ fn main() -> Result<()> {
         let rate = rows as f64 / seconds;
         drop(writeln!(talk, "{what}: {rows} rows, {bytes} bytes, {rejects} rejects, {seconds:.3} s, {rate:.0} rows/s"));
     };
-    let columns = ColumnMap::default();
+    let wanted = Wanted { inputs: &inputs, topic: None, columns: "", limits: Limits::default() };
 
-    let mut opened = open(&inputs, &columns, Limits::default(), &mut Positions::default())?;
+    let mut source = open(wanted, &mut Positions::default())?.take();
     let (since, mut rows, mut bytes) = (clock.elapsed().as_secs_f64(), 0, 0);
-    while let Some(batch) = opened.source.next()? {
+    while let Some(batch) = source.next()? {
         rows += batch.records.len() as u64;
         bytes += batch.bytes.len() as u64;
     }
     tell("scan", rows, bytes, 0, since);
 
-    let mut opened = open(&inputs, &columns, Limits::default(), &mut Positions::default())?;
+    let mut source = open(wanted, &mut Positions::default())?.take();
     let since = clock.elapsed().as_secs_f64();
     let (mut rows, mut bytes, mut rejects, mut parser) = (0, 0, 0, Parser::new());
-    while let Some(batch) = opened.source.next()? {
+    while let Some(batch) = source.next()? {
         for row in parser.parse(&batch) {
             rows += 1;
             match row {
@@ -43,10 +43,10 @@ fn main() -> Result<()> {
     tell("scan and parse", rows, bytes, rejects, since);
 
     for threads in [1, 2] {
-        let opened = open(&inputs, &columns, Limits::default(), &mut Positions::default())?;
+        let source = open(wanted, &mut Positions::default())?.take();
         let since = clock.elapsed().as_secs_f64();
         let (mut rows, mut bytes, mut rejects) = (0, 0, 0);
-        let reader = windrow_engine::read::spawn(opened.source, &FieldWeights::default(), threads, 128 << 20)?;
+        let reader = windrow_engine::read::spawn(source, &FieldWeights::default(), threads, 128 << 20)?;
         for event in reader.events() {
             match event {
                 Event::Batch(batch) => {

@@ -23,6 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::checkpoint::Layout;
 use crate::checkpoint::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::kafka::TopicInput;
 
 /// Record ids shown of each kind of finding.
 const EXAMPLES: usize = 10;
@@ -32,6 +33,8 @@ const EXAMPLES: usize = 10;
 pub struct AuditJob {
     /// Files, globs, directories, or `generator:…`: everything that the pipeline has read. None: what the last run was given.
     pub inputs: Vec<String>,
+    /// The topic that it has read, if any.
+    pub topic: Option<TopicInput>,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`. Empty: as in the last run.
     pub columns: String,
     /// Folder of the outputs.

@@ -70,6 +70,11 @@ pub struct RawBatch {
 }
 
 impl RawBatch {
+    /// Whether it says only that there is nothing now.
+    pub fn is_nothing(&self) -> bool {
+        self.records.is_empty() && self.slice.from == self.slice.to
+    }
+
     /// The original bytes of a record.
     pub fn raw(&self, record: &RawRecord) -> &[u8] {
         &self.bytes[record.start as usize..record.end as usize]

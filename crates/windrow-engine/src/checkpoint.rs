@@ -22,7 +22,7 @@ pub mod life;
 pub mod lock;
 pub mod manifest;
 mod reading;
-mod recovery;
+pub(crate) mod recovery;
 pub mod refused;
 pub mod snapshots;
 pub mod verify;
@@ -36,7 +36,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::sink::{Family, PublishedFile, Sink};
-use crate::source::Positions;
+use crate::source::{Order, Positions};
 
 use edits::EditLog;
 use lock::Lock;
@@ -172,25 +172,21 @@ impl Store {
         &self.manifest
     }
 
-    /// The epoch that is open.
-    pub fn next_epoch(&self) -> u64 {
-        self.manifest.epoch + 1
-    }
-
     /// The log of edits and the inbox.
     pub fn edits(&mut self) -> &mut EditLog {
         &mut self.edits
     }
 
-    /// Commits the open epoch: what the sink holds, the model, positions and counts become true together, or not at all.
+    /// A roll: what the sink holds, the model, positions and counts become true together, or not at all.
     pub fn commit(&mut self, sink: &mut dyn Sink, pipeline: &Pipeline, at: Point<'_>) -> Result<()> {
-        let epoch = self.next_epoch();
+        let epoch = at.epoch;
         let published = sink.seal(epoch)?;
         check_counts(&published, &self.manifest.counters, at.counters)?;
         let model = pipeline.snapshot();
         snapshots::write(&self.layout.snapshots(), epoch, &model)?;
         let mut next = self.manifest.clone();
         next.epoch = epoch;
+        next.commits = sink.commits().or(next.commits);
         next.version = env!("CARGO_PKG_VERSION").into();
         next.written_at = at.now;
         next.inputs = at.inputs.to_vec();
@@ -203,6 +199,7 @@ impl Store {
             name: snapshots::name(epoch),
             model: snapshots::hash(&model),
             positions: at.positions.clone(),
+            order: at.order.clone(),
             counters: at.counters.clone(),
             edits: at.edits,
         });
@@ -243,12 +240,16 @@ fn check_counts(published: &[PublishedFile], before: &Counters, now: &Counters) 
 /// Where a commit stands in the order.
 #[derive(Debug, Clone, Copy)]
 pub struct Point<'a> {
+    /// The last epoch that is part of it.
+    pub epoch: u64,
     /// The inputs as given, made absolute.
     pub inputs: &'a [String],
     /// What the inputs call our columns.
     pub columns: &'a str,
     /// How far the sources were read.
     pub positions: &'a Positions,
+    /// The order in which the rows since the last commit were learnt.
+    pub order: &'a Order,
     /// Counts of the pipeline's life.
     pub counters: &'a Counters,
     /// Edits applied.

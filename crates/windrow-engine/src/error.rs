@@ -57,6 +57,11 @@ impl Error {
         self
     }
 
+    /// Whether the same may go well later, without anybody doing anything on this side.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self.code, "E-KAFKA-AGAIN" | "E-KAFKA-REACH")
+    }
+
     /// The exit code of a command that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self.kind {

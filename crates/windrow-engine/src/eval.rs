@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::read;
-use crate::source::{self, Limits, Positions, Source};
+use crate::source::{self, Limits, Positions, Source, Wanted};
 
 use arrange::{Arranged, MIXED_IN};
 use labels::Labels;
@@ -160,7 +160,8 @@ fn open(job: &EvalJob) -> Result<Box<dyn Source>> {
 fn open_inputs(inputs: &[String], job: &EvalJob) -> Result<Box<dyn Source>> {
     let record_bytes = usize::try_from(job.max_record_bytes).unwrap_or(usize::MAX);
     let limits = Limits { record_bytes, ..Limits::default() };
-    Ok(source::open(inputs, &job.columns.parse()?, limits, &mut Positions::default())?.source)
+    let wanted = Wanted { inputs, topic: None, columns: &job.columns, limits };
+    Ok(source::open(wanted, &mut Positions::default())?.take())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! `kill -9` does: nothing is flushed, no destructor runs. Before it, a line with the name goes to the file named by
 //! `WINDROW_FAILPOINT_LOG`, as the proof that the point was met. Without the feature a point is nothing at all.
 
-/// Every point there is, in the order in which a run meets them. A test holds this list against the source.
-pub const ALL: [&str; 21] = [
+/// Every point there is, in the order in which a run meets them; those of topics last, which only a run with topics meets. A test holds this list against the source.
+pub const ALL: [&str; 26] = [
     "after-out-lock",
     "after-lock",
     "recovery-after-claim",
@@ -27,6 +27,11 @@ pub const ALL: [&str; 21] = [
     "after-file-rename",
     "after-files-in-view",
     "after-commit",
+    "kafka-after-claim",
+    "kafka-after-send",
+    "kafka-before-offsets",
+    "kafka-before-commit",
+    "kafka-after-commit",
 ];
 
 /// Marks a point. Its name stands in [`ALL`].

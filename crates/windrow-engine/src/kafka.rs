@@ -14,6 +14,7 @@
 //!              watcher, trouble, rights, refused, probe: sentences
 //! ```
 
+pub mod commits;
 pub mod examine;
 mod operations;
 mod probe;
@@ -28,17 +29,20 @@ pub mod tail;
 pub mod topics;
 mod trouble;
 mod watcher;
+pub(crate) mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
+use rdkafka::{Offset, TopicPartitionList};
+use windrow_core::record::Micros;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::ClientKeys;
@@ -116,10 +120,10 @@ pub(crate) fn config(keys: &ClientKeys) -> Result<ClientConfig> {
 
 /// A connection to look at a cluster of brokers and to administer it.
 pub struct Broker {
-    config: ClientConfig,
+    pub(crate) config: ClientConfig,
     consumer: BaseConsumer<Watcher>,
-    watcher: Watcher,
-    servers: String,
+    pub(crate) watcher: Watcher,
+    pub(crate) servers: String,
 }
 
 /// What a topic looks like.
@@ -206,6 +210,32 @@ impl Broker {
         }
     }
 
+    /// Hash of the id of the cluster of brokers; 0 when they do not say.
+    pub(crate) fn cluster_id(&self) -> u64 {
+        self.consumer.client().fetch_cluster_id(PATIENCE).map_or(0, |id| xxh3_64(id.as_bytes()))
+    }
+
+    /// The offsets that a partition holds: from the first to behind the last.
+    pub(crate) fn range(&self, topic: &str, partition: usize) -> Result<(u64, u64)> {
+        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+        let (low, high) = self.consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(|error| self.trouble(&error))?;
+        Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
+    }
+
+    /// The offset of the first message of a partition that is not older than `time`.
+    pub(crate) fn first_since(&self, topic: &str, partition: usize, time: Micros) -> Result<Option<u64>> {
+        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+        let mut wanted = TopicPartitionList::new();
+        let asked = wanted.add_partition_offset(topic, partition, Offset::Offset(time.div_euclid(1_000)));
+        asked.map_err(|error| self.trouble(&error))?;
+        let found = self.consumer.offsets_for_times(wanted, PATIENCE).map_err(|error| self.trouble(&error))?;
+        let found = found.find_partition(topic, partition).map(|element| element.offset());
+        Ok(match found {
+            Some(Offset::Offset(offset)) => u64::try_from(offset).ok(),
+            _ => None,
+        })
+    }
+
     fn admin(&self) -> Result<AdminClient<Watcher>> {
         self.config.create_with_context(self.watcher.clone()).map_err(|error| refused_key(&error))
     }
@@ -222,7 +252,7 @@ impl Broker {
     }
 
     /// The sentence for an error of this connection.
-    fn trouble(&self, error: &KafkaError) -> Error {
+    pub(crate) fn trouble(&self, error: &KafkaError) -> Error {
         let said = self.said();
         if trouble::is_certificate(&said, self.watcher.asked()) && probe::is_of_another_host(&self.config) {
             return trouble::other_host(self.watcher.asked());

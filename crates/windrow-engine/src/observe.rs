@@ -29,6 +29,16 @@ impl Counters {
         self.rejects.iter().sum()
     }
 
+    /// What came since.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            rows: self.rows - before.rows,
+            pages: self.pages - before.pages,
+            rejects: std::array::from_fn(|place| self.rejects[place] - before.rejects[place]),
+            novel: self.novel - before.novel,
+        }
+    }
+
     /// Counts a learnt batch.
     pub(crate) fn count(&mut self, prepared: &Prepared, outcome: &Outcome) {
         self.rows += prepared.n_rows;
@@ -59,6 +69,9 @@ mod by_code {
         Ok(RejectReason::ALL.map(|reason| by_code.get(reason.code()).copied().unwrap_or(0)))
     }
 }
+
+/// Who is told after every batch.
+pub type Observer<'a> = dyn FnMut(&Progress<'_>) + 'a;
 
 /// The loop after a batch.
 #[derive(Debug)]

@@ -32,6 +32,7 @@ const COST_OF_A_BYTE: usize = 4;
 /// Threads that read and prepare; see [`spawn`].
 pub struct Reader {
     events: Option<Receiver<Event>>,
+    gate: Arc<Gate>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -44,8 +45,9 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // Nobody listens: the sequencer ends with the next event and closes the gate, which ends the others.
+        // Nobody listens. A source that waits for more sees the gate, one that has more finds it closed, and the others end with it.
         self.events = None;
+        self.gate.close();
         for thread in self.threads.drain(..) {
             // Threads catch the panics of what they call and report them as events.
             drop(thread.join());
@@ -64,7 +66,7 @@ pub fn spawn(source: Box<dyn Source>, weights: &FieldWeights, threads: usize, bu
     // Without bound, as the gate bounds what is under way.
     let (to_sequencer, prepared) = unbounded::<Done>();
     let (to_loop, events) = bounded::<Event>(0);
-    let mut reader = Reader { events: Some(events), threads: Vec::with_capacity(threads + 2) };
+    let mut reader = Reader { events: Some(events), gate: Arc::clone(&gate), threads: Vec::with_capacity(threads + 2) };
     let mut start = |name: String, work: Box<dyn FnOnce() + Send>| -> Result<()> {
         let thread = Builder::new().name(name).spawn(work);
         let no_thread = |error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread").cause(error);
@@ -97,14 +99,22 @@ struct Done {
 
 /// The source thread.
 fn read(mut source: Box<dyn Source>, gate: &Gate, to_preparers: &Sender<Job>, to_sequencer: &Sender<Done>) {
-    for number in 0.. {
+    let mut number = 0;
+    loop {
         let next = catch_unwind(AssertUnwindSafe(|| source.next())).unwrap_or_else(|_| Err(panicked("reading the input")));
         let last = match next {
+            Ok(Some(raw)) if raw.is_nothing() => {
+                if gate.is_closed() {
+                    return;
+                }
+                continue;
+            }
             Ok(Some(raw)) => {
                 let cost = raw.bytes.len().saturating_mul(COST_OF_A_BYTE);
                 if !gate.enter(cost) || to_preparers.send(Job { number, cost, raw }).is_err() {
                     return;
                 }
+                number += 1;
                 continue;
             }
             Ok(None) => Event::End,
@@ -189,6 +199,10 @@ impl Gate {
     fn leave(&self, cost: usize) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).inside -= cost;
         self.changed.notify_all();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
 
     fn close(&self) {

@@ -13,6 +13,7 @@ pub(crate) mod inputs;
 mod work;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -23,12 +24,17 @@ use windrow_core::featurize::FieldWeights;
 use windrow_core::lineage::Edit;
 
 use crate::checkpoint::life::Life;
+use crate::checkpoint::manifest::Manifest;
 use crate::checkpoint::{self, Opened, edits, refused};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::observe::{Counters, Progress};
+use crate::kafka::commits::{self, Commit};
+use crate::observe::{Counters, Observer};
+use crate::sink::Sink;
 use crate::sink::parquet::ParquetSink;
+use crate::sink::topics::{self, TopicOutput, TopicSink};
+use crate::source::kafka::TopicInput;
 
 use work::Work;
 
@@ -37,6 +43,10 @@ use work::Work;
 pub struct Job {
     /// Files, globs, directories, or `generator:…`.
     pub inputs: Vec<String>,
+    /// A topic to read.
+    pub topic: Option<TopicInput>,
+    /// Topics that pages go to besides Parquet.
+    pub output: Option<TopicOutput>,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`.
     pub columns: String,
     /// Bytes of the longest record; a longer one is a reject. Another value needs new state.
@@ -77,12 +87,40 @@ impl Default for Roll {
 }
 
 /// How others speak to a running loop. Safe in a signal handler.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Control {
     asked: AtomicU8,
+    /// Who is told why a run waits.
+    waits: OnceLock<Box<Waits>>,
+}
+
+/// Is told what a run waits for, and how long it waits before it tries again.
+type Waits = dyn Fn(&Error, Duration) + Send + Sync;
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("asked", &self.asked()).finish_non_exhaustive()
+    }
 }
 
 impl Control {
+    /// Names who is told why a run waits; the first one named stays.
+    pub fn on_wait(&self, waits: impl Fn(&Error, Duration) + Send + Sync + 'static) {
+        let _ = self.waits.set(Box::new(waits));
+    }
+
+    /// Tells why the run waits, and waits; not when it is asked to end.
+    fn wait(&self, error: &Error, time: Duration) {
+        if let Some(waits) = self.waits.get() {
+            waits(error, time);
+        }
+        let mut waited = Duration::ZERO;
+        while waited < time && self.asked().is_none() {
+            let _ = crossbeam_channel::never::<()>().recv_timeout(POLL);
+            waited += POLL;
+        }
+    }
+
     /// Asks the loop to roll and come back.
     pub fn stop(&self) {
         self.asked.fetch_max(1, Ordering::AcqRel);
@@ -157,54 +195,100 @@ pub struct Summary {
 
 /// How long the loop waits for a batch before it looks for edits, a due roll, or the wish to stop.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a run waits before it begins again, and how long at most.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// Runs the pipeline to the end of its input, or until it is told to stop. `observer` is called after every batch.
-pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut dyn FnMut(&Progress<'_>)) -> Result<Summary> {
-    let opened = checkpoint::open(job, clock)?;
-    let layout = opened.store.layout().clone();
-    let life = Life::begin(&layout, clock)?;
-    let mut summary = go_on(job, opened, clock, control, observer);
-    let told = life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended));
-    if let (Ok(summary), Err(error)) = (&mut summary, told) {
-        summary.notes.push(format!("how the run ended could not be written down: {}", error.message));
+///
+/// When brokers end a transaction or cannot be reached any more, the run begins again from the last commit, as a new process would, as
+/// often as it takes.
+pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Observer<'_>) -> Result<Summary> {
+    let mut before = None;
+    let mut wait = FIRST_WAIT;
+    loop {
+        let opened = checkpoint::open(job, clock)?;
+        let layout = opened.store.layout().clone();
+        let life = Life::begin(&layout, clock)?;
+        let mut attempt = Attempt { job, clock, control, before: &mut before, has_worked: false };
+        let mut summary = attempt.go_on(opened, observer);
+        let has_worked = attempt.has_worked;
+        match &summary {
+            Err(error) if before.is_some() && error.may_pass() && control.asked().is_none() => {
+                wait = if has_worked { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
+                control.wait(error, wait);
+                continue;
+            }
+            _ => {}
+        }
+        let told = life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended));
+        if let (Ok(summary), Err(error)) = (&mut summary, told) {
+            summary.notes.push(format!("how the run ended could not be written down: {}", error.message));
+        }
+        return summary;
     }
-    summary
 }
 
-/// The loop itself.
-fn go_on(
-    job: &Job,
-    mut opened: Opened,
-    clock: &dyn Clock,
-    control: &Control,
-    observer: &mut dyn FnMut(&Progress<'_>),
-) -> Result<Summary> {
-    let manifest = opened.store.manifest();
-    let mut positions = manifest.positions.clone();
-    let reader = inputs::start(job, &manifest.inputs, &mut positions, &mut opened.notes)?;
-    let mut sink = ParquetSink::open(&job.out, &manifest.pipeline, inputs::names(&positions))?;
-    let mut work = Work::new(job, opened, positions, &mut sink, clock);
+/// One try to run, from what is committed on.
+struct Attempt<'a> {
+    job: &'a Job,
+    clock: &'a dyn Clock,
+    control: &'a Control,
+    /// Counts of the pipeline's life when the run began, once it had.
+    before: &'a mut Option<Counters>,
+    /// Whether anything was learnt.
+    has_worked: bool,
+}
 
-    let ended = loop {
-        if let Some(ended) = control.asked() {
-            break Ok(ended);
+impl Attempt<'_> {
+    fn go_on(&mut self, opened: Opened, observer: &mut Observer<'_>) -> Result<Summary> {
+        let Self { job, clock, control, .. } = *self;
+        let (mut sink, commits) = open_sink(job, opened.store.manifest())?;
+        let mut work = Work::new(job, opened, sink.as_mut(), clock);
+        work.learn_again(&commits, job, observer)?;
+        let reader = work.start(job)?;
+        work.begin(self.before);
+        let epoch = job.output.as_ref().map(|output| output.epoch);
+        let ended = loop {
+            if let Some(ended) = control.asked() {
+                break Ok(ended);
+            }
+            work.take_edits()?;
+            match reader.events().recv_timeout(epoch.unwrap_or(POLL).min(POLL)) {
+                Ok(Event::Batch(batch)) => work.learn(*batch, observer)?,
+                Ok(Event::End) => break Ok(Ended::EndOfInput),
+                Ok(Event::Failed(error)) => break Err(error),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break Err(gone()),
+            }
+            self.has_worked = true;
+            if work.is_due(&job.roll) {
+                work.roll()?;
+            } else if epoch.is_some_and(|epoch| work.is_epoch_due(epoch)) {
+                work.end_epoch()?;
+            }
+        };
+        drop(reader);
+        if matches!(ended, Ok(Ended::Stopped | Ended::Interrupted)) {
+            work.hurry();
         }
-        work.take_edits()?;
-        match reader.events().recv_timeout(POLL) {
-            Ok(Event::Batch(batch)) => work.learn(*batch, observer)?,
-            Ok(Event::End) => break Ok(Ended::EndOfInput),
-            Ok(Event::Failed(error)) => break Err(error),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break Err(gone()),
-        }
-        if work.is_due(&job.roll) {
-            work.roll()?;
-        }
+        // What was learnt before the input failed is good, and committed like the rest.
+        work.finish(matches!(ended, Ok(Ended::EndOfInput)))?;
+        Ok(work.summary(ended?))
+    }
+}
+
+/// The sinks of a job, and what is committed behind the last roll. Where topics are written, everybody who wrote them before is fenced.
+fn open_sink(job: &Job, manifest: &Manifest) -> Result<(Box<dyn Sink>, Vec<Commit>)> {
+    let parquet = ParquetSink::open(&job.out, &manifest.pipeline)?;
+    let Some(output) = &job.output else { return Ok((Box::new(parquet), Vec::new())) };
+    let claim = topics::claim(output, &manifest.pipeline)?;
+    let commits = match manifest.commits {
+        Some(offset) => commits::read(&claim.broker, &manifest.pipeline, manifest.epoch, offset)?,
+        None => Vec::new(),
     };
-    drop(reader);
-    // What was learnt before the input failed is good, and committed like the rest.
-    work.finish(matches!(ended, Ok(Ended::EndOfInput)))?;
-    Ok(work.summary(ended?))
+    let closed_until = commits.last().map_or(manifest.epoch, |commit| commit.epoch);
+    Ok((Box::new(TopicSink::open(output, claim, parquet, &manifest.pipeline, closed_until)?), commits))
 }
 
 /// Applies an edit: now, when nobody runs the pipeline, else by leaving it to the running process.
@@ -220,9 +304,15 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     if reading.holder.is_some() {
         return Ok(Edited::LeftToRun { request });
     }
+    if reading.manifest.commits.is_some() {
+        // Topics are part of every commit, and only a run has them at hand.
+        return Ok(Edited::LeftToNextRun { request });
+    }
     let manifest_path = reading.layout.manifest();
     let job = Job {
         inputs: Vec::new(),
+        topic: None,
+        output: None,
         columns: reading.manifest.columns.clone(),
         max_record_bytes: reading.manifest.max_record,
         out: out.to_owned(),
@@ -239,9 +329,8 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         Err(error) if error.kind == ErrorKind::Fenced => return Ok(Edited::LeftToRun { request }),
         opened => opened?,
     };
-    let positions = opened.store.manifest().positions.clone();
-    let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline, inputs::names(&positions))?;
-    let mut work = Work::new(&job, opened, positions, &mut sink, clock);
+    let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline)?;
+    let mut work = Work::new(&job, opened, &mut sink, clock);
     work.finish(false)?;
     if edits::is_waiting(&reading.layout.inbox(), &request) {
         return Ok(Edited::LeftToNextRun { request });

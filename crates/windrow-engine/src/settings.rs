@@ -30,10 +30,14 @@ use windrow_core::featurize::FieldWeights;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::MessageFormat;
 
+use crate::sink::topics::{MessageTime, Route, ValueShape};
+use crate::source::kafka::{OnDataLoss, Start};
 pub(crate) use client::follow;
+
 pub use client::{ClientKeys, SECTION as CLIENT_SECTION, is_secret};
 pub use keys::{Change, KEYS, Key};
 pub use reference::{Starter, json_schema, reference_page, starter_file};
+pub(crate) use value::words;
 pub use value::{Type, Value, parse_size, show_size};
 
 /// Name of the settings file that is read when none is given.
@@ -60,6 +64,24 @@ pub struct Settings {
     pub kafka: ClientKeys,
 }
 
+/// Most clusters that have a topic each, when nobody says otherwise: each topic costs a marker in every commit.
+const MOST_TOPICS: u32 = 200;
+
+impl Settings {
+    /// Which topics pages go to, if any.
+    pub fn route(&self) -> Option<Route> {
+        let Self { output, model, .. } = self;
+        let (slots, keyed) = (Route::Slots(output.topic_prefix.clone()), Route::Keyed(output.keyed_topic.clone()));
+        match output.kafka {
+            OutputTopics::None => None,
+            OutputTopics::Auto if self.kafka.is_empty() => None,
+            OutputTopics::Auto => Some(if model.clusters > MOST_TOPICS { keyed } else { slots }),
+            OutputTopics::Keyed => Some(keyed),
+            OutputTopics::Topics => Some(slots),
+        }
+    }
+}
+
 /// Where rows come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceSettings {
@@ -71,7 +93,27 @@ pub struct SourceSettings {
     pub topic: String,
     /// How the messages of the topic are written.
     pub format: MessageFormat,
+    /// Where a topic is read from that was never read before: `earliest`, `latest` or a time; empty for not said.
+    pub from: String,
+    /// What to do when messages are gone that were never read.
+    pub on_data_loss: OnDataLoss,
 }
+
+/// Which topics pages go to, besides Parquet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OutputTopics {
+    /// One a cluster when brokers are given; one keyed topic when there are too many clusters for that; none without brokers.
+    #[default]
+    Auto,
+    /// One a cluster.
+    Topics,
+    /// One for all, keyed by cluster.
+    Keyed,
+    /// None.
+    None,
+}
+
+words!(OutputTopics { Auto = "auto", Topics = "topics", Keyed = "keyed", None = "none" });
 
 /// Where pages go, and when they become visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +130,16 @@ pub struct OutputSettings {
     pub roll_seconds: u64,
     /// What a cluster's topic is called before the number of its slot.
     pub topic_prefix: String,
+    /// Which topics pages go to.
+    pub kafka: OutputTopics,
+    /// The one topic for all clusters, where it is used.
+    pub keyed_topic: String,
+    /// What the values of pages hold.
+    pub value: ValueShape,
+    /// What the timestamps of pages' messages are.
+    pub message_time: MessageTime,
+    /// Milliseconds after which what came in becomes visible in the topics.
+    pub epoch_ms: u64,
 }
 
 impl OutputSettings {
@@ -106,6 +158,11 @@ impl Default for OutputSettings {
             roll_size: 128 << 20,
             roll_seconds: 300,
             topic_prefix: "cluster_".into(),
+            kafka: OutputTopics::Auto,
+            keyed_topic: "windrow-pages".into(),
+            value: ValueShape::Full,
+            message_time: MessageTime::Arrival,
+            epoch_ms: 500,
         }
     }
 }
@@ -257,6 +314,11 @@ fn disagreements(settings: &Settings) -> Vec<String> {
             "model.clusters = {} is above model.max_micro_clusters = {}",
             model.clusters, model.max_micro_clusters
         ));
+    }
+    let from = &settings.source.from;
+    if !from.is_empty() && Start::named(from).is_none() {
+        problems
+            .push(format!("source.from = {from:?} is neither `earliest` nor `latest` nor a time such as 2026-01-31T12:00:00Z"));
     }
     let weights = [
         features.title,

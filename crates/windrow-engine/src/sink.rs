@@ -7,13 +7,18 @@
 //! loop ── publish(files) ──>      in view; may be repeated
 //! ```
 
+mod line;
 pub mod memory;
 pub mod parquet;
+pub mod topics;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windrow_core::pipeline::{Outcome, Prepared};
 
 use crate::error::Result;
+use crate::kafka::commits::Commit;
 
 /// One kind of output; each has a folder of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,6 +68,8 @@ pub struct PublishedFile {
 pub struct Staged {
     /// Epoch that the batch belongs to.
     pub epoch: u64,
+    /// Names of the sources, by ordinal.
+    pub sources: Arc<[String]>,
     /// Pages and rejects.
     pub prepared: Prepared,
     /// Decisions, labels and lineage.
@@ -77,8 +84,21 @@ pub trait Sink {
     /// Bytes written since the last seal, about.
     fn staged_bytes(&self) -> u64;
 
+    /// Ends an epoch: what was staged in it becomes visible where pages are visible before the roll.
+    fn end_epoch(&mut self, _commit: Commit) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes everything staged durable under `epoch`, without showing it, and says what there is. Nothing staged: no files.
     fn seal(&mut self, epoch: u64) -> Result<Vec<PublishedFile>>;
+
+    /// Where the commit record of the last epoch stands in its topic, once sealed; none without topics.
+    fn commits(&self) -> Option<u64> {
+        None
+    }
+
+    /// Asks not to wait long for brokers any more: the run is to end.
+    fn hurry(&mut self) {}
 
     /// Shows sealed files. Files that are already in view are left alone, so that it can be repeated.
     fn publish(&mut self, files: &[PublishedFile]) -> Result<()>;

@@ -16,21 +16,26 @@ pub mod file;
 mod find;
 pub mod form;
 pub mod generator;
+pub mod kafka;
 pub mod memory;
 pub mod parse;
 pub mod propose;
+pub mod replay;
 pub mod scan;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{RawBatch, Slice};
 use crate::error::Result;
 
 pub use columns::ColumnMap;
-pub use find::{Opened, open};
+pub use find::{Opened, Wanted, open};
 pub use form::{Form, MessageFormat};
+pub use replay::Order;
 
 /// Bytes of a file that its head hash covers, if it has so many.
 pub(crate) const HEAD: u32 = file::HEAD as u32;
@@ -48,10 +53,25 @@ pub struct SourcePosition {
     pub head_len: u32,
     /// Hash of the head: tells a file that was renamed from one that was replaced.
     pub head_hash: u64,
-    /// Read up to here (decompressed bytes, or row number for the generator).
+    /// Where reading began: the start, but for topics.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start: u64,
+    /// Read up to here (decompressed bytes, row number for the generator, next offset for a partition).
     pub offset: u64,
     /// Rows read so far.
     pub rows: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(start: &u64) -> bool {
+    *start == 0
+}
+
+impl SourcePosition {
+    /// The same source when nothing of it had been read.
+    pub fn at_start(&self) -> Self {
+        Self { offset: self.start, rows: 0, ..self.clone() }
+    }
 }
 
 /// All sources of a pipeline; a source's ordinal is its index here, and stays.
@@ -62,6 +82,11 @@ pub struct Positions {
 }
 
 impl Positions {
+    /// The same sources when nothing of them had been read.
+    pub fn at_start(&self) -> Self {
+        Self { sources: self.sources.iter().map(SourcePosition::at_start).collect() }
+    }
+
     /// Moves the source of `slice` on to its end.
     pub fn advance(&mut self, slice: Slice, rows: u64) {
         let source = &mut self.sources[slice.source as usize];
@@ -80,18 +105,94 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Bytes of a record, at most; a longer line comes in pieces, each of them a reject.
     pub record_bytes: usize,
+    /// Bytes that a source may fetch before they are asked for, all its partitions together.
+    pub queue_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch_rows: 4096, batch_bytes: 1 << 20, record_bytes: 1 << 20 }
+        Self { batch_rows: 4096, batch_bytes: 1 << 20, record_bytes: 1 << 20, queue_bytes: 64 << 20 }
     }
 }
 
 /// Rows in an order that is the same each time they are read.
 pub trait Source: Send {
-    /// The next batch; `None` at the end. The slices of a source follow each other without gap. After an error comes `None`.
+    /// The next batch; `None` at the end. The slices of a source follow each other without gap. After an error comes `None`. A source
+    /// that has nothing now and may have something later says so with an empty batch, and never waits long.
     fn next(&mut self) -> Result<Option<RawBatch>>;
+}
+
+/// What a source that has nothing now waits for.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting(Option<Receiver<()>>);
+
+impl Waiting {
+    /// Longest wait: so often somebody who wants to end is heard.
+    const LONGEST: Duration = Duration::from_millis(50);
+
+    /// Nothing: files have all that they have.
+    pub(crate) fn never() -> Self {
+        Self(None)
+    }
+
+    /// Whether there is nothing to wait for.
+    pub(crate) fn is_for_ever(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// A bell, and what hears it.
+    pub(crate) fn bell() -> (Sender<()>, Self) {
+        let (bell, heard) = bounded(1);
+        (bell, Self(Some(heard)))
+    }
+
+    /// Waits a moment for the bell.
+    pub(crate) fn wait(&self) {
+        if let Some(bell) = &self.0 {
+            // Heard or not: the caller looks again.
+            let _ = bell.recv_timeout(Self::LONGEST);
+        }
+    }
+}
+
+/// Sources of a topic's partitions, each as far as it has something, in turn.
+struct Merged {
+    parts: Vec<Box<dyn Source>>,
+    /// Who is asked first next time.
+    next: usize,
+    waiting: Waiting,
+}
+
+impl Merged {
+    fn new(parts: impl Iterator<Item = Box<dyn Source>>, waiting: Waiting) -> Self {
+        Self { parts: parts.collect(), next: 0, waiting }
+    }
+}
+
+impl Source for Merged {
+    fn next(&mut self) -> Result<Option<RawBatch>> {
+        let (mut nothing, mut asked) = (None, 0);
+        while asked < self.parts.len() {
+            self.next %= self.parts.len();
+            match self.parts[self.next].next()? {
+                None => {
+                    drop(self.parts.remove(self.next));
+                    continue; // the part behind it has its place now
+                }
+                Some(batch) if batch.is_nothing() => nothing = Some(batch),
+                batch => {
+                    self.next += 1;
+                    return Ok(batch);
+                }
+            }
+            self.next += 1;
+            asked += 1;
+        }
+        if nothing.is_some() {
+            self.waiting.wait();
+        }
+        Ok(nothing)
+    }
 }
 
 /// Sources one after the other.
@@ -101,9 +202,9 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Adds a source behind the others.
-    pub fn push(&mut self, source: Box<dyn Source>) {
-        self.parts.push_back(source);
+    /// These sources, in this order.
+    pub fn new(parts: impl Iterator<Item = Box<dyn Source>>) -> Self {
+        Self { parts: parts.collect() }
     }
 }
 

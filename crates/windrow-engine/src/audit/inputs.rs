@@ -6,22 +6,21 @@ use windrow_core::record::{RecordId, RejectReason};
 use super::{AuditJob, Fields, PAGE, Pass, REJECT, Trace};
 use crate::checkpoint::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::run::inputs::Bounded;
 use crate::source::parse::Parser;
-use crate::source::{self, Limits, Positions, Source as _, SourcePosition, generator};
+use crate::source::replay::Replay;
+use crate::source::{self, Limits, Order, Positions, Source as _, SourcePosition, Wanted, generator, kafka};
 
 /// Traces of the rows of a pass.
 pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Vec<Trace>> {
-    let mut positions = manifest.positions.clone();
-    for source in &mut positions.sources {
-        (source.offset, source.rows) = (0, 0);
-    }
+    let mut positions = manifest.positions.at_start();
     let limits = Limits { record_bytes: usize::try_from(manifest.max_record).unwrap_or(usize::MAX), ..Limits::default() };
     let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
-    let opened = source::open(inputs, &columns.parse()?, limits, &mut positions)?;
+    let inputs: Vec<String> = inputs.iter().filter(|input| !input.starts_with(kafka::PREFIX)).cloned().collect();
+    let wanted = Wanted { inputs: &inputs, topic: job.topic.as_ref(), columns, limits };
+    let opened = source::open(wanted, &mut positions)?;
     check_present(manifest, &opened.ordinals)?;
-    let mut rows = Bounded::new(opened.source, &positions, &manifest.positions);
+    let mut rows = Replay::new(opened, &positions, &Order::in_turn(&manifest.positions));
     let mut parser = Parser::new();
     let mut fields = Fields::default();
     let mut traces = Vec::new();
@@ -47,8 +46,8 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
         }
     }
     let known = &manifest.positions.sources;
-    match rows.short(|ordinal| known[ordinal].rows > 0) {
-        Some((ordinal, end)) => Err(too_short(&known[ordinal], end)),
+    match known.iter().enumerate().find(|(ordinal, source)| source.rows > 0 && rows.at(*ordinal) < source.offset) {
+        Some((ordinal, source)) => Err(too_short(source, rows.at(ordinal))),
         None => Ok(traces),
     }
 }

@@ -25,12 +25,14 @@ use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::settings::show_size;
 use crate::sink::PublishedFile;
-use crate::source::{ColumnMap, Positions};
+use crate::source::{ColumnMap, Order, Positions};
 
 /// Newest format of the manifest that this program reads, and the one it writes.
 ///
 /// 2: `max_record`. A program that knows only format 1 would end records elsewhere, and must not go on from it.
-pub const FORMAT: u32 = 2;
+/// 3: `order`, `start` and `commits`. A program that knows only format 2 would read several partitions in another order, and would not
+/// ask the topics what they hold.
+pub const FORMAT: u32 = 3;
 
 const HEAD: &str = "{\"windrow\":\"manifest\",\"format\":";
 const MIDDLE: &str = ",\"crc32\":\"";
@@ -55,10 +57,21 @@ pub struct SnapshotEntry {
     pub model: String,
     /// How far the sources had been read.
     pub positions: Positions,
+    /// The order in which the rows since the snapshot before were learnt. Empty in states of programs that had files alone, which were
+    /// read in turn.
+    #[serde(default, skip_serializing_if = "Order::is_empty")]
+    pub order: Order,
     /// Counts at that point.
     pub counters: Counters,
     /// Edits applied up to there.
     pub edits: u64,
+}
+
+impl SnapshotEntry {
+    /// The order in which the rows since the snapshot before were learnt.
+    pub fn order(&self) -> Order {
+        if self.order.is_empty() { Order::in_turn(&self.positions) } else { self.order.clone() }
+    }
 }
 
 /// A sealed part of the list of files.
@@ -92,8 +105,11 @@ pub struct Manifest {
     pub pipeline: String,
     /// Version of the program that wrote it.
     pub version: String,
-    /// Last committed epoch.
+    /// Last epoch that is rolled.
     pub epoch: u64,
+    /// Offset of that epoch's record in the topic of commits; none for a pipeline without topics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits: Option<u64>,
     /// When it was committed.
     pub written_at: Micros,
     /// Settings of the model; another value needs new state.

@@ -16,7 +16,7 @@ use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::run::{Job, cut, inputs};
 use crate::sink::{Family, PublishedFile, parquet};
-use crate::source::Positions;
+use crate::source::{Order, Positions};
 
 /// What is left when the model cannot be learnt again.
 const WAYS_OUT: &str = "put the inputs back as they were, or the state folder from a copy; or start over with a new --out folder. \
@@ -79,6 +79,7 @@ fn blank(job: &Job) -> Result<Manifest> {
         pipeline: entropy()?,
         version: env!("CARGO_PKG_VERSION").into(),
         epoch: 0,
+        commits: None,
         written_at: 0,
         model: to_value(&job.model),
         fields: to_value(&job.weights),
@@ -97,7 +98,12 @@ fn blank(job: &Job) -> Result<Manifest> {
 fn check_settings(manifest: &Manifest, job: &Job) -> Result<()> {
     let asked =
         StateSettings { model: &job.model, fields: &job.weights, columns: &job.columns, max_record: job.max_record_bytes };
-    let others = manifest.other_settings(&asked)?;
+    let mut others = manifest.other_settings(&asked)?;
+    let has_topics = |has: bool| if has { "topics" } else { "none" };
+    if manifest.epoch > 0 && manifest.commits.is_some() != job.output.is_some() {
+        let (was, is) = (has_topics(manifest.commits.is_some()), has_topics(job.output.is_some()));
+        others.push(("output.kafka".into(), was.into(), is.into()));
+    }
     if others.is_empty() {
         return Ok(());
     }
@@ -211,6 +217,7 @@ fn beginning() -> SnapshotEntry {
         name: String::new(),
         model: String::new(),
         positions: Positions::default(),
+        order: Order::default(),
         counters: Counters::default(),
         edits: 0,
     }
@@ -263,39 +270,49 @@ fn learn_again(
         let (from, to) = (step[0], step[1]);
         let edits = usize::try_from(from.edits).expect("edits in memory")..usize::try_from(to.edits).expect("edits in memory");
         let mut edits: VecDeque<_> = placed.get(edits).unwrap_or_default().to_vec().into();
-        let is_whole = learn_step(&mut pipeline, &from.positions, &to.positions, job, &mut edits)?;
+        let is_whole = learn_step(&mut pipeline, &from.positions, to, job, &mut edits)?;
         if !is_whole {
-            let message = "the rows between the last good snapshot and the last commit are gone from the inputs";
-            return Err(Error::new(ErrorKind::Data, "E-ROWS-GONE", message).hint(WAYS_OUT));
+            return Err(rows_gone());
         }
         let model = pipeline.snapshot();
         if snapshots::hash(&model) != to.model {
-            let message = format!(
-                "learning the rows of commit {} again gave another model: the inputs have changed, or another version learnt them",
-                to.epoch
-            );
-            return Err(Error::new(ErrorKind::Data, "E-MODEL-DIFFERS", message).hint(WAYS_OUT));
+            return Err(model_differs(to.epoch));
         }
         snapshots::write(&layout.snapshots(), to.epoch, &model)?;
     }
     Ok(pipeline)
 }
 
+/// What was learnt cannot be read again.
+pub(crate) fn rows_gone() -> Error {
+    let message = "the rows between the last good snapshot and the last commit are gone from the inputs";
+    Error::new(ErrorKind::Data, "E-ROWS-GONE", message).hint(WAYS_OUT)
+}
+
+/// Learning again did not give what is committed.
+pub(crate) fn model_differs(epoch: u64) -> Error {
+    let message = format!(
+        "learning the rows of commit {epoch} again gave another model: the inputs have changed, or another version learnt them"
+    );
+    Error::new(ErrorKind::Data, "E-MODEL-DIFFERS", message).hint(WAYS_OUT)
+}
+
 /// Learns from one commit's positions up to the next one's. False when the rows are not there any more.
 fn learn_step(
     pipeline: &mut Pipeline,
     from: &Positions,
-    to: &Positions,
+    to: &SnapshotEntry,
     job: &Job,
     edits: &mut VecDeque<PlacedEdit>,
 ) -> Result<bool> {
-    let mut reached = to.clone();
-    for (ordinal, source) in reached.sources.iter_mut().enumerate() {
-        (source.offset, source.rows) = from.sources.get(ordinal).map_or((0, 0), |source| (source.offset, source.rows));
+    let (order, to) = (to.order(), &to.positions);
+    let mut reached = to.at_start();
+    for (source, from) in reached.sources.iter_mut().zip(&from.sources) {
+        (source.offset, source.rows) = (from.offset, from.rows);
     }
     let mut outcome = Outcome::default();
     if reached != *to {
-        let reader = inputs::start_again(job, &mut reached, to)?;
+        let reader = inputs::start_again(job, &mut reached, &order)?;
         for event in reader.events() {
             let batch = match event {
                 Event::Batch(batch) => batch,

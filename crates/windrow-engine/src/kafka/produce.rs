@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::run::{Control, Ended};
 use crate::settings::ClientKeys;
 use crate::source::parse::Parser;
-use crate::source::{self, Limits, Positions, Source};
+use crate::source::{self, Limits, Positions, Source, Wanted};
 
 use line::Line;
 pub use pace::Pace;
@@ -135,7 +135,8 @@ impl Reader {
         let limits =
             Limits { record_bytes: usize::try_from(order.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
         let mut positions = Positions::default();
-        let source = source::open(&order.inputs, &order.columns.parse()?, limits, &mut positions)?.source;
+        let wanted = Wanted { inputs: &order.inputs, topic: None, columns: &order.columns, limits };
+        let source = source::open(wanted, &mut positions)?.take();
         let mut hasher = Xxh3::new();
         for source in &positions.sources {
             hasher.update(source.name.as_bytes());

@@ -9,6 +9,7 @@ use super::rights::{Need, On};
 use super::{Broker, Found, PATIENCE, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
+use crate::sink::topics::Route;
 
 /// Rejects of all pipelines.
 pub const REJECTS: &str = "windrow-rejects";
@@ -26,6 +27,8 @@ pub enum Role {
     Input,
     /// Pages of the cluster that has the slot go out.
     Slot,
+    /// Pages of all clusters go out, keyed by cluster.
+    Keyed,
     /// Rejects go out.
     Rejects,
     /// Lineage goes out.
@@ -40,12 +43,16 @@ impl Role {
         match self {
             Self::Input => "input",
             Self::Slot => "slot",
+            Self::Keyed => "keyed",
             Self::Rejects => "rejects",
             Self::Lineage => "lineage",
             Self::Commits => "commits",
         }
     }
 }
+
+/// Topics that pipelines share.
+const OWN: [(&str, Role); 3] = [(REJECTS, Role::Rejects), (LINEAGE, Role::Lineage), (COMMITS, Role::Commits)];
 
 /// Partitions and copies to make topics with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,20 +96,29 @@ impl Wanted {
     }
 }
 
-/// All topics of a pipeline, in order: input, slots, then our own.
+/// All topics of a pipeline, in order: input, those of the pages, then our own.
 pub fn plan(settings: &Settings, making: Making, found: &Found) -> Result<Vec<Wanted>> {
     let replication = making.replication.unwrap_or_else(|| found.brokers.len().clamp(1, 3));
     if replication > found.brokers.len() {
         let message = format!("{replication} copies need as many brokers, and there are {}", found.brokers.len());
         return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message).hint("give a smaller --replication"));
     }
-    let prefix = &settings.output.topic_prefix;
-    let slots = (0..settings.model.clusters).map(|slot| (format!("{prefix}{slot}"), Role::Slot, making.partitions));
+    let slots = settings.model.clusters;
+    let (pages, own) = match settings.route() {
+        None => (Vec::new(), &[][..]),
+        Some(Route::Keyed(topic)) => (vec![(topic, Role::Keyed, making.partitions)], &OWN[..]),
+        Some(Route::Slots(prefix)) => {
+            let topics = (0..slots).map(|slot| (format!("{prefix}{slot}"), Role::Slot, making.partitions));
+            (topics.collect(), &OWN[..])
+        }
+    };
     let input =
         (!settings.source.topic.is_empty()).then(|| (settings.source.topic.clone(), Role::Input, making.input_partitions));
-    let own = [(REJECTS, Role::Rejects, making.partitions), (LINEAGE, Role::Lineage, 1), (COMMITS, Role::Commits, 1)];
-    let own = own.into_iter().map(|(name, role, partitions)| (name.to_owned(), role, partitions));
-    let wanted: Vec<Wanted> = (input.into_iter().chain(slots).chain(own))
+    let own = own.iter().map(|(name, role)| {
+        let partitions = if *role == Role::Rejects { making.partitions } else { 1 };
+        ((*name).to_owned(), *role, partitions)
+    });
+    let wanted: Vec<Wanted> = (input.into_iter().chain(pages).chain(own))
         .map(|(topic, role, partitions)| {
             let standing = standing(role, found.topics.get(&topic).copied());
             Wanted { topic, role, shape: Shape { partitions, replication }, standing }
@@ -189,6 +205,7 @@ fn options() -> AdminOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{ClientKeys, OutputTopics};
 
     const MAKING: Making = Making { input_partitions: 4, partitions: 2, replication: None };
 
@@ -196,6 +213,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.model.clusters = 3;
         settings.source.topic = "pages".into();
+        settings.output.kafka = OutputTopics::Topics;
         settings
     }
 
@@ -222,6 +240,23 @@ mod tests {
         ];
         assert_eq!(shown, expected);
         assert!(plan.iter().all(|one| one.shape.replication == 1), "one broker, one copy");
+    }
+
+    #[test]
+    fn one_keyed_topic_or_none_is_planned_too() {
+        let topics = |kafka, clusters| {
+            let mut settings = settings();
+            (settings.output.kafka, settings.model.clusters) = (kafka, clusters);
+            settings.kafka = ClientKeys::of(&[("bootstrap.servers", "b:1")]);
+            let plan = plan(&settings, MAKING, &found(&[])).unwrap();
+            plan.into_iter().map(|one| (one.topic, one.shape.partitions)).collect::<Vec<_>>()
+        };
+        let keyed = [("pages", 4), ("windrow-pages", 2), (REJECTS, 2), (LINEAGE, 1), (COMMITS, 1)];
+        let keyed: Vec<_> = keyed.map(|(topic, partitions)| (topic.to_owned(), partitions)).into();
+        assert_eq!(topics(OutputTopics::Keyed, 3), keyed);
+        assert_eq!(topics(OutputTopics::Auto, 201), keyed);
+        assert_eq!(topics(OutputTopics::Auto, 200).len(), 204);
+        assert_eq!(topics(OutputTopics::None, 3), [("pages".to_owned(), 4)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use super::*;
-use crate::batch::RawBatch;
+use crate::batch::{RawBatch, Slice};
 use crate::source::memory::MemorySource;
-use crate::source::{Chain, Limits};
+use crate::source::{Chain, ColumnMap, Form, Limits, MessageFormat};
 
 fn input(rows: usize) -> String {
     (0..rows).map(|at| format!("2023-05-17,{at},https://h{at}.org/,\"title {at}\",,{}\n", "word ".repeat(at % 7))).collect()
@@ -36,6 +36,17 @@ impl Source for Panicking {
     }
 }
 
+/// Has nothing now, for ever, as a topic that nobody writes to.
+struct Idle;
+
+impl Source for Idle {
+    fn next(&mut self) -> Result<Option<RawBatch>> {
+        let form = Form::of_messages(MessageFormat::Json, &ColumnMap::default())?;
+        let slice = Slice { source: 0, from: 0, to: 0 };
+        Ok(Some(RawBatch { form: form.into(), slice, bytes: Vec::new(), records: Vec::new() }))
+    }
+}
+
 #[test]
 fn events_are_the_same_for_any_number_of_threads_and_any_budget() {
     let one = format!("{:?}", events(source(500, 7), 1, 1 << 20));
@@ -65,9 +76,7 @@ fn an_error_comes_after_what_was_read_before_it() {
 
 #[test]
 fn a_panic_is_an_error() {
-    let mut chain = Chain::default();
-    chain.push(source(20, 10));
-    chain.push(Box::new(Panicking));
+    let chain = Chain::new([source(20, 10), Box::new(Panicking)].into_iter());
     let events = events(Box::new(chain), 3, 1 << 20);
     assert!(matches!(&events[..], [Event::Batch(_), Event::Batch(_), Event::Failed(error)] if error.code == "E-PANIC"));
 }
@@ -79,4 +88,9 @@ fn a_dropped_reader_ends_its_threads() {
         assert_eq!(reader.events().iter().take(taken).count(), taken);
         drop(reader); // waits for the threads
     }
+}
+
+#[test]
+fn a_dropped_reader_ends_a_source_that_waits() {
+    drop(spawn(Box::new(Idle), &FieldWeights::default(), 1, 1 << 20).unwrap()); // waits for the threads
 }

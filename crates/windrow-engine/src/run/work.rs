@@ -1,20 +1,50 @@
 //! What the loop does with a batch and at a roll.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use windrow_core::pipeline::{Outcome, Pipeline};
+use windrow_core::pipeline::{Outcome, Pipeline, Prepared};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::batch::Batch;
 use crate::checkpoint::edits::PlacedEdit;
-use crate::checkpoint::{Opened, Point, Store};
+use crate::checkpoint::{Opened, Point, Store, recovery};
 use crate::clock::Clock;
 use crate::error::Result;
+use crate::event::Event;
 use crate::failpoint::failpoint;
-use crate::observe::{Counters, Progress};
+use crate::kafka::commits::{Commit, MOST_SINCE_ROLL};
+use crate::observe::{Counters, Observer, Progress};
+use crate::read::Reader;
 use crate::run::{Ended, Job, Roll, Summary, cut, inputs};
 use crate::sink::{Sink, Staged};
-use crate::source::Positions;
+use crate::source::{Order, Positions};
+
+/// Steps of the order after which a roll is due: more would make restarts slow, and manifests long.
+const MOST_STEPS: usize = 20_000;
+
+/// The epoch that is open.
+struct Epoch {
+    number: u64,
+    /// What was learnt in it.
+    order: Order,
+    /// When its first batch was staged.
+    began: Option<Duration>,
+}
+
+/// Adds what was decided to a running hash.
+fn hash(prepared: &Prepared, outcome: &Outcome, decisions: &mut Xxh3) {
+    for (origin, decision) in prepared.pages.origin.iter().zip(&outcome.decisions) {
+        decisions.update(&origin.source.to_le_bytes());
+        decisions.update(&origin.offset.to_le_bytes());
+        decisions.update(&decision.cluster.to_le_bytes());
+        decisions.update(&decision.slot.to_le_bytes());
+        decisions.update(&decision.micro_cluster.to_le_bytes());
+        decisions.update(&[u8::from(decision.novel)]);
+        decisions.update(&decision.score.to_le_bytes());
+    }
+}
 
 /// The loop's own things: the model and how far it has come.
 pub(super) struct Work<'a> {
@@ -24,6 +54,12 @@ pub(super) struct Work<'a> {
     inputs: Vec<String>,
     columns: String,
     positions: Positions,
+    /// Names of the sources by ordinal.
+    sources: Arc<[String]>,
+    /// What was learnt since the last roll: its order, and a hash of its decisions.
+    order: Order,
+    decisions: Xxh3,
+    epoch: Epoch,
     sink: &'a mut dyn Sink,
     clock: &'a dyn Clock,
     run: Counters,
@@ -35,12 +71,21 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Work on a state just opened, at `positions` (the committed ones, and sources found since).
-    pub(super) fn new(job: &Job, opened: Opened, positions: Positions, sink: &'a mut dyn Sink, clock: &'a dyn Clock) -> Self {
+    /// From here on rows count for this run, which may have begun in an earlier attempt.
+    pub(super) fn begin(&mut self, before: &mut Option<Counters>) {
+        let before = before.get_or_insert_with(|| self.total.clone());
+        self.run = self.total.since(before);
+    }
+
+    /// Work on a state just opened.
+    pub(super) fn new(job: &Job, opened: Opened, sink: &'a mut dyn Sink, clock: &'a dyn Clock) -> Self {
         let Opened { store, pipeline, pending, notes } = opened;
         let manifest = store.manifest();
-        let inputs = if job.inputs.is_empty() { manifest.inputs.clone() } else { inputs::absolute(&job.inputs) };
+        let names = inputs::names_of(job);
+        let inputs = if names.is_empty() { manifest.inputs.clone() } else { names };
         let (total, edits) = (manifest.counters.clone(), manifest.edits);
+        let positions = manifest.positions.clone();
+        let epoch = Epoch { number: manifest.epoch + 1, order: Order::default(), began: None };
         let started = clock.elapsed();
         Self {
             store,
@@ -48,7 +93,11 @@ impl<'a> Work<'a> {
             pending,
             inputs,
             columns: job.columns.clone(),
+            sources: inputs::names(&positions).into(),
             positions,
+            order: Order::default(),
+            decisions: Xxh3::new(),
+            epoch,
             sink,
             clock,
             run: Counters::default(),
@@ -87,13 +136,19 @@ impl<'a> Work<'a> {
         if outcome.lineage.is_empty() {
             return Ok(());
         }
-        self.sink.stage(Staged { epoch: self.store.next_epoch(), outcome, ..Staged::default() })
+        self.stage(Prepared::default(), outcome)
+    }
+
+    fn stage(&mut self, prepared: Prepared, outcome: Outcome) -> Result<()> {
+        self.epoch.began.get_or_insert_with(|| self.clock.elapsed());
+        self.sink.stage(Staged { epoch: self.epoch.number, sources: Arc::clone(&self.sources), prepared, outcome })
     }
 
     /// Learns a batch, stages it and says how it stands.
-    pub(super) fn learn(&mut self, batch: Batch, observer: &mut dyn FnMut(&Progress<'_>)) -> Result<()> {
+    pub(super) fn learn(&mut self, batch: Batch, observer: &mut Observer<'_>) -> Result<()> {
         let Batch { span, prepared } = batch;
         cut::advance(&mut self.positions, &span, prepared.n_rows);
+        span.iter().for_each(|slice| self.epoch.order.add(*slice));
         for piece in cut::at_edits(prepared, self.pipeline.position(), &mut self.pending) {
             if !piece.edits.is_empty() {
                 self.apply(&piece.edits)?;
@@ -114,33 +169,115 @@ impl<'a> Work<'a> {
                 pipeline: &self.pipeline,
                 positions: &self.positions,
             });
-            self.sink.stage(Staged { epoch: self.store.next_epoch(), prepared, outcome })?;
+            hash(&prepared, &outcome, &mut self.decisions);
+            self.stage(prepared, outcome)?;
         }
         Ok(())
+    }
+
+    /// Whether the open epoch has lasted long enough.
+    pub(super) fn is_epoch_due(&self, length: Duration) -> bool {
+        self.epoch.began.is_some_and(|began| self.clock.elapsed().saturating_sub(began) >= length)
+    }
+
+    /// Ends the open epoch: where topics are written, it is committed while learning goes on.
+    pub(super) fn end_epoch(&mut self) -> Result<()> {
+        let order = std::mem::take(&mut self.epoch.order);
+        self.order.append(&order);
+        self.sink.end_epoch(Commit {
+            order,
+            positions: self.positions.sources.iter().map(|source| (source.name.clone(), source.offset)).collect(),
+            counters: self.total.clone(),
+            edits: self.edits,
+            decisions: self.decisions_so_far(),
+            written_at: self.clock.now(),
+            ..Commit::new(&self.store.manifest().pipeline, self.epoch.number)
+        })?;
+        self.epoch.number += 1;
+        self.epoch.began = None;
+        Ok(())
+    }
+
+    fn decisions_so_far(&self) -> String {
+        format!("{:016x}", self.decisions.digest())
     }
 
     pub(super) fn is_due(&self, roll: &Roll) -> bool {
         let manifest = self.store.manifest();
         let rows = self.total.rows - manifest.counters.rows;
+        let epochs = self.epoch.number - manifest.epoch;
         (rows > 0 || self.edits != manifest.edits)
             && (rows >= roll.rows
+                || epochs > MOST_SINCE_ROLL
+                || self.order.len() >= MOST_STEPS
                 || self.sink.staged_bytes() >= roll.bytes
                 || self.clock.elapsed().saturating_sub(self.rolled) >= roll.age)
     }
 
     /// Commits everything learnt so far.
     pub(super) fn roll(&mut self) -> Result<()> {
+        if self.epoch.began.is_some() || self.epoch.number == self.store.manifest().epoch + 1 {
+            self.end_epoch()?;
+        }
         let at = Point {
+            epoch: self.epoch.number - 1,
             inputs: &self.inputs,
             columns: &self.columns,
             positions: &self.positions,
+            order: &self.order,
             counters: &self.total,
             edits: self.edits,
             now: self.clock.now(),
         };
         self.store.commit(self.sink, &self.pipeline, at)?;
+        self.order = Order::default();
+        self.decisions = Xxh3::new();
         self.rolled = self.clock.elapsed();
         Ok(())
+    }
+
+    /// Learns again what was committed behind the last roll, in the order in which it was, and looks whether it gives the same.
+    pub(super) fn learn_again(&mut self, commits: &[Commit], job: &Job, observer: &mut Observer<'_>) -> Result<()> {
+        let mut order = Order::default();
+        commits.iter().for_each(|commit| order.append(&commit.order));
+        let mut from = self.positions.clone();
+        let reader = if order.is_empty() { None } else { Some(inputs::start_again(job, &mut from, &order)?) };
+        for commit in commits {
+            while let Some((source, offset)) = commit.order.end()
+                && self.positions.sources.get(source as usize).is_none_or(|source| source.offset < offset)
+            {
+                match reader.as_ref().and_then(|reader| reader.events().recv().ok()) {
+                    Some(Event::Batch(batch)) => self.learn(*batch, observer)?,
+                    Some(Event::Failed(error)) => return Err(error),
+                    Some(Event::End) | None => return Err(recovery::rows_gone()),
+                }
+            }
+            let n_edits = usize::try_from(commit.edits.saturating_sub(self.edits)).expect("edits in memory");
+            let edits: Vec<_> = self.pending.drain(..n_edits.min(self.pending.len())).collect();
+            self.apply(&edits)?;
+            if self.decisions_so_far() != commit.decisions || self.total != commit.counters {
+                return Err(recovery::model_differs(commit.epoch));
+            }
+            self.end_epoch()?;
+        }
+        Ok(())
+    }
+
+    /// Opens the inputs where they stand. What a new pipeline or a new source is must be committed before anything is visible of it.
+    pub(super) fn start(&mut self, job: &Job) -> Result<Reader> {
+        let known = self.store.manifest();
+        let reader = inputs::start(job, &known.inputs, &mut self.positions, &mut self.notes)?;
+        self.sources = inputs::names(&self.positions).into();
+        let is_new = known.epoch == 0 || known.positions.sources.len() < self.positions.sources.len();
+        if is_new && (job.topic.is_some() || job.output.is_some()) {
+            self.roll()?;
+        }
+        Ok(reader)
+    }
+
+    /// Asks not to wait long for brokers any more.
+    pub(super) fn hurry(&mut self) {
+        self.sink.hurry();
     }
 
     /// Applies the edits whose position is reached, and commits if there is anything new. An input that was read through before it came

@@ -17,6 +17,12 @@ pub const SECTION: &str = "kafka.";
 pub struct ClientKeys(BTreeMap<String, String>);
 
 impl ClientKeys {
+    /// These keys.
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        Self(pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
     /// Takes a value; says what is wrong with it, to follow the key's name.
     pub(super) fn set(&mut self, key: &str, given: &Given) -> std::result::Result<(), String> {
         let [text] = given.texts.as_slice() else { return Err("takes one value, not a list".into()) };

@@ -1,8 +1,10 @@
 //! The table of keys.
 
 use super::value::{Type, Value};
-use super::{Settings, show_size};
+use super::{OutputTopics, Settings, show_size};
+use crate::sink::topics::{MessageTime, ValueShape};
 use crate::source::MessageFormat;
+use crate::source::kafka::OnDataLoss;
 
 /// What a change of a setting means for state that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,11 +143,32 @@ pub const KEYS: &[Key] = &[
         name: "source.format",
         flag: Some("message-format"),
         value_name: "FORMAT",
-        ty: Type::Choice(&MessageFormat::NAMES),
+        ty: Type::Choice(MessageFormat::NAMES),
         change: Change::NewState,
         doc: "How the messages of the topic are written: a JSON object each, or a CSV record each.",
         set: |settings, value| settings.source.format = MessageFormat::named(&value.into_text()).unwrap_or_default(),
         get: |settings| Value::Text(settings.source.format.name().into()),
+    },
+    Key {
+        name: "source.from",
+        flag: Some("from"),
+        value_name: "START",
+        ty: Type::Text,
+        change: Change::NextCommit,
+        doc: "Where to begin with a topic that was never read: `earliest` (all that is there), `latest` (what comes next) or a time. \
+              Asked for then, and never again.",
+        set: |settings, value| settings.source.from = value.into_text(),
+        get: |settings| Value::Text(settings.source.from.clone()),
+    },
+    Key {
+        name: "source.on_data_loss",
+        flag: Some("on-data-loss"),
+        value_name: "WHAT",
+        ty: Type::Choice(OnDataLoss::NAMES),
+        change: Change::NextCommit,
+        doc: "What to do when messages that were never read are gone from the topic: stop, or go on with the earliest or the latest.",
+        set: |settings, value| settings.source.on_data_loss = OnDataLoss::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.source.on_data_loss.name().into()),
     },
     Key {
         name: "output.out",
@@ -199,6 +222,58 @@ pub const KEYS: &[Key] = &[
         doc: "Commit after this many seconds.",
         set: |settings, value| settings.output.roll_seconds = value.count(),
         get: |settings| Value::Count(settings.output.roll_seconds),
+    },
+    Key {
+        name: "output.kafka",
+        flag: Some("output"),
+        value_name: "WHERE",
+        ty: Type::Choice(OutputTopics::NAMES),
+        change: Change::NewState,
+        doc: "Which topics pages go to besides Parquet: one a cluster, one keyed by cluster, or none. `auto`: none without brokers, \
+              else one a cluster up to 200 clusters.",
+        set: |settings, value| settings.output.kafka = OutputTopics::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.output.kafka.name().into()),
+    },
+    Key {
+        name: "output.keyed_topic",
+        flag: None,
+        value_name: "TOPIC",
+        ty: Type::Text,
+        change: Change::NextCommit,
+        doc: "The one topic of all clusters, where that is used.",
+        set: |settings, value| settings.output.keyed_topic = value.into_text(),
+        get: |settings| Value::Text(settings.output.keyed_topic.clone()),
+    },
+    Key {
+        name: "output.value",
+        flag: None,
+        value_name: "SHAPE",
+        ty: Type::Choice(ValueShape::NAMES),
+        change: Change::NextCommit,
+        doc: "What the message of a page holds: everything known of it, or exactly the original's four fields.",
+        set: |settings, value| settings.output.value = ValueShape::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.output.value.name().into()),
+    },
+    Key {
+        name: "output.message_time",
+        flag: None,
+        value_name: "TIME",
+        ty: Type::Choice(MessageTime::NAMES),
+        change: Change::NextCommit,
+        doc: "Timestamp of a page's message: when it was sent, or the page's creation time. Brokers delete by it: old pages would go \
+              at once.",
+        set: |settings, value| settings.output.message_time = MessageTime::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.output.message_time.name().into()),
+    },
+    Key {
+        name: "output.epoch_ms",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 10, max: 60_000 },
+        change: Change::NextCommit,
+        doc: "Milliseconds after which what came in becomes visible in the topics, in one transaction.",
+        set: |settings, value| settings.output.epoch_ms = value.count(),
+        get: |settings| Value::Count(settings.output.epoch_ms),
     },
     Key {
         name: "output.topic_prefix",

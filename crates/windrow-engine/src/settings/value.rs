@@ -1,5 +1,31 @@
 //! Types of settings: how a text becomes a value, and how a value is shown.
 
+/// Gives an enum its words: what settings call its variants.
+macro_rules! words {
+    ($name:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $name {
+            /// Every variant's word.
+            pub const NAMES: &[&str] = &[$($word),+];
+
+            /// Its word in the settings.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
+            /// The variant of this word.
+            pub fn named(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Type {

@@ -69,8 +69,8 @@ enum Message {
 }
 
 impl ParquetSink {
-    /// A sink that writes under `out` for the pipeline of this id, with the names of its sources by ordinal.
-    pub fn open(out: &Path, pipeline: &str, sources: Vec<String>) -> Result<Self> {
+    /// A sink that writes under `out` for the pipeline of this id.
+    pub fn open(out: &Path, pipeline: &str) -> Result<Self> {
         for family in Family::ALL {
             create_dir(&out.join(family.folder()))?;
         }
@@ -80,7 +80,6 @@ impl ParquetSink {
         let writer = Writer {
             out: out.to_owned(),
             pipeline: pipeline.to_owned(),
-            sources,
             bytes: Arc::clone(&bytes),
             has_failed: Arc::clone(&has_failed),
             open: Vec::new(),
@@ -90,6 +89,11 @@ impl ParquetSink {
             .spawn(move || writer.run(&receiver))
             .map_err(|error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start the writer thread").cause(error))?;
         Ok(Self { out: out.to_owned(), bytes, has_failed, sender: Some(sender), thread: Some(thread) })
+    }
+
+    /// A way in for another thread, which must be done before the sink seals.
+    pub(crate) fn inlet(&self) -> Inlet {
+        Inlet(self.sender.clone().expect("the sender lives until drop"))
     }
 
     fn send(&self, message: Message) -> Result<()> {
@@ -102,6 +106,16 @@ impl ParquetSink {
         let (reply, answer) = bounded(1);
         self.send(Message::Seal { epoch, reply })?;
         answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// A way into a [`ParquetSink`] for one other thread.
+pub(crate) struct Inlet(Sender<Message>);
+
+impl Inlet {
+    /// Hands a batch over. A failure is told by the sink itself when it seals.
+    pub(crate) fn stage(&self, staged: Staged) -> Result<()> {
+        self.0.send(Message::Stage(Box::new(staged))).map_err(|_| gone())
     }
 }
 
@@ -192,7 +206,6 @@ fn look<T>(folder: &Path, name: &str, mut open: impl FnMut(&Path) -> io::Result<
 struct Writer {
     out: PathBuf,
     pipeline: String,
-    sources: Vec<String>,
     bytes: Arc<AtomicU64>,
     has_failed: Arc<AtomicBool>,
     open: Vec<OpenFile>,
@@ -259,12 +272,12 @@ impl Writer {
 
     fn stage(&mut self, staged: Staged) -> Result<()> {
         let epoch = staged.epoch;
-        let Staged { prepared, outcome, .. } = staged;
+        let Staged { sources, prepared, outcome, .. } = staged;
         if !outcome.lineage.is_empty() {
             self.write(Family::Lineage, epoch, &encode::lineage(&outcome.lineage, epoch))?;
         }
         if !prepared.rejects.is_empty() {
-            self.write(Family::Rejects, epoch, &encode::rejects(&prepared.rejects, &self.sources))?;
+            self.write(Family::Rejects, epoch, &encode::rejects(&prepared.rejects, &sources))?;
         }
         if !prepared.pages.is_empty() {
             self.write(Family::Pages, epoch, &encode::pages(prepared.pages, &outcome))?;
@@ -319,7 +332,7 @@ impl Writer {
         let mut files = Vec::new();
         for open in open {
             let OpenFile { mut file, hidden: Hidden { path, .. }, writer } = open;
-            debug_assert!(file.epoch == epoch, "a file belongs to one epoch");
+            file.epoch = epoch;
             let mut tally = writer.into_inner().map_err(|error| environment("write", &path, &error))?;
             io::Write::flush(&mut tally).map_err(|error| environment("write", &path, &error))?;
             failpoint!("before-parquet-fsync");

@@ -48,7 +48,7 @@ pub(super) fn staged(epoch: u64, offsets: std::ops::Range<u64>) -> Staged {
         labels: vec!["first".into(), "other".into()],
         lineage: vec![LineageEvent { position: 5, cluster: 7, happening: Happening::Pinned { pinned: true } }],
     };
-    Staged { epoch, prepared, outcome }
+    Staged { epoch, sources: ["a.csv".into(), "b.csv".into()].into(), prepared, outcome }
 }
 
 /// What every sink must do; `in_view` gives the record ids of the pages that readers see.
@@ -81,8 +81,7 @@ fn memory_keeps_the_contract() {
 #[test]
 fn parquet_keeps_the_contract() {
     let out = tempfile::tempdir().unwrap();
-    let sources = vec!["a.csv".into(), "b.csv".into()];
-    check_sink(ParquetSink::open(out.path(), "p", sources).unwrap(), |_| {
+    check_sink(ParquetSink::open(out.path(), "p").unwrap(), |_| {
         let pages = out.path().join("pages");
         let mut ids = Vec::new();
         for name in names_in(&pages).unwrap().iter().filter(|name| !name.starts_with('.')) {

@@ -93,6 +93,7 @@ impl Probe {
             inode: self.inode,
             head_len: u32::try_from(self.head.len()).expect("a head has at most 4096 bytes"),
             head_hash: xxh3_64(&self.head),
+            start: 0,
             offset: 0,
             rows: 0,
         }

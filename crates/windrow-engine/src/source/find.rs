@@ -14,22 +14,50 @@ use rustc_hash::FxBuildHasher;
 
 use super::file::{FileSource, Probe, no_file};
 use super::generator::{GeneratorSource, PREFIX, Spec};
-use super::{Chain, ColumnMap, Limits, Positions, Source, SourcePosition};
+use super::kafka::{self, TopicInput};
+use super::{Chain, ColumnMap, Limits, Merged, Positions, Source, SourcePosition, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Endings of the files that are taken from a directory.
 const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
 
+/// What to open, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Files, directories, globs or `generator:…`.
+    pub inputs: &'a [String],
+    /// A topic.
+    pub topic: Option<&'a TopicInput>,
+    /// What the inputs call our columns.
+    pub columns: &'a str,
+    /// How much may be handed out at once.
+    pub limits: Limits,
+}
+
 /// What [`open`] found.
 pub struct Opened {
-    /// All inputs, one after the other by ordinal, each from its position on.
-    pub source: Box<dyn Source>,
+    /// The sources by ordinal, each from its position on.
+    pub(crate) parts: Vec<(u32, Box<dyn Source>)>,
+    /// What they wait for when they have nothing.
+    pub(crate) waiting: Waiting,
     /// Things to tell the user.
     pub warnings: Vec<String>,
     /// Ordinals of the inputs, in order.
     pub ordinals: Vec<u32>,
     /// Ordinals of those inputs that the pipeline did not know before.
     pub new: Vec<u32>,
+}
+
+impl Opened {
+    /// Takes all of them out as one: files one after the other, partitions as they have something.
+    pub fn take(&mut self) -> Box<dyn Source> {
+        let parts = std::mem::take(&mut self.parts).into_iter().map(|(_, part)| part);
+        if self.waiting.is_for_ever() {
+            Box::new(Chain::new(parts))
+        } else {
+            Box::new(Merged::new(parts, self.waiting.clone()))
+        }
+    }
 }
 
 /// An input that was looked at.
@@ -63,11 +91,27 @@ impl Input {
     }
 }
 
-/// Opens inputs (files, directories, globs, `generator:…`) at their positions and enters new ones into `positions`.
+/// Opens inputs at their positions and enters new ones into `positions`.
 ///
 /// # Errors
-/// `E-INPUT-…`: an input is missing, cannot be read or has none of the needed columns.
-pub fn open(inputs: &[String], columns: &ColumnMap, limits: Limits, positions: &mut Positions) -> Result<Opened> {
+/// `E-INPUT-…`: an input is missing, cannot be read or has none of the needed columns. `E-KAFKA-…`: the same of a topic.
+pub fn open(wanted: Wanted<'_>, positions: &mut Positions) -> Result<Opened> {
+    let known = positions.sources.len();
+    let columns: ColumnMap = wanted.columns.parse()?;
+    let mut opened = open_files(wanted.inputs, &columns, wanted.limits, positions)?;
+    if let Some(topic) = wanted.topic {
+        let (parts, waiting) = kafka::open(topic, &columns, wanted.limits, positions, &mut opened.warnings)?;
+        opened.parts.extend(parts);
+        opened.waiting = waiting;
+    }
+    opened.parts.sort_by_key(|(ordinal, _)| *ordinal);
+    let ordinals = opened.ordinals.iter().copied().chain(opened.parts.iter().map(|(ordinal, _)| *ordinal));
+    opened.ordinals = std::collections::BTreeSet::from_iter(ordinals).into_iter().collect();
+    opened.new = opened.ordinals.iter().copied().filter(|ordinal| *ordinal as usize >= known).collect();
+    Ok(opened)
+}
+
+fn open_files(inputs: &[String], columns: &ColumnMap, limits: Limits, positions: &mut Positions) -> Result<Opened> {
     let mut warnings = Vec::new();
     let inputs = look_at(inputs, columns, &limits, &mut warnings)?;
     let known = positions.sources.len();
@@ -86,21 +130,19 @@ pub fn open(inputs: &[String], columns: &ColumnMap, limits: Limits, positions: &
         });
         parts.push((u32::try_from(index).expect("fewer than 2^32 inputs"), input));
     }
-    parts.sort_by_key(|(ordinal, _)| *ordinal);
-    let mut chain = Chain::default();
-    for (ordinal, input) in &parts {
-        let offset = positions.sources[*ordinal as usize].offset;
+    let ordinals: Vec<u32> = parts.iter().map(|(ordinal, _)| *ordinal).collect();
+    let mut sources: Vec<(u32, Box<dyn Source>)> = Vec::new();
+    for (ordinal, input) in parts {
+        let offset = positions.sources[ordinal as usize].offset;
         match input {
-            Input::Generator(spec) => chain.push(Box::new(GeneratorSource::new(*spec, *ordinal, offset, limits))),
+            Input::Generator(spec) => sources.push((ordinal, Box::new(GeneratorSource::new(*spec, ordinal, offset, limits)))),
             Input::File(Probe { form: None, .. }) => warnings.push(format!("{} has no rows yet", input.name())),
             Input::File(probe @ Probe { form: Some(form), .. }) => {
-                chain.push(Box::new(FileSource::new(probe, *ordinal, Arc::clone(form), offset, limits)));
+                sources.push((ordinal, Box::new(FileSource::new(probe, ordinal, Arc::clone(form), offset, limits))));
             }
         }
     }
-    let ordinals: Vec<u32> = parts.iter().map(|(ordinal, _)| *ordinal).collect();
-    let new = ordinals.iter().copied().filter(|ordinal| *ordinal as usize >= known).collect();
-    Ok(Opened { source: Box::new(chain), warnings, ordinals, new })
+    Ok(Opened { parts: sources, waiting: Waiting::never(), warnings, ordinals, new: Vec::new() })
 }
 
 /// Looks at all inputs, in order; one that is named twice is taken once.

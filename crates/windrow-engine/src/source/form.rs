@@ -10,6 +10,7 @@ use super::file::BYTE_ORDER_MARK;
 use super::scan::Scanner;
 use crate::batch::{Quoting, RawRecord};
 use crate::error::Result;
+use crate::settings::words;
 
 pub use super::parse::json::JsonPaths;
 
@@ -23,23 +24,7 @@ pub enum MessageFormat {
     Csv,
 }
 
-impl MessageFormat {
-    /// Every format's name.
-    pub const NAMES: [&str; 2] = ["json", "csv"];
-
-    /// Its name in the settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Csv => "csv",
-        }
-    }
-
-    /// The format of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::Json, Self::Csv].into_iter().find(|format| format.name() == name)
-    }
-}
+words!(MessageFormat { Json = "json", Csv = "csv" });
 
 /// How records are written, and what in them is which column.
 #[derive(Debug, Clone, PartialEq, Eq)]

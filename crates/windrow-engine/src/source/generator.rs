@@ -109,6 +109,7 @@ impl Spec {
             inode: 0,
             head_len: 0,
             head_hash: xxh3_64(kind.as_bytes()),
+            start: 0,
             offset: 0,
             rows: 0,
         }

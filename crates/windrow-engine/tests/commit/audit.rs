@@ -18,6 +18,7 @@ fn audit_of(rig: &Rig) -> Report {
 pub(crate) fn job_of(rig: &Rig) -> AuditJob {
     AuditJob {
         inputs: rig.job.inputs.clone(),
+        topic: None,
         columns: rig.job.columns.clone(),
         out: rig.job.out.clone(),
         state: rig.job.state.clone(),

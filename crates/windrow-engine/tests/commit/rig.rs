@@ -27,6 +27,8 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let job = Job {
             inputs: vec![folder.path().join("in").display().to_string()],
+            topic: None,
+            output: None,
             columns: String::new(),
             max_record_bytes: 1 << 20,
             out: folder.path().join("out"),

@@ -3,8 +3,9 @@
 use serde_json::json;
 use windrow_engine::audit::{self, AuditJob, Report};
 
+use super::run::topic;
 use super::{App, Done, Exit, Failure};
-use crate::args::{Format, KeySet, SettingFlags};
+use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::term::{Style, text};
 
 /// The settings of `audit`.
@@ -12,7 +13,8 @@ use crate::term::{Style, text};
 pub(crate) struct AuditKeys;
 
 impl KeySet for AuditKeys {
-    const KEYS: &'static [&'static str] = &["source.input", "source.columns", "output.out", "output.state", "limits.memory"];
+    const KEYS: &'static [&'static str] =
+        &["source.input", "source.columns", "source.topic", "source.format", "output.out", "output.state", "limits.memory"];
 }
 
 /// Prove that nothing was lost, duplicated or changed
@@ -28,11 +30,14 @@ code 1 when something is not as it should be.
 pub(crate) struct Args {
     #[command(flatten)]
     settings: SettingFlags<AuditKeys>,
+    #[command(flatten)]
+    kafka: KafkaFlags,
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let settings = app.settings(&args.settings.given)?.settings;
+    let settings = app.settings(&[args.settings.given.clone(), args.kafka.given()?].concat())?.settings;
     let report = audit::audit(&AuditJob {
+        topic: topic(&settings),
         inputs: settings.source.input,
         columns: settings.source.columns,
         out: settings.output.out,

@@ -14,7 +14,7 @@ use windrow_engine::kafka::Broker;
 use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
 use windrow_engine::source::parse::Parser;
-use windrow_engine::source::{self, Form, Limits, Positions};
+use windrow_engine::source::{self, Form, Limits, Positions, Wanted};
 
 use super::run::{job, reasons};
 use super::{App, Done, Exit, Failure};
@@ -194,13 +194,14 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
     let record_bytes = usize::try_from(settings.limits.max_record).unwrap_or(usize::MAX);
     let limits = Limits { record_bytes, ..Limits::default() };
     let mut positions = Positions::default();
-    let mut opened =
-        source::open(std::slice::from_ref(&input.to_owned()), &settings.source.columns.parse()?, limits, &mut positions)?;
+    let inputs = [input.to_owned()];
+    let wanted = Wanted { inputs: &inputs, topic: None, columns: &settings.source.columns, limits };
+    let mut source = source::open(wanted, &mut positions)?.take();
     let (mut parser, mut preparer) = (Parser::new(), Preparer::new(settings.features.clone()));
     let mut columns = String::new();
     let before = preview.counters.rows;
     while preview.counters.rows - before < most {
-        let Some(raw) = opened.source.next()? else { break };
+        let Some(raw) = source.next()? else { break };
         if let (true, Form::Csv(layout)) = (columns.is_empty(), &*raw.form) {
             columns = found_columns(&layout.fields);
         }

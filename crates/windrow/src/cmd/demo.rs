@@ -78,6 +78,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let rows = if rows == 0 { u64::MAX >> 1 } else { rows };
     let job = Job {
         inputs: vec![args.out.join(SAMPLE_NAME).display().to_string(), format!("generator:rows={rows},seed=1")],
+        topic: None,
+        output: None,
         columns: String::new(),
         out: args.out.clone(),
         state: None,

@@ -1,6 +1,7 @@
 //! `windrow run`: reads, clusters, writes, commits.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use windrow_core::record::RejectReason;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::{self, Control, Ended, Job, Roll, Summary};
 use windrow_engine::settings::Settings;
+use windrow_engine::sink::topics::TopicOutput;
+use windrow_engine::source::kafka::{Start, TopicInput};
 
 use super::{App, Done, Exit, Failure};
-use crate::args::{Format, KeySet, SettingFlags};
+use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::progress::{ProgressLine, rate};
 use crate::signals::Watch;
 use crate::term::{Style, text};
@@ -24,8 +27,13 @@ impl KeySet for RunKeys {
     const KEYS: &'static [&'static str] = &[
         "source.input",
         "source.columns",
+        "source.topic",
+        "source.format",
+        "source.from",
+        "source.on_data_loss",
         "output.out",
         "output.state",
+        "output.kafka",
         "output.roll_rows",
         "output.roll_size",
         "output.roll_seconds",
@@ -43,6 +51,7 @@ impl KeySet for RunKeys {
   windrow run --input pages.csv.gz --out out
   windrow run --input 'data/*.csv' --out out --clusters 20
   windrow run --input feed.csv --columns url=landing,title=name --out out
+  windrow run --kafka localhost:9092 --from-topic pages --from earliest --out out
 
 Run again with the same --out it reads only what is new. Ctrl-C commits what
 was learnt; the same command goes on from there.
@@ -53,13 +62,29 @@ pub(crate) struct Args {
     /// Take inputs that this state has never seen, beside or instead of the known
     #[arg(long)]
     new: bool,
+    /// End where the topic ends, instead of waiting for more; files always end
+    #[arg(long)]
+    until_end: bool,
+    #[command(flatten)]
+    kafka: KafkaFlags,
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let resolved = app.settings(&args.settings.given)?;
-    let job = job(&resolved.settings, args.new)?;
+    let resolved = app.settings(&[args.settings.given.clone(), args.kafka.given()?].concat())?;
+    let mut job = job(&resolved.settings, args.new)?;
+    if let Some(topic) = &mut job.topic {
+        topic.until_end = args.until_end;
+    }
     let control = Arc::new(Control::default());
     Watch::start(&control)?;
+    let talks = app.term.may_talk();
+    control.on_wait(move |error, wait| {
+        let told = format!("waits: {}; tries again in {} s", text::plain(&error.message), wait.as_secs());
+        if talks {
+            // Nobody is left to read it when stderr is closed: the run waits all the same.
+            let _ = writeln!(std::io::stderr(), "{told}");
+        }
+    });
     let mut line = ProgressLine::new(&app.term);
     let ended = run::run(&job, &app.clock, &control, &mut |progress| line.update(progress));
     line.finish();
@@ -73,13 +98,22 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
 
 /// What the engine is to do.
 pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
-    if settings.source.input.is_empty() {
-        return Err(Error::new(ErrorKind::Invalid, "E-INPUT-NONE", "there is nothing to read")
-            .hint("give files, directories or globs with --input; without any, `windrow demo` shows how it works"));
+    let (source, output) = (&settings.source, &settings.output);
+    if source.input.is_empty() && source.topic.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "E-INPUT-NONE", "there is nothing to read").hint(
+            "give files, directories or globs with --input, or a topic with --from-topic; `windrow demo` shows how it works",
+        ));
     }
-    let output = &settings.output;
+    if !source.input.is_empty() && !source.topic.is_empty() {
+        let message = format!("files and the topic {} cannot be read in one run", source.topic);
+        return Err(Error::new(ErrorKind::Invalid, "E-INPUT-BOTH", message).hint(
+            "read the files first, then run again with the topic, the same --out and --new: it goes on with the same clusters",
+        ));
+    }
     Ok(Job {
-        inputs: settings.source.input.clone(),
+        inputs: source.input.clone(),
+        topic: topic(settings),
+        output: topic_output(settings),
         columns: settings.source.columns.clone(),
         max_record_bytes: settings.limits.max_record,
         out: output.out.clone(),
@@ -95,6 +129,26 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         memory_bytes: settings.limits.memory,
         accept_new,
     })
+}
+
+/// The topic to read, if there is one.
+pub(super) fn topic(settings: &Settings) -> Option<TopicInput> {
+    let source = &settings.source;
+    (!source.topic.is_empty()).then(|| TopicInput {
+        keys: settings.kafka.clone(),
+        topic: source.topic.clone(),
+        format: source.format,
+        start: Start::named(&source.from),
+        on_data_loss: source.on_data_loss,
+        until_end: false,
+    })
+}
+
+/// The topics to write, if there are any.
+pub(super) fn topic_output(settings: &Settings) -> Option<TopicOutput> {
+    let (output, slots, route) = (&settings.output, settings.model.clusters, settings.route()?);
+    let (value, time, epoch) = (output.value, output.message_time, Duration::from_millis(output.epoch_ms));
+    Some(TopicOutput { keys: settings.kafka.clone(), route, slots, value, time, epoch })
 }
 
 /// Threads to start: as set, else one a core.

@@ -16,7 +16,7 @@ use crate::term::{Style, text};
 pub(crate) struct TopicKeys;
 
 impl KeySet for TopicKeys {
-    const KEYS: &'static [&'static str] = &["source.topic", "model.clusters"];
+    const KEYS: &'static [&'static str] = &["source.topic", "output.kafka", "model.clusters"];
 }
 
 /// Make, check or delete the topics of a pipeline

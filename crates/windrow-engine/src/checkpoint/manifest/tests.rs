@@ -1,5 +1,7 @@
 use super::*;
+use crate::batch::Slice;
 use crate::sink::Family;
+use crate::source::Order;
 use crate::source::SourcePosition;
 
 fn manifest() -> Manifest {
@@ -9,6 +11,7 @@ fn manifest() -> Manifest {
         inode: 2,
         head_len: 1024,
         head_hash: u64::MAX,
+        start: 0,
         offset: 4711,
         rows: 42,
     };
@@ -27,6 +30,7 @@ fn manifest() -> Manifest {
         pipeline: "0123456789abcdef0123456789abcdef".into(),
         version: "0.1.0".into(),
         epoch: 2,
+        commits: None,
         written_at: 1_700_000_000_000_000,
         model: serde_json::json!({"kind": "two-level", "clusters": 50, "seed": 1, "max_micro_clusters": 20_000, "max_terms": 1_000_000}),
         fields: serde_json::json!({
@@ -43,6 +47,7 @@ fn manifest() -> Manifest {
             name: "model-00000002.bin".into(),
             model: "00ff00ff00ff00ff".into(),
             positions,
+            order: Order::default(),
             counters,
             edits: 1,
         }],
@@ -56,7 +61,7 @@ fn a_manifest_reads_back_and_is_one_json_document() {
     let bytes = manifest().encode();
     assert_eq!(Manifest::decode(&bytes, Path::new("files.json")).unwrap(), manifest());
     let json: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(2), Some(2)));
+    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(3), Some(2)));
 }
 
 #[test]
@@ -81,7 +86,7 @@ fn a_newer_format_is_refused_by_both_versions() {
     let newer = format!("{HEAD}7{MIDDLE}{:08x}{TAIL}{rest}", checksum(7, rest.as_bytes()));
     let error = Manifest::decode(newer.as_bytes(), Path::new("files.json")).unwrap_err();
     assert_eq!(error.code, "E-STATE-NEWER");
-    assert!(error.message.contains("format 7") && error.message.contains("up to 2"), "{error}");
+    assert!(error.message.contains("format 7") && error.message.contains("up to 3"), "{error}");
 }
 
 #[test]
@@ -135,5 +140,29 @@ fn manifests_of_format_2_stay_readable() {
     let found = Manifest::decode(FORMAT_2, Path::new("files.json")).unwrap();
     assert_eq!(found, manifest());
     assert_eq!(Manifest::decode(MORE_REASONS, Path::new("files.json")).unwrap(), manifest());
-    assert_eq!(String::from_utf8(found.encode()).unwrap(), String::from_utf8(MORE_REASONS.to_vec()).unwrap());
+}
+
+/// A pipeline between topics: where reading began, the order of its slices, and what it committed to the topics.
+fn between_topics() -> Manifest {
+    let mut manifest = manifest();
+    manifest.commits = Some(17);
+    let source = &mut manifest.positions.sources[0];
+    (source.name, source.start) = ("kafka:pages/0".into(), 11);
+    let snapshot = &mut manifest.snapshots[0];
+    snapshot.positions = manifest.positions.clone();
+    snapshot.order.add(Slice { source: 0, from: 11, to: 400 });
+    snapshot.order.add(Slice { source: 1, from: 0, to: 7 });
+    snapshot.order.add(Slice { source: 0, from: 400, to: 4711 });
+    manifest
+}
+
+#[test]
+fn manifests_of_format_3_stay_readable() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-3/topics.json");
+    if std::env::var_os("WINDROW_UPDATE").is_some() {
+        std::fs::write(&path, between_topics().encode()).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(Manifest::decode(&bytes, &path).unwrap(), between_topics());
+    assert_eq!(String::from_utf8(between_topics().encode()).unwrap(), String::from_utf8(bytes).unwrap());
 }

@@ -14,11 +14,12 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use windrow_core::lineage::{Happening, LineageEvent};
+use windrow_core::lineage::LineageEvent;
 use windrow_core::pipeline::Outcome;
 use windrow_core::record::{Pages, RecordId, Reject, TextColumn};
 
 use crate::sink::Family;
+use crate::sink::line::{Line, flatten};
 
 /// Version of the columns; stands in every file as `windrow.schema`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -142,47 +143,6 @@ pub(super) fn rejects(rejects: &[Reject], sources: &[String]) -> RecordBatch {
         Arc::new(StringArray::from_iter_values(rejects.iter().map(source))),
     ];
     RecordBatch::try_new(schema(Family::Rejects), columns).expect("columns follow the schema")
-}
-
-/// One line of the lineage, flat: what an event does not have is null.
-#[derive(Default)]
-struct Line<'a> {
-    slot: Option<u32>,
-    micro_cluster: Option<u64>,
-    from_cluster: Option<u32>,
-    into_micro_cluster: Option<u64>,
-    into_cluster: Option<u32>,
-    label: Option<&'a str>,
-    pinned: Option<bool>,
-    pages: Option<u64>,
-}
-
-fn flatten(happening: &Happening) -> (&'static str, Line<'_>) {
-    let none = Line::default();
-    match happening {
-        Happening::ClusterBorn { slot, micro_cluster } => {
-            ("cluster_born", Line { slot: Some(*slot), micro_cluster: Some(*micro_cluster), ..none })
-        }
-        Happening::ClusterDied { slot } => ("cluster_died", Line { slot: Some(*slot), ..none }),
-        Happening::MicroMoved { micro_cluster, from } => {
-            ("micro_moved", Line { micro_cluster: Some(*micro_cluster), from_cluster: Some(*from), ..none })
-        }
-        Happening::MicroMerged { micro_cluster, into, into_cluster } => (
-            "micro_merged",
-            Line {
-                micro_cluster: Some(*micro_cluster),
-                into_micro_cluster: Some(*into),
-                into_cluster: Some(*into_cluster),
-                ..none
-            },
-        ),
-        Happening::MicroFaded { micro_cluster, n_pages } => {
-            ("micro_faded", Line { micro_cluster: Some(*micro_cluster), pages: Some(*n_pages), ..none })
-        }
-        Happening::Relabelled { label } => ("relabelled", Line { label: Some(label), ..none }),
-        Happening::Renamed { label } => ("renamed", Line { label: Some(label), ..none }),
-        Happening::Pinned { pinned } => ("pinned", Line { pinned: Some(*pinned), ..none }),
-    }
 }
 
 /// Lineage as columns.

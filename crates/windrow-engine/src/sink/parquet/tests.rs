@@ -23,7 +23,7 @@ fn read(path: &Path) -> RecordBatch {
 #[test]
 fn a_file_on_its_way_into_view_is_found_between_any_two_looks() {
     let out = tempfile::tempdir().unwrap();
-    let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p").unwrap();
     for (epoch, shown_after) in [(1, 0), (2, 1), (3, 2)] {
         sink.stage(staged(epoch, 0..2)).unwrap();
         let files = sink.seal(epoch).unwrap();
@@ -44,7 +44,7 @@ fn a_file_on_its_way_into_view_is_found_between_any_two_looks() {
 #[test]
 fn pages_read_back_as_they_were_with_the_types_promised() {
     let out = tempfile::tempdir().unwrap();
-    let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p").unwrap();
     sink.stage(staged(1, 0..6)).unwrap();
     sink.stage(staged(1, 6..8)).unwrap();
     let files = sink.seal(1).unwrap();
@@ -91,7 +91,7 @@ fn pages_read_back_as_they_were_with_the_types_promised() {
 #[test]
 fn families_without_rows_make_no_file_and_unsealed_files_go_with_the_sink() {
     let out = tempfile::tempdir().unwrap();
-    let mut sink = ParquetSink::open(out.path(), "p", Vec::new()).unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p").unwrap();
     assert_eq!(sink.seal(1).unwrap(), []);
     let mut only_rejects = staged(1, 3..4);
     only_rejects.outcome = Outcome::default();
@@ -109,7 +109,7 @@ fn families_without_rows_make_no_file_and_unsealed_files_go_with_the_sink() {
 #[test]
 fn a_failing_disk_is_an_error_of_the_next_call() {
     let out = tempfile::tempdir().unwrap();
-    let mut sink = ParquetSink::open(out.path(), "p", Vec::new()).unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p").unwrap();
     fs::remove_dir(out.path().join("pages")).unwrap();
     sink.stage(staged(1, 0..3)).unwrap();
     let error = sink.seal(1).unwrap_err();
@@ -143,7 +143,7 @@ fn only_our_own_names_have_an_epoch() {
 #[test]
 fn a_roll_that_fails_gives_its_room_back() {
     let out = tempfile::tempdir().unwrap();
-    let mut sink = ParquetSink::open(out.path(), "p", Vec::new()).unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p").unwrap();
     sink.stage(staged(1, 0..8)).unwrap();
     // Sealing waits for the writer; a folder that is gone by then cannot be made durable.
     while sink.staged_bytes() == 0 || !out.path().join("pages/.part-00000001-000.zstd.parquet.tmp").exists() {
@@ -160,7 +160,7 @@ fn a_roll_that_fails_gives_its_room_back() {
 fn a_hidden_file_that_is_gone_or_another_one_is_never_sealed() {
     for replaced in [false, true] {
         let out = tempfile::tempdir().unwrap();
-        let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();
+        let mut sink = ParquetSink::open(out.path(), "p").unwrap();
         sink.stage(staged(1, 0..8)).unwrap();
         let path = out.path().join("pages/.part-00000001-000.zstd.parquet.tmp");
         // Pages are the last family that is created.
@@ -183,7 +183,7 @@ fn a_hidden_file_that_is_gone_or_another_one_is_never_sealed() {
 #[test]
 fn a_sealed_file_that_is_gone_fails_the_commit_and_not_the_next_start() {
     let out = tempfile::tempdir().unwrap();
-    let mut sink = ParquetSink::open(out.path(), "p", vec!["a.csv".into(), "b.csv".into()]).unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p").unwrap();
     sink.stage(staged(1, 0..8)).unwrap();
     let files = sink.seal(1).unwrap();
     fs::remove_file(out.path().join("pages/.part-00000001-000.zstd.parquet.tmp")).unwrap();
@@ -195,7 +195,7 @@ fn a_sealed_file_that_is_gone_fails_the_commit_and_not_the_next_start() {
 #[test]
 fn nothing_is_written_over_a_hidden_file_that_is_there() {
     let out = tempfile::tempdir().unwrap();
-    let mut sink = ParquetSink::open(out.path(), "p", Vec::new()).unwrap();
+    let mut sink = ParquetSink::open(out.path(), "p").unwrap();
     let path = out.path().join("lineage/.part-00000001-000.zstd.parquet.tmp");
     fs::write(&path, "another's").unwrap();
     sink.stage(staged(1, 0..3)).unwrap();

@@ -8,6 +8,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::source::parse::Parser;
 
+fn wanted(inputs: &[String], limits: Limits) -> Wanted<'_> {
+    Wanted { inputs, topic: None, columns: "", limits }
+}
+
 /// A folder with inputs, and what the pipeline knows of them.
 struct Place {
     folder: TempDir,
@@ -39,11 +43,12 @@ impl Place {
     fn take(&mut self, inputs: &[&str], batches: usize) -> Result<Vec<String>> {
         let inputs: Vec<String> = inputs.iter().map(|name| self.path(name)).collect();
         let limits = Limits { batch_rows: 2, record_bytes: 5000, ..Limits::default() };
-        let mut opened = open(&inputs, &ColumnMap::default(), limits, &mut self.positions)?;
+        let mut opened = open(wanted(&inputs, limits), &mut self.positions)?;
+        let mut source = opened.take();
         self.warnings = std::mem::take(&mut opened.warnings);
         let (mut rows, mut parser) = (Vec::new(), Parser::new());
         for _ in 0..batches {
-            let Some(batch) = opened.source.next()? else { break };
+            let Some(batch) = source.next()? else { break };
             self.positions.advance(batch.slice, batch.records.len() as u64);
             rows.extend(parser.parse(&batch).map(|row| match row {
                 Ok(row) => format!("{}:{}", row.origin.source, String::from_utf8_lossy(row.columns[3])),
@@ -94,8 +99,8 @@ fn record_ids_are_decompressed_offsets() {
     let content = "title\na\n\n\"b\nc\"\r\nd\n";
     place.write("f.csv.gz", gzip(content));
     let inputs = [place.path("f.csv.gz")];
-    let mut opened = open(&inputs, &ColumnMap::default(), Limits::default(), &mut Positions::default()).unwrap();
-    let batch = opened.source.next().unwrap().unwrap();
+    let mut opened = open(wanted(&inputs, Limits::default()), &mut Positions::default()).unwrap();
+    let batch = opened.take().next().unwrap().unwrap();
     let offsets: Vec<u64> = batch.records.iter().map(|record| record.offset).collect();
     assert_eq!(offsets, [6, 9, 16]);
     assert_eq!((batch.slice.from, batch.slice.to), (0, content.len() as u64));
@@ -275,9 +280,10 @@ fn a_generator_stands_beside_files_and_goes_on() {
     let file = place.path("f.csv");
     let mut offsets = |rows: u64| {
         let inputs = [format!("generator:rows={rows}"), file.clone()];
-        let mut opened = open(&inputs, &ColumnMap::default(), Limits::default(), &mut place.positions).unwrap();
+        let mut opened = open(wanted(&inputs, Limits::default()), &mut place.positions).unwrap();
         let mut all = Vec::new();
-        while let Some(batch) = opened.source.next().unwrap() {
+        let mut source = opened.take();
+        while let Some(batch) = source.next().unwrap() {
             place.positions.advance(batch.slice, batch.records.len() as u64);
             all.extend(batch.records.iter().map(|record| (batch.slice.source, record.offset)));
         }

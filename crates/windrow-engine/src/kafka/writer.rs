@@ -1,0 +1,256 @@
+//! A transactional producer: messages of many topics, and offsets, in view together or not at all.
+//!
+//! The client has traps. A commit that has messages to wait for polls in steps of 100 ms, so they are waited for here. An answer that says
+//! "again" leaves the outcome open, and only the same call can find out: nothing is ever aborted after that. And a new producer of the
+//! same name waits in [`Writer::open`] until what the last one left open is decided; from then on the last one is fenced.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Message as _, ToBytes};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+
+use super::Watcher;
+use super::refused::refused_key;
+use super::rights::{Need, On};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a broker may take to begin or end a transaction before we ask again.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long we wait for room in the client's queue, or for an acknowledgement, before we look again.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What happens to messages.
+#[derive(Debug, Clone, Default)]
+struct Deliveries {
+    watcher: Watcher,
+    /// The first failure.
+    failed: Arc<Mutex<Option<(KafkaError, String)>>>,
+    /// The topic whose offsets somebody wants to know, and the last one of them.
+    watched: Option<&'static str>,
+    last_offset: Arc<AtomicI64>,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.watcher.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watcher.error(error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(message) if self.watched == Some(message.topic()) => {
+                self.last_offset.store(message.offset(), Ordering::Release);
+            }
+            Ok(_) => {}
+            Err((error, message)) => {
+                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.get_or_insert_with(|| (error.clone(), message.topic().to_owned()));
+            }
+        }
+    }
+}
+
+/// The producer.
+pub(crate) struct Writer {
+    producer: BaseProducer<Deliveries>,
+    deliveries: Deliveries,
+    /// Its transactional name.
+    name: String,
+    /// Who else writes under this name, for the error.
+    rival: &'static str,
+    /// Set from outside when nobody wants to wait any more.
+    given_up: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Connects under a transactional name, and ends what an earlier producer of that name left open.
+    pub(crate) fn open(
+        mut config: ClientConfig,
+        name: &str,
+        rival: &'static str,
+        watched: Option<&'static str>,
+    ) -> Result<Self> {
+        config.set("transactional.id", name).set("enable.idempotence", "true");
+        let ours = [
+            ("linger.ms", "20"),
+            ("compression.type", "lz4"),
+            ("queue.buffering.max.kbytes", "65536"),
+            // As Java's clients do: the same key goes to the same partition whoever writes it.
+            ("partitioner", "murmur2_random"),
+            // The broker's own limit decides.
+            ("message.max.bytes", "16777216"),
+        ];
+        for (key, value) in ours {
+            if config.get(key).is_none() {
+                config.set(key, value);
+            }
+        }
+        let watcher = Watcher::of(&config);
+        let deliveries = Deliveries { watcher, watched, last_offset: Arc::new(AtomicI64::new(-1)), ..Deliveries::default() };
+        let producer: BaseProducer<Deliveries> =
+            config.create_with_context(deliveries.clone()).map_err(|error| refused_key(&error))?;
+        let given_up = Arc::default();
+        let writer = Self { producer, deliveries, name: name.to_owned(), rival, given_up };
+        writer.producer.init_transactions(Duration::from_secs(90)).map_err(|error| writer.trouble(&error, &[]))?;
+        Ok(writer)
+    }
+
+    /// What makes every wait end with an error.
+    pub(crate) fn given_up(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.given_up)
+    }
+
+    /// Offset of the last message of the watched topic that a broker has taken.
+    pub(crate) fn last_offset(&self) -> Option<u64> {
+        u64::try_from(self.deliveries.last_offset.load(Ordering::Acquire)).ok()
+    }
+
+    /// Begins a transaction.
+    pub(crate) fn begin(&self) -> Result<()> {
+        self.producer.begin_transaction().map_err(|error| self.trouble(&error, &[]))
+    }
+
+    /// Sends one message; false when the client itself would not take it, for its length.
+    pub(crate) fn send<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(&self, mut record: BaseRecord<'_, K, P>) -> Result<bool> {
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(true),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.pause(LOOK);
+                    self.check()?;
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => return Ok(false),
+                Err((error, back)) => return Err(self.trouble(&error, &[Need::new("Write", On::Topic(back.topic))])),
+            }
+        }
+    }
+
+    /// Lets time pass, and the client work.
+    pub(crate) fn pause(&self, time: Duration) {
+        self.producer.poll(time);
+    }
+
+    /// Waits until brokers have taken everything that was sent.
+    pub(crate) fn settle(&self) -> Result<()> {
+        while self.producer.in_flight_count() > 0 {
+            self.pause(LOOK);
+            self.check()?;
+        }
+        self.check()
+    }
+
+    /// Puts a group's offsets into the transaction, which needs these rights.
+    pub(crate) fn offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+        needs: &[Need<'_>],
+    ) -> Result<()> {
+        self.again_while_retriable(needs, || self.producer.send_offsets_to_transaction(offsets, group, ANSWER))
+    }
+
+    /// Commits the transaction, whose messages are settled.
+    pub(crate) fn commit(&self) -> Result<()> {
+        self.again_while_retriable(&[], || self.producer.commit_transaction(ANSWER))
+    }
+
+    fn again_while_retriable(&self, needs: &[Need<'_>], call: impl Fn() -> std::result::Result<(), KafkaError>) -> Result<()> {
+        loop {
+            match call() {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Transaction(error)) if error.is_retriable() => self.check()?,
+                Err(error) => return Err(self.trouble(&error, needs)),
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.given_up.load(Ordering::Acquire) {
+            let error = Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", "ended before the brokers had answered");
+            return Err(error.hint("the same command goes on from the last commit"));
+        }
+        let failed = self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed.map_or(Ok(()), |(error, topic)| Err(self.undelivered(&error, &topic)))
+    }
+
+    fn undelivered(&self, error: &KafkaError, topic: &str) -> Error {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => too_large(topic),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {topic} any more"))
+                    .hint("make it again: windrow topics create")
+            }
+            _ => self.trouble(error, &[Need::new("Write", On::Topic(topic))]),
+        }
+    }
+
+    /// The sentence for an error of a call that needs these rights, besides those that any transaction needs. What a new producer can
+    /// mend has the code `E-KAFKA-AGAIN`.
+    pub(crate) fn trouble(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
+        let needs: Vec<_> = needs.iter().copied().chain([Need::new("Write", On::TransactionalId(&self.name))]).collect();
+        // A right that is lacking shows as messages thrown away and transactions to be ended: the log has the cause.
+        let refused = self.deliveries.watcher.trouble(error, &needs);
+        if refused.code == "E-KAFKA-RIGHTS" {
+            return refused;
+        }
+        if let KafkaError::Transaction(of_transaction) = error {
+            match of_transaction.code() {
+                RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced => {
+                    let error = Error::new(ErrorKind::Fenced, "E-LOCKED", self.rival);
+                    return error
+                        .hint("let the other one go on, or end it and call this one again: it goes on where it stopped");
+                }
+                _ => {}
+            }
+            if of_transaction.txn_requires_abort() {
+                if let Err(delivery) = self.check() {
+                    return delivery;
+                }
+                return Error::new(
+                    ErrorKind::Kafka,
+                    "E-KAFKA-AGAIN",
+                    format!("the brokers at {} ended the transaction", self.servers()),
+                )
+                .cause(of_transaction)
+                .hint("nothing of it is visible; start again");
+            }
+        }
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
+                Error::new(
+                    ErrorKind::Kafka,
+                    "E-KAFKA-AGAIN",
+                    format!("the brokers at {} did not answer in time", self.servers()),
+                )
+                .cause(error)
+                .hint("nothing of the transaction is visible; start again")
+            }
+            _ => refused,
+        }
+    }
+
+    fn servers(&self) -> &str {
+        &self.deliveries.watcher.asked().servers
+    }
+}
+
+/// A message that no broker takes.
+pub(crate) fn too_large(topic: &str) -> Error {
+    Error::new(ErrorKind::Kafka, "E-KAFKA-SIZE", format!("a message is longer than the topic {topic} takes"))
+        .hint("raise max.message.bytes of the topic (a page may need more room than its row: JSON escapes), and start again")
+}

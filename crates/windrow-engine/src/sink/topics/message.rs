@@ -1,0 +1,256 @@
+//! What messages look like: keys, values, headers, timestamps.
+//!
+//! | message | key | value | headers |
+//! |---|---|---|---|
+//! | page | registrable domain; the cluster's id in a keyed topic | JSON | record id, pipeline, epoch, decision, schema |
+//! | owner of a slot | none | none | what it announces |
+//! | reject | none | the original bytes; none of a tombstone | Kafka Connect's names, and ours |
+//! | lineage | the cluster's id | JSON | pipeline, epoch, schema |
+
+use std::fmt::Write as _;
+
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+use serde::Serialize;
+use windrow_core::lineage::LineageEvent;
+use windrow_core::record::{Micros, Reject};
+
+use super::{MessageTime, Route, TopicOutput, ValueShape};
+use crate::kafka::topics::{LINEAGE, REJECTS};
+use crate::sink::Staged;
+use crate::sink::line::{Line, flatten};
+use crate::source::kafka::PREFIX;
+
+/// Name and version of a page's message.
+const PAGE_SCHEMA: &str = "windrow.page/1";
+/// Name and version of a lineage message.
+const LINEAGE_SCHEMA: &str = "windrow.lineage/1";
+/// Name and version of the announcement of a slot's owner.
+const OWNER_SCHEMA: &str = "windrow.owner/1";
+
+/// A page with everything that is known of it. What it does not have is null.
+#[derive(Serialize)]
+struct Page<'a> {
+    record_id: &'a str,
+    cluster: u32,
+    slot: u32,
+    micro_cluster: u64,
+    novel: bool,
+    score: f64,
+    label: &'a str,
+    creation_time: Option<&'a str>,
+    id: Option<&'a str>,
+    url: Option<&'a str>,
+    title: Option<&'a str>,
+    keywords: Option<&'a str>,
+    description: Option<&'a str>,
+    domain: Option<&'a str>,
+}
+
+/// A page as the original writes it.
+#[derive(Serialize)]
+struct OriginalPage<'a> {
+    id: &'a str,
+    creation_time: Option<&'a str>,
+    main_domain: &'a str,
+    description: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct LineageLine<'a> {
+    pipeline: &'a str,
+    epoch: u64,
+    position: u64,
+    event: &'a str,
+    cluster: u32,
+    #[serde(flatten)]
+    line: Line<'a>,
+}
+
+/// A message with a key and a value in somebody's scratch memory.
+pub(super) type Record<'a> = BaseRecord<'a, [u8], [u8]>;
+
+/// Makes messages; holds scratch memory.
+pub(super) struct Encoder {
+    route: Route,
+    /// Topic of each slot, where slots have topics.
+    slots: Vec<String>,
+    value: ValueShape,
+    time: MessageTime,
+    pipeline: String,
+    scratch: Vec<u8>,
+    key: String,
+    record_id: String,
+    text: String,
+}
+
+impl Encoder {
+    pub(super) fn new(output: &TopicOutput, pipeline: &str) -> Self {
+        let slots = match &output.route {
+            Route::Slots(prefix) => (0..output.slots).map(|slot| format!("{prefix}{slot}")).collect(),
+            Route::Keyed(_) => Vec::new(),
+        };
+        let (route, value, time) = (output.route.clone(), output.value, output.time);
+        let (scratch, key, record_id, text) = (Vec::new(), String::new(), String::new(), String::new());
+        Self { route, slots, value, time, pipeline: pipeline.to_owned(), scratch, key, record_id, text }
+    }
+
+    /// The topic of a slot.
+    pub(super) fn topic(&self, slot: u32) -> &str {
+        match &self.route {
+            Route::Slots(_) => &self.slots[slot as usize],
+            Route::Keyed(topic) => topic,
+        }
+    }
+
+    /// A page of a staged batch.
+    pub(super) fn page(&mut self, staged: &Staged, row: usize) -> Record<'_> {
+        let (pages, outcome) = (&staged.prepared.pages, &staged.outcome);
+        let decision = &outcome.decisions[row];
+        self.write_record_id(pages.origin[row]);
+        let time = pages.creation_time[row];
+        self.text.clear();
+        if let Some(time) = time {
+            write_time(time, &mut self.text);
+        }
+        let creation_time = (!self.text.is_empty()).then_some(self.text.as_str());
+        self.scratch.clear();
+        let written = match self.value {
+            ValueShape::Full => serde_json::to_writer(
+                &mut self.scratch,
+                &Page {
+                    record_id: &self.record_id,
+                    cluster: decision.cluster,
+                    slot: decision.slot,
+                    micro_cluster: decision.micro_cluster,
+                    novel: decision.novel,
+                    score: decision.score,
+                    label: &outcome.labels[outcome.label[row] as usize],
+                    creation_time,
+                    id: filled(pages.id.get(row)),
+                    url: filled(pages.url.get(row)),
+                    title: filled(pages.title.get(row)),
+                    keywords: filled(pages.keywords.get(row)),
+                    description: filled(pages.description.get(row)),
+                    domain: filled(pages.domain.get(row)),
+                },
+            ),
+            ValueShape::Original => serde_json::to_writer(
+                &mut self.scratch,
+                &OriginalPage {
+                    id: pages.id.get(row),
+                    creation_time,
+                    main_domain: pages.domain.get(row),
+                    description: filled(pages.description.get(row)),
+                },
+            ),
+        };
+        written.expect("texts in memory serialize");
+        self.key.clear();
+        match self.route {
+            Route::Slots(_) => self.key.push_str(pages.domain.get(row)),
+            Route::Keyed(_) => drop(write!(self.key, "{}", decision.cluster)),
+        }
+        let headers = self
+            .headers(8, staged.epoch, PAGE_SCHEMA)
+            .insert(header("windrow-record-id", self.record_id.as_bytes()))
+            .insert(header("windrow-cluster", decision.cluster.to_string().as_bytes()))
+            .insert(header("windrow-micro-cluster", decision.micro_cluster.to_string().as_bytes()))
+            .insert(header("windrow-novel", if decision.novel { b"1" } else { b"0" }))
+            .insert(header("windrow-score", decision.score.to_string().as_bytes()));
+        let mut record = Record::to(self.topic(decision.slot)).payload(&self.scratch).headers(headers);
+        if !self.key.is_empty() {
+            record = record.key(self.key.as_bytes());
+        }
+        match (self.time, time) {
+            (MessageTime::Event, Some(time)) => record.timestamp(time.div_euclid(1_000)),
+            _ => record,
+        }
+    }
+
+    /// The announcement that a slot has another owner. Not in the original's shape: its readers take every message for a page.
+    pub(super) fn owner(&mut self, epoch: u64, event: &LineageEvent, slot: u32) -> Option<Record<'_>> {
+        if self.value == ValueShape::Original {
+            return None;
+        }
+        self.key.clear();
+        if matches!(self.route, Route::Keyed(_)) {
+            let _ = write!(self.key, "{}", event.cluster);
+        }
+        let headers = self
+            .headers(6, epoch, OWNER_SCHEMA)
+            .insert(header("windrow-control", b"owner"))
+            .insert(header("windrow-slot", slot.to_string().as_bytes()))
+            .insert(header("windrow-cluster", event.cluster.to_string().as_bytes()));
+        let record = Record::to(self.topic(slot)).headers(headers);
+        Some(if self.key.is_empty() { record } else { record.key(self.key.as_bytes()) })
+    }
+
+    /// A reject: its bytes as they were, and why, as Kafka Connect says it.
+    pub(super) fn reject<'a>(&mut self, epoch: u64, reject: &'a Reject, sources: &[String]) -> Record<'a> {
+        self.write_record_id(reject.origin);
+        let source = sources.get(reject.origin.source as usize).map_or("", String::as_str);
+        let (topic, partition) = source.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('/')).unwrap_or((source, ""));
+        let offset = reject.origin.offset.to_string();
+        let headers = self
+            .headers(11, epoch, "windrow.reject/1")
+            .insert(header("windrow-record-id", self.record_id.as_bytes()))
+            .insert(header("windrow-reason", reject.reason.code().as_bytes()))
+            .insert(header("__connect.errors.topic", topic.as_bytes()))
+            .insert(header("__connect.errors.partition", partition.as_bytes()))
+            .insert(header("__connect.errors.offset", offset.as_bytes()))
+            .insert(header("__connect.errors.connector.name", self.pipeline.as_bytes()))
+            .insert(header("__connect.errors.stage", b"VALUE_CONVERTER"))
+            .insert(header("__connect.errors.exception.message", reject.reason.code().as_bytes()));
+        let record = Record::to(REJECTS).headers(headers);
+        let is_tombstone = reject.reason == windrow_core::record::RejectReason::Tombstone;
+        if is_tombstone { record } else { record.payload(&reject.raw) }
+    }
+
+    /// A line of the lineage.
+    pub(super) fn lineage(&mut self, epoch: u64, event: &LineageEvent) -> Record<'_> {
+        let (code, line) = flatten(&event.happening);
+        let value = LineageLine {
+            pipeline: &self.pipeline,
+            epoch,
+            position: event.position,
+            event: code,
+            cluster: event.cluster,
+            line,
+        };
+        self.scratch.clear();
+        serde_json::to_writer(&mut self.scratch, &value).expect("plain data serializes");
+        self.key.clear();
+        let _ = write!(self.key, "{}", event.cluster);
+        let headers = self.headers(3, epoch, LINEAGE_SCHEMA);
+        Record::to(LINEAGE).key(self.key.as_bytes()).payload(&self.scratch).headers(headers)
+    }
+
+    /// Headers that every message of ours has, with room for `n`.
+    fn headers(&self, n: usize, epoch: u64, schema: &str) -> OwnedHeaders {
+        OwnedHeaders::new_with_capacity(n)
+            .insert(header("windrow-schema", schema.as_bytes()))
+            .insert(header("windrow-pipeline", self.pipeline.as_bytes()))
+            .insert(header("windrow-epoch", epoch.to_string().as_bytes()))
+    }
+
+    fn write_record_id(&mut self, origin: windrow_core::record::RecordId) {
+        self.record_id.clear();
+        let _ = write!(self.record_id, "{origin}");
+    }
+}
+
+fn header<'a>(key: &'a str, value: &'a [u8]) -> Header<'a, &'a [u8]> {
+    Header { key, value: Some(value) }
+}
+
+fn filled(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// ISO 8601 in UTC. A time beyond the calendar is left out.
+fn write_time(time: Micros, text: &mut String) {
+    if let Ok(time) = jiff::Timestamp::from_microsecond(time) {
+        let _ = write!(text, "{time}");
+    }
+}

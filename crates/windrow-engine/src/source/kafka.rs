@@ -1,0 +1,365 @@
+//! A topic as a source: each partition is one, and a message's offset is its record's.
+//!
+//! ```text
+//! positions ── assign ──> one consumer ── a queue for each partition ──> Partition::next, never waiting
+//!                                             └── rings the bell when it is no longer empty
+//! ```
+//!
+//! Partitions are assigned, not shared out by a group: one process learns at a time, so nobody rebalances. Positions come from our own
+//! commits, never from a broker's offsets. The client prefetches within a bound for each partition.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::Message as _;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use windrow_core::record::{Micros, RejectReason};
+
+use super::{ColumnMap, Form, Limits, MessageFormat, Positions, Source, SourcePosition, Waiting};
+use crate::batch::{RawBatch, RawRecord, Slice};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::{Broker, Watcher, has_registry_prefix, registry_prefix};
+use crate::settings::{ClientKeys, words};
+
+/// What the name of such a source begins with: `kafka:TOPIC/PARTITION`.
+pub const PREFIX: &str = "kafka:";
+
+/// Where a topic is read from that was never read before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// From the oldest message that is there.
+    Earliest,
+    /// From whatever comes next.
+    Latest,
+    /// From the first message not older than this.
+    Time(Micros),
+}
+
+impl Start {
+    /// What `earliest`, `latest` or a time means.
+    pub fn named(text: &str) -> Option<Self> {
+        match text {
+            "earliest" => Some(Self::Earliest),
+            "latest" => Some(Self::Latest),
+            _ => windrow_core::clean::time(text).map(Self::Time),
+        }
+    }
+}
+
+/// What to do when messages that were never read are gone from the topic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnDataLoss {
+    /// Stop and say so.
+    #[default]
+    Fail,
+    /// Go on with the oldest message that is there.
+    Earliest,
+    /// Go on with whatever comes next.
+    Latest,
+}
+
+words!(OnDataLoss { Fail = "fail", Earliest = "earliest", Latest = "latest" });
+
+/// A topic to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicInput {
+    /// How its brokers are reached.
+    pub keys: ClientKeys,
+    /// Its name.
+    pub topic: String,
+    /// How its messages are written.
+    pub format: MessageFormat,
+    /// Where to begin; asked for when the topic was never read.
+    pub start: Option<Start>,
+    /// What to do when messages are gone.
+    pub on_data_loss: OnDataLoss,
+    /// End where the topic ends, instead of waiting for more.
+    pub until_end: bool,
+}
+
+impl TopicInput {
+    /// Its name among the inputs.
+    pub fn name(&self) -> String {
+        format!("{PREFIX}{}", self.topic)
+    }
+}
+
+/// Partitions by the ordinals of their sources.
+type Parts = Vec<(u32, Box<dyn Source>)>;
+
+/// Opens all partitions at their positions, and enters those that are new.
+pub(super) fn open(
+    input: &TopicInput,
+    columns: &ColumnMap,
+    limits: Limits,
+    positions: &mut Positions,
+    warnings: &mut Vec<String>,
+) -> Result<(Parts, Waiting)> {
+    let form = Arc::new(Form::of_messages(input.format, columns)?);
+    let broker = Broker::new(&input.keys)?;
+    let found = broker.look()?;
+    let Some(shape) = found.topics.get(&input.topic).copied() else {
+        let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {}", input.topic));
+        return Err(error.hint(format!("make it: windrow topics create --from-topic {}", input.topic)));
+    };
+    let known = enter(input, &broker, shape.partitions, positions)?;
+    for (partition, ordinal) in known.iter().enumerate() {
+        check_range(input, &broker, partition, &mut positions.sources[*ordinal], warnings)?;
+    }
+    let consumer = Arc::new(consumer(&broker, shape.partitions, input, limits)?);
+    let mut assignment = TopicPartitionList::new();
+    for (partition, ordinal) in known.iter().enumerate() {
+        let offset = Offset::Offset(positions.sources[*ordinal].offset.cast_signed());
+        assignment.add_partition_offset(&input.topic, number(partition), offset).map_err(|error| broker.trouble(&error))?;
+    }
+    consumer.assign(&assignment).map_err(|error| broker.trouble(&error))?;
+    let (bell, waiting) = Waiting::bell();
+    let mut parts: Parts = Vec::new();
+    for (partition, ordinal) in known.into_iter().enumerate() {
+        let mut queue = consumer.split_partition_queue(&input.topic, number(partition)).ok_or_else(|| no_queue(input))?;
+        let bell = bell.clone();
+        // A bell that rings already rings enough.
+        queue.set_nonempty_callback(move || {
+            let _ = bell.try_send(());
+        });
+        let at = positions.sources[ordinal].offset;
+        let (consumer, form, topic) = (Arc::clone(&consumer), Arc::clone(&form), input.topic.clone());
+        let ordinal = u32::try_from(ordinal).expect("fewer than 2^32 sources");
+        let prefixed = PREFIXED - 1;
+        let cursor = Cursor { topic, partition, ordinal, at, prefixed };
+        parts.push((ordinal, Box::new(Partition { consumer, queue, form, limits, cursor, has_ended: false })));
+    }
+    Ok((parts, waiting))
+}
+
+/// How long the client of a partition may look away before its wait is over.
+const FETCH_WAIT: &str = "50";
+
+fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Limits) -> Result<BaseConsumer<Watcher>> {
+    let mut config: ClientConfig = broker.config.clone();
+    // For each partition: the client's default of 64 MiB would be more than all the memory for 16 of them.
+    let queued = (limits.queue_bytes / n_partitions.max(1)).clamp(1 << 20, 64 << 20) >> 10;
+    let ours = [
+        ("group.id", "windrow-source"), // never joined, never committed to: assign() wants a name
+        ("enable.auto.commit", "false"),
+        ("auto.offset.reset", "error"),
+        ("isolation.level", "read_committed"),
+        ("queued.max.messages.kbytes", &queued.to_string()),
+        ("enable.partition.eof", if input.until_end { "true" } else { "false" }),
+        ("fetch.wait.max.ms", FETCH_WAIT),
+    ];
+    for (key, value) in ours {
+        if key != "fetch.wait.max.ms" || config.get(key).is_none() {
+            config.set(key, value);
+        }
+    }
+    config.create_with_context(broker.watcher.clone()).map_err(|error| broker.trouble(&error))
+}
+
+/// Which source each partition is; partitions that were never seen become new sources.
+fn enter(input: &TopicInput, broker: &Broker, n_partitions: usize, positions: &mut Positions) -> Result<Vec<usize>> {
+    let cluster = broker.cluster_id();
+    let mut known = Vec::with_capacity(n_partitions);
+    let is_new_topic = !positions.sources.iter().any(|source| source.name.starts_with(&format!("{}/", input.name())));
+    let starts = if is_new_topic { Some(starts(input, broker, n_partitions)?) } else { None };
+    for partition in 0..n_partitions {
+        let name = format!("{}/{partition}", input.name());
+        let found = positions.sources.iter().position(|source| source.name == name);
+        if let Some(index) = found {
+            same_cluster(&positions.sources[index], cluster, input)?;
+            known.push(index);
+            continue;
+        }
+        // A partition that was added to a known topic is new from its first message on.
+        let offset = match &starts {
+            Some(starts) => starts[partition],
+            None => broker.range(&input.topic, partition)?.0,
+        };
+        positions.sources.push(SourcePosition {
+            name,
+            device: cluster,
+            inode: 0,
+            head_len: 0,
+            head_hash: 0,
+            start: offset,
+            offset,
+            rows: 0,
+        });
+        known.push(positions.sources.len() - 1);
+    }
+    Ok(known)
+}
+
+fn starts(input: &TopicInput, broker: &Broker, n_partitions: usize) -> Result<Vec<u64>> {
+    let Some(start) = input.start else {
+        let message = format!("{} was never read: say where to begin", input.topic);
+        return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-FROM", message)
+            .hint("give --from earliest (all that is there), --from latest (what comes next) or --from 2026-01-31T12:00:00Z"));
+    };
+    (0..n_partitions)
+        .map(|partition| {
+            let (low, high) = broker.range(&input.topic, partition)?;
+            match start {
+                Start::Earliest => Ok(low),
+                Start::Latest => Ok(high),
+                Start::Time(time) => Ok(broker.first_since(&input.topic, partition, time)?.unwrap_or(high)),
+            }
+        })
+        .collect()
+}
+
+fn same_cluster(known: &SourcePosition, cluster: u64, input: &TopicInput) -> Result<()> {
+    if known.device == cluster {
+        return Ok(());
+    }
+    let message =
+        format!("the brokers are not those that this state has read {} from: their cluster has another id", input.topic);
+    Err(Error::new(ErrorKind::Kafka, "E-KAFKA-CLUSTER", message)
+        .hint("is bootstrap.servers right? To read the topic of another cluster, give a new --out folder"))
+}
+
+/// Whether the topic still holds what comes next.
+fn check_range(
+    input: &TopicInput,
+    broker: &Broker,
+    partition: usize,
+    source: &mut SourcePosition,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let (low, high) = broker.range(&input.topic, partition)?;
+    if (low..=high).contains(&source.offset) {
+        return Ok(());
+    }
+    let told = format!(
+        "{} partition {partition} was read up to offset {}, and holds offsets {low} to {high} now",
+        input.topic, source.offset
+    );
+    let to = match input.on_data_loss {
+        OnDataLoss::Earliest => low,
+        OnDataLoss::Latest => high,
+        OnDataLoss::Fail => {
+            let why = if source.offset < low {
+                "messages were deleted before they were read: its retention is too short"
+            } else {
+                "it was made anew, or its brokers lost messages"
+            };
+            return Err(Error::new(ErrorKind::Kafka, "E-KAFKA-GONE", told).cause(why).hint(
+                "to go on without them, give --on-data-loss earliest (with what is there) or latest (with what comes next)",
+            ));
+        }
+    };
+    warnings.push(format!("{told}: goes on at {to}, as --on-data-loss says"));
+    source.offset = to;
+    Ok(())
+}
+
+fn no_queue(input: &TopicInput) -> Error {
+    Error::new(ErrorKind::Internal, "E-KAFKA", format!("the client gives no queue for {}", input.topic))
+}
+
+fn number(partition: usize) -> i32 {
+    i32::try_from(partition).expect("a topic has fewer than 2^31 partitions")
+}
+
+/// Messages in a row that look as a schema registry's do before the topic is taken for one of those.
+const PREFIXED: u32 = 100;
+
+/// One partition, from an offset on.
+struct Partition {
+    consumer: Arc<BaseConsumer<Watcher>>,
+    queue: PartitionQueue<Watcher>,
+    form: Arc<Form>,
+    limits: Limits,
+    cursor: Cursor,
+    /// Whether its end was met, where that is an end.
+    has_ended: bool,
+}
+
+/// Where in a partition we are.
+struct Cursor {
+    topic: String,
+    partition: usize,
+    ordinal: u32,
+    /// The next offset.
+    at: u64,
+    /// Messages in a row that begin with byte 0. The first message of all is enough.
+    prefixed: u32,
+}
+
+impl Cursor {
+    /// Adds a message to a batch. One that was handed out already is passed over.
+    fn take(&mut self, offset: u64, value: Option<&[u8]>, longest: usize, batch: &mut RawBatch) -> Result<()> {
+        if offset < self.at {
+            return Ok(());
+        }
+        let bytes = value.unwrap_or_default();
+        let is_prefixed = has_registry_prefix(bytes);
+        self.prefixed = if is_prefixed { self.prefixed + 1 } else { 0 };
+        if self.prefixed >= PREFIXED {
+            return Err(registry_prefix(&self.topic));
+        }
+        let record = batch.form.record(bytes, batch.bytes.len(), offset, longest);
+        let flaw = if value.is_none() { Some(RejectReason::Tombstone) } else { record.flaw };
+        batch.bytes.extend_from_slice(bytes);
+        batch.records.push(RawRecord { flaw, ..record });
+        self.at = offset + 1;
+        batch.slice.to = self.at;
+        Ok(())
+    }
+
+    /// What the client says besides messages. Most of it passes: the client connects again by itself.
+    fn event(&self, error: &KafkaError) -> Result<()> {
+        let gone = |why: &str| {
+            let message = format!("{} partition {} cannot be read on from offset {}", self.topic, self.partition, self.at);
+            Error::new(ErrorKind::Kafka, "E-KAFKA-GONE", message).cause(why)
+        };
+        match error.rdkafka_error_code() {
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                Err(gone("it does not hold that offset any more")
+                    .hint("start again: it says what is there, and what can be done"))
+            }
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
+                Err(gone("the topic was deleted").hint("make it again, or end the pipeline; what was learnt is committed"))
+            }
+            Some(Code::TopicAuthorizationFailed | Code::Fatal) => Err(gone(&error.to_string())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Source for Partition {
+    fn next(&mut self) -> Result<Option<RawBatch>> {
+        let Self { consumer, queue, form, limits, cursor, has_ended } = self;
+        let slice = Slice { source: cursor.ordinal, from: cursor.at, to: cursor.at };
+        let mut batch = RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new() };
+        // What waits in the consumer's own queue are errors. A message there came before the partition had its queue.
+        match consumer.poll(Duration::ZERO) {
+            None => {}
+            Some(Err(error)) => cursor.event(&error)?,
+            Some(Ok(_)) => return Err(mixed_up(&cursor.topic)),
+        }
+        while batch.records.len() < limits.batch_rows && batch.bytes.len() < limits.batch_bytes {
+            match queue.poll(Duration::ZERO) {
+                None => break,
+                Some(Ok(message)) => {
+                    cursor.take(message.offset().cast_unsigned(), message.payload(), limits.record_bytes, &mut batch)?;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    *has_ended = true;
+                    break;
+                }
+                Some(Err(error)) => cursor.event(&error)?,
+            }
+        }
+        Ok(if *has_ended && batch.is_nothing() { None } else { Some(batch) })
+    }
+}
+
+fn mixed_up(topic: &str) -> Error {
+    let message = format!("the client mixed up the partitions of {topic} as it began to read");
+    Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", message).hint("start again")
+}

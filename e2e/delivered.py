@@ -1,0 +1,120 @@
+"""What readers of committed messages find, held against the Parquet: delivered.py SERVERS OUT PREFIX SLOTS
+
+Reads the topics PREFIX0 .. PREFIX(SLOTS-1), or the one topic PREFIX when SLOTS is 0, windrow-rejects and windrow-lineage with
+confluent-kafka, and OUT with pyarrow. Messages of other
+pipelines are passed over. Every page must be in its slot's topic once with the values of its row in the Parquet; every
+reject once with its bytes; every line of the lineage once; and between an announcement of an owner and the next, a slot's pages must be
+that owner's. Prints one JSON object of counts, or says what differs and exits with 1.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as parquet
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+TEXTS = ["id", "url", "title", "keywords", "description", "domain", "label"]
+
+
+def table(out, family):
+    return [row for file in sorted(Path(out, family).glob("*.parquet")) for row in parquet.read_table(file).to_pylist()]
+
+
+def messages(servers, topics, pipeline):
+    """All committed messages of the pipeline in the topics with their headers, partition by partition in their order."""
+    settings = {
+        "bootstrap.servers": servers,
+        "group.id": "delivered",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+    }
+    consumer = Consumer(settings)
+    known = consumer.list_topics(timeout=30).topics
+    parts = [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
+    consumer.assign(parts)
+    left = len(parts)
+    while left:
+        message = consumer.poll(30)
+        if message is None:
+            sys.exit("no message for 30 s, and not at the end")
+        if message.error() is None:
+            headers = dict(message.headers() or [])
+            if headers.get("windrow-pipeline") == pipeline:
+                yield message, headers
+        elif message.error().code() == KafkaError._PARTITION_EOF:
+            left -= 1
+        else:
+            sys.exit(str(message.error()))
+    consumer.close()
+
+
+def once(rows, found, what):
+    missing, more = rows.keys() - found.keys(), found.keys() - rows.keys()
+    if missing or more:
+        sys.exit(f"{what}: {len(missing)} only in the Parquet {sorted(missing)[:3]}, {len(more)} only in the topics {sorted(more)[:3]}")
+
+
+def same_page(row, message, headers, slot):
+    """Every value of the message is the row's."""
+    cluster = int(headers["windrow-cluster"])
+    facts = (cluster, int(headers["windrow-micro-cluster"]), headers["windrow-novel"] == b"1", float(headers["windrow-score"]))
+    wanted = (row["cluster"], row["micro_cluster"], row["novel"], row["score"])
+    if facts != wanted or (slot is not None and slot != row["slot"]):
+        sys.exit(f"{row['record_id']}: the topic says {facts} in slot {slot}, the Parquet {wanted} in slot {row['slot']}")
+    value = json.loads(message.value())
+    if set(value) == {"id", "creation_time", "main_domain", "description"}:
+        same = all((value[name] or None) == (row[own] or None) for name, own in [("id", "id"), ("main_domain", "domain"), ("description", "description")])
+    else:
+        same = all((value[name] or None) == (row[name] or None) for name in TEXTS) and value["cluster"] == row["cluster"]
+    if not same:
+        sys.exit(f"{row['record_id']}: the topic says {value}, the Parquet {row}")
+
+
+def main(servers, out, prefix, slots):
+    keyed = slots == 0
+    topics = [prefix] if keyed else [f"{prefix}{slot}" for slot in range(slots)]
+    pipeline = json.loads(Path(out, ".windrow/files.json").read_text())["body"]["pipeline"].encode()
+    rows = {row["record_id"]: row for row in table(out, "pages")}
+    pages, owners, owner = {}, 0, {}
+    for message, headers in messages(servers, topics, pipeline):
+        slot = None if keyed else int(message.topic().removeprefix(prefix))
+        cluster = int(headers["windrow-cluster"])
+        if "windrow-control" in headers:
+            owners += 1
+            owner[message.topic()] = cluster
+            continue
+        record_id = headers["windrow-record-id"].decode()
+        if record_id in pages:
+            sys.exit(f"{record_id} is in the topics twice")
+        pages[record_id] = message.topic()
+        if record_id in rows:
+            same_page(rows[record_id], message, headers, slot)
+        if not keyed and message.partition() == 0 and owner.get(message.topic(), cluster) != cluster:
+            sys.exit(f"{message.topic()} was announced as of {owner[message.topic()]}, and {record_id} is of {cluster}")
+    once(rows, pages, "pages")
+
+    rejects, found = {row["record_id"]: row for row in table(out, "rejects")}, {}
+    for message, headers in messages(servers, ["windrow-rejects"], pipeline):
+        record_id = headers["windrow-record-id"].decode()
+        if record_id in found:
+            sys.exit(f"{record_id} is among the rejects twice")
+        found[record_id] = message.value()
+        row = rejects.get(record_id)
+        if row and ((message.value() or b"") != row["raw"] or headers["windrow-reason"].decode() != row["reason"]):
+            sys.exit(f"{record_id}: the topic says {message.value()} {headers}, the Parquet {row}")
+    once(rejects, found, "rejects")
+
+    lineage = table(out, "lineage")
+    lines = [json.loads(message.value()) for message, _ in messages(servers, ["windrow-lineage"], pipeline)]
+    facts = ["position", "epoch", "event", "cluster", "slot", "micro_cluster"]
+    wanted = sorted(str([line[name] for name in facts]) for line in lineage)
+    told = sorted(str([line.get(name) for name in facts]) for line in lines)
+    if wanted != told:
+        sys.exit(f"lineage: {len(wanted)} lines in the Parquet, {len(told)} in the topic, and not the same")
+    print(json.dumps({"pages": len(pages), "rejects": len(found), "lineage": len(lines), "owners": owners, "topics": len(set(pages.values()))}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -1,0 +1,200 @@
+//! `windrow run` between real topics: killed at each point of its commits, restarted, and then held by a reader of committed messages
+//! against the Parquet, and against a run that nobody disturbed.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{Rig, Version};
+use crate::campaign;
+use crate::faults::points;
+use crate::python::{CLIENTS, READERS, script};
+use crate::shell::{fresh_dir, output, root, say, stdout, wait_for, windrow};
+
+const ROWS: usize = 40_000;
+const CLUSTERS: u32 = 12;
+const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
+/// Seconds that a run may take to come to something.
+const PATIENCE_S: f64 = 60.0;
+
+/// A pipeline from a topic, with settings and output of its own.
+pub(super) struct Pipeline {
+    windrow: PathBuf,
+    servers: String,
+    pub(super) dir: PathBuf,
+    name: String,
+}
+
+impl Pipeline {
+    /// Writes its settings; `more` are further lines of `[output]`.
+    pub(super) fn new(windrow: &Path, servers: &str, dir: &Path, name: &str, topic: &str, more: &str) -> Result<Self> {
+        let (dir, windrow) = (dir.to_owned(), windrow.to_owned());
+        let settings = format!(
+            "[kafka]\n\"bootstrap.servers\" = \"{servers}\"\n[source]\ntopic = \"{topic}\"\nfrom = \"earliest\"\n[model]\nclusters = {CLUSTERS}\n\
+             [output]\nout = \"{name}\"\ntopic_prefix = \"{name}_\"\nroll_rows = 10000\nepoch_ms = 10\n{more}\n"
+        );
+        std::fs::write(dir.join(format!("{name}.toml")), settings)?;
+        Ok(Self { windrow, servers: servers.to_owned(), dir, name: name.to_owned() })
+    }
+
+    pub(super) fn call(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.windrow);
+        command.current_dir(&self.dir).args(["--quiet", "--no-input", "--config", &format!("{}.toml", self.name)]).args(args);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub(super) fn make_topics(&self, input_partitions: u32) -> Result<()> {
+        stdout(&mut self.call(&["topics", "create", "--input-partitions", &input_partitions.to_string()])).map(drop)
+    }
+
+    pub(super) fn to_the_end(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&stdout(&mut self.call(&["run", "--until-end", "-o", "json"]))?)?)
+    }
+
+    /// Runs until it kills itself at a point.
+    fn killed_at(&self, point: &str, nth: usize) -> Result<()> {
+        let log = self.dir.join("point.log");
+        let _ = std::fs::remove_file(&log);
+        let mut run = self.call(&["run", "--until-end"]);
+        run.env("WINDROW_FAILPOINT", format!("{point}:{nth}")).env("WINDROW_FAILPOINT_LOG", &log);
+        let ended = output(&mut run)?;
+        let written = std::fs::read_to_string(&log).unwrap_or_default();
+        let landed = ended.status.signal() == Some(9) && written.trim() == point;
+        ensure!(landed, "{point} was not met: {}: {}", ended.status, String::from_utf8_lossy(&ended.stderr));
+        Ok(())
+    }
+
+    fn out(&self) -> PathBuf {
+        self.dir.join(&self.name)
+    }
+
+    /// What an independent reader finds in the topics and the Parquet; it must be the same.
+    pub(super) fn delivered(&self, prefix: &str, slots: u32) -> Result<Value> {
+        let mut reader = script(CLIENTS, "delivered.py")?;
+        let found = output(reader.arg(&self.servers).arg(self.out()).args([prefix, &slots.to_string()]))?;
+        ensure!(
+            found.status.success(),
+            "{}: topics and Parquet differ: {}",
+            self.name,
+            String::from_utf8_lossy(&found.stderr).trim()
+        );
+        Ok(serde_json::from_slice(&found.stdout)?)
+    }
+
+    pub(super) fn delivered_in_slots(&self) -> Result<Value> {
+        self.delivered(&format!("{}_", self.name), CLUSTERS)
+    }
+
+    fn same_parquet(&self, other: &Self) -> Result<()> {
+        let found = output(script(READERS, "compare.py")?.args([self.out(), other.out()]))?;
+        ensure!(found.status.success(), "{} and {} differ: {}", self.name, other.name, String::from_utf8_lossy(&found.stdout));
+        Ok(())
+    }
+}
+
+pub(crate) fn run() -> Result<()> {
+    let rig = Rig::start(Version::NEWEST)?;
+    let (windrow, servers, dir) = (windrow("fast", &["failpoints"])?, rig.bootstrap(), fresh_dir("kafka-run")?.canonicalize()?);
+    let pages = dir.join("pages.csv");
+    campaign::write(&pages, 0, ROWS)?;
+    let pipeline = |name: &str, topic: &str, more: &str| Pipeline::new(&windrow, &servers, &dir, name, topic, more);
+
+    let killed = pipeline("killed", "pages", "")?;
+    killed.make_topics(1)?;
+    fill(&killed, "pages", &pages)?;
+    let kills = kill_everywhere(&killed)?;
+    let done = killed.to_the_end()?;
+    let found = killed.delivered_in_slots()?;
+    agrees(&done, &found)?;
+    ensure!(found["owners"].as_u64() >= Some(2), "no slot was announced: {found}");
+
+    let plain = pipeline("plain", "pages", "kafka = \"none\"")?;
+    plain.to_the_end()?;
+    plain.same_parquet(&killed).context("Parquet alone, undisturbed, and topics with kills")?;
+
+    let spread = pipeline("spread", "spread", "value = \"original\"")?;
+    spread.make_topics(3)?;
+    fill(&spread, "spread", &pages)?;
+    spread.killed_at("kafka-after-commit", 3)?;
+    interrupted(&spread)?;
+    let done = spread.to_the_end()?;
+    agrees(&done, &spread.delivered_in_slots()?)?;
+
+    let keyed = pipeline("keyed", "", "kafka = \"keyed\"\nkeyed_topic = \"all\"")?;
+    keyed.make_topics(1)?;
+    stdout(keyed.call(&["run", "--input"]).arg(&pages))?;
+    let of_file = keyed.delivered("all", 0)?;
+
+    say(format_args!(
+        "run: {kills} kills within commits, each landed: {} pages and {} rejects in the topics as in the Parquet, the same answer as \
+         undisturbed; 3 partitions with a kill and Ctrl-C; a file into one keyed topic: {} pages",
+        found["pages"], found["rejects"], of_file["pages"]
+    ));
+    Ok(())
+}
+
+/// Good rows and, behind them, what a topic collects.
+fn fill(pipeline: &Pipeline, topic: &str, pages: &Path) -> Result<()> {
+    stdout(pipeline.call(&["produce", "--topic", topic, "--input"]).arg(pages))?;
+    stdout(script(CLIENTS, "producer.py")?.args([&pipeline.servers, topic, "garbage"]).arg(root().join(SAMPLE))).map(drop)
+}
+
+/// Once at each point of the topics, then within a roll and once more in the recovery from that.
+fn kill_everywhere(pipeline: &Pipeline) -> Result<usize> {
+    let mut kills = 0;
+    for point in points()?.iter().filter(|point| point.starts_with("kafka")) {
+        // The claim is passed once a run, the others twice before anything is in the Parquet.
+        let nth = if point == "kafka-after-claim" { 1 } else { 2 };
+        pipeline.killed_at(point, nth)?;
+        kills += 1;
+    }
+    ensure!(kills >= 5, "{kills} points are named kafka-…");
+    for point in ["after-manifest-rename", "kafka-after-claim"] {
+        pipeline.killed_at(point, 1)?;
+        kills += 1;
+    }
+    Ok(kills)
+}
+
+/// Ctrl-C in the middle: what was learnt is committed.
+fn interrupted(pipeline: &Pipeline) -> Result<()> {
+    let committed = |pipeline: &Pipeline| -> Result<u64> {
+        let state = output(&mut pipeline.call(&["state", "inspect", "-o", "json"]))?;
+        let state: Value = serde_json::from_slice(&state.stdout).unwrap_or_default();
+        Ok(state["counters"]["rows"].as_u64().unwrap_or(0))
+    };
+    let before = committed(pipeline)?;
+    let mut child = pipeline.call(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let moved = wait_for(PATIENCE_S, || {
+        ensure!(child.try_wait()?.is_none(), "the run ended by itself");
+        Ok((committed(pipeline)? > before).then_some(()))
+    });
+    stdout(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+    let ended = child.wait_with_output()?;
+    if moved?.is_none() {
+        bail!("nothing was committed in {PATIENCE_S} s: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+    ensure!(
+        matches!(ended.status.code(), Some(0 | 130)),
+        "Ctrl-C: {}: {}",
+        ended.status,
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    Ok(())
+}
+
+/// What the run says and what the topics hold.
+fn agrees(done: &Value, found: &Value) -> Result<()> {
+    let total = &done["total"];
+    ensure!(
+        total["pages"] == found["pages"] && total["rejects"] == found["rejects"] && found["rejects"].as_u64() > Some(0),
+        "the run says {total}, the topics hold {found}"
+    );
+    let sum = total["pages"].as_u64().zip(total["rejects"].as_u64()).map(|(pages, rejects)| pages + rejects);
+    ensure!(sum == total["rows"].as_u64(), "pages + rejects are not the rows: {total}");
+    Ok(())
+}
