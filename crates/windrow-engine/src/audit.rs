@@ -3,27 +3,34 @@
 //! ```text
 //! inputs, up to the committed positions ── scan, parse, clean ──> (record id, hash of the content) ─┐
 //!                                                                                    sort, merge ───┴─> report
-//! Parquet in view ─ pages, rejects ─────────────────────────────> (record id, content, decision) ───┘
+//! Parquet in view ─ pages, rejects ─────────────────────────────> (record id, content, decision) ───┤
+//! topics, committed messages ────────────────────────────────────> (record id, content, decision) ───┘
 //! ```
 //!
 //! Counted by record id, never by arithmetic on positions. What is compared: a page's input columns, a reject's reason and bytes, and
-//! the decision where a record id stands twice. Both sides cost 24 bytes a row; when they do not fit into the memory given, the ids
+//! the decision where a record id stands twice or in a topic. Each side costs 24 bytes a row; when they do not fit into the memory given, the ids
 //! are split by hash into passes, and everything is read once a pass. Every Parquet file in view counts, also one that no manifest
 //! names: its rows are what a reader would see twice. Published files are held against length and CRC-32 in the manifest, too.
 
 mod inputs;
 mod outputs;
+mod topics;
+mod trace;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use windrow_core::record::RecordId;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::checkpoint::Layout;
 use crate::checkpoint::manifest::Manifest;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sink::topics::{TopicOutput, ValueShape};
 use crate::source::kafka::TopicInput;
+
+pub use topics::TopicReport;
+use trace::{Pass, Trace};
 
 /// Record ids shown of each kind of finding.
 const EXAMPLES: usize = 10;
@@ -35,6 +42,8 @@ pub struct AuditJob {
     pub inputs: Vec<String>,
     /// The topic that it has read, if any.
     pub topic: Option<TopicInput>,
+    /// The topics that it writes; none to leave them out.
+    pub topics: Topics,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`. Empty: as in the last run.
     pub columns: String,
     /// Folder of the outputs.
@@ -43,6 +52,17 @@ pub struct AuditJob {
     pub state: Option<PathBuf>,
     /// Memory that the comparison may take.
     pub memory_bytes: u64,
+}
+
+/// Which topics are audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topics {
+    /// These, when the pipeline writes topics.
+    Given(TopicOutput),
+    /// None: refused when the pipeline writes topics.
+    NotGiven,
+    /// None, whatever the pipeline writes.
+    LeftOut,
 }
 
 /// What an audit found.
@@ -66,6 +86,8 @@ pub struct Report {
     pub duplicated_examples: Vec<String>,
     /// Record ids of what disagrees.
     pub disagreeing_examples: Vec<String>,
+    /// What the topics hold, where the pipeline writes some.
+    pub topics: Option<TopicReport>,
     /// Last committed epoch.
     pub epoch: u64,
     /// Published files that are not there.
@@ -84,70 +106,12 @@ impl Report {
             && self.disagreeing == 0
             && self.missing_files.is_empty()
             && self.damaged_files.is_empty()
+            && self.topics.as_ref().is_none_or(|topics| topics.foreign == 0 && topics.missing.is_empty())
     }
 }
-
-/// One row as the comparison knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Trace {
-    offset: u64,
-    source: u32,
-    /// Hash of the decision; 0 for rejects and inputs.
-    decision: u32,
-    /// Hash of family and columns.
-    content: u64,
-}
-
-impl Trace {
-    fn id(&self) -> RecordId {
-        RecordId { source: self.source, offset: self.offset }
-    }
-}
-
-/// The ids of one pass.
-#[derive(Debug, Clone, Copy)]
-struct Pass {
-    index: u64,
-    of: u64,
-}
-
-impl Pass {
-    fn holds(self, id: RecordId) -> bool {
-        let mixed = (id.offset ^ u64::from(id.source).rotate_left(40)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.of == 1 || (mixed >> 32) % self.of == self.index
-    }
-}
-
-/// Fields of a row on their way to a hash: with their lengths, so that no two rows run into the same bytes.
-#[derive(Debug, Default)]
-struct Fields(Vec<u8>);
-
-impl Fields {
-    fn start(&mut self, family: u8) {
-        self.0.clear();
-        self.0.push(family);
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn push_time(&mut self, time: Option<i64>) {
-        self.0.push(u8::from(time.is_some()));
-        self.0.extend_from_slice(&time.unwrap_or(0).to_le_bytes());
-    }
-
-    fn hash(&self) -> u64 {
-        xxh3_64(&self.0)
-    }
-}
-
-const PAGE: u8 = 0;
-const REJECT: u8 = 1;
 
 /// Audits an output folder against its inputs.
-pub fn audit(job: &AuditJob) -> Result<Report> {
+pub fn audit(job: &AuditJob, clock: &dyn Clock) -> Result<Report> {
     let layout = Layout::find(&job.out, job.state.as_deref())?;
     // What is in view now is in the manifest read after it; the other way round, a running pipeline could publish in between.
     let in_view = outputs::in_view(&job.out)?;
@@ -159,11 +123,18 @@ pub fn audit(job: &AuditJob) -> Result<Report> {
     let published = manifest.all_files(&layout.history())?;
     let files = outputs::choose(&job.out, &published, &in_view, &mut report)?;
     let passes = n_passes(&manifest, job.memory_bytes);
+    let output = match &job.topics {
+        _ if manifest.commits.is_none() => None,
+        Topics::Given(output) => Some(output),
+        Topics::NotGiven => return Err(topics::not_given()),
+        Topics::LeftOut => None,
+    };
+    let shape = output.map_or(ValueShape::Full, |output| output.value);
     for index in 0..passes {
         let pass = Pass { index, of: passes };
         let (read, written) = std::thread::scope(|scope| {
             let inputs = scope.spawn(|| inputs::traces(job, &manifest, pass));
-            let written = outputs::traces(&job.out, &files, pass);
+            let written = outputs::traces(&job.out, &files, pass, shape);
             (inputs.join(), written)
         });
         let read = read.map_err(|_| Error::new(ErrorKind::Internal, "E-PANIC", "reading the inputs failed: this is a bug"))?;
@@ -171,6 +142,11 @@ pub fn audit(job: &AuditJob) -> Result<Report> {
             report.pages = written.n_pages;
             report.rejects = written.n_rejects;
             report.damaged_files.extend(written.damaged);
+        }
+        if let Some(output) = output {
+            let as_sent = written.as_sent.unwrap_or_else(|| written.traces.clone());
+            let sent = topics::traces(output, &manifest, pass, clock)?;
+            compare_topics(as_sent, sent, &mut report);
         }
         compare(read?, written.traces, &mut report);
     }
@@ -180,7 +156,8 @@ pub fn audit(job: &AuditJob) -> Result<Report> {
 }
 
 fn n_passes(manifest: &Manifest, memory_bytes: u64) -> u64 {
-    let bytes = manifest.counters.rows.saturating_mul(2 * size_of::<Trace>() as u64);
+    // Inputs and Parquet; or Parquet as topics have it, and topics.
+    let bytes = manifest.counters.rows.saturating_mul(3 * size_of::<Trace>() as u64);
     // Vectors that grow by doubling may hold twice what they need.
     (2 * bytes).div_ceil(memory_bytes.max(1 << 12)).max(1)
 }
@@ -190,12 +167,6 @@ fn compare(mut read: Vec<Trace>, mut written: Vec<Trace>, report: &mut Report) {
     read.sort_unstable_by_key(|trace| (trace.source, trace.offset));
     written.sort_unstable_by_key(|trace| (trace.source, trace.offset));
     report.input += read.len() as u64;
-    let note = |count: &mut u64, examples: &mut Vec<String>, by: u64, id: RecordId| {
-        *count += by;
-        if by > 0 && examples.len() < EXAMPLES {
-            examples.push(id.to_string());
-        }
-    };
     let mut rows = read.iter().peekable();
     for outputs in written.chunk_by(|a, b| a.id() == b.id()) {
         let id = outputs[0].id();
@@ -214,4 +185,80 @@ fn compare(mut read: Vec<Trace>, mut written: Vec<Trace>, report: &mut Report) {
         note(&mut report.disagreeing, &mut report.disagreeing_examples, disagrees, id);
     }
     rows.for_each(|row| note(&mut report.lost, &mut report.lost_examples, 1, row.id()));
+}
+
+/// Holds the topics of a pass against the Parquet.
+fn compare_topics(mut written: Vec<Trace>, sent: topics::Sent, report: &mut Report) {
+    let topics::Sent { traces: mut sent, report: counts, has_expired } = sent;
+    written.sort_unstable_by_key(|trace| (trace.source, trace.offset));
+    sent.sort_unstable_by_key(|trace| (trace.source, trace.offset));
+    let (mut expired, mut rows) = (0, written.iter().peekable());
+    let mut missing = |report: &mut Report, id| {
+        if has_expired {
+            expired += 1;
+        } else {
+            note(&mut report.lost, &mut report.lost_examples, 1, id);
+        }
+    };
+    for messages in sent.chunk_by(|a, b| a.id() == b.id()) {
+        let id = messages[0].id();
+        let mut row = None;
+        while let Some(next) = rows.next_if(|row| (row.source, row.offset) <= (id.source, id.offset)) {
+            if next.id() == id {
+                row = Some(next);
+            } else {
+                missing(report, next.id());
+            }
+        }
+        note(&mut report.duplicated, &mut report.duplicated_examples, messages.len() as u64 - 1, id);
+        match row {
+            // Committed, and not in the Parquet.
+            None => note(&mut report.lost, &mut report.lost_examples, 1, id),
+            Some(row) => {
+                let disagrees = u64::from(messages.iter().any(|message| message != row));
+                note(&mut report.disagreeing, &mut report.disagreeing_examples, disagrees, id);
+            }
+        }
+    }
+    rows.for_each(|row| missing(report, row.id()));
+    let before = report.topics.take().map_or(0, |before| before.expired);
+    report.topics = Some(TopicReport { expired: before + expired, ..counts });
+}
+
+fn note(count: &mut u64, examples: &mut Vec<String>, by: u64, id: RecordId) {
+    *count += by;
+    if by > 0 && examples.len() < EXAMPLES {
+        examples.push(id.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(offset: u64, content: u64, decision: u32) -> Trace {
+        Trace::new(RecordId { source: 0, offset }, content, decision)
+    }
+
+    fn check_topics(sent: &[Trace], has_expired: bool, wanted: [u64; 4]) {
+        let written = vec![trace(1, 10, 1), trace(2, 20, 2), trace(3, 30, 3)];
+        let mut report = Report::default();
+        let sent = topics::Sent { traces: sent.to_vec(), has_expired, ..topics::Sent::default() };
+        compare_topics(written, sent, &mut report);
+        let expired = report.topics.map_or(0, |topics| topics.expired);
+        assert_eq!([report.lost, report.duplicated, report.disagreeing, expired], wanted);
+    }
+
+    #[test]
+    fn topics_are_held_against_the_parquet_row_by_row() {
+        let [one, two, three] = [trace(1, 10, 1), trace(2, 20, 2), trace(3, 30, 3)];
+        check_topics(&[three, one, two], false, [0, 0, 0, 0]);
+        check_topics(&[one, three], false, [1, 0, 0, 0]);
+        check_topics(&[one, three], true, [0, 0, 0, 1]);
+        check_topics(&[], false, [3, 0, 0, 0]);
+        check_topics(&[one, two, two, three], false, [0, 1, 0, 0]);
+        check_topics(&[one, two, trace(3, 31, 3)], false, [0, 0, 1, 0]);
+        check_topics(&[one, trace(2, 20, 7), three], false, [0, 0, 1, 0]);
+        check_topics(&[one, two, three, trace(4, 40, 4)], true, [1, 0, 0, 0]);
+    }
 }

@@ -85,6 +85,25 @@ impl Pipeline {
         Ok(serde_json::from_slice(&found.stdout)?)
     }
 
+    /// What the program's own audit of input, Parquet and topics says.
+    pub(super) fn audit(&self) -> Result<Value> {
+        let done = output(&mut self.call(&["audit", "-o", "json"]))?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        let audit: Value = serde_json::from_slice(&done.stdout).with_context(|| format!("{}: {said}", done.status))?;
+        ensure!(done.status.success() == is_clean(&audit), "{}: {audit}", done.status);
+        Ok(audit)
+    }
+
+    /// The audit must be clean, and count in the topics what an independent reader found.
+    pub(super) fn audited(&self, found: &Value) -> Result<()> {
+        let audit = self.audit()?;
+        ensure!(is_clean(&audit), "{}: {audit}", self.name);
+        let topics = &audit["topics"];
+        let same = topics["pages"] == found["pages"] && topics["rejects"] == found["rejects"] && topics["ahead"] == 0;
+        ensure!(same && audit["pages"] == found["pages"], "{}: {audit}, a reader found {found}", self.name);
+        Ok(())
+    }
+
     pub(super) fn delivered_in_slots(&self) -> Result<Value> {
         self.delivered(&format!("{}_", self.name), CLUSTERS)
     }
@@ -94,6 +113,10 @@ impl Pipeline {
         ensure!(found.status.success(), "{} and {} differ: {}", self.name, other.name, String::from_utf8_lossy(&found.stdout));
         Ok(())
     }
+}
+
+fn is_clean(audit: &Value) -> bool {
+    ["lost", "duplicated", "disagreeing"].iter().all(|name| audit[name] == 0) && audit["topics"]["foreign"] == 0
 }
 
 pub(crate) fn run() -> Result<()> {
@@ -110,6 +133,7 @@ pub(crate) fn run() -> Result<()> {
     let done = killed.to_the_end()?;
     let found = killed.delivered_in_slots()?;
     agrees(&done, &found)?;
+    killed.audited(&found)?;
     ensure!(found["owners"].as_u64() >= Some(2), "no slot was announced: {found}");
 
     let plain = pipeline("plain", "pages", "kafka = \"none\"")?;
@@ -122,12 +146,16 @@ pub(crate) fn run() -> Result<()> {
     spread.killed_at("kafka-after-commit", 3)?;
     interrupted(&spread)?;
     let done = spread.to_the_end()?;
-    agrees(&done, &spread.delivered_in_slots()?)?;
+    let found_spread = spread.delivered_in_slots()?;
+    agrees(&done, &found_spread)?;
+    spread.audited(&found_spread)?;
 
     let keyed = pipeline("keyed", "", "kafka = \"keyed\"\nkeyed_topic = \"all\"")?;
     keyed.make_topics(1)?;
     stdout(keyed.call(&["run", "--input"]).arg(&pages))?;
     let of_file = keyed.delivered("all", 0)?;
+    stdout(keyed.call(&["audit", "--input"]).arg(&pages))?;
+    tampered(&rig, &killed)?;
 
     say(format_args!(
         "run: {kills} kills within commits, each landed: {} pages and {} rejects in the topics as in the Parquet, the same answer as \
@@ -184,6 +212,21 @@ fn interrupted(pipeline: &Pipeline) -> Result<()> {
         ended.status,
         String::from_utf8_lossy(&ended.stderr)
     );
+    Ok(())
+}
+
+/// A topic that somebody wrote to, and a topic that lost what it had, are not clean.
+fn tampered(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
+    let topic = format!("{}_0", pipeline.name);
+    stdout(pipeline.call(&["produce", "--limit", "3", "--topic", &topic, "--input"]).arg(root().join(SAMPLE)))?;
+    let audit = pipeline.audit()?;
+    ensure!(audit["topics"]["foreign"] == 3, "three messages of others: {audit}");
+    let topic = format!("{}_1", pipeline.name);
+    let class = "org.apache.kafka.tools.TopicCommand";
+    rig.tool(class, &["--bootstrap-server", &pipeline.servers, "--delete", "--topic", &topic])?;
+    let audit = pipeline.audit()?;
+    let lost = audit["lost"].as_u64() > Some(0) && audit["topics"]["missing"] == serde_json::json!([topic]);
+    ensure!(lost, "a topic was deleted: {audit}");
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 use windrow_core::clean::clean;
 use windrow_core::record::{RecordId, RejectReason};
 
-use super::{AuditJob, Fields, PAGE, Pass, REJECT, Trace};
+use super::AuditJob;
+use super::trace::{Content, Hasher, Pass, Trace};
 use crate::checkpoint::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::parse::Parser;
@@ -22,7 +23,7 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
     check_present(manifest, &opened.ordinals)?;
     let mut rows = Replay::new(opened, &positions, &Order::in_turn(&manifest.positions));
     let mut parser = Parser::new();
-    let mut fields = Fields::default();
+    let mut hasher = Hasher::default();
     let mut traces = Vec::new();
     while let Some(batch) = rows.next()? {
         for row in parser.parse(&batch) {
@@ -31,16 +32,13 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
                 Err(reject) if !pass.holds(reject.origin) => continue,
                 Ok(row) => match clean(&row) {
                     Ok(page) => {
-                        fields.start(PAGE);
-                        fields.push_time(page.creation_time);
-                        [page.id, page.url, page.title, page.keywords, page.description]
-                            .iter()
-                            .for_each(|column| fields.push(column.as_bytes()));
-                        trace(row.origin, &fields)
+                        let texts = [page.id, page.url, page.title, page.keywords, page.description];
+                        let content = Content { creation_time: page.creation_time, texts, domain: "" };
+                        Trace::new(row.origin, hasher.page(&content), 0)
                     }
-                    Err(reason) => reject(row.origin, reason, row.raw, &mut fields),
+                    Err(reason) => reject(row.origin, reason, row.raw, &mut hasher),
                 },
-                Err(flawed) => reject(flawed.origin, flawed.reason, &flawed.raw, &mut fields),
+                Err(flawed) => reject(flawed.origin, flawed.reason, &flawed.raw, &mut hasher),
             };
             traces.push(trace);
         }
@@ -52,15 +50,8 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
     }
 }
 
-fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], fields: &mut Fields) -> Trace {
-    fields.start(REJECT);
-    fields.push(reason.code().as_bytes());
-    fields.push(raw);
-    trace(origin, fields)
-}
-
-fn trace(origin: RecordId, fields: &Fields) -> Trace {
-    Trace { offset: origin.offset, source: origin.source, decision: 0, content: fields.hash() }
+fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], hasher: &mut Hasher) -> Trace {
+    Trace::new(origin, hasher.reject(reason.code(), raw), 0)
 }
 
 /// A source that has fewer rows than were committed proves nothing.

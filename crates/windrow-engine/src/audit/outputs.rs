@@ -9,12 +9,13 @@ use arrow_array::{Array as _, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use windrow_core::record::RecordId;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Fields, PAGE, Pass, REJECT, Report, Trace};
+use super::Report;
+use super::trace::{Content, Decided, Hasher, Pass, Trace};
 use crate::checkpoint::files::{checksum, environment, names_in};
 use crate::error::Result;
 use crate::sink::parquet::{open_published, schema};
+use crate::sink::topics::ValueShape;
 use crate::sink::{Family, PublishedFile};
 
 const FAMILIES: [Family; 2] = [Family::Pages, Family::Rejects];
@@ -43,6 +44,8 @@ impl Output {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) traces: Vec<Trace>,
+    /// The same as topics have them, where that is something else.
+    pub(super) as_sent: Option<Vec<Trace>>,
     pub(super) n_pages: u64,
     pub(super) n_rejects: u64,
     pub(super) damaged: Vec<String>,
@@ -91,8 +94,8 @@ pub(super) fn choose(
 }
 
 /// Traces of the rows of a pass, and counts of all rows.
-pub(super) fn traces(out: &Path, files: &[Output], pass: Pass) -> Written {
-    let mut written = Written::default();
+pub(super) fn traces(out: &Path, files: &[Output], pass: Pass, shape: ValueShape) -> Written {
+    let mut written = Written { as_sent: (shape != ValueShape::Full).then(Vec::new), ..Written::default() };
     for file in files {
         if let Err(error) = read(out, file, pass, &mut written) {
             // What could be read before counts; the rest will be missing.
@@ -111,7 +114,7 @@ fn read(out: &Path, file: &Output, pass: Pass, written: &mut Written) -> std::re
     for field in wanted.fields() {
         builder.schema().field_with_name(field.name())?;
     }
-    let skipped = ["label", "domain", "source"];
+    let skipped = ["label", "source"];
     let columns = wanted.fields().iter().map(|field| field.name().as_str()).filter(|name| !skipped.contains(name));
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     for batch in builder.with_projection(mask).with_batch_size(4096).build()? {
@@ -119,11 +122,11 @@ fn read(out: &Path, file: &Output, pass: Pass, written: &mut Written) -> std::re
         match file.family {
             Family::Pages => {
                 written.n_pages += batch.num_rows() as u64;
-                pages(&batch, pass, &mut written.traces).ok_or("not the columns of pages")?;
+                pages(&batch, pass, written).ok_or("not the columns of pages")?;
             }
             _ => {
                 written.n_rejects += batch.num_rows() as u64;
-                rejects(&batch, pass, &mut written.traces).ok_or("not the columns of rejects")?;
+                rejects(&batch, pass, written).ok_or("not the columns of rejects")?;
             }
         }
     }
@@ -134,7 +137,7 @@ fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
     batch.column_by_name(name)?.as_string_opt::<i32>()
 }
 
-fn pages(batch: &RecordBatch, pass: Pass, traces: &mut Vec<Trace>) -> Option<()> {
+fn pages(batch: &RecordBatch, pass: Pass, written: &mut Written) -> Option<()> {
     let ids = text(batch, "record_id")?;
     let time = batch.column_by_name("creation_time")?.as_primitive_opt::<TimestampMicrosecondType>()?;
     let cluster = batch.column_by_name("cluster")?.as_primitive_opt::<Int32Type>()?;
@@ -142,44 +145,50 @@ fn pages(batch: &RecordBatch, pass: Pass, traces: &mut Vec<Trace>) -> Option<()>
     let micro_cluster = batch.column_by_name("micro_cluster")?.as_primitive_opt::<Int64Type>()?;
     let novel = batch.column_by_name("novel")?.as_boolean_opt()?;
     let score = batch.column_by_name("score")?.as_primitive_opt::<Float64Type>()?;
+    let domain = text(batch, "domain")?;
     let texts: Vec<_> = TEXTS.iter().map(|name| text(batch, name)).collect::<Option<_>>()?;
-    let mut fields = Fields::default();
+    let mut hasher = Hasher::default();
     for row in 0..batch.num_rows() {
         let id: RecordId = ids.value(row).parse().ok()?;
         if !pass.holds(id) {
             continue;
         }
-        fields.start(PAGE);
-        fields.push_time(time.is_valid(row).then(|| time.value(row)));
-        texts.iter().for_each(|column| fields.push(column.value(row).as_bytes()));
-        let content = fields.hash();
+        let page = Content {
+            creation_time: time.is_valid(row).then(|| time.value(row)),
+            texts: std::array::from_fn(|at| texts[at].value(row)),
+            domain: domain.value(row),
+        };
+        let decided = Decided {
+            cluster: cluster.value(row).into(),
+            slot: slot.value(row).into(),
+            micro_cluster: micro_cluster.value(row),
+            novel: novel.value(row),
+            score: score.value(row),
+        };
+        let content = hasher.page(&page);
         // A score outside its range disagrees with everything.
-        let content = if (0.0..=1.0).contains(&score.value(row)) { content } else { !content };
-        fields.start(PAGE);
-        fields.push(&cluster.value(row).to_le_bytes());
-        fields.push(&slot.value(row).to_le_bytes());
-        fields.push(&micro_cluster.value(row).to_le_bytes());
-        fields.push(&[u8::from(novel.value(row))]);
-        fields.push(&score.value(row).to_le_bytes());
-        let decision = u32::try_from(xxh3_64(&fields.0) >> 32).expect("the upper half");
-        traces.push(Trace { offset: id.offset, source: id.source, decision, content });
+        let content = if (0.0..=1.0).contains(&decided.score) { content } else { !content };
+        let decision = hasher.decision(&decided);
+        written.traces.push(Trace::new(id, content, decision));
+        if let Some(as_sent) = &mut written.as_sent {
+            as_sent.push(Trace::new(id, hasher.page_in(ValueShape::Original, &page), decision));
+        }
     }
     Some(())
 }
 
-fn rejects(batch: &RecordBatch, pass: Pass, traces: &mut Vec<Trace>) -> Option<()> {
+fn rejects(batch: &RecordBatch, pass: Pass, written: &mut Written) -> Option<()> {
     let (ids, reason) = (text(batch, "record_id")?, text(batch, "reason")?);
     let raw = batch.column_by_name("raw")?.as_binary_opt::<i32>()?;
-    let mut fields = Fields::default();
+    let mut hasher = Hasher::default();
     for row in 0..batch.num_rows() {
         let id: RecordId = ids.value(row).parse().ok()?;
         if !pass.holds(id) {
             continue;
         }
-        fields.start(REJECT);
-        fields.push(reason.value(row).as_bytes());
-        fields.push(raw.value(row));
-        traces.push(Trace { offset: id.offset, source: id.source, decision: 0, content: fields.hash() });
+        let trace = Trace::new(id, hasher.reject(reason.value(row), raw.value(row)), 0);
+        written.traces.push(trace);
+        written.as_sent.iter_mut().for_each(|as_sent| as_sent.push(trace));
     }
     Some(())
 }

@@ -93,13 +93,17 @@ pub struct TopicOutput {
 }
 
 impl TopicOutput {
-    /// Every topic that is written to.
-    pub fn topics(&self) -> Vec<String> {
-        let pages = match &self.route {
+    /// The topics of pages.
+    pub fn page_topics(&self) -> Vec<String> {
+        match &self.route {
             Route::Slots(prefix) => (0..self.slots).map(|slot| format!("{prefix}{slot}")).collect(),
             Route::Keyed(topic) => vec![topic.clone()],
-        };
-        pages.into_iter().chain([REJECTS, LINEAGE, COMMITS].map(str::to_owned)).collect()
+        }
+    }
+
+    /// Every topic that is written to.
+    pub fn topics(&self) -> Vec<String> {
+        self.page_topics().into_iter().chain([REJECTS, LINEAGE, COMMITS].map(str::to_owned)).collect()
     }
 }
 

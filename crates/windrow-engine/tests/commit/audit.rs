@@ -7,9 +7,16 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int32Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use windrow_engine::audit::{AuditJob, Report, audit};
+use windrow_engine::audit::{self, AuditJob, Report, Topics};
+use windrow_engine::clock::SystemClock;
+use windrow_engine::error::Result;
 
 use crate::rig::{Rig, csv, line};
+
+/// Audits files alone.
+pub(crate) fn audit(job: &AuditJob) -> Result<Report> {
+    audit::audit(job, &SystemClock::new())
+}
 
 fn audit_of(rig: &Rig) -> Report {
     audit(&job_of(rig)).unwrap()
@@ -19,6 +26,7 @@ pub(crate) fn job_of(rig: &Rig) -> AuditJob {
     AuditJob {
         inputs: rig.job.inputs.clone(),
         topic: None,
+        topics: Topics::NotGiven,
         columns: rig.job.columns.clone(),
         out: rig.job.out.clone(),
         state: rig.job.state.clone(),

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 use windrow_core::lineage::Edit;
-use windrow_engine::audit::audit;
 use windrow_engine::checkpoint::lock::Lock;
 use windrow_engine::checkpoint::{read_committed, read_state, verify};
 use windrow_engine::clock::SystemClock;
 use windrow_engine::run::{self, Control, Edited, Job, Roll, edit};
 
-use crate::audit::job_of;
+use crate::audit::{audit, job_of};
 use crate::rig::{Rig, assert_same, csv, line};
 
 fn snapshot(rig: &Rig, epoch: u64) -> PathBuf {

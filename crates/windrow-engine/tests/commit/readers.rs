@@ -3,14 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
-use windrow_engine::audit::audit;
 use windrow_engine::checkpoint::{Committed, read_committed, verify};
 use windrow_engine::lookup::{Wanted, find};
 use windrow_engine::run::Roll;
 use windrow_engine::sink::Family;
 use windrow_engine::sink::parquet::hidden_name;
 
-use crate::audit::job_of;
+use crate::audit::{audit, job_of};
 use crate::rig::{Rig, csv};
 
 fn committed(rig: &Rig) -> Committed {

@@ -1,9 +1,12 @@
 //! `windrow audit`: proof that nothing was lost, doubled or changed.
 
-use serde_json::json;
-use windrow_engine::audit::{self, AuditJob, Report};
+use std::fmt::Write as _;
 
-use super::run::topic;
+use serde_json::json;
+use windrow_engine::audit::{self, AuditJob, Report, Topics};
+use windrow_engine::settings::OutputTopics;
+
+use super::run::{topic, topic_output};
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::term::{Style, text};
@@ -13,8 +16,16 @@ use crate::term::{Style, text};
 pub(crate) struct AuditKeys;
 
 impl KeySet for AuditKeys {
-    const KEYS: &'static [&'static str] =
-        &["source.input", "source.columns", "source.topic", "source.format", "output.out", "output.state", "limits.memory"];
+    const KEYS: &'static [&'static str] = &[
+        "source.input",
+        "source.columns",
+        "source.topic",
+        "source.format",
+        "output.out",
+        "output.state",
+        "output.kafka",
+        "limits.memory",
+    ];
 }
 
 /// Prove that nothing was lost, duplicated or changed
@@ -24,8 +35,9 @@ impl KeySet for AuditKeys {
   windrow audit --input 'data/*.csv' --out out -o json
 
 Reads the inputs again, up to what is committed, and looks for every record in
-the Parquet in view. Without --input: the inputs of the last run. Ends with exit
-code 1 when something is not as it should be.
+the Parquet in view and in the topics, if the pipeline writes some. Without
+--input: the inputs of the last run. Ends with exit code 1 when something is not
+as it should be.
 ")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -36,14 +48,21 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let settings = app.settings(&[args.settings.given.clone(), args.kafka.given()?].concat())?.settings;
-    let report = audit::audit(&AuditJob {
+    let topics = match topic_output(&settings) {
+        Some(output) => Topics::Given(output),
+        None if settings.output.kafka == OutputTopics::None => Topics::LeftOut,
+        None => Topics::NotGiven,
+    };
+    let job = AuditJob {
         topic: topic(&settings),
+        topics,
         inputs: settings.source.input,
         columns: settings.source.columns,
         out: settings.output.out,
         state: settings.output.state,
         memory_bytes: settings.limits.memory,
-    })?;
+    };
+    let report = audit::audit(&job, &app.clock)?;
     print(&report, app)?;
     Ok(if report.is_clean() { Exit::Fine } else { Exit::Bad })
 }
@@ -86,6 +105,22 @@ fn text(report: &Report, app: &mut App) -> Result<(), Failure> {
         text::counted(report.rejects, "reject"),
         report.epoch
     ))?;
+    if let Some(topics) = &report.topics {
+        let mut told =
+            format!("topics: {} and {}", text::counted(topics.pages, "page"), text::counted(topics.rejects, "reject"));
+        let more = [
+            (topics.ahead, "not yet in the Parquet"),
+            (topics.expired, "deleted by the topics since"),
+            (topics.foreign, "of other writers"),
+        ];
+        for (count, what) in more.into_iter().filter(|(count, _)| *count > 0) {
+            let _ = write!(told, "; {} {what}", text::count(count));
+        }
+        app.term.line(&told)?;
+        if !topics.missing.is_empty() {
+            app.term.line(&format!("topics that are not there: {}", text::plain(&topics.missing.join(" "))))?;
+        }
+    }
     let findings = [
         ("lost", report.lost, &report.lost_examples),
         ("duplicated", report.duplicated, &report.duplicated_examples),

@@ -158,6 +158,11 @@ impl Encoder {
             .insert(header("windrow-micro-cluster", decision.micro_cluster.to_string().as_bytes()))
             .insert(header("windrow-novel", if decision.novel { b"1" } else { b"0" }))
             .insert(header("windrow-score", decision.score.to_string().as_bytes()));
+        // A topic of one slot says it by its name.
+        let headers = match self.route {
+            Route::Slots(_) => headers,
+            Route::Keyed(_) => headers.insert(header("windrow-slot", decision.slot.to_string().as_bytes())),
+        };
         let mut record = Record::to(self.topic(decision.slot)).payload(&self.scratch).headers(headers);
         if !self.key.is_empty() {
             record = record.key(self.key.as_bytes());

@@ -1,0 +1,161 @@
+//! The topics' side: every committed message of the pipeline in the topics of its pages and rejects.
+//!
+//! Epochs behind the last roll are in the topics and not yet in the Parquet: counted, and left to a later audit. Where a topic has deleted
+//! its oldest messages, a page that is not there is told apart from one that is lost.
+
+use std::borrow::Cow;
+
+use rdkafka::message::{BorrowedMessage, Message as _};
+use serde::{Deserialize, Serialize};
+use windrow_core::clean;
+use windrow_core::record::RecordId;
+
+use super::trace::{Content, Decided, Hasher, Pass, Trace};
+use crate::checkpoint::manifest::Manifest;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::Broker;
+use crate::kafka::read::{Headers, Reader, Window};
+use crate::kafka::topics::REJECTS;
+use crate::run::Control;
+use crate::sink::topics::{Route, TopicOutput};
+
+/// What the topics hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TopicReport {
+    /// Pages of the committed epochs.
+    pub pages: u64,
+    /// Rejects of the committed epochs.
+    pub rejects: u64,
+    /// Pages and rejects of epochs that are not yet in the Parquet.
+    pub ahead: u64,
+    /// Pages and rejects that topics have deleted since, by their retention.
+    pub expired: u64,
+    /// Messages in the topics of pages that the pipeline did not write.
+    pub foreign: u64,
+    /// Topics that are not there.
+    pub missing: Vec<String>,
+}
+
+/// What was read in a pass.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub(super) traces: Vec<Trace>,
+    pub(super) report: TopicReport,
+    /// Whether a topic has deleted messages.
+    pub(super) has_expired: bool,
+}
+
+/// A page's value; the original's has `main_domain`.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    creation_time: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    url: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    title: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    keywords: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    description: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "main_domain")]
+    domain: Option<Cow<'a, str>>,
+}
+
+/// Traces of the messages of a pass, and counts of all messages.
+pub(super) fn traces(output: &TopicOutput, manifest: &Manifest, pass: Pass, clock: &dyn Clock) -> Result<Sent> {
+    let broker = Broker::new(&output.keys)?;
+    let mut wanted = output.page_topics();
+    wanted.push(REJECTS.to_owned());
+    let (mut reader, missing) = Reader::open(&broker, &wanted)?;
+    let parts: Vec<(String, i64, i64)> =
+        reader.parts.iter().map(|part| (reader.topics[part.topic].clone(), part.low, part.high)).collect();
+    let windows: Vec<Window> =
+        parts.iter().enumerate().map(|(part, &(_, low, high))| Window { part, from: low, to: high }).collect();
+    let mut sent = Sent::default();
+    sent.report.missing = missing;
+    sent.has_expired = parts.iter().any(|(_, low, _)| *low > 0);
+    let mut teller = Teller { output, manifest, pass, hasher: Hasher::default(), sent };
+    let control = Control::default();
+    reader.read(&windows, (clock, &control), &mut |part, message| {
+        teller.take(&parts[part].0, message);
+        false
+    })?;
+    Ok(teller.sent)
+}
+
+/// Makes traces of messages.
+struct Teller<'a> {
+    output: &'a TopicOutput,
+    manifest: &'a Manifest,
+    pass: Pass,
+    hasher: Hasher,
+    sent: Sent,
+}
+
+impl Teller<'_> {
+    fn take(&mut self, topic: &str, message: &BorrowedMessage<'_>) {
+        let headers = Headers::of(message);
+        let is_reject = topic == REJECTS;
+        if headers.text("windrow-pipeline") != Some(self.manifest.pipeline.as_str()) {
+            // The rejects' topic is everybody's.
+            self.sent.report.foreign += u64::from(!is_reject && headers.text("windrow-pipeline").is_none());
+            return;
+        }
+        if headers.text("windrow-control").is_some() {
+            return;
+        }
+        if headers.number::<u64>("windrow-epoch").is_none_or(|epoch| epoch > self.manifest.epoch) {
+            self.sent.report.ahead += 1;
+            return;
+        }
+        let report = &mut self.sent.report;
+        *(if is_reject { &mut report.rejects } else { &mut report.pages }) += 1;
+        let Some(id) = headers.text("windrow-record-id").and_then(|text| text.parse::<RecordId>().ok()) else { return };
+        if !self.pass.holds(id) {
+            return;
+        }
+        let value = message.payload().unwrap_or_default();
+        let (content, decision) = if is_reject {
+            (self.hasher.reject(headers.text("windrow-reason").unwrap_or_default(), value), 0)
+        } else {
+            // What cannot be read agrees with nothing.
+            (self.content(value).unwrap_or(0), self.decision(topic, &headers).unwrap_or(0))
+        };
+        self.sent.traces.push(Trace::new(id, content, decision));
+    }
+
+    fn content(&mut self, value: &[u8]) -> Option<u64> {
+        let page: Page<'_> = serde_json::from_slice(value).ok()?;
+        let texts = [&page.id, &page.url, &page.title, &page.keywords, &page.description];
+        let content = Content {
+            creation_time: page.creation_time.as_deref().and_then(clean::time),
+            texts: texts.map(|text| text.as_deref().unwrap_or_default()),
+            domain: page.domain.as_deref().unwrap_or_default(),
+        };
+        Some(self.hasher.page_in(self.output.value, &content))
+    }
+
+    fn decision(&mut self, topic: &str, headers: &Headers) -> Option<u32> {
+        let slot = match &self.output.route {
+            Route::Slots(prefix) => topic.strip_prefix(prefix.as_str())?.parse().ok()?,
+            Route::Keyed(_) => headers.number("windrow-slot")?,
+        };
+        Some(self.hasher.decision(&Decided {
+            cluster: headers.number("windrow-cluster")?,
+            slot,
+            micro_cluster: headers.number("windrow-micro-cluster")?,
+            novel: headers.text("windrow-novel")? == "1",
+            score: headers.number("windrow-score")?,
+        }))
+    }
+}
+
+/// The error of an audit that is to hold topics against the Parquet, and has none.
+pub(super) fn not_given() -> Error {
+    Error::new(ErrorKind::Invalid, "E-KAFKA-NONE", "this pipeline wrote topics, and no broker is given")
+        .hint("give --kafka HOST:PORT or --config FILE as for `windrow run`, or audit the Parquet alone with --output none")
+}

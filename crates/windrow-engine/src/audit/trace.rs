@@ -1,0 +1,124 @@
+//! Rows as the comparison knows them: a record id and two hashes.
+
+use windrow_core::record::{Micros, RecordId};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::sink::topics::ValueShape;
+
+const PAGE: u8 = 0;
+const REJECT: u8 = 1;
+const SHORT_PAGE: u8 = 2;
+
+/// One row as the comparison knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Trace {
+    pub(super) offset: u64,
+    pub(super) source: u32,
+    /// Hash of the decision; 0 for rejects and inputs.
+    pub(super) decision: u32,
+    /// Hash of family and columns.
+    pub(super) content: u64,
+}
+
+impl Trace {
+    pub(super) fn new(id: RecordId, content: u64, decision: u32) -> Self {
+        Self { offset: id.offset, source: id.source, decision, content }
+    }
+
+    pub(super) fn id(&self) -> RecordId {
+        RecordId { source: self.source, offset: self.offset }
+    }
+}
+
+/// The ids of one pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    pub(super) index: u64,
+    pub(super) of: u64,
+}
+
+impl Pass {
+    pub(super) fn holds(self, id: RecordId) -> bool {
+        let mixed = (id.offset ^ u64::from(id.source).rotate_left(40)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.of == 1 || (mixed >> 32) % self.of == self.index
+    }
+}
+
+/// What a page holds of its row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Content<'a> {
+    pub(super) creation_time: Option<Micros>,
+    /// Id, URL, title, keywords, description.
+    pub(super) texts: [&'a str; 5],
+    pub(super) domain: &'a str,
+}
+
+/// What was decided for a page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decided {
+    pub(super) cluster: i64,
+    pub(super) slot: i64,
+    pub(super) micro_cluster: i64,
+    pub(super) novel: bool,
+    pub(super) score: f64,
+}
+
+/// Makes hashes of fields with their lengths, so that no two rows run into the same bytes.
+#[derive(Debug, Default)]
+pub(super) struct Hasher(Vec<u8>);
+
+impl Hasher {
+    /// The columns of the input in a page.
+    pub(super) fn page(&mut self, page: &Content<'_>) -> u64 {
+        self.start(PAGE);
+        self.push_time(page.creation_time);
+        page.texts.iter().for_each(|text| self.push(text.as_bytes()));
+        xxh3_64(&self.0)
+    }
+
+    /// What a message of this shape holds of a page.
+    pub(super) fn page_in(&mut self, shape: ValueShape, page: &Content<'_>) -> u64 {
+        match shape {
+            ValueShape::Full => self.page(page),
+            ValueShape::Original => {
+                let [id, .., description] = page.texts;
+                self.start(SHORT_PAGE);
+                self.push_time(page.creation_time);
+                [id, page.domain, description].iter().for_each(|text| self.push(text.as_bytes()));
+                xxh3_64(&self.0)
+            }
+        }
+    }
+
+    /// A reject.
+    pub(super) fn reject(&mut self, reason: &str, raw: &[u8]) -> u64 {
+        self.start(REJECT);
+        self.push(reason.as_bytes());
+        self.push(raw);
+        xxh3_64(&self.0)
+    }
+
+    /// A decision.
+    pub(super) fn decision(&mut self, decided: &Decided) -> u32 {
+        self.start(PAGE);
+        [decided.cluster, decided.slot, decided.micro_cluster].iter().for_each(|number| self.push(&number.to_le_bytes()));
+        self.push(&[u8::from(decided.novel)]);
+        self.push(&decided.score.to_le_bytes());
+        u32::try_from(xxh3_64(&self.0) >> 32).expect("the upper half")
+    }
+
+    fn start(&mut self, family: u8) {
+        self.0.clear();
+        self.0.push(family);
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn push_time(&mut self, time: Option<Micros>) {
+        self.0.push(u8::from(time.is_some()));
+        self.0.extend_from_slice(&time.unwrap_or(0).to_le_bytes());
+    }
+}
