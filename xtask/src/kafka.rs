@@ -23,6 +23,7 @@ mod rig;
 mod run;
 mod security;
 mod topics;
+mod verbs;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
@@ -36,6 +37,7 @@ pub(crate) use rig::{Rig, Setup};
 pub(crate) use run::run;
 pub(crate) use security::security;
 pub(crate) use topics::topics;
+pub(crate) use verbs::verbs;
 
 use crate::shell::{check_machine, say, talk};
 

@@ -36,7 +36,7 @@ const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<
     Suite { name, budget_s, slow: false, run }
 }
 
-const SUITES: [Suite; 19] = [
+const SUITES: [Suite; 20] = [
     quick("format", 30, |_| run(cargo().args(["fmt", "--all", "--check"]))),
     quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     quick("tests", 780, cargo_test),
@@ -54,6 +54,7 @@ const SUITES: [Suite; 19] = [
     quick("kafka-check", 90, |_| kafka::examine()),
     quick("kafka-messages", 60, |_| kafka::messages()),
     quick("kafka-run", 120, |_| kafka::run()),
+    quick("kafka-verbs", 60, |_| kafka::verbs()),
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
 ];

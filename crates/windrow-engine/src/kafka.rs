@@ -15,6 +15,7 @@
 //! ```
 
 pub mod commits;
+pub mod count;
 pub mod examine;
 mod operations;
 mod probe;

@@ -15,7 +15,7 @@ use crate::python::{CLIENTS, READERS, script};
 use crate::shell::{fresh_dir, output, root, say, stdout, wait_for, windrow};
 
 const ROWS: usize = 40_000;
-const CLUSTERS: u32 = 12;
+pub(super) const CLUSTERS: u32 = 12;
 const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
 /// Seconds that a run may take to come to something.
 const PATIENCE_S: f64 = 60.0;
@@ -41,8 +41,13 @@ impl Pipeline {
     }
 
     pub(super) fn call(&self, args: &[&str]) -> Command {
+        self.loud(&[&["--quiet"], args].concat())
+    }
+
+    /// The same, with what it has to say.
+    pub(super) fn loud(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.windrow);
-        command.current_dir(&self.dir).args(["--quiet", "--no-input", "--config", &format!("{}.toml", self.name)]).args(args);
+        command.current_dir(&self.dir).args(["--no-input", "--config", &format!("{}.toml", self.name)]).args(args);
         command.stdin(Stdio::null());
         command
     }

@@ -1,5 +1,7 @@
 //! `windrow clusters`: what there is now, from the last commit; and what users do to it.
 
+mod counts;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::{self, Control, Edited};
 
 use super::{App, Done, Exit, Failure};
-use crate::args::{Format, KeySet, SettingFlags};
+use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::signals::Watch;
 use crate::term::live::Live;
 use crate::term::table::{self, Column};
@@ -33,6 +35,14 @@ impl KeySet for PlaceKeys {
     const KEYS: &'static [&'static str] = &["output.out", "output.state"];
 }
 
+/// The settings that say which topics there are.
+#[derive(Debug)]
+pub(crate) struct TopicsKeys;
+
+impl KeySet for TopicsKeys {
+    const KEYS: &'static [&'static str] = &["model.clusters", "output.kafka"];
+}
+
 /// Show the clusters as of the last commit; rename or pin them
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
@@ -40,6 +50,10 @@ impl KeySet for PlaceKeys {
   windrow clusters --out out --watch
   windrow clusters --out out -o json | jq -r '[.cluster, .label] | @tsv'
   windrow clusters rename 7 'summer sale' --out out
+  windrow clusters --watch --from-topics --kafka localhost:9092
+
+With --from-topics pages are counted by reading the topics, as any consumer of
+committed messages would; nothing that Windrow says of itself is asked.
 ")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -50,6 +64,16 @@ pub(crate) struct Args {
     /// All clusters, not only the 20 largest (data formats always have all)
     #[arg(short, long)]
     all: bool,
+    /// Count the pages in the topics instead; with --watch, for ever
+    #[arg(long)]
+    from_topics: bool,
+    /// Once, whatever --watch says
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    topics: SettingFlags<TopicsKeys>,
+    #[command(flatten)]
+    kafka: KafkaFlags,
     #[command(subcommand)]
     edit: Option<EditVerb>,
 }
@@ -88,8 +112,12 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     if let Some(verb) = &args.edit {
         return edit(args, verb, app);
     }
+    if args.from_topics {
+        let given = [args.settings.given.clone(), args.topics.given.clone(), args.kafka.given()?].concat();
+        return counts::run(&app.settings(&given)?.settings, args.watch && !args.once, app);
+    }
     let place = Place::new(app, &args.settings)?;
-    if args.watch {
+    if args.watch && !args.once {
         return watch(&place, args.all, app);
     }
     let reading = place.read()?.ok_or_else(|| place.nothing())?;

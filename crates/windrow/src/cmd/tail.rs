@@ -5,9 +5,12 @@ mod line;
 use std::sync::Arc;
 
 use serde_json::json;
+use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::kafka::Broker;
 use windrow_engine::kafka::tail::{Passed, Seen, Tail};
 use windrow_engine::run::Control;
+use windrow_engine::settings::Settings;
+use windrow_engine::sink::topics::Route;
 
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
@@ -21,7 +24,7 @@ use line::{Line, Shown};
 pub(crate) struct TailKeys;
 
 impl KeySet for TailKeys {
-    const KEYS: &'static [&'static str] = &["model.clusters"];
+    const KEYS: &'static [&'static str] = &["model.clusters", "output.kafka"];
 }
 
 /// Show the newest pages of clusters, from their topics
@@ -60,8 +63,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let control = Arc::new(Control::default());
     Watch::start(&control)?;
     let broker = Broker::new(&settings.kafka)?;
-    let prefix = &settings.output.topic_prefix;
-    let topics: Vec<String> = (0..settings.model.clusters).map(|slot| format!("{prefix}{slot}")).collect();
+    let topics = page_topics(&settings)?;
     let mut tail = Tail::open(&broker, &topics, &args.clusters, (&app.clock, &control), &mut |told| app.term.say(told))?;
     if !tail.missing.is_empty() {
         app.term.say(&format!("{} not there: {}", text::counted(tail.missing.len() as u64, "topic"), some(&tail.missing)));
@@ -77,6 +79,16 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     }
     report(&tail.passed, app);
     Ok(if control.is_asked() && !args.follow { Exit::Interrupted } else { Exit::Fine })
+}
+
+/// The topics that hold pages.
+pub(super) fn page_topics(settings: &Settings) -> Result<Vec<String>, Error> {
+    match settings.route() {
+        Some(Route::Slots(prefix)) => Ok((0..settings.model.clusters).map(|slot| format!("{prefix}{slot}")).collect()),
+        Some(Route::Keyed(topic)) => Ok(vec![topic]),
+        None => Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", "pages go to no topic: output.kafka is `none`")
+            .hint("they are in the Parquet alone; --output topics or keyed looks at topics that an earlier run wrote")),
+    }
 }
 
 /// Shows what comes, until somebody wants to stop or nobody reads any more.

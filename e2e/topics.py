@@ -1,0 +1,84 @@
+"""The topics of clusters as a reader of committed messages finds them: topics.py count SERVERS PREFIX SLOTS LAST
+
+Prints one JSON object: pages by topic and cluster, announcements of owners, messages that are neither, and the newest LAST pages as
+[topic, partition, offset], oldest first: each partition gives its last ones, of all those the newest by their time are left.
+
+    topics.py add SERVERS TOPIC
+
+writes into partition 0 of TOPIC what can stand there beside our own pages: a page of a former owner (cluster 999), a page without headers
+whose title is hostile, a value that is no JSON, a message without a value; and a page in a transaction that is aborted.
+"""
+
+import json
+import sys
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07gone\u202e\r\nnext"
+
+
+def messages(servers, topics):
+    settings = {"bootstrap.servers": servers, "group.id": "topics", "enable.auto.commit": False}
+    consumer = Consumer(settings | {"isolation.level": "read_committed", "enable.partition.eof": True})
+    known = consumer.list_topics(timeout=30).topics
+    parts = [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
+    consumer.assign(parts)
+    left = len(parts)
+    while left:
+        message = consumer.poll(30)
+        if message is None:
+            sys.exit("no message for 30 s, and not at the end")
+        if message.error() is None:
+            yield message, dict(message.headers() or [])
+        elif message.error().code() == KafkaError._PARTITION_EOF:
+            left -= 1
+        else:
+            sys.exit(str(message.error()))
+    consumer.close()
+
+
+def is_object(value):
+    try:
+        return isinstance(json.loads(value), dict)
+    except ValueError:
+        return False
+
+
+def count(servers, prefix, slots, last):
+    topics = [f"{prefix}{slot}" for slot in range(int(slots))]
+    pages, owners, others, parts = {topic: {} for topic in topics}, 0, 0, {}
+    for message, headers in messages(servers, topics):
+        topic, cluster = message.topic(), headers.get("windrow-cluster", b"").decode()
+        if headers.get("windrow-control") == b"owner":
+            owners += 1
+        elif message.value() is None:
+            others += 1
+        else:
+            pages[topic][cluster] = pages[topic].get(cluster, 0) + 1
+            if is_object(message.value()):
+                rank = (message.timestamp()[1], topics.index(topic), message.partition(), message.offset())
+                parts.setdefault((topic, message.partition()), []).append(rank)
+    given = sorted(rank for ranks in parts.values() for rank in sorted(ranks, key=lambda rank: rank[3])[-int(last):])
+    newest = [[topics[at], partition, offset] for _, at, partition, offset in given[-int(last):]]
+    print(json.dumps({"pages": pages, "owners": owners, "others": others, "newest": newest}))
+
+
+def add(servers, topic):
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": "strangers"})
+    producer.init_transactions()
+    page = json.dumps({"title": "of a former owner", "cluster": 999}).encode()
+    headers = {"windrow-cluster": "999", "windrow-schema": "windrow.page/1"}
+    producer.begin_transaction()
+    producer.produce(topic, page, partition=0, headers=headers)
+    producer.produce(topic, json.dumps({"title": HOSTILE}).encode(), partition=0)
+    producer.produce(topic, b"no JSON \xff", partition=0)
+    producer.produce(topic, None, key=b"deleted", partition=0)
+    producer.commit_transaction()
+    producer.begin_transaction()
+    producer.produce(topic, page, partition=0, headers=headers)
+    producer.flush()
+    producer.abort_transaction()
+
+
+if __name__ == "__main__":
+    {"count": count, "add": add}[sys.argv[1]](*sys.argv[2:])

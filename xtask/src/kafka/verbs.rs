@@ -1,0 +1,246 @@
+//! What looks at the topics of a pipeline from outside, `windrow tail` and `clusters --from-topics`, held against what an independent
+//! reader of committed messages finds there (e2e/topics.py), also when others write into them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::run::{CLUSTERS, Pipeline};
+use super::topics::documented;
+use super::{Rig, Version};
+use crate::python::{CLIENTS, script};
+use crate::shell::{fresh_dir, output, root, say, shared_data, stdout, wait_for, windrow};
+
+const NEWS: &str = "google_news_2013.csv.gz";
+const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
+const NAME: &str = "verbs";
+/// Pages that `tail` is asked for.
+const LAST: usize = 250;
+/// Seconds that something may take to be shown.
+const PATIENCE_S: f64 = 60.0;
+
+/// What the independent reader finds.
+#[derive(Deserialize)]
+struct Found {
+    pages: BTreeMap<String, BTreeMap<String, u64>>,
+    owners: u64,
+    others: u64,
+    newest: Vec<(String, i64, i64)>,
+}
+
+impl Found {
+    fn total(&self) -> u64 {
+        self.pages.values().flat_map(BTreeMap::values).sum()
+    }
+}
+
+struct Stage {
+    rig: Rig,
+    pipeline: Pipeline,
+    dir: PathBuf,
+}
+
+impl Stage {
+    fn start() -> Result<Self> {
+        let (rig, dir) = (Rig::start(Version::NEWEST)?, fresh_dir("kafka-verbs")?.canonicalize()?);
+        let pipeline = Pipeline::new(&windrow("fast", &["failpoints"])?, &rig.bootstrap(), &dir, NAME, "pages", "")?;
+        Ok(Self { rig, pipeline, dir })
+    }
+
+    fn found(&self) -> Result<Found> {
+        let mut reader = script(CLIENTS, "topics.py")?;
+        reader.args(["count", &self.rig.bootstrap(), &format!("{NAME}_"), &CLUSTERS.to_string(), &LAST.to_string()]);
+        Ok(serde_json::from_str(&stdout(&mut reader)?)?)
+    }
+
+    /// Others write into the topic of the first slot.
+    fn strangers(&self) -> Result<()> {
+        let topic = format!("{NAME}_0");
+        stdout(script(CLIENTS, "topics.py")?.args(["add", &self.rig.bootstrap(), &topic])).map(drop)
+    }
+
+    fn objects(&self, args: &[&str]) -> Result<Vec<Value>> {
+        let text = stdout(self.pipeline.call(args).args(["-o", "json"]))?;
+        text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    /// What it says on stderr besides.
+    fn said(&self, args: &[&str]) -> Result<(String, String)> {
+        let done = output(&mut self.pipeline.loud(args))?;
+        ensure!(done.status.success(), "{args:?}: {}: {}", done.status, String::from_utf8_lossy(&done.stderr));
+        Ok((String::from_utf8(done.stdout)?, String::from_utf8_lossy(&done.stderr).into_owned()))
+    }
+
+    /// A call that goes on, writing into a file.
+    fn begun(&self, args: &[&str], file: &str) -> Result<(Child, PathBuf)> {
+        let path = self.dir.join(file);
+        let mut command = self.pipeline.call(args);
+        let child = command.stdout(File::create(&path)?).stderr(Stdio::null()).spawn()?;
+        Ok((child, path))
+    }
+}
+
+pub(crate) fn verbs() -> Result<()> {
+    let stage = Stage::start()?;
+    stage.pipeline.make_topics(2)?;
+    let input = shared_data(NEWS).unwrap_or_else(|| {
+        say(format_args!("../shared/data/{NEWS} is not there: the sample stands in for it"));
+        root().join(SAMPLE)
+    });
+    stdout(stage.pipeline.call(&["produce", "--input"]).arg(input))?;
+    let done = stage.pipeline.to_the_end()?;
+    let found = counted(&stage)?;
+    ensure!(Some(found.total()) == done["total"]["pages"].as_u64(), "{} pages in the topics: {done}", found.total());
+    tailed(&stage, &found)?;
+    by_cluster(&stage, &found)?;
+    stage.strangers()?;
+    among_strangers(&stage, &found)?;
+    followed(&stage)?;
+    say(format_args!(
+        "verbs: {} pages and {} owners counted in the topics as an independent reader does; the newest {LAST}, every cluster's pages, \
+         strangers' messages and followers the same",
+        found.total(),
+        found.owners
+    ));
+    Ok(())
+}
+
+fn fields(object: &Value) -> BTreeSet<String> {
+    object.as_object().into_iter().flatten().map(|(name, _)| name.clone()).filter(|name| name != "schema").collect()
+}
+
+/// `clusters --from-topics` counts what the reader counts.
+fn counted(stage: &Stage) -> Result<Found> {
+    let found = stage.found()?;
+    let objects = stage.objects(&["clusters", "--from-topics"])?;
+    let [object] = objects.as_slice() else { anyhow::bail!("one object: {objects:?}") };
+    ensure!(fields(object) == documented("windrow.counts/1")?, "docs/reference/json.md: {object}");
+    same_counts(object, &found)?;
+    Ok(found)
+}
+
+fn same_counts(object: &Value, found: &Found) -> Result<()> {
+    let number = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
+    let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for topic in object["topics"].as_array().context("topics")? {
+        let clusters = counts.entry(topic["topic"].as_str().unwrap_or_default().to_owned()).or_default();
+        for one in topic["clusters"].as_array().context("clusters")? {
+            clusters.insert(one["cluster"].as_u64().map(|id| id.to_string()).unwrap_or_default(), number(&one["pages"]));
+        }
+    }
+    ensure!(counts == found.pages, "counted {counts:?}, the reader found {:?}", found.pages);
+    let sums = ["pages", "owners", "others"].map(|name| number(&object[name]));
+    ensure!(sums == [found.total(), found.owners, found.others], "{sums:?}: owners {}, others {}", found.owners, found.others);
+    Ok(())
+}
+
+fn place(object: &Value) -> (String, i64, i64) {
+    let number = |name: &str| object[name].as_i64().unwrap_or(-1);
+    (object["topic"].as_str().unwrap_or_default().to_owned(), number("partition"), number("offset"))
+}
+
+/// The newest pages of all, in the order of their time.
+fn tailed(stage: &Stage, found: &Found) -> Result<()> {
+    let shown = stage.objects(&["tail", "--last", &LAST.to_string()])?;
+    let documented = documented("windrow.message/1")?;
+    ensure!(shown.iter().all(|object| fields(object) == documented), "docs/reference/json.md: {:?}", shown.first());
+    let places: Vec<_> = shown.iter().map(place).collect();
+    ensure!(places == found.newest, "{} are shown, {} are the newest", places.len(), found.newest.len());
+    let whole =
+        shown.iter().all(|one| one["page"]["record_id"] == one["record_id"] && one["page"]["cluster"] == one["cluster"]);
+    ensure!(whole, "headers and value disagree");
+    Ok(())
+}
+
+/// Asked for a cluster by its id, or for its topic.
+fn by_cluster(stage: &Stage, found: &Found) -> Result<()> {
+    for (topic, clusters) in &found.pages {
+        for (cluster, pages) in clusters {
+            let shown = stage.objects(&["tail", cluster, "--last", "1000000"])?;
+            let is_its = |one: &Value| one["topic"] == topic.as_str() && one["cluster"].as_u64() == cluster.parse().ok();
+            ensure!(shown.iter().all(is_its) && shown.len() as u64 == *pages, "cluster {cluster}: {} of {pages}", shown.len());
+        }
+        let shown = stage.objects(&["tail", topic, "--last", "1000000"])?.len() as u64;
+        ensure!(shown == clusters.values().sum::<u64>(), "{topic}: {shown} pages");
+    }
+    Ok(())
+}
+
+/// A slot's topic holds the pages of a former owner, and what is no page; nothing of it reaches a terminal.
+fn among_strangers(stage: &Stage, before: &Found) -> Result<()> {
+    let found = counted(stage)?;
+    ensure!(found.total() == before.total() + 3 && found.others == before.others + 1, "{} pages", found.total());
+    tailed_places(stage, &found)?;
+    let topic = format!("{NAME}_0");
+    let owners = before.pages.get(&topic).context("the first slot")?;
+    let (owner, pages) = owners.first_key_value().context("an owner")?;
+    let shown = stage.objects(&["tail", owner, "--last", "1000000"])?;
+    ensure!(shown.len() as u64 == *pages, "cluster {owner} has {pages} pages, {} are shown", shown.len());
+    let shown = stage.objects(&["tail", "999"])?;
+    ensure!(shown.len() == 1 && shown[0]["page"]["title"] == "of a former owner", "{shown:?}");
+
+    let (text, told) = stage.said(&["tail", &topic, "--last", "1000000", "--line", "{cluster} {title}"])?;
+    let hostile = text.chars().find(|c| c.is_control() && *c != '\n' || *c == '\u{202e}');
+    ensure!(hostile.is_none() && text.contains("gone next\n"), "{hostile:?} reaches the terminal");
+    ensure!(told.contains("2 messages that hold no page") && told.contains("announcement"), "{told}");
+    let (_, told) = stage.said(&["tail", owner, "--last", "1000000"])?;
+    ensure!(told.contains("pages of other clusters"), "{told}");
+    let refused = output(&mut stage.pipeline.call(&["tail", "998"]))?;
+    ensure!(refused.status.code() == Some(2), "there is no cluster 998: {}", refused.status);
+    Ok(())
+}
+
+fn tailed_places(stage: &Stage, found: &Found) -> Result<()> {
+    let places: Vec<_> = stage.objects(&["tail", "--last", &LAST.to_string()])?.iter().map(place).collect();
+    ensure!(places == found.newest, "not the newest among strangers: {:?}", places.last());
+    Ok(())
+}
+
+/// What comes is shown while it comes; Ctrl-C ends it well, and so does a reader that has seen enough.
+fn followed(stage: &Stage) -> Result<()> {
+    let (mut tail, shown) = stage.begun(&["tail", "--follow", "--last", "1", "-o", "json"], "follow.jsonl")?;
+    let (mut watch, counts) = stage.begun(&["clusters", "--watch", "--from-topics", "-o", "json"], "watch.jsonl")?;
+    let mut piped = stage.pipeline.call(&["tail", "--follow", "--last", "0"]);
+    let mut piped = piped.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let done = (|| {
+        until(&shown, "a first page", |lines| lines.len() == 1)?;
+        until(&counts, "a first count", |lines| lines.len() == 1)?;
+        stage.strangers()?;
+        let found = stage.found()?;
+        let came = until(&shown, "two pages", |lines| lines.len() == 3)?;
+        let newest: Vec<_> = came[1..].iter().map(place).collect();
+        ensure!(newest == found.newest[found.newest.len() - 2..], "followed {newest:?}");
+        until(&counts, "a count of them", |lines| lines.last().is_some_and(|last| same_counts(last, &found).is_ok()))?;
+        drop(piped.stdout.take());
+        let ended = wait_for(PATIENCE_S, || Ok(piped.try_wait()?))?.context("nobody reads, and tail goes on")?;
+        ensure!(ended.success(), "nobody reads: {ended}");
+        Ok(())
+    })();
+    let ended = [(&mut tail, 0), (&mut watch, 130)].map(|(child, wanted)| {
+        stdout(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+        let ended = child.wait()?;
+        ensure!(ended.code() == Some(wanted), "Ctrl-C: {ended}, not {wanted}");
+        Ok(())
+    });
+    // Ended already where all went well.
+    let _ = piped.kill();
+    let _ = piped.wait();
+    done?;
+    ended.into_iter().collect()
+}
+
+/// Waits until a file of JSON lines is as wanted.
+fn until(path: &Path, what: &str, mut wanted: impl FnMut(&[Value]) -> bool) -> Result<Vec<Value>> {
+    let lines = wait_for(PATIENCE_S, || {
+        let text = std::fs::read_to_string(path)?;
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines: Vec<Value> = whole.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        Ok(wanted(&lines).then_some(lines))
+    })?;
+    lines.with_context(|| format!("{what} did not come: {}", std::fs::read_to_string(path).unwrap_or_default()))
+}
