@@ -74,6 +74,9 @@ const KINDS: [(Kind, &[&str]); 8] = [
     (Kind::Unreachable, &["onnection refused", "timed out", "isconnected", "Connect to", "Receive failed"]),
 ];
 
+/// Words for a connection that the other side has ended: which of them comes depends on who was quicker.
+const CLOSED: [&str; 4] = ["isconnected", "closed by peer", "Broken pipe", "reset by peer"];
+
 /// What the settings ask for: what a sentence leans on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
@@ -108,13 +111,17 @@ impl Asked {
 
     /// The kind of trouble that a line tells of.
     fn kind(&self, line: &str) -> Option<Kind> {
-        let closed = line.contains("isconnected") || line.contains("closed by peer");
+        let closed = CLOSED.iter().any(|word| line.contains(word));
         // Brokers close the connection of those who speak wrongly, and say nothing. When they do it tells what was wrong.
         if closed && line.contains("APIVERSION_QUERY") && !self.protocol.ends_with("SSL") {
             return Some(Kind::WantsTls);
         }
         if closed && !self.logs_in() && (line.contains("in state UP") || line.contains("require SASL authentication")) {
             return Some(Kind::WantsLogin);
+        }
+        if closed && line.contains("SSL transport error") {
+            // TLS was agreed on, or the refusal of it is still to come: the next try tells more.
+            return Some(Kind::Unreachable);
         }
         KINDS.iter().find(|(_, words)| words.iter().any(|word| line.contains(word))).map(|(kind, _)| *kind)
     }
@@ -347,6 +354,21 @@ mod tests {
                 .code,
             "E-KAFKA-TLS"
         );
+    }
+
+    #[test]
+    fn a_connection_ended_under_our_hands_tells_the_same() {
+        let ends =
+            ["Send failed: SSL transport error: Broken pipe", "Receive failed: SSL transport error: Connection reset by peer"];
+        for end in ends.into_iter().chain(["Disconnected"]) {
+            let up = format!("ssl://broker:9092/bootstrap: {end} (after 3ms in state UP)");
+            assert_eq!(told_by(&up, "SSL").code, "E-KAFKA-AUTH", "{end}");
+            assert!(!is_final(&[up], &asked("SSL")));
+            let early = format!("ssl://broker:9092/bootstrap: {end} (after 3ms in state APIVERSION_QUERY)");
+            assert!(!is_final(&[early.clone()], &asked("SSL")), "{end}");
+            let plain = told_by(&early, "PLAINTEXT");
+            assert!(plain.message.contains("seems to want TLS"), "{plain}");
+        }
     }
 
     #[test]
