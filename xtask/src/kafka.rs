@@ -22,6 +22,7 @@ mod produce;
 mod rig;
 mod run;
 mod security;
+mod standby;
 mod topics;
 mod verbs;
 
@@ -36,6 +37,7 @@ pub(crate) use produce::produce;
 pub(crate) use rig::{Rig, Setup};
 pub(crate) use run::run;
 pub(crate) use security::security;
+pub(crate) use standby::standby;
 pub(crate) use topics::topics;
 pub(crate) use verbs::verbs;
 

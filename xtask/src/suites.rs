@@ -53,6 +53,7 @@ const SUITES: [Suite; 20] = [
     quick("kafka-security", 150, |_| kafka::security()),
     quick("kafka-check", 90, |_| kafka::examine()),
     quick("kafka-messages", 60, |_| kafka::messages()),
+    quick("kafka-standby", 90, |_| kafka::standby()),
     quick("kafka-run", 120, |_| kafka::run()),
     quick("kafka-verbs", 60, |_| kafka::verbs()),
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },

@@ -99,6 +99,11 @@ impl Layout {
         self.state.join(LOCK)
     }
 
+    /// The lock of the output folder.
+    pub fn out_lock(&self) -> PathBuf {
+        self.out.join(OUT_LOCK)
+    }
+
     /// Whether the state lies outside the output folder's own place for it.
     fn is_elsewhere(&self) -> bool {
         !is_same(&self.state, &self.out.join(STATE))

@@ -10,6 +10,7 @@
 
 pub(crate) mod cut;
 pub(crate) mod inputs;
+mod standby;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ use crate::sink::parquet::ParquetSink;
 use crate::sink::topics::{self, TopicOutput, TopicSink};
 use crate::source::kafka::TopicInput;
 
+pub use standby::{STOPPED, Standing, stand_by};
 use work::Work;
 
 /// What a run is to do: everything that the engine needs to know, checked.
@@ -137,7 +139,7 @@ impl Control {
     }
 
     /// What the loop was asked for.
-    pub(crate) fn asked(&self) -> Option<Ended> {
+    pub fn asked(&self) -> Option<Ended> {
         match self.asked.load(Ordering::Acquire) {
             0 => None,
             1 => Some(Ended::Stopped),

@@ -102,7 +102,8 @@ fn held(path: &Path, holder: Option<&Holder>) -> Error {
     Error::new(ErrorKind::Fenced, "E-LOCKED", format!("{folder} belongs to {who}")).hint(hint)
 }
 
-fn host() -> String {
+/// Name of this machine.
+pub(crate) fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "localhost".into() } else { name.into() }

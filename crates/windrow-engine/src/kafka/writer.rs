@@ -211,7 +211,7 @@ impl Writer {
         if let KafkaError::Transaction(of_transaction) = error {
             match of_transaction.code() {
                 RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced => {
-                    let error = Error::new(ErrorKind::Fenced, "E-LOCKED", self.rival);
+                    let error = Error::new(ErrorKind::Fenced, "E-FENCED", self.rival);
                     return error
                         .hint("let the other one go on, or end it and call this one again: it goes on where it stopped");
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use windrow_core::record::RejectReason;
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::run::{self, Control, Ended, Job, Roll, Summary};
+use windrow_engine::run::{self, Control, Ended, Job, Roll, Standing, Summary};
 use windrow_engine::settings::Settings;
 use windrow_engine::sink::topics::TopicOutput;
 use windrow_engine::source::kafka::{Start, TopicInput};
@@ -65,6 +65,9 @@ pub(crate) struct Args {
     /// End where the topic ends, instead of waiting for more; files always end
     #[arg(long)]
     until_end: bool,
+    /// Wait beside the process that owns the output, and go on when it dies
+    #[arg(long)]
+    standby: bool,
     #[command(flatten)]
     kafka: KafkaFlags,
 }
@@ -85,15 +88,43 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
             let _ = writeln!(std::io::stderr(), "{told}");
         }
     });
-    let mut line = ProgressLine::new(&app.term);
-    let ended = run::run(&job, &app.clock, &control, &mut |progress| line.update(progress));
-    line.finish();
-    let summary = ended?;
+    let summary = loop {
+        if args.standby {
+            run::stand_by(&job, &app.clock, &control, &mut |standing| tell_standing(standing, app))?;
+            if let Some(exit) = asked_to_end(&control) {
+                app.term.say("stood by; nothing was run");
+                return Ok(exit);
+            }
+        }
+        let mut line = ProgressLine::new(&app.term);
+        let ended = run::run(&job, &app.clock, &control, &mut |progress| line.update(progress));
+        line.finish();
+        match ended {
+            // Another standby was faster.
+            Err(error) if args.standby && error.code == "E-LOCKED" => {}
+            ended => break ended?,
+        }
+    };
     report(&summary, &job, app)?;
     match summary.ended {
         Ended::Interrupted => Ok(Exit::Interrupted),
         Ended::EndOfInput | Ended::Stopped => Ok(Exit::Fine),
     }
+}
+
+fn tell_standing(standing: &Standing, app: &App) {
+    match standing {
+        Standing::Behind(holder) => app.term.say(&format!("stands by behind process {} on {}", holder.pid, holder.host)),
+        Standing::Killed(holder) => app.term.say(&format!(
+            "process {} was stopped for {} s and held everything up: killed; takes over",
+            holder.pid,
+            run::STOPPED.as_secs()
+        )),
+    }
+}
+
+fn asked_to_end(control: &Control) -> Option<Exit> {
+    control.asked().map(|ended| if ended == Ended::Interrupted { Exit::Interrupted } else { Exit::Fine })
 }
 
 /// What the engine is to do.

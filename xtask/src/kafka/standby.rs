@@ -1,0 +1,129 @@
+//! A standby beside a worker that is killed, and beside one that is stopped: it takes over, and nothing is lost or doubled.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::run::Pipeline;
+use super::{Rig, Version};
+use crate::campaign;
+use crate::shell::{Watch, fresh_dir, output, say, stdout, wait_for, windrow};
+
+const ROWS: usize = 200_000;
+/// Rows a second that come in meanwhile: enough for the length of the suite.
+const RATE: &str = "3000";
+const PATIENCE_S: f64 = 60.0;
+
+/// A process that ends with its value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn start(mut command: Command) -> Result<Self> {
+        Ok(Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        stdout(Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()])).map(drop)
+    }
+}
+
+pub(crate) fn standby() -> Result<()> {
+    let rig = Rig::start(Version::NEWEST)?;
+    let (windrow, dir) = (windrow("fast", &["failpoints"])?, fresh_dir("kafka-standby")?.canonicalize()?);
+    let pages = dir.join("pages.csv");
+    campaign::write(&pages, 0, ROWS)?;
+    let pipeline = Pipeline::new(&windrow, &rig.bootstrap(), &dir, "pair", "pages", "roll_seconds = 1")?;
+    pipeline.make_topics(1)?;
+    let mut produce = pipeline.call(&["produce", "--topic", "pages", "--rate", RATE, "--input"]);
+    produce.arg(&pages);
+    let producer = Running::start(produce)?;
+
+    let worker = Running::start(pipeline.call(&["run"]))?;
+    committed_beyond(&pipeline, 0)?;
+    let alone = output(&mut pipeline.call(&["run"]))?;
+    ensure!(alone.status.code() == Some(5), "a second run without --standby: {}", alone.status);
+    let bored = Running::start(pipeline.call(&["run", "--standby"]))?;
+    let heir = Running::start(pipeline.call(&["run", "--standby"]))?;
+    leaves(bored)?;
+
+    worker.signal("KILL")?;
+    let watch = Watch::start();
+    owned_by(&pipeline, &heir)?;
+    let seconds = watch.seconds();
+    let before = committed(&pipeline)?;
+    committed_beyond(&pipeline, before)?;
+
+    heir.signal("STOP")?;
+    let watch = Watch::start();
+    let second = Running::start(pipeline.call(&["run", "--standby"]))?;
+    owned_by(&pipeline, &second)?;
+    let stopped = watch.seconds();
+    ensure!(stopped >= 10.0, "a stopped owner was not given time: {stopped:.1} s");
+    // Gone already: nothing of it can be written any more.
+    let mut heir = heir;
+    let status = wait_for(PATIENCE_S, || Ok(heir.0.try_wait()?))?.context("the stopped owner lives on")?;
+    ensure!(status.signal() == Some(9), "the stopped owner ended with {status}");
+    let before = committed(&pipeline)?;
+    committed_beyond(&pipeline, before)?;
+
+    drop(producer);
+    leaves(second)?;
+    pipeline.to_the_end()?;
+    let found = pipeline.delivered_in_slots()?;
+    pipeline.audited(&found)?;
+    say(format_args!(
+        "standby: took over {seconds:.1} s after kill -9, {stopped:.1} s after SIGSTOP: {} pages, each once",
+        found["pages"]
+    ));
+    Ok(())
+}
+
+fn committed(pipeline: &Pipeline) -> Result<u64> {
+    let state = output(&mut pipeline.call(&["state", "inspect", "-o", "json"]))?;
+    let state: Value = serde_json::from_slice(&state.stdout).unwrap_or_default();
+    Ok(state["counters"]["rows"].as_u64().unwrap_or(0))
+}
+
+fn committed_beyond(pipeline: &Pipeline, rows: u64) -> Result<()> {
+    let moved = wait_for(PATIENCE_S, || Ok((committed(pipeline)? > rows).then_some(())))?;
+    moved.with_context(|| format!("nothing was committed beyond row {rows} in {PATIENCE_S} s"))
+}
+
+/// Waits until this process has the lock of the output.
+fn owned_by(pipeline: &Pipeline, process: &Running) -> Result<()> {
+    let lock = pipeline.dir.join("pair/.windrow-lock");
+    let owned = wait_for(PATIENCE_S, || {
+        let holder: Value = serde_json::from_slice(&std::fs::read(&lock)?).unwrap_or_default();
+        Ok((holder["pid"].as_u64() == Some(process.0.id().into())).then_some(()))
+    })?;
+    if owned.is_none() {
+        bail!("nobody took over in {PATIENCE_S} s");
+    }
+    Ok(())
+}
+
+/// Ctrl-C, and the process ends as promised.
+fn leaves(mut process: Running) -> Result<()> {
+    let listens = wait_for(PATIENCE_S, || Ok(listens(process.0.id())?.then_some(())))?;
+    listens.context("it never listened to signals")?;
+    process.signal("INT")?;
+    let status = wait_for(PATIENCE_S, || Ok(process.0.try_wait()?))?.context("Ctrl-C ends nothing")?;
+    ensure!(matches!(status.code(), Some(0 | 130)), "Ctrl-C: {status}");
+    Ok(())
+}
+
+/// Whether a process catches SIGINT, as the kernel says: a bit of a number in hexadecimal digits.
+fn listens(pid: u32) -> Result<bool> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).context("no SigCgt in /proc")?;
+    Ok(u64::from_str_radix(caught.trim(), 16)? & 2 != 0)
+}
