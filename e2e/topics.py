@@ -3,6 +3,10 @@
 Prints one JSON object: pages by topic and cluster, announcements of owners, messages that are neither, and the newest LAST pages as
 [topic, partition, offset], oldest first: each partition gives its last ones, of all those the newest by their time are left.
 
+    topics.py size SERVERS TOPIC
+
+prints how many messages a topic holds.
+
     topics.py add SERVERS TOPIC
 
 writes into partition 0 of TOPIC what can stand there beside our own pages: a page of a former owner (cluster 999), a page without headers
@@ -63,6 +67,10 @@ def count(servers, prefix, slots, last):
     print(json.dumps({"pages": pages, "owners": owners, "others": others, "newest": newest}))
 
 
+def size(servers, topic):
+    print(sum(1 for _ in messages(servers, [topic])))
+
+
 def add(servers, topic):
     producer = Producer({"bootstrap.servers": servers, "transactional.id": "strangers"})
     producer.init_transactions()
@@ -81,4 +89,4 @@ def add(servers, topic):
 
 
 if __name__ == "__main__":
-    {"count": count, "add": add}[sys.argv[1]](*sys.argv[2:])
+    {"count": count, "size": size, "add": add}[sys.argv[1]](*sys.argv[2:])

@@ -24,6 +24,7 @@ mod properties;
 mod reach;
 pub mod read;
 mod refused;
+pub mod rejects;
 pub(crate) mod rights;
 pub mod sample;
 pub mod tail;

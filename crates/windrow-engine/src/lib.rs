@@ -12,6 +12,7 @@ pub mod kafka;
 pub mod lookup;
 pub mod observe;
 pub mod read;
+pub mod rejects;
 pub mod run;
 pub mod settings;
 pub mod sink;

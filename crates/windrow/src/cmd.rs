@@ -11,6 +11,7 @@ mod explain;
 mod init;
 mod man;
 mod produce;
+mod rejects;
 mod run;
 mod state;
 mod tail;
@@ -33,6 +34,7 @@ pub(crate) enum Verb {
     Run(run::Args),
     Clusters(clusters::Args),
     Tail(tail::Args),
+    Rejects(rejects::Args),
     Explain(explain::Args),
     Audit(audit::Args),
     Eval(eval::Args),
@@ -54,6 +56,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Run(args) => run::run(&args, app),
         Verb::Clusters(args) => clusters::run(&args, app),
         Verb::Tail(args) => tail::run(&args, app),
+        Verb::Rejects(args) => rejects::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
         Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),

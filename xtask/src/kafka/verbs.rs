@@ -1,4 +1,4 @@
-//! What looks at the topics of a pipeline from outside, `windrow tail` and `clusters --from-topics`, held against what an independent
+//! What looks at the topics of a pipeline from outside, `windrow tail`, `clusters --from-topics` and `rejects`, held against what an independent
 //! reader of committed messages finds there (e2e/topics.py), also when others write into them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +64,11 @@ impl Stage {
         stdout(script(CLIENTS, "topics.py")?.args(["add", &self.rig.bootstrap(), &topic])).map(drop)
     }
 
+    /// Messages of a topic, as the reader counts them.
+    fn size(&self, topic: &str) -> Result<u64> {
+        Ok(stdout(script(CLIENTS, "topics.py")?.args(["size", &self.rig.bootstrap(), topic]))?.trim().parse()?)
+    }
+
     fn objects(&self, args: &[&str]) -> Result<Vec<Value>> {
         let text = stdout(self.pipeline.call(args).args(["-o", "json"]))?;
         text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
@@ -93,17 +98,19 @@ pub(crate) fn verbs() -> Result<()> {
         root().join(SAMPLE)
     });
     stdout(stage.pipeline.call(&["produce", "--input"]).arg(input))?;
+    stdout(script(CLIENTS, "producer.py")?.args([&stage.rig.bootstrap(), "pages", "garbage"]).arg(root().join(SAMPLE)))?;
     let done = stage.pipeline.to_the_end()?;
     let found = counted(&stage)?;
     ensure!(Some(found.total()) == done["total"]["pages"].as_u64(), "{} pages in the topics: {done}", found.total());
     tailed(&stage, &found)?;
     by_cluster(&stage, &found)?;
+    let rejects = rejected(&stage, &done)?;
     stage.strangers()?;
     among_strangers(&stage, &found)?;
     followed(&stage)?;
     say(format_args!(
         "verbs: {} pages and {} owners counted in the topics as an independent reader does; the newest {LAST}, every cluster's pages, \
-         strangers' messages and followers the same",
+         strangers' messages and followers the same; {rejects} rejects listed, shown, replayed once, purged",
         found.total(),
         found.owners
     ));
@@ -232,6 +239,71 @@ fn followed(stage: &Stage) -> Result<()> {
     let _ = piped.wait();
     done?;
     ended.into_iter().collect()
+}
+
+/// Rejects of the Parquet and of the topic: the same; sent once more, once; and deleted. Gives how many.
+fn rejected(stage: &Stage, done: &Value) -> Result<u64> {
+    let counts = |args: &[&str]| -> Result<BTreeMap<String, u64>> {
+        let objects = stage.objects(&[&["rejects", "list"], args].concat())?;
+        let counted = |one: &Value| Some((one["reason"].as_str()?.to_owned(), one["rejects"].as_u64()?));
+        objects.iter().map(|one| counted(one).with_context(|| one.to_string())).collect()
+    };
+    let said: BTreeMap<String, u64> = serde_json::from_value(done["rejects_by_reason"].clone())?;
+    let (of_parquet, of_topic) = (counts(&[])?, counts(&["--from-topics"])?);
+    ensure!(of_parquet == said && of_topic == said && said.len() > 3, "{said:?}, Parquet {of_parquet:?}, topic {of_topic:?}");
+    let total: u64 = said.values().sum();
+    let bytes = |args: &[&str]| -> Result<BTreeSet<String>> {
+        let objects = stage.objects(&[&["rejects", "show", "--last", "100000"], args].concat())?;
+        Ok(objects
+            .iter()
+            .map(|one| format!("{} {} {} {}", one["record_id"], one["reason"], one["source"], one["raw_hex"]))
+            .collect())
+    };
+    let shown = bytes(&[])?;
+    ensure!(shown == bytes(&["--from-topics"])? && shown.len() as u64 == total, "{} of {total} are shown", shown.len());
+    let (text, _) = stage.said(&["rejects", "show", "--last", "100000"])?;
+    let hostile = text.chars().find(|c| c.is_control() && *c != '\n' || *c == '\u{202e}');
+    ensure!(hostile.is_none(), "{hostile:?} reaches the terminal");
+
+    replayed(stage, &said)?;
+    let refused = [&["rejects", "purge", "--yes"][..], &["rejects", "purge", "--from-topics"]];
+    for args in refused {
+        let ended = output(&mut stage.pipeline.call(args))?;
+        ensure!(ended.status.code() == Some(2), "{args:?}: {}", ended.status);
+    }
+    ensure!(stage.size("windrow-rejects")? > total, "refused, and something is gone");
+    let purged = stage.objects(&["rejects", "purge", "--from-topics", "--yes"])?;
+    ensure!(fields(&purged[0]) == documented("windrow.purge/1")?, "docs/reference/json.md: {}", purged[0]);
+    ensure!(stage.size("windrow-rejects")? == 0, "something is left in windrow-rejects");
+    ensure!(counts(&[])?.values().sum::<u64>() > total, "the Parquet lost rejects");
+    Ok(total)
+}
+
+/// Sent once more: the pipeline rejects them again. Called again, from the other place too, nothing is sent.
+fn replayed(stage: &Stage, said: &BTreeMap<String, u64>) -> Result<()> {
+    const REASON: &str = "bad_json";
+    let wanted = said.get(REASON).copied().unwrap_or(0);
+    let before = stage.size("pages")?;
+    let replay = |args: &[&str]| -> Result<Value> {
+        let objects = stage.objects(&[&["rejects", "replay", "--reason", REASON], args].concat())?;
+        let object = objects.into_iter().next().context("an object")?;
+        ensure!(fields(&object) == documented("windrow.replay/1")?, "docs/reference/json.md: {object}");
+        Ok(object)
+    };
+    let dry = replay(&["--dry-run"])?;
+    ensure!(dry["sent"] == wanted && wanted > 0 && stage.size("pages")? == before, "a dry run: {dry}");
+    let first = replay(&[])?;
+    ensure!(first["sent"] == wanted && stage.size("pages")? == before + wanted, "{first}");
+    for again in [&[][..], &["--from-topics"]] {
+        let again = replay(again)?;
+        ensure!(again["sent"] == 0 && again["before"] == wanted, "again: {again}");
+    }
+    let done = stage.pipeline.to_the_end()?;
+    ensure!(done["rejects"] == wanted && done["rejects_by_reason"][REASON] == wanted, "read once more: {done}");
+    let next = replay(&[])?;
+    ensure!(next["sent"] == wanted && next["before"] == wanted, "the new ones, and only those: {next}");
+    ensure!(stage.size("pages")? == before + 2 * wanted, "not each once");
+    Ok(())
 }
 
 /// Waits until a file of JSON lines is as wanted.

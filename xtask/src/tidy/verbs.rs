@@ -6,11 +6,12 @@ use super::Finding;
 use crate::shell::{cargo, stdout};
 
 /// Verbs built so far. A new verb is a decision: it is added here, to docs/reference/verbs.md and to the program.
-const BUILT: [&str; 16] = [
+const BUILT: [&str; 17] = [
     "demo",
     "run",
     "clusters",
     "tail",
+    "rejects",
     "explain",
     "audit",
     "eval",

@@ -9,11 +9,12 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "demo",
     "run",
     "clusters",
     "tail",
+    "rejects",
     "explain",
     "audit",
     "eval",

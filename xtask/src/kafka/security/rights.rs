@@ -72,6 +72,7 @@ pub(super) fn rights(stage: &Stage) -> Result<usize> {
     documented("init --from-topic")?.iter().try_for_each(|line| user.grant(line))?;
     user.stage.call(&user.settings, &SAMPLE)?.fine("a sample with the rights of the docs")?;
     tail(&mut user)?;
+    rejects(&mut user)?;
     check(&mut user)?;
     let delete = [&["topics", "delete", "--yes"][..], &PIPELINE].concat();
     user.lacks(&delete, "Delete", "topic cluster_0")?;
@@ -172,4 +173,25 @@ fn tail(user: &mut User<'_>) -> Result<()> {
     let done = user.stage.call(&user.settings, &["tail", "--last", "2"])?.fine("tail with the rights of the docs")?;
     ensure!(done.said.lines().count() == 2, "two pages: {}", done.said);
     Ok(())
+}
+
+/// A message in the topic of rejects: looked at, not replayed for want of a pipeline, deleted.
+fn rejects(user: &mut User<'_>) -> Result<()> {
+    let keys = [("sasl.mechanism", "PLAIN"), ("sasl.username", ADMIN), ("sasl.password", PASSWORD)];
+    let admin = user.stage.settings(Listener::SaslTls, &keys)?;
+    let input = user.stage.dir.join("pages.csv").display().to_string();
+    let fill = ["produce", "--topic", "windrow-rejects", "--limit", "3", "--input", &input];
+    user.stage.call(&admin, &fill)?.fine("produce to the topic of rejects")?;
+    let list = ["rejects", "list", "--from-topics"];
+    user.lacks(&list, "Read", "topic windrow-rejects")?;
+    documented("rejects list")?.iter().try_for_each(|line| user.grant(line))?;
+    user.stage.call(&user.settings, &list)?.fine("rejects list with the rights of the docs")?;
+    let replay = ["rejects", "replay", "--all", "--from-topics", "--pipeline", "none", "--topic", "topic_url"];
+    user.lacks(&replay, "Write", "transactional id windrow-replay-")?;
+    documented("rejects replay")?.iter().try_for_each(|line| user.grant(line))?;
+    user.stage.call(&user.settings, &replay)?.fine("rejects replay with the rights of the docs")?;
+    let purge = ["rejects", "purge", "--from-topics", "--yes"];
+    user.lacks(&purge, "Delete", "topic windrow-rejects")?;
+    documented("rejects purge")?.iter().try_for_each(|line| user.grant(line))?;
+    user.stage.call(&user.settings, &purge)?.fine("rejects purge with the rights of the docs").map(drop)
 }

@@ -144,7 +144,7 @@ impl Row {
 }
 
 /// What to do about a reject.
-fn hint(reason: RejectReason) -> &'static str {
+pub(in crate::cmd) fn hint(reason: RejectReason) -> &'static str {
     match reason {
         RejectReason::EmptyPage => "nothing in url, title, keywords and description: --columns says where they lie",
         RejectReason::InvalidUtf8 => "only UTF-8 is read: another encoding, or no text at all?",
