@@ -177,7 +177,7 @@ fn picture(counts: &[TopicCount], most: usize, width: usize, app: &App) -> Vec<S
             rows.push((0, count, None));
         }
     }
-    rows.sort_by(|a, b| b.0.cmp(&a.0));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.0));
     rows.truncate(most.saturating_sub(lines.len() + 1));
     let top = rows.first().map_or(1, |row| row.0).max(1);
     let cells: Vec<Vec<String>> = rows
