@@ -365,7 +365,7 @@ mod tests {
             assert_eq!(told_by(&up, "SSL").code, "E-KAFKA-AUTH", "{end}");
             assert!(!is_final(&[up], &asked("SSL")));
             let early = format!("ssl://broker:9092/bootstrap: {end} (after 3ms in state APIVERSION_QUERY)");
-            assert!(!is_final(&[early.clone()], &asked("SSL")), "{end}");
+            assert!(!is_final(std::slice::from_ref(&early), &asked("SSL")), "{end}");
             let plain = told_by(&early, "PLAINTEXT");
             assert!(plain.message.contains("seems to want TLS"), "{plain}");
         }
