@@ -51,6 +51,18 @@ pub(crate) fn write(path: &Path, from: usize, to: usize) -> Result<()> {
     Ok(())
 }
 
+/// Writes `rows` pages of the campaign with a header, and nothing that a reader could stumble over.
+pub(crate) fn write_pages(path: &Path, rows: usize) -> Result<()> {
+    let mut file = BufWriter::new(std::fs::File::create(path)?);
+    writeln!(file, "creation_time,id,url,title,keywords,description")?;
+    for row in 0..rows {
+        let mut chance = Chance::new(row as u64 + 1);
+        page(&mut file, row, row / 200 % THEMES, &mut chance)?;
+    }
+    file.flush()?;
+    Ok(())
+}
+
 fn page(file: &mut impl Write, row: usize, theme: usize, chance: &mut Chance) -> Result<()> {
     let (day, second) = (1 + row / 86_400 % 28, row % 86_400);
     let time = format!("2023-05-{day:02} {:02}:{:02}:{:02}.000", second / 3600, second / 60 % 60, second % 60);

@@ -56,6 +56,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-standby", 90, |_| kafka::standby()),
     quick("kafka-run", 120, |_| kafka::run()),
     quick("kafka-verbs", 60, |_| kafka::verbs()),
+    quick("kafka-original", 60, |_| kafka::original()),
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
 ];

@@ -15,6 +15,7 @@
 
 mod client;
 mod keys;
+mod profile;
 mod reference;
 mod value;
 
@@ -36,6 +37,7 @@ pub(crate) use client::follow;
 
 pub use client::{ClientKeys, SECTION as CLIENT_SECTION, is_secret};
 pub use keys::{Change, KEYS, Key};
+pub use profile::Profile;
 pub use reference::{Starter, json_schema, reference_page, starter_file};
 pub(crate) use value::words;
 pub use value::{Type, Value, parse_size, show_size};
@@ -52,6 +54,8 @@ pub struct Settings {
     pub source: SourceSettings,
     /// Where pages go, and when they become visible.
     pub output: OutputSettings,
+    /// What is sent to a topic.
+    pub produce: ProduceSettings,
     /// The clustering.
     pub model: ModelSettings,
     /// Which fields of a page count, and how much.
@@ -165,6 +169,13 @@ impl Default for OutputSettings {
             epoch_ms: 500,
         }
     }
+}
+
+/// What is sent to a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProduceSettings {
+    /// How messages are written.
+    pub value: ValueShape,
 }
 
 /// How the work is done; never changes an answer.

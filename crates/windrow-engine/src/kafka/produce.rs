@@ -7,11 +7,11 @@
 //! Messages carry the time of sending: brokers delete by it, and rows of ten years ago would be gone at once.
 
 mod line;
+mod message;
 mod pace;
 
 use std::time::Duration;
 
-use serde::Serialize;
 use windrow_core::clean::clean;
 use windrow_core::record::{Reject, RejectReason, Row};
 use xxhash_rust::xxh3::Xxh3;
@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::run::{Control, Ended};
 use crate::settings::ClientKeys;
+use crate::sink::topics::ValueShape;
 use crate::source::parse::Parser;
 use crate::source::{self, Limits, Positions, Source, Wanted};
 
@@ -46,6 +47,8 @@ pub struct Order {
     pub max_record_bytes: u64,
     /// Where to.
     pub topic: String,
+    /// How messages are written.
+    pub value: ValueShape,
     /// How fast.
     pub pace: Pace,
     /// Whether the input begins again when it ends.
@@ -69,29 +72,6 @@ pub struct Sent {
     pub left_out: [u64; RejectReason::ALL.len()],
     /// Time taken.
     pub elapsed: Duration,
-}
-
-/// A page as the original's producer writes it: six columns by name, what is missing as null.
-#[derive(Serialize)]
-struct Message<'a> {
-    creation_time: Option<&'a str>,
-    id: Option<&'a str>,
-    url: Option<&'a str>,
-    title: Option<&'a str>,
-    keywords: Option<&'a str>,
-    description: Option<&'a str>,
-}
-
-impl<'a> Message<'a> {
-    fn of(row: &Row<'a>) -> std::result::Result<Self, RejectReason> {
-        let mut texts = [None; 6];
-        for (text, column) in texts.iter_mut().zip(row.columns) {
-            let found = std::str::from_utf8(column).map_err(|_| RejectReason::InvalidUtf8)?;
-            *text = (!found.is_empty()).then_some(found);
-        }
-        let [creation_time, id, url, title, keywords, description] = texts;
-        Ok(Self { creation_time, id, url, title, keywords, description })
-    }
 }
 
 /// Sends rows until the input ends, the limit is reached, or `control` says stop. `observer` is called after every batch read.
@@ -164,6 +144,7 @@ struct Sending<'a> {
     line: Line,
     pacer: Pacer,
     limit: u64,
+    value: ValueShape,
     clock: &'a dyn Clock,
     control: &'a Control,
     started: Duration,
@@ -178,9 +159,9 @@ impl<'a> Sending<'a> {
     fn new(line: Line, order: &Order, resumed_at: u64, clock: &'a dyn Clock, control: &'a Control) -> Self {
         let left_out = Default::default();
         let sent = Sent { ended: Ended::EndOfInput, resumed_at, rows: 0, left_out, elapsed: Duration::ZERO };
-        let (started, limit) = (clock.elapsed(), order.limit.unwrap_or(u64::MAX));
+        let (started, limit, value) = (clock.elapsed(), order.limit.unwrap_or(u64::MAX), order.value);
         let pacer = Pacer::new(order.pace);
-        Self { line, pacer, limit, clock, control, started, begun: started, open_rows: 0, sent, text: Vec::new() }
+        Self { line, pacer, limit, value, clock, control, started, begun: started, open_rows: 0, sent, text: Vec::new() }
     }
 
     fn elapsed(&self) -> Duration {
@@ -216,10 +197,8 @@ impl<'a> Sending<'a> {
     }
 
     fn message(&mut self, row: &std::result::Result<Row<'_>, Reject>) -> std::result::Result<(), RejectReason> {
-        let message = Message::of(row.as_ref().map_err(|reject| reject.reason)?)?;
         self.text.clear();
-        serde_json::to_writer(&mut self.text, &message).expect("texts in memory always serialize");
-        Ok(())
+        message::write(row.as_ref().map_err(|reject| reject.reason)?, self.value, &mut self.text)
     }
 
     fn leave_out(&mut self, reason: RejectReason) {

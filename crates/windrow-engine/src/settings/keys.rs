@@ -286,6 +286,17 @@ pub const KEYS: &[Key] = &[
         get: |settings| Value::Text(settings.output.topic_prefix.clone()),
     },
     Key {
+        name: "produce.value",
+        flag: None,
+        value_name: "SHAPE",
+        ty: Type::Choice(ValueShape::NAMES),
+        change: Change::NextCommit,
+        doc: "How `windrow produce` writes messages: plain JSON, texts and null; or exactly as the original's producer, whole numbers as \
+              ids and bare NaN for what is empty.",
+        set: |settings, value| settings.produce.value = ValueShape::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.produce.value.name().into()),
+    },
+    Key {
         name: "model.kind",
         flag: Some("model"),
         value_name: "KIND",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use windrow_core::record::COLUMNS;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::kafka::Broker;
-use windrow_engine::settings::{self, FILE_NAME, Settings, Starter, Value, starter_file};
+use windrow_engine::settings::{self, FILE_NAME, Profile, Settings, Starter, Value, starter_file};
 use windrow_engine::source::propose::{Guess, Proposal, propose};
 
 use super::check::sample::Preview;
@@ -37,8 +37,11 @@ impl KeySet for InitKeys {
   windrow init
   windrow init campaigns --input 'data/*.csv.gz'
   windrow init --kafka localhost:9092 --from-topic topic_url
+  windrow init --kafka localhost:9092 --profile original
 
-With a topic it looks at 100 messages and proposes where the columns are.
+With a topic it looks at 100 messages and proposes where the columns are. The
+profile `original` has the topics, messages and folders of the Python scripts
+that Windrow replaces.
 ")]
 pub(crate) struct Args {
     /// Directory of the file; --config names the file itself [default: .]
@@ -46,9 +49,12 @@ pub(crate) struct Args {
     /// What to read, filled in
     #[arg(long, value_name = "PATH", num_args = 1..)]
     input: Vec<String>,
-    /// Directory of the output, filled in
-    #[arg(long, value_name = "DIR", default_value = "out")]
-    out: String,
+    /// Directory of the output, filled in [default: out]
+    #[arg(long, value_name = "DIR")]
+    out: Option<String>,
+    /// Take the place of another program
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = ["input", "source.topic"])]
+    profile: Option<ProfileName>,
     /// Write over a file that is there
     #[arg(long)]
     force: bool,
@@ -58,7 +64,36 @@ pub(crate) struct Args {
     kafka: KafkaFlags,
 }
 
+/// A program whose place Windrow takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ProfileName {
+    /// The Python scripts with Spark and Kafka: topic_url to cluster_0..49.
+    Original,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Original => Self::Original,
+        }
+    }
+}
+
+/// librdkafka's names for the brokers.
+const SERVERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
+
 impl Args {
+    /// What is filled in by the flags.
+    fn starter(&self) -> Starter {
+        let mut starter = self.profile.map(|profile| Profile::from(profile).starter()).unwrap_or_default();
+        if self.profile.is_none() || self.out.is_some() {
+            let out = self.out.clone().unwrap_or_else(|| "out".to_owned());
+            starter.values.retain(|(key, _)| *key != "output.out");
+            starter.values.push(("output.out", Value::Text(out)));
+        }
+        starter
+    }
+
     fn path(&self, app: &App) -> Result<PathBuf, Error> {
         match (&self.dir, &app.global.config) {
             (Some(_), Some(_)) => {
@@ -85,7 +120,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         return Err(Error::new(ErrorKind::Invalid, "E-EXISTS", message).hint("write over it with --force").into());
     }
     let client = args.kafka.given()?;
-    let mut starter = Starter { values: vec![("output.out", Value::Text(args.out.clone()))], ..Starter::default() };
+    let mut starter = args.starter();
     if !args.input.is_empty() {
         starter.values.push(("source.input", Value::List(args.input.clone())));
     }
@@ -94,6 +129,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     // Not from a settings file: this one is written now.
     let given = [settings::from_env(std::env::vars_os())?, args.settings.given.clone(), client].concat();
     let mut settings = settings::resolve(&given)?.settings;
+    if let Some(profile) = args.profile
+        && SERVERS.iter().all(|key| settings.kafka.get(key).is_none())
+    {
+        starter.client.push((SERVERS[0].to_owned(), Profile::from(profile).servers().to_owned()));
+    }
     let looked = if args.settings.given.is_empty() { None } else { Some(look(&mut settings, &mut starter, app)?) };
     write(&path, &starter_file(&starter))?;
     match app.term.format {
@@ -168,6 +208,10 @@ fn others(proposal: &Proposal) -> String {
 }
 
 fn tell(path: &Path, args: &Args, settings: &Settings, looked: Option<&Looked>, app: &App) {
+    if args.profile.is_some() {
+        tell_profile(path, app);
+        return;
+    }
     let Some(looked) = looked else {
         let input = if args.input.is_empty() { "set source.input in it, then" } else { "next:" };
         app.term.say(&format!("{} written; {input} `windrow check`, `windrow run`", path.display()));
@@ -180,8 +224,22 @@ fn tell(path: &Path, args: &Args, settings: &Settings, looked: Option<&Looked>, 
         app.term.say(&format!("{} written: {}", path.display(), text::plain(&looked.preview.told())));
         notes(&looked.proposal).iter().for_each(|note| app.term.say(&format!("  {note}")));
     }
-    let file = if path == Path::new(FILE_NAME) { String::new() } else { format!(" --config {}", path.display()) };
-    app.term.say(&format!("next: look at it, then `windrow check{file} --sample 20`"));
+    app.term.say(&format!("next: look at it, then `windrow check{} --sample 20`", flag(path)));
+}
+
+/// The flag that names the file, where one is needed.
+fn flag(path: &Path) -> String {
+    if path == Path::new(FILE_NAME) { String::new() } else { format!(" --config {}", path.display()) }
+}
+
+/// What was written for those who come from another program, and what is not yet as it was there.
+fn tell_profile(path: &Path, app: &App) {
+    let told = settings::from_file(path).and_then(|given| settings::resolve(&given));
+    app.term.say(&format!("{} written", path.display()));
+    if let Some(told) = told.ok().and_then(|resolved| resolved.settings.unlike_the_original()) {
+        app.term.say(&format!("note: {told}"));
+    }
+    app.term.say(&format!("next: `windrow topics create{0}`, `windrow run{0}`, `windrow produce{0} --input FILE`", flag(path)));
 }
 
 fn object(path: &Path, settings: &Settings, looked: Option<&Looked>) -> Json {

@@ -95,6 +95,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         columns: settings.source.columns,
         max_record_bytes: settings.limits.max_record,
         topic,
+        value: settings.produce.value,
         pace: args.pace(),
         repeat: args.repeat,
         limit: args.limit,

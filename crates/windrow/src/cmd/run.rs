@@ -78,6 +78,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     if let Some(topic) = &mut job.topic {
         topic.until_end = args.until_end;
     }
+    if let Some(told) = resolved.settings.unlike_the_original() {
+        app.term.say(&format!("note: {told}"));
+    }
     let control = Arc::new(Control::default());
     Watch::start(&control)?;
     let talks = app.term.may_talk();

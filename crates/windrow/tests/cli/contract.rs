@@ -172,6 +172,29 @@ fn init_from_a_topic_writes_nothing_when_there_is_nothing_to_look_at() {
 }
 
 #[test]
+fn a_profile_is_a_settings_file_and_nothing_else() {
+    let rig = Rig::new();
+    rig.run(&["init", "--profile", "original", "--from-topic", "pages"]).failed(2, "E-USAGE");
+    rig.run(&["init", "--profile", "original", "--input", SAMPLE]).failed(2, "E-USAGE");
+    rig.run(&["init", "--profile", "orignal"]).failed(2, "E-USAGE");
+    assert!(rig.files("").is_empty(), "{:?}", rig.files(""));
+    let told = rig.run(&["init", "--profile", "original", "--config", "o.toml"]).fine().err;
+    assert!(told.contains("`two-level` with 50 clusters") && told.contains("windrow topics create --config o.toml"), "{told}");
+    let written = std::fs::read_to_string(rig.path("o.toml")).unwrap();
+    let lines =
+        ["topic = \"topic_url\"", "from = \"earliest\"", "out = \"tmp/output\"", "state = \"tmp/checkpoint\"", "clusters = 50"];
+    let missing = lines.iter().find(|line| !written.lines().any(|found| found == **line));
+    assert_eq!(missing, None, "{written}");
+    assert!(written.contains("\n\"bootstrap.servers\" = \"localhost:9092\"\n"), "{written}");
+
+    let given = ["--kafka", "a:1", "--out", "here", "--config", "b.toml"];
+    rig.run(&[&["init", "--profile", "original"][..], &given].concat()).fine();
+    let written = std::fs::read_to_string(rig.path("b.toml")).unwrap();
+    assert!(written.contains("\"a:1\"") && !written.contains("localhost:9092"), "{written}");
+    assert!(written.contains("\nout = \"here\"\n") && !written.contains("tmp/output"), "{written}");
+}
+
+#[test]
 fn a_sample_needs_a_topic_and_a_broker() {
     let rig = Rig::new();
     rig.run(&["check", "--sample", "20", "--input", SAMPLE]).failed(2, "E-USAGE");

@@ -50,7 +50,7 @@ struct Page<'a> {
 /// A page as the original writes it.
 #[derive(Serialize)]
 struct OriginalPage<'a> {
-    id: &'a str,
+    id: Option<&'a str>,
     creation_time: Option<&'a str>,
     main_domain: &'a str,
     description: Option<&'a str>,
@@ -111,7 +111,7 @@ impl Encoder {
         let time = pages.creation_time[row];
         self.text.clear();
         if let Some(time) = time {
-            write_time(time, &mut self.text);
+            write_time(time, self.value, &mut self.text);
         }
         let creation_time = (!self.text.is_empty()).then_some(self.text.as_str());
         self.scratch.clear();
@@ -138,7 +138,7 @@ impl Encoder {
             ValueShape::Original => serde_json::to_writer(
                 &mut self.scratch,
                 &OriginalPage {
-                    id: pages.id.get(row),
+                    id: filled(pages.id.get(row)),
                     creation_time,
                     main_domain: pages.domain.get(row),
                     description: filled(pages.description.get(row)),
@@ -253,9 +253,33 @@ fn filled(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// ISO 8601 in UTC. A time beyond the calendar is left out.
-fn write_time(time: Micros, text: &mut String) {
-    if let Ok(time) = jiff::Timestamp::from_microsecond(time) {
-        let _ = write!(text, "{time}");
+/// ISO 8601 in UTC; as Python writes it, which says neither that it is UTC nor fewer than six digits of a fraction, for the original's
+/// readers. A time beyond the calendar is left out.
+fn write_time(time: Micros, shape: ValueShape, text: &mut String) {
+    let Ok(stamp) = jiff::Timestamp::from_microsecond(time) else { return };
+    match (shape, time.rem_euclid(1_000_000)) {
+        (ValueShape::Full, _) => drop(write!(text, "{stamp}")),
+        (ValueShape::Original, 0) => drop(write!(text, "{}", stamp.strftime("%Y-%m-%dT%H:%M:%S"))),
+        (ValueShape::Original, fraction) => drop(write!(text, "{}.{fraction:06}", stamp.strftime("%Y-%m-%dT%H:%M:%S"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_as_iso_8601_and_as_python_writes_them() {
+        let written = |time, shape| {
+            let mut text = String::new();
+            write_time(time, shape, &mut text);
+            text
+        };
+        let (whole, half) = (1_684_354_911_000_000, 1_684_354_911_500_000);
+        assert_eq!(written(half, ValueShape::Full), "2023-05-17T20:21:51.5Z");
+        assert_eq!(written(half, ValueShape::Original), "2023-05-17T20:21:51.500000");
+        assert_eq!(written(whole, ValueShape::Original), "2023-05-17T20:21:51");
+        assert_eq!(written(-1, ValueShape::Original), "1969-12-31T23:59:59.999999");
+        assert_eq!(written(Micros::MAX, ValueShape::Original), "");
     }
 }

@@ -1,0 +1,80 @@
+//! Profiles: what `init` fills in for those who come from another program. They end there: the settings file is the whole truth.
+
+use super::{Settings, Starter, Value};
+use crate::sink::topics::ValueShape;
+
+/// Another program whose place Windrow takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// The Python scripts that Windrow replaces: their topics, messages and folders.
+    Original,
+}
+
+/// The only model there is so far that can stand in for the original's.
+const STAND_IN: &str = "two-level";
+
+impl Profile {
+    /// The brokers that its scripts use when nobody says otherwise.
+    pub fn servers(self) -> &'static str {
+        match self {
+            Self::Original => "localhost:9092",
+        }
+    }
+
+    /// What it fills in.
+    pub fn starter(self) -> Starter {
+        let Self::Original = self;
+        let text = |text: &str| Value::Text(text.to_owned());
+        let values = vec![
+            ("source.topic", text("topic_url")),
+            ("source.format", text("json")),
+            ("source.from", text("earliest")),
+            ("output.out", text("tmp/output")),
+            ("output.state", text("tmp/checkpoint")),
+            ("output.kafka", text("topics")),
+            ("output.topic_prefix", text("cluster_")),
+            ("output.value", text(ValueShape::Original.name())),
+            ("produce.value", text(ValueShape::Original.name())),
+            ("model.kind", text(STAND_IN)),
+            ("model.clusters", Value::Count(50)),
+        ];
+        let notes = [
+            ("model.kind", "The model `original` (K-Means over hashed main domains) is not built yet."),
+            ("output.out", "The Parquet has Windrow's columns yet, not the original's six."),
+        ];
+        let notes = notes.iter().map(|(key, note)| (*key, (*note).to_owned())).collect();
+        Starter { values, notes, client: Vec::new() }
+    }
+}
+
+impl Settings {
+    /// What is not yet as the original has it, where its messages are wanted.
+    pub fn unlike_the_original(&self) -> Option<String> {
+        (self.output.value == ValueShape::Original).then(|| {
+            format!(
+                "the topics get the original's messages; its model and its columns of the Parquet are not built yet: `{}` with {} \
+                 clusters decides, and the Parquet has Windrow's columns",
+                self.model.kind, self.model.clusters
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{from_text, resolve, starter_file};
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_file_alone_says_what_the_profile_is() {
+        let file = starter_file(&Profile::Original.starter());
+        let settings = resolve(&from_text(Path::new("w.toml"), &file).unwrap()).unwrap().settings;
+        assert_eq!((settings.source.topic.as_str(), settings.source.from.as_str()), ("topic_url", "earliest"));
+        assert_eq!((settings.output.value, settings.produce.value), (ValueShape::Original, ValueShape::Original));
+        assert_eq!(settings.model.clusters, 50);
+        assert!(settings.unlike_the_original().is_some_and(|told| told.contains("`two-level` with 50 clusters")));
+        assert!(file.contains("#   The model `original`"), "{file}");
+        assert_eq!(Settings::default().unlike_the_original(), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! The profile `original`: one script of the original after the other gives its place to us, in both directions.
+//!
+//! ```text
+//! our produce ──> topic_url ──> their reader        (e2e/original.py pages)
+//! our produce, their producer ──> topic_url ──> our run ──> cluster_0..49 ──> their readers    (e2e/original.py clusters)
+//! ```
+//!
+//! Nothing but the settings file that `init` wrote is given to any verb, and a key of the client with `-X`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use super::{Rig, Version};
+use crate::campaign;
+use crate::python::{CLIENTS, script};
+use crate::shell::{fresh_dir, output, root, say, stdout, windrow};
+
+const ROWS: usize = 3_000;
+const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
+const CONFIG: &str = "original.toml";
+
+struct Call {
+    windrow: PathBuf,
+    servers: String,
+    dir: PathBuf,
+}
+
+impl Call {
+    fn verb(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.windrow);
+        command.current_dir(&self.dir).arg("--no-input").args(args).args(["--config", CONFIG]).stdin(Stdio::null());
+        command
+    }
+
+    /// Data and talk of a verb that reaches the brokers.
+    fn run(&self, args: &[&str]) -> Result<(Vec<Value>, String)> {
+        let done = output(self.verb(args).args(["-X", "client.id=mover", "-o", "json"]))?;
+        let talk = String::from_utf8_lossy(&done.stderr).into_owned();
+        ensure!(done.status.success(), "windrow {args:?}: {}: {talk}", done.status);
+        let lines = String::from_utf8(done.stdout)?;
+        Ok((lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?, talk))
+    }
+
+    /// What their readers find.
+    fn read(&self, what: &str, files: &[&Path]) -> Result<Value> {
+        Ok(serde_json::from_str(&stdout(script(CLIENTS, "original.py")?.args([&self.servers, what]).args(files))?)?)
+    }
+
+    /// Runs to the end of the topic; gives rows, pages and rejects of all runs so far.
+    fn to_the_end(&self) -> Result<[u64; 3]> {
+        let (done, talk) = self.run(&["run", "--until-end"])?;
+        ensure!(talk.matches("are not built yet").count() == 1, "it does not say what is missing, or not once: {talk}");
+        ensure!(talk.contains("`two-level` with 50 clusters"), "{talk}");
+        let total = &done[0]["total"];
+        Ok(["rows", "pages", "rejects"].map(|name| total[name].as_u64().unwrap_or(u64::MAX)))
+    }
+}
+
+pub(crate) fn original() -> Result<()> {
+    let rig = Rig::start(Version::NEWEST)?;
+    let dir = fresh_dir("kafka-original")?.canonicalize()?;
+    let call = Call { windrow: windrow("fast", &[])?, servers: rig.bootstrap(), dir };
+    let (pages, sample) = (call.dir.join("pages.csv"), root().join(SAMPLE));
+    campaign::write_pages(&pages, ROWS)?;
+    stdout(&mut call.verb(&["--quiet", "init", "--profile", "original", "--kafka", &call.servers]))?;
+    let (topics, _) = call.run(&["topics", "create"])?;
+    let named =
+        |role: &str| topics.iter().filter(|topic| topic["role"] == role).filter_map(|topic| topic["topic"].as_str()).collect();
+    let (input, slots): (Vec<&str>, Vec<&str>) = (named("input"), named("slot"));
+    ensure!(input == ["topic_url"] && (0..50).map(|slot| format!("cluster_{slot}")).eq(slots), "{topics:?}");
+
+    call.run(&["produce", "--input", &pages.display().to_string()])?;
+    ensure!(call.read("pages", &[&pages])?["pages"] == ROWS, "our produce, their reader");
+    let total = call.to_the_end()?;
+    ensure!(total == [ROWS as u64, ROWS as u64, 0], "rows, pages and rejects of what we sent: {total:?}");
+
+    let sent = stdout(script(CLIENTS, "producer.py")?.args([&call.servers, "topic_url", "garbage"]).arg(&sample))?;
+    let (rows, good) = (sent.lines().count(), sent.lines().filter(|line| line.contains("\"reject\": null")).count());
+    ensure!(good == 100 && rows > good, "their producer sent {rows} messages, {good} of them good");
+    let total = call.to_the_end()?;
+    ensure!(
+        total == [ROWS + rows, ROWS + good, rows - good].map(|n| n as u64),
+        "what they sent: {total:?}, not {rows}, {good}"
+    );
+
+    let found = call.read("clusters", &[&pages, &sample])?;
+    ensure!(found["pages"] == total[1] && found["topics"].as_u64() > Some(1), "{total:?}, and their readers find {found}");
+    let (newest, _) = call.run(&["tail", "--last", "10"])?;
+    ensure!(newest.len() == 10 && newest.iter().all(|message| message["page"]["main_domain"].is_string()), "{newest:?}");
+    let parquet = std::fs::read_dir(call.dir.join("tmp/output/pages"))?.count();
+    ensure!(parquet > 0 && call.dir.join("tmp/checkpoint").is_dir(), "{parquet} files of Parquet");
+    say(format_args!(
+        "original: {ROWS} rows of our produce as their reader wants them; with {rows} messages of their producer {} pages in {} topics, four \
+         fields each, and {} rejects",
+        total[1], found["topics"], total[2]
+    ));
+    Ok(())
+}
