@@ -13,6 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use windrow_core::record::Micros;
 
+use super::rights::{Need, On};
 use super::topics::COMMITS;
 use super::{Broker, PATIENCE, Watcher};
 use crate::error::{Error, ErrorKind, Result};
@@ -129,7 +130,7 @@ fn poll(consumer: &BaseConsumer<Watcher>, broker: &Broker, end: u64, found: &mut
                 found.extend(commit.ok().filter(|commit| commit.schema == SCHEMA));
             }
             None | Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Polled::AtEnd),
-            Some(Err(error)) => return Err(broker.trouble(&error)),
+            Some(Err(error)) => return Err(broker.watcher.trouble(&error, &[Need::new("Read", On::Topic(COMMITS))])),
         }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) enum On<'a> {
     Cluster,
 }
 
+/// What names of groups and transactions begin with that are ours: what follows is a number that the next pipeline does not have.
+const OURS: [&str; 3] = ["windrow-produce-", "windrow-", "windrow."];
+
 /// A right that a call needs: `Write`, `Read`, `Describe`, `Create`, `Delete`, `DescribeConfigs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Need<'a> {
@@ -52,15 +55,18 @@ impl<'a> Need<'a> {
 
     /// The sentence.
     pub(super) fn lacking(&self, asked: &Asked) -> Error {
-        let (what, option) = match self.on {
-            On::Topic(name) => (format!("topic {name}"), format!("--topic {name}")),
-            On::Group(name) => (format!("group {name}"), format!("--group {name}")),
-            On::TransactionalId(name) => (format!("transactional id {name}"), format!("--transactional-id {name}")),
-            On::Cluster => ("cluster".to_owned(), "--cluster".to_owned()),
+        let (kind, option, name) = match self.on {
+            On::Topic(name) => ("topic ", "--topic ", name),
+            On::Group(name) => ("group ", "--group ", name),
+            On::TransactionalId(name) => ("transactional id ", "--transactional-id ", name),
+            On::Cluster => ("cluster", "--cluster", ""),
         };
-        let (what, option) = match self.is_prefix {
-            true => (what + "…", format!("--resource-pattern-type prefixed {option}")),
-            false => (what, option),
+        let ours = OURS.into_iter().find(|ours| name.starts_with(ours) && !matches!(self.on, On::Topic(_)));
+        let more = if self.is_prefix { "…" } else { "" };
+        let what = format!("{kind}{name}{more}");
+        let option = match ours.or(self.is_prefix.then_some(name)) {
+            Some(prefix) => format!("{option}{prefix} --resource-pattern-type prefixed"),
+            None => format!("{option}{name}"),
         };
         let user = asked.user.as_deref().map_or("this user".to_owned(), |user| format!("the user {user}"));
         let principal = asked.user.as_deref().unwrap_or("NAME");
@@ -118,7 +124,10 @@ mod tests {
         assert!(error.hint.unwrap().contains("--allow-principal User:me --operation Write --topic pages;"));
         let many = Need::new("Write", On::Topic("cluster_")).of_many().lacking(&asked);
         assert!(many.message.contains("on the topic cluster_…, says"), "{many}");
-        assert!(many.hint.unwrap().contains("--operation Write --resource-pattern-type prefixed --topic cluster_;"));
+        assert!(many.hint.unwrap().contains("--operation Write --topic cluster_ --resource-pattern-type prefixed;"));
+        let numbered = Need::new("Write", On::TransactionalId("windrow-00ff")).lacking(&asked);
+        assert!(numbered.message.contains("transactional id windrow-00ff, says"), "{numbered}");
+        assert!(numbered.hint.unwrap().contains("--transactional-id windrow- --resource-pattern-type prefixed;"));
         assert_eq!(lacking(Code::ClusterAuthorizationFailed, &needs, &asked), None);
         assert_eq!(code_of(&KafkaError::AdminOp(Code::TopicAuthorizationFailed)), Some(Code::TopicAuthorizationFailed));
     }

@@ -74,6 +74,8 @@ const KINDS: [(Kind, &[&str]); 8] = [
     (Kind::Unreachable, &["onnection refused", "timed out", "isconnected", "Connect to", "Receive failed"]),
 ];
 
+/// How often a connection has to be ended in the same way before it means something.
+const SURE: usize = 3;
 /// Words for a connection that the other side has ended: which of them comes depends on who was quicker.
 const CLOSED: [&str; 4] = ["isconnected", "closed by peer", "Broken pipe", "reset by peer"];
 
@@ -135,8 +137,14 @@ impl Asked {
 
 /// Whether waiting would change nothing.
 pub(super) fn is_final(said: &[String], asked: &Asked) -> bool {
-    let passing = [Kind::Unreachable, Kind::WantsTls, Kind::WantsLogin];
-    asked.worst(said).is_some_and(|(kind, _)| !passing.contains(&kind))
+    match asked.worst(said) {
+        None | Some((Kind::Unreachable, _)) => false,
+        // A broker that stops ends connections too, but not again and again.
+        Some((guess @ (Kind::WantsTls | Kind::WantsLogin), _)) => {
+            said.iter().filter(|line| asked.kind(line) == Some(guess)).count() >= SURE
+        }
+        Some(_) => true,
+    }
 }
 
 /// Whether the trouble is the broker's certificate, for whatever reason.
@@ -363,7 +371,8 @@ mod tests {
         for end in ends.into_iter().chain(["Disconnected"]) {
             let up = format!("ssl://broker:9092/bootstrap: {end} (after 3ms in state UP)");
             assert_eq!(told_by(&up, "SSL").code, "E-KAFKA-AUTH", "{end}");
-            assert!(!is_final(&[up], &asked("SSL")));
+            assert!(!is_final(&[up.clone(), up.clone()], &asked("SSL")));
+            assert!(is_final(&[up.clone(), up.clone(), up], &asked("SSL")));
             let early = format!("ssl://broker:9092/bootstrap: {end} (after 3ms in state APIVERSION_QUERY)");
             assert!(!is_final(std::slice::from_ref(&early), &asked("SSL")), "{end}");
             let plain = told_by(&early, "PLAINTEXT");

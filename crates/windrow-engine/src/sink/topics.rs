@@ -122,6 +122,8 @@ pub(crate) fn claim(output: &TopicOutput, pipeline: &str) -> Result<Claim> {
     let found = broker.look()?;
     let missing: Vec<_> = output.topics().into_iter().filter(|topic| !found.topics.contains_key(topic)).collect();
     if let Some(first) = missing.first() {
+        // Brokers do not list what a user may not see.
+        broker.topic(first)?;
         let more = if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
         let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {first}{more}"));
         return Err(error.hint("make them with the same settings: windrow topics create"));

@@ -103,6 +103,8 @@ pub(super) fn open(
     let broker = Broker::new(&input.keys)?;
     let found = broker.look()?;
     let Some(shape) = found.topics.get(&input.topic).copied() else {
+        // Brokers do not list what a user may not see.
+        broker.topic(&input.topic)?;
         let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {}", input.topic));
         return Err(error.hint(format!("make it: windrow topics create --from-topic {}", input.topic)));
     };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 use super::super::examine::wrong;
-use super::{ADMIN, LIMIT_S, Listener, PASSWORD, Stage, USER};
+use super::{ADMIN, LIMIT_S, Listener, PASSWORD, RUNNER, Stage, USER};
 use crate::shell::root;
 
 const TOOL: &str = "kafka-acls.sh --bootstrap-server HOST:PORT ";
@@ -74,6 +74,7 @@ pub(super) fn rights(stage: &Stage) -> Result<usize> {
     tail(&mut user)?;
     rejects(&mut user)?;
     check(&mut user)?;
+    run(&mut user)?;
     let delete = [&["topics", "delete", "--yes"][..], &PIPELINE].concat();
     user.lacks(&delete, "Delete", "topic cluster_0")?;
     documented("topics delete")?.iter().try_for_each(|line| user.grant(line))?;
@@ -133,9 +134,42 @@ fn check(user: &mut User<'_>) -> Result<()> {
     user.refusals += said.len();
     let done = user.stage.call(&user.settings, &args)?;
     ensure!(done.code == Some(0), "with the rights of the hints: {} {}", done.said, done.talk);
+    let run = ["run", "--until-end", "--from", "earliest", "--out", &out];
+    user.stage.call(&user.settings, &[&run[..], &PIPELINE].concat())?.fine("a run with the rights of the hints")?;
     let too_long = [&args[..], &["-X", "transaction.timeout.ms=3600000"]].concat();
     let said = wrong(&user.stage.call(&user.settings, &too_long)?.said)?;
     ensure!(said.len() == 1 && said[0].code == "E-KAFKA-TXN", "{said:?}");
+    Ok(())
+}
+
+/// `run` as somebody who has only what the docs say of it.
+fn run(user: &mut User<'_>) -> Result<()> {
+    let keys = [("sasl.mechanism", "PLAIN"), ("sasl.username", RUNNER), ("sasl.password", PASSWORD)];
+    let settings = user.stage.settings(Listener::SaslTls, &keys)?;
+    let out = user.stage.dir.join("run").display().to_string();
+    let call = [&["run", "-v", "--until-end", "--from", "earliest", "--out", &out][..], &PIPELINE].concat();
+    let lines = documented("run")?;
+    let lacking = [
+        ("Describe", "topic cluster_0", "Write --resource-pattern-type prefixed --topic"),
+        ("Write", "transactional id windrow-", "Write --resource-pattern-type prefixed --transactional-id"),
+        ("Describe", "topic topic_url", "Read --topic topic_url"),
+        ("Read", "group windrow", "Read --resource-pattern-type prefixed --group"),
+        // Of the next run, which must know what the last one has committed.
+        ("Read", "topic windrow-commits", "Read --topic windrow-commits"),
+    ];
+    ensure!(lines.len() == lacking.len(), "lines of the docs: {lines:?}");
+    for (right, on, what) in lacking {
+        if on == "topic windrow-commits" {
+            user.stage.call(&settings, &call)?.fine("a first run with the rights of the docs")?;
+        }
+        let named = format!("the user {RUNNER} lacks the right {right} on the {on}");
+        user.stage.fails(&settings, &call, 4, "E-KAFKA-RIGHTS", &[&named]).context(named)?;
+        user.refusals += 1;
+        let line = lines.iter().find(|line| line.contains(&format!("--operation {what}")));
+        let line = line.with_context(|| format!("kafka.md has no right {what} for `run`"))?;
+        user.grant(&line.replace("User:windrow", &format!("User:{RUNNER}")))?;
+    }
+    user.stage.call(&settings, &call)?.fine("the next run with the rights of the docs")?;
     Ok(())
 }
 

@@ -76,7 +76,10 @@ fn rights_are_named_with_the_command_that_gives_them() {
     assert_eq!(texts.len(), 3, "{texts:?}");
     assert!(texts.iter().all(|(what, code, _)| (*what, *code) == ("rights", "E-KAFKA-RIGHTS")), "{texts:?}");
     assert!(texts[0].2.contains("the right Read on the topic pages, "), "hidden, not missing: {texts:?}");
-    assert!(texts[1].2.contains("the right Write on the topic cluster_…") && texts[1].2.contains("prefixed --topic cluster_;"));
+    assert!(
+        texts[1].2.contains("the right Write on the topic cluster_…")
+            && texts[1].2.contains("--topic cluster_ --resource-pattern-type prefixed;")
+    );
     assert!(texts[2].2.contains("the right Read on the topic windrow-commits, "), "{texts:?}");
 }
 
