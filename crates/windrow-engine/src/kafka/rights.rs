@@ -21,8 +21,15 @@ pub(crate) enum On<'a> {
     Cluster,
 }
 
-/// What names of groups and transactions begin with that are ours: what follows is a number that the next pipeline does not have.
-const OURS: [&str; 3] = ["windrow-produce-", "windrow-", "windrow."];
+/// What a name of ours begins with, when a number follows that the next pipeline does not have.
+fn without_number(name: &str) -> Option<&str> {
+    let prefix = name.trim_end_matches(|c: char| c.is_ascii_hexdigit());
+    let is_ours = prefix.starts_with("windrow") && prefix.ends_with(['-', '.']) && name.len() - prefix.len() >= NUMBER;
+    is_ours.then_some(prefix)
+}
+
+/// Digits of our numbers, at least.
+const NUMBER: usize = 16;
 
 /// A right that a call needs: `Write`, `Read`, `Describe`, `Create`, `Delete`, `DescribeConfigs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +68,7 @@ impl<'a> Need<'a> {
             On::TransactionalId(name) => ("transactional id ", "--transactional-id ", name),
             On::Cluster => ("cluster", "--cluster", ""),
         };
-        let ours = OURS.into_iter().find(|ours| name.starts_with(ours) && !matches!(self.on, On::Topic(_)));
+        let ours = without_number(name).filter(|_| !matches!(self.on, On::Topic(_)));
         let more = if self.is_prefix { "…" } else { "" };
         let what = format!("{kind}{name}{more}");
         let option = match ours.or(self.is_prefix.then_some(name)) {
@@ -125,9 +132,13 @@ mod tests {
         let many = Need::new("Write", On::Topic("cluster_")).of_many().lacking(&asked);
         assert!(many.message.contains("on the topic cluster_…, says"), "{many}");
         assert!(many.hint.unwrap().contains("--operation Write --topic cluster_ --resource-pattern-type prefixed;"));
-        let numbered = Need::new("Write", On::TransactionalId("windrow-00ff")).lacking(&asked);
-        assert!(numbered.message.contains("transactional id windrow-00ff, says"), "{numbered}");
+        let numbered = Need::new("Write", On::TransactionalId("windrow-894dc31484461d27")).lacking(&asked);
+        assert!(numbered.message.contains("transactional id windrow-894dc31484461d27, says"), "{numbered}");
         assert!(numbered.hint.unwrap().contains("--transactional-id windrow- --resource-pattern-type prefixed;"));
+        let group = Need::new("Read", On::Group("windrow-replay-894dc31484461d27")).lacking(&asked).hint.unwrap();
+        assert!(group.contains("--group windrow-replay- --resource-pattern-type prefixed;"), "{group}");
+        let theirs = Need::new("Read", On::Group("windrow-beef")).lacking(&asked).hint.unwrap();
+        assert!(theirs.contains("--group windrow-beef;"), "{theirs}");
         assert_eq!(lacking(Code::ClusterAuthorizationFailed, &needs, &asked), None);
         assert_eq!(code_of(&KafkaError::AdminOp(Code::TopicAuthorizationFailed)), Some(Code::TopicAuthorizationFailed));
     }

@@ -114,7 +114,6 @@ fn check(user: &mut User<'_>) -> Result<()> {
     let args = [&["check", "-o", "json", "--out", &out][..], &PIPELINE].concat();
     let lacking = [
         "Write on the topic cluster_…",
-        "Write on the topic windrow-rejects",
         "Write on the topic windrow-lineage",
         "Read on the topic windrow-commits",
         "Write on the topic windrow-commits",
