@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -110,7 +111,7 @@ pub(crate) fn verbs() -> Result<()> {
     followed(&stage)?;
     say(format_args!(
         "verbs: {} pages and {} owners counted in the topics as an independent reader does; the newest {LAST}, every cluster's pages, \
-         strangers' messages and followers the same; {rejects} rejects listed, shown, replayed once, purged",
+         strangers' messages and followers the same; {rejects} rejects listed, shown, replayed once with two kills, purged",
         found.total(),
         found.owners
     ));
@@ -294,6 +295,8 @@ fn replayed(stage: &Stage, said: &BTreeMap<String, u64>) -> Result<()> {
     };
     let dry = replay(&["--dry-run"])?;
     ensure!(dry["sent"] == wanted && wanted > 0 && stage.size("pages")? == before, "a dry run: {dry}");
+    killed(stage, REASON, "kafka-before-commit")?;
+    ensure!(stage.size("pages")? == before, "killed before the commit, and something is visible");
     let first = replay(&[])?;
     ensure!(first["sent"] == wanted && stage.size("pages")? == before + wanted, "{first}");
     for again in [&[][..], &["--from-topics"]] {
@@ -302,9 +305,20 @@ fn replayed(stage: &Stage, said: &BTreeMap<String, u64>) -> Result<()> {
     }
     let done = stage.pipeline.to_the_end()?;
     ensure!(done["rejects"] == wanted && done["rejects_by_reason"][REASON] == wanted, "read once more: {done}");
-    let next = replay(&[])?;
-    ensure!(next["sent"] == wanted && next["before"] == wanted, "the new ones, and only those: {next}");
-    ensure!(stage.size("pages")? == before + 2 * wanted, "not each once");
+    killed(stage, REASON, "kafka-after-commit")?;
+    ensure!(stage.size("pages")? == before + 2 * wanted, "the new ones, and only those");
+    let last = replay(&[])?;
+    ensure!(last["sent"] == 0 && last["before"] == 2 * wanted, "killed behind the commit, then: {last}");
+    Ok(())
+}
+
+/// A replay that kills itself at a point, with proof.
+fn killed(stage: &Stage, reason: &str, point: &str) -> Result<()> {
+    let log = stage.dir.join(point);
+    let mut replay = stage.pipeline.call(&["rejects", "replay", "--reason", reason]);
+    let ended = output(replay.env("WINDROW_FAILPOINT", format!("{point}:1")).env("WINDROW_FAILPOINT_LOG", &log))?;
+    let met = std::fs::read_to_string(&log).unwrap_or_default();
+    ensure!(ended.status.signal() == Some(9) && met.trim() == point, "{point} was not met: {}", ended.status);
     Ok(())
 }
 

@@ -25,6 +25,7 @@ use super::writer::{Writer, too_large};
 use super::{Broker, PATIENCE};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::failpoint;
 use crate::rejects::{Each, Filter, Rejected};
 use crate::run::Control;
 use crate::source::MessageFormat;
@@ -177,8 +178,7 @@ pub fn replay(broker: &Broker, order: &Replay, waits: (&dyn Clock, &Control), th
             send(writer, &order.topic, reject, raw)?;
             open = (open.0 + 1, open.1 + raw.len());
             if open.0 >= MOST.0 || open.1 >= MOST.1 {
-                writer.settle()?;
-                writer.commit()?;
+                commit(writer)?;
                 open = (0, 0);
             }
         }
@@ -186,10 +186,17 @@ pub fn replay(broker: &Broker, order: &Replay, waits: (&dyn Clock, &Control), th
         Ok(())
     })?;
     if let Some(writer) = writer.filter(|_| open.0 > 0) {
-        writer.settle()?;
-        writer.commit()?;
+        commit(&writer)?;
     }
     Ok(Replayed { is_stopped: !whole, ..replayed })
+}
+
+fn commit(writer: &Writer) -> Result<()> {
+    writer.settle()?;
+    failpoint!("kafka-before-commit");
+    writer.commit()?;
+    failpoint!("kafka-after-commit");
+    Ok(())
 }
 
 fn key_of(reject: &Rejected<'_>) -> String {
