@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::featurize::fields::{FieldError, FieldWeights};
+pub use crate::featurize::url::main_domain;
 
 use crate::clean::CleanRow;
 use crate::featurize::numbers::{NEW, Numbers, STOPPED};

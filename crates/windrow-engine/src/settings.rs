@@ -144,6 +144,8 @@ pub struct OutputSettings {
     pub message_time: MessageTime,
     /// Milliseconds after which what came in becomes visible in the topics.
     pub epoch_ms: u64,
+    /// File that counts of the topics are kept in; none for no file.
+    pub counts_file: Option<PathBuf>,
 }
 
 impl OutputSettings {
@@ -167,6 +169,7 @@ impl Default for OutputSettings {
             value: ValueShape::Full,
             message_time: MessageTime::Arrival,
             epoch_ms: 500,
+            counts_file: None,
         }
     }
 }

@@ -3,24 +3,39 @@
 //! ```text
 //! our produce ──> topic_url ──> their reader        (e2e/original.py pages)
 //! our produce, their producer ──> topic_url ──> our run ──> cluster_0..49 ──> their readers    (e2e/original.py clusters)
+//!                                                              └──> our counters ──> message_counts.json
 //! ```
 //!
 //! Nothing but the settings file that `init` wrote is given to any verb, and a key of the client with `-X`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Rig, Version};
 use crate::campaign;
 use crate::python::{CLIENTS, script};
-use crate::shell::{fresh_dir, output, root, say, stdout, windrow};
+use crate::shell::{fresh_dir, output, root, say, stdout, wait_for, windrow};
 
 const ROWS: usize = 3_000;
 const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
 const CONFIG: &str = "original.toml";
+const COUNTS: &str = "message_counts.json";
+/// Seconds that the counters may take to see what is there.
+const PATIENCE_S: f64 = 30.0;
+
+/// A process that ends with its value.
+struct Counters(Child);
+
+impl Drop for Counters {
+    fn drop(&mut self) {
+        // It has ended already, but for an error.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 struct Call {
     windrow: PathBuf,
@@ -47,6 +62,29 @@ impl Call {
     /// What their readers find.
     fn read(&self, what: &str, files: &[&Path]) -> Result<Value> {
         Ok(serde_json::from_str(&stdout(script(CLIENTS, "original.py")?.args([&self.servers, what]).args(files))?)?)
+    }
+
+    /// Our counters, going on.
+    fn counters(&self) -> Result<Counters> {
+        let mut command = self.verb(&["clusters", "--from-topics", "--watch"]);
+        Ok(Counters(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
+    }
+
+    /// What the counters keep once they have counted so many pages; Ctrl-C ends them.
+    fn kept_until(&self, pages: u64, Counters(counters): &mut Counters) -> Result<Value> {
+        let mut last = Value::Null;
+        let seen = wait_for(PATIENCE_S, || {
+            ensure!(counters.try_wait()?.is_none(), "the counters ended by themselves");
+            let Ok(text) = std::fs::read_to_string(self.dir.join(COUNTS)) else { return Ok(None) };
+            last = serde_json::from_str(&text)?;
+            let counts = last["counts"].as_array().into_iter().flatten().filter_map(Value::as_u64);
+            Ok((counts.sum::<u64>() == pages).then_some(()))
+        });
+        stdout(Command::new("kill").args(["-INT", &counters.id().to_string()]))?;
+        let ended = counters.wait()?;
+        ensure!(seen?.is_some(), "the counters have not seen {pages} pages in {PATIENCE_S} s: {last}");
+        ensure!(matches!(ended.code(), Some(0 | 130)), "Ctrl-C ended the counters with {ended}");
+        Ok(last)
     }
 
     /// Runs to the end of the topic; gives rows, pages and rejects of all runs so far.
@@ -77,6 +115,7 @@ pub(crate) fn original() -> Result<()> {
     let total = call.to_the_end()?;
     ensure!(total == [ROWS as u64, ROWS as u64, 0], "rows, pages and rejects of what we sent: {total:?}");
 
+    let mut counters = call.counters()?;
     let sent = stdout(script(CLIENTS, "producer.py")?.args([&call.servers, "topic_url", "garbage"]).arg(&sample))?;
     let (rows, good) = (sent.lines().count(), sent.lines().filter(|line| line.contains("\"reject\": null")).count());
     ensure!(good == 100 && rows > good, "their producer sent {rows} messages, {good} of them good");
@@ -88,6 +127,12 @@ pub(crate) fn original() -> Result<()> {
 
     let found = call.read("clusters", &[&pages, &sample])?;
     ensure!(found["pages"] == total[1] && found["topics"].as_u64() > Some(1), "{total:?}, and their readers find {found}");
+    let kept = call.kept_until(total[1], &mut counters)?;
+    let names: Vec<String> = (1..=50).map(|number| number.to_string()).collect();
+    ensure!(kept["counts"] == found["counts"] && kept["clusters"] == json!(names), "{COUNTS}: {kept}, their readers: {found}");
+    let (audited, _) = call.run(&["audit"])?;
+    let is_clean = ["lost", "duplicated", "disagreeing"].iter().all(|name| audited[0][name] == 0);
+    ensure!(is_clean && audited[0]["topics"]["pages"] == total[1], "{audited:?}");
     let (newest, _) = call.run(&["tail", "--last", "10"])?;
     ensure!(newest.len() == 10 && newest.iter().all(|message| message["page"]["main_domain"].is_string()), "{newest:?}");
     let parquet = std::fs::read_dir(call.dir.join("tmp/output/pages"))?.count();

@@ -8,6 +8,7 @@ use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecond
 use arrow_array::{Array as _, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use windrow_core::featurize::main_domain;
 use windrow_core::record::RecordId;
 
 use super::Report;
@@ -171,6 +172,7 @@ fn pages(batch: &RecordBatch, pass: Pass, written: &mut Written) -> Option<()> {
         let decision = hasher.decision(&decided);
         written.traces.push(Trace::new(id, content, decision));
         if let Some(as_sent) = &mut written.as_sent {
+            let page = Content { domain: main_domain(page.domain), ..page };
             as_sent.push(Trace::new(id, hasher.page_in(ValueShape::Original, &page), decision));
         }
     }

@@ -276,6 +276,22 @@ pub const KEYS: &[Key] = &[
         get: |settings| Value::Count(settings.output.epoch_ms),
     },
     Key {
+        name: "output.counts_file",
+        flag: Some("counts-file"),
+        value_name: "FILE",
+        ty: Type::Path,
+        change: Change::NextCommit,
+        doc: "File that `windrow clusters --from-topics` keeps its counts in, as the original's counter does: a number for each topic, \
+              and names from 1. Empty: none.",
+        set: |settings, value| {
+            let path = value.into_text();
+            settings.output.counts_file = (!path.is_empty()).then(|| path.into());
+        },
+        get: |settings| {
+            Value::Text(settings.output.counts_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default())
+        },
+    },
+    Key {
         name: "output.topic_prefix",
         flag: None,
         value_name: "TEXT",

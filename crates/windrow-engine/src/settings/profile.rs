@@ -34,6 +34,7 @@ impl Profile {
             ("output.kafka", text("topics")),
             ("output.topic_prefix", text("cluster_")),
             ("output.value", text(ValueShape::Original.name())),
+            ("output.counts_file", text("message_counts.json")),
             ("produce.value", text(ValueShape::Original.name())),
             ("model.kind", text(STAND_IN)),
             ("model.clusters", Value::Count(50)),

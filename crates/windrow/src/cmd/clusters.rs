@@ -40,7 +40,7 @@ impl KeySet for PlaceKeys {
 pub(crate) struct TopicsKeys;
 
 impl KeySet for TopicsKeys {
-    const KEYS: &'static [&'static str] = &["model.clusters", "output.kafka"];
+    const KEYS: &'static [&'static str] = &["model.clusters", "output.kafka", "output.counts_file"];
 }
 
 /// Show the clusters as of the last commit; rename or pin them

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use serde::Serialize;
+use windrow_core::featurize::main_domain;
 use windrow_core::lineage::LineageEvent;
 use windrow_core::record::{Micros, Reject};
 
@@ -140,7 +141,7 @@ impl Encoder {
                 &OriginalPage {
                     id: filled(pages.id.get(row)),
                     creation_time,
-                    main_domain: pages.domain.get(row),
+                    main_domain: main_domain(pages.domain.get(row)),
                     description: filled(pages.description.get(row)),
                 },
             ),

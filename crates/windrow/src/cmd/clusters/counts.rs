@@ -1,11 +1,13 @@
 //! `windrow clusters --from-topics`: what the topics hold, counted by reading them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use windrow_core::cluster::ClusterId;
 use windrow_engine::clock::Clock as _;
+use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::kafka::Broker;
 use windrow_engine::kafka::count::{Counting, TopicCount};
 use windrow_engine::run::Control;
@@ -29,7 +31,9 @@ pub(super) fn run(settings: &Settings, goes_on: bool, app: &mut App) -> Done {
     let control = Arc::new(Control::default());
     let watch = Watch::start(&control)?;
     let broker = Broker::new(&settings.kafka)?;
-    let mut counting = Counting::open(&broker, &page_topics(settings)?)?;
+    let topics = page_topics(settings)?;
+    let mut counting = Counting::open(&broker, &topics)?;
+    let file = settings.output.counts_file.clone().map(|path| CountsFile { path, topics });
     if !counting.missing.is_empty() {
         app.term.say(&format!(
             "{} not there: {}",
@@ -45,20 +49,48 @@ pub(super) fn run(settings: &Settings, goes_on: bool, app: &mut App) -> Done {
         return Ok(Exit::Interrupted);
     }
     if goes_on {
-        follow(&mut counting, &control, app)?;
+        follow(&mut counting, file.as_ref(), &control, app)?;
     } else {
+        file.iter().try_for_each(|file| file.keep(&counting.counts))?;
         show(&counting.counts, app)?;
     }
     Ok(if watch.was_interrupt() { Exit::Interrupted } else { Exit::Fine })
 }
 
+/// The counts as the original's counter keeps them.
+struct CountsFile {
+    path: PathBuf,
+    /// All topics in their order, those too that are not there.
+    topics: Vec<String>,
+}
+
+impl CountsFile {
+    /// Written aside and renamed: whoever reads it sees it whole.
+    fn keep(&self, counts: &[TopicCount]) -> Result<(), Error> {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(".new");
+        std::fs::write(&aside, self.text(counts)).and_then(|()| std::fs::rename(&aside, &self.path)).map_err(|error| {
+            let message = format!("cannot write {}", self.path.display());
+            Error::new(ErrorKind::Environment, "E-WRITE", message).cause(error)
+        })
+    }
+
+    fn text(&self, counts: &[TopicCount]) -> String {
+        let pages: BTreeMap<&str, u64> = counts.iter().map(|count| (count.topic.as_str(), count.pages)).collect();
+        let counts: Vec<u64> = self.topics.iter().map(|topic| pages.get(topic.as_str()).copied().unwrap_or(0)).collect();
+        let names: Vec<String> = (1..=self.topics.len()).map(|number| number.to_string()).collect();
+        json!({"counts": counts, "clusters": names}).to_string()
+    }
+}
+
 /// Draws anew with every change, or writes a line for it where stdout is no terminal.
-fn follow(counting: &mut Counting<'_>, control: &Control, app: &mut App) -> Result<(), Failure> {
+fn follow(counting: &mut Counting<'_>, file: Option<&CountsFile>, control: &Control, app: &mut App) -> Result<(), Failure> {
     counting.follow()?;
     let mut live = Live::new(&app.term);
     let mut shown: Option<Vec<TopicCount>> = None;
     while !control.is_asked() && !app.term.is_closed() {
         if shown.as_ref() != Some(&counting.counts) {
+            file.iter().try_for_each(|file| file.keep(&counting.counts))?;
             if live.is_on() && app.term.format == Format::Text {
                 let (width, height) = app.term.size();
                 live.draw(&picture(&counting.counts, height - 1, width, app))?;
@@ -205,6 +237,14 @@ mod tests {
 
     fn count(topic: &str, pages: u64) -> TopicCount {
         TopicCount { topic: topic.into(), pages, clusters: [(Some(1), pages)].into(), ..TopicCount::default() }
+    }
+
+    #[test]
+    fn the_original_s_counts_have_every_topic_in_its_place() {
+        let file = CountsFile { path: PathBuf::new(), topics: ["a", "b", "c"].map(str::to_owned).into() };
+        let text = file.text(&[count("c", 5), count("a", 3)]);
+        let kept: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(kept, json!({"counts": [3, 0, 5], "clusters": ["1", "2", "3"]}));
     }
 
     #[test]
