@@ -17,18 +17,19 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::campaign::Chance;
+use crate::kafka::faults::Extent;
 use crate::shell::{Watch, root, say};
 use rig::{Died, Kill, Pipeline, Rig};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What to kill
-    #[arg(value_parser = ["embedded"])]
+    #[arg(value_parser = ["embedded", "kafka"])]
     what: String,
-    /// Each point once, three kills at random times: what `cargo xtask test` runs
+    /// Each point once, few kills at random times: what `cargo xtask test` runs
     #[arg(long, conflicts_with = "full")]
     short: bool,
-    /// Each point three times, twenty kills at random times (the default)
+    /// Each point three times, twenty kills at random times (the default); of kafka, 300 kills and a million rows
     #[arg(long)]
     full: bool,
     /// Only the points whose name holds this, and no random kills
@@ -37,6 +38,19 @@ pub(crate) struct Args {
     /// Seed of the random times
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+pub(crate) fn faults(args: &Args) -> Result<()> {
+    if args.what == "embedded" {
+        return embedded(args);
+    }
+    ensure!(args.only.is_none(), "--only names points of the embedded faults");
+    let extent = match (args.short, args.full) {
+        (true, _) => Extent::SHORT,
+        (_, true) => Extent::FULL,
+        _ => Extent::USUAL,
+    };
+    crate::kafka::faults::faults(&Extent { seed: args.seed, ..extent })
 }
 
 pub(crate) fn short() -> Result<()> {
@@ -50,7 +64,7 @@ pub(crate) fn full() -> Result<()> {
 /// Where a kill leaves most to recover: the manifest names files that nobody renamed yet.
 const BUSY_RECOVERY: &str = "after-manifest-rename";
 
-pub(crate) fn embedded(args: &Args) -> Result<()> {
+fn embedded(args: &Args) -> Result<()> {
     let watch = Watch::start();
     let rows = if args.short { 30_000 } else { 200_000 };
     let rig = Rig::build(rows)?;

@@ -15,6 +15,7 @@
 mod check;
 mod config;
 mod examine;
+pub(crate) mod faults;
 mod jars;
 mod messages;
 mod original;

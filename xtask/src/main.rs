@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         Task::Docs => docs::docs(),
         Task::Readers => readers::readers(),
         Task::Sample => readers::sample(),
-        Task::Faults(args) => faults::embedded(&args),
+        Task::Faults(args) => faults::faults(&args),
         Task::Kafka(args) => kafka::kafka(&args),
         Task::Bench(args) => bench::bench(&args),
     };

@@ -54,10 +54,17 @@ const SUITES: &[Suite] = &[
     quick("kafka-check", 90, |_| kafka::examine()),
     quick("kafka-messages", 60, |_| kafka::messages()),
     quick("kafka-standby", 90, |_| kafka::standby()),
+    quick("kafka-faults", 150, |_| kafka::faults::faults(&kafka::faults::Extent::SHORT)),
     quick("kafka-run", 120, |_| kafka::run()),
     quick("kafka-verbs", 60, |_| kafka::verbs()),
     quick("kafka-original", 60, |_| kafka::original()),
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
+    Suite {
+        name: "kafka-faults-full",
+        budget_s: 3_600,
+        slow: true,
+        run: |_| kafka::faults::faults(&kafka::faults::Extent::FULL),
+    },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
 ];
 

@@ -15,7 +15,7 @@ use crate::python::{CLIENTS, READERS, script};
 use crate::shell::{fresh_dir, output, root, say, stdout, wait_for, windrow};
 
 const ROWS: usize = 40_000;
-pub(super) const CLUSTERS: u32 = 12;
+pub(super) const CLUSTERS: u32 = 6;
 const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
 /// Seconds that a run may take to come to something.
 const PATIENCE_S: f64 = 60.0;
@@ -57,7 +57,19 @@ impl Pipeline {
     }
 
     pub(super) fn to_the_end(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&stdout(&mut self.call(&["run", "--until-end", "-o", "json"]))?)?)
+        self.to_the_end_with(&[])
+    }
+
+    pub(super) fn to_the_end_with(&self, more: &[&str]) -> Result<Value> {
+        Ok(serde_json::from_str(&stdout(&mut self.call(&[&["run", "--until-end", "-o", "json"], more].concat()))?)?)
+    }
+
+    /// Rows of a file that `produce` does not send, as they are no rows.
+    pub(super) fn left_out(&self, pages: &Path) -> Result<u64> {
+        let all = ["produce", "--anew", "-o", "json", "--topic", "counted", "--input"];
+        stdout(&mut self.call(&["topics", "create", "--from-topic", "counted"]))?;
+        let said: Value = serde_json::from_str(&stdout(self.call(&all).arg(pages))?)?;
+        said["left_out"].as_u64().context("produce says what it left out")
     }
 
     /// Runs until it kills itself at a point.

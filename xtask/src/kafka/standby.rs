@@ -1,6 +1,9 @@
 //! A standby beside a worker that is killed, and beside one that is stopped: it takes over, and nothing is lost or doubled.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,10 +17,11 @@ use crate::shell::{Watch, fresh_dir, output, say, stdout, wait_for, windrow};
 const ROWS: usize = 200_000;
 /// Rows a second that come in meanwhile: enough for the length of the suite.
 const RATE: &str = "3000";
-const PATIENCE_S: f64 = 60.0;
+/// Longer than a broker keeps the transaction of a producer that was killed: until then it hides what comes behind it.
+const PATIENCE_S: f64 = 120.0;
 
 /// A process that ends with its value.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -27,11 +31,20 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Result<Self> {
-        Ok(Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
+    pub(super) fn start(mut command: Command) -> Result<Self> {
+        // What it says is kept beside its files, for whoever has to find out.
+        let log = command.get_current_dir().unwrap_or(Path::new(".")).join("said.log");
+        let mut log = OpenOptions::new().create(true).append(true).open(log)?;
+        writeln!(log, "--- {command:?}")?;
+        Ok(Self(command.stdout(Stdio::null()).stderr(log).spawn()?))
     }
 
-    fn signal(&self, name: &str) -> Result<()> {
+    /// Whether it has not ended.
+    pub(super) fn is_alive(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_none())
+    }
+
+    pub(super) fn signal(&self, name: &str) -> Result<()> {
         stdout(Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()])).map(drop)
     }
 }
@@ -43,16 +56,16 @@ pub(crate) fn standby() -> Result<()> {
     campaign::write(&pages, 0, ROWS)?;
     let pipeline = Pipeline::new(&windrow, &rig.bootstrap(), &dir, "pair", "pages", "roll_seconds = 1")?;
     pipeline.make_topics(1)?;
-    let mut produce = pipeline.call(&["produce", "--topic", "pages", "--rate", RATE, "--input"]);
+    let mut produce = pipeline.loud(&["produce", "--topic", "pages", "--rate", RATE, "--input"]);
     produce.arg(&pages);
     let producer = Running::start(produce)?;
 
-    let worker = Running::start(pipeline.call(&["run"]))?;
+    let worker = Running::start(pipeline.loud(&["run"]))?;
     committed_beyond(&pipeline, 0)?;
     let alone = output(&mut pipeline.call(&["run"]))?;
     ensure!(alone.status.code() == Some(5), "a second run without --standby: {}", alone.status);
-    let bored = Running::start(pipeline.call(&["run", "--standby"]))?;
-    let heir = Running::start(pipeline.call(&["run", "--standby"]))?;
+    let bored = Running::start(pipeline.loud(&["run", "--standby"]))?;
+    let heir = Running::start(pipeline.loud(&["run", "--standby"]))?;
     leaves(bored)?;
 
     worker.signal("KILL")?;
@@ -64,7 +77,7 @@ pub(crate) fn standby() -> Result<()> {
 
     heir.signal("STOP")?;
     let watch = Watch::start();
-    let second = Running::start(pipeline.call(&["run", "--standby"]))?;
+    let second = Running::start(pipeline.loud(&["run", "--standby"]))?;
     owned_by(&pipeline, &second)?;
     let stopped = watch.seconds();
     ensure!(stopped >= 10.0, "a stopped owner was not given time: {stopped:.1} s");
@@ -87,15 +100,21 @@ pub(crate) fn standby() -> Result<()> {
     Ok(())
 }
 
-fn committed(pipeline: &Pipeline) -> Result<u64> {
+/// Rows that are committed.
+pub(super) fn committed(pipeline: &Pipeline) -> Result<u64> {
     let state = output(&mut pipeline.call(&["state", "inspect", "-o", "json"]))?;
     let state: Value = serde_json::from_slice(&state.stdout).unwrap_or_default();
     Ok(state["counters"]["rows"].as_u64().unwrap_or(0))
 }
 
-fn committed_beyond(pipeline: &Pipeline, rows: u64) -> Result<()> {
+/// Waits for more.
+pub(super) fn committed_beyond(pipeline: &Pipeline, rows: u64) -> Result<()> {
     let moved = wait_for(PATIENCE_S, || Ok((committed(pipeline)? > rows).then_some(())))?;
-    moved.with_context(|| format!("nothing was committed beyond row {rows} in {PATIENCE_S} s"))
+    moved.with_context(|| {
+        let said = std::fs::read_to_string(pipeline.dir.join("said.log")).unwrap_or_default();
+        let end: Vec<&str> = said.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect();
+        format!("nothing was committed beyond row {rows} in {PATIENCE_S} s; what was said last:\n{}", end.join("\n"))
+    })
 }
 
 /// Waits until this process has the lock of the output.
@@ -112,7 +131,7 @@ fn owned_by(pipeline: &Pipeline, process: &Running) -> Result<()> {
 }
 
 /// Ctrl-C, and the process ends as promised.
-fn leaves(mut process: Running) -> Result<()> {
+pub(super) fn leaves(mut process: Running) -> Result<()> {
     let listens = wait_for(PATIENCE_S, || Ok(listens(process.0.id())?.then_some(())))?;
     listens.context("it never listened to signals")?;
     process.signal("INT")?;

@@ -118,7 +118,6 @@ pub(super) fn open(
         let offset = Offset::Offset(positions.sources[*ordinal].offset.cast_signed());
         assignment.add_partition_offset(&input.topic, number(partition), offset).map_err(|error| broker.trouble(&error))?;
     }
-    consumer.assign(&assignment).map_err(|error| broker.trouble(&error))?;
     let (bell, waiting) = Waiting::bell();
     let mut parts: Parts = Vec::new();
     for (partition, ordinal) in known.into_iter().enumerate() {
@@ -135,6 +134,8 @@ pub(super) fn open(
         let cursor = Cursor { topic, partition, ordinal, at, prefixed };
         parts.push((ordinal, Box::new(Partition { consumer, queue, form, limits, cursor, has_ended: false })));
     }
+    // Behind the queues: what is fetched before a partition has its own would come by the common one.
+    consumer.assign(&assignment).map_err(|error| broker.trouble(&error))?;
     Ok((parts, waiting))
 }
 
