@@ -38,7 +38,7 @@ pub(crate) use messages::messages;
 pub(crate) use original::original;
 pub(crate) use produce::produce;
 pub(crate) use rig::{Rig, Setup};
-pub(crate) use run::run;
+pub(crate) use run::{run, run_on_older};
 pub(crate) use security::security;
 pub(crate) use standby::standby;
 pub(crate) use topics::topics;

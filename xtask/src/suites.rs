@@ -58,6 +58,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-run", 120, |_| kafka::run()),
     quick("kafka-verbs", 60, |_| kafka::verbs()),
     quick("kafka-original", 60, |_| kafka::original()),
+    Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite {
         name: "kafka-faults-full",

@@ -137,7 +137,16 @@ fn is_clean(audit: &Value) -> bool {
 }
 
 pub(crate) fn run() -> Result<()> {
-    let rig = Rig::start(Version::NEWEST)?;
+    run_on(Version::NEWEST)
+}
+
+/// The same with the older versions.
+pub(crate) fn run_on_older() -> Result<()> {
+    [Version::V3_9, Version::V2_8].into_iter().try_for_each(|version| run_on(version).with_context(|| format!("{version:?}")))
+}
+
+fn run_on(version: Version) -> Result<()> {
+    let rig = Rig::start(version)?;
     let (windrow, servers, dir) = (windrow("fast", &["failpoints"])?, rig.bootstrap(), fresh_dir("kafka-run")?.canonicalize()?);
     let pages = dir.join("pages.csv");
     campaign::write(&pages, 0, ROWS)?;
@@ -239,7 +248,7 @@ fn tampered(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     let audit = pipeline.audit()?;
     ensure!(audit["topics"]["foreign"] == 3, "three messages of others: {audit}");
     let topic = format!("{}_1", pipeline.name);
-    let class = "org.apache.kafka.tools.TopicCommand";
+    let class = if rig.version().has_zookeeper() { "kafka.admin.TopicCommand" } else { "org.apache.kafka.tools.TopicCommand" };
     rig.tool(class, &["--bootstrap-server", &pipeline.servers, "--delete", "--topic", &topic])?;
     let audit = pipeline.audit()?;
     let lost = audit["lost"].as_u64() > Some(0) && audit["topics"]["missing"] == serde_json::json!([topic]);
