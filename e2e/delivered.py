@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as parquet
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from committed import messages
 
 TEXTS = ["id", "url", "title", "keywords", "description", "domain", "label"]
 
@@ -21,33 +21,11 @@ def table(out, family):
     return [row for file in sorted(Path(out, family).glob("*.parquet")) for row in parquet.read_table(file).to_pylist()]
 
 
-def messages(servers, topics, pipeline):
-    """All committed messages of the pipeline in the topics with their headers, partition by partition in their order."""
-    settings = {
-        "bootstrap.servers": servers,
-        "group.id": "delivered",
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-        "enable.partition.eof": True,
-    }
-    consumer = Consumer(settings)
-    known = consumer.list_topics(timeout=30).topics
-    parts = [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
-    consumer.assign(parts)
-    left = len(parts)
-    while left:
-        message = consumer.poll(30)
-        if message is None:
-            sys.exit("no message for 30 s, and not at the end")
-        if message.error() is None:
-            headers = dict(message.headers() or [])
-            if headers.get("windrow-pipeline") == pipeline:
-                yield message, headers
-        elif message.error().code() == KafkaError._PARTITION_EOF:
-            left -= 1
-        else:
-            sys.exit(str(message.error()))
-    consumer.close()
+def of_pipeline(servers, topics, pipeline):
+    """The messages of the pipeline; those of others are passed over."""
+    for message, headers in messages(servers, topics, "delivered"):
+        if headers.get("windrow-pipeline") == pipeline:
+            yield message, headers
 
 
 def once(rows, found, what):
@@ -79,7 +57,7 @@ def main(servers, out, prefix, slots):
     pipeline = json.loads(Path(out, ".windrow/files.json").read_text())["body"]["pipeline"].encode()
     rows = {row["record_id"]: row for row in table(out, "pages")}
     pages, owners, owner = {}, 0, {}
-    for message, headers in messages(servers, topics, pipeline):
+    for message, headers in of_pipeline(servers, topics, pipeline):
         slot = None if keyed else int(message.topic().removeprefix(prefix))
         cluster = int(headers["windrow-cluster"])
         if "windrow-control" in headers:
@@ -97,7 +75,7 @@ def main(servers, out, prefix, slots):
     once(rows, pages, "pages")
 
     rejects, found = {row["record_id"]: row for row in table(out, "rejects")}, {}
-    for message, headers in messages(servers, ["windrow-rejects"], pipeline):
+    for message, headers in of_pipeline(servers, ["windrow-rejects"], pipeline):
         record_id = headers["windrow-record-id"].decode()
         if record_id in found:
             sys.exit(f"{record_id} is among the rejects twice")
@@ -108,7 +86,7 @@ def main(servers, out, prefix, slots):
     once(rejects, found, "rejects")
 
     lineage = table(out, "lineage")
-    lines = [json.loads(message.value()) for message, _ in messages(servers, ["windrow-lineage"], pipeline)]
+    lines = [json.loads(message.value()) for message, _ in of_pipeline(servers, ["windrow-lineage"], pipeline)]
     facts = ["position", "epoch", "event", "cluster", "slot", "micro_cluster"]
     wanted = sorted(str([line[name] for name in facts]) for line in lineage)
     told = sorted(str([line.get(name) for name in facts]) for line in lines)

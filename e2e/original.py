@@ -17,41 +17,11 @@ import sys
 from collections import Counter
 from datetime import datetime
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from committed import messages
 
 FIELDS = {"id", "creation_time", "main_domain", "description"}
 COLUMNS = ["creation_time", "id", "url", "title", "keywords", "description"]
 TOPICS = [f"cluster_{number}" for number in range(50)]
-
-
-def messages(servers, topics, group):
-    """All committed messages, each partition in its order."""
-    settings = {
-        "bootstrap.servers": servers,
-        "group.id": group,
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-        "enable.partition.eof": True,
-    }
-    consumer = Consumer(settings)
-    known = consumer.list_topics(timeout=30).topics
-    missing = [topic for topic in topics if topic not in known]
-    if missing:
-        sys.exit(f"topics are not there: {missing}")
-    parts = [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
-    consumer.assign(parts)
-    left = len(parts)
-    while left:
-        message = consumer.poll(30)
-        if message is None:
-            sys.exit("no message for 30 s, and not at the end")
-        if message.error() is None:
-            yield message
-        elif message.error().code() == KafkaError._PARTITION_EOF:
-            left -= 1
-        else:
-            sys.exit(str(message.error()))
-    consumer.close()
 
 
 def rows_of(files):
@@ -68,7 +38,7 @@ def same(value, text, is_number):
 
 
 def read_pages(servers, files):
-    rows, found = list(rows_of(files)), [message.value() for message in messages(servers, ["topic_url"], "pages")]
+    rows, found = list(rows_of(files)), [message.value() for message, _ in messages(servers, ["topic_url"], "pages")]
     if len(rows) != len(found):
         sys.exit(f"{len(rows)} rows, {len(found)} messages")
     for row, value in zip(rows, found):
@@ -89,7 +59,7 @@ def read_clusters(servers, files):
         wanted[row["id"]] += 1
         by_id[row["id"]] = row
     found, topics = Counter(), Counter()
-    for message in messages(servers, TOPICS, "counts"):
+    for message, _ in messages(servers, TOPICS, "counts"):
         value = json.loads(message.value())
         if set(value) != FIELDS:
             sys.exit(f"{message.topic()} holds {value}")

@@ -16,29 +16,10 @@ whose title is hostile, a value that is no JSON, a message without a value; and 
 import json
 import sys
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from committed import messages
+from confluent_kafka import Producer
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07gone\u202e\r\nnext"
-
-
-def messages(servers, topics):
-    settings = {"bootstrap.servers": servers, "group.id": "topics", "enable.auto.commit": False}
-    consumer = Consumer(settings | {"isolation.level": "read_committed", "enable.partition.eof": True})
-    known = consumer.list_topics(timeout=30).topics
-    parts = [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
-    consumer.assign(parts)
-    left = len(parts)
-    while left:
-        message = consumer.poll(30)
-        if message is None:
-            sys.exit("no message for 30 s, and not at the end")
-        if message.error() is None:
-            yield message, dict(message.headers() or [])
-        elif message.error().code() == KafkaError._PARTITION_EOF:
-            left -= 1
-        else:
-            sys.exit(str(message.error()))
-    consumer.close()
 
 
 def is_object(value):
@@ -51,7 +32,7 @@ def is_object(value):
 def count(servers, prefix, slots, last):
     topics = [f"{prefix}{slot}" for slot in range(int(slots))]
     pages, owners, others, parts = {topic: {} for topic in topics}, 0, 0, {}
-    for message, headers in messages(servers, topics):
+    for message, headers in messages(servers, topics, "topics"):
         topic, cluster = message.topic(), headers.get("windrow-cluster", b"").decode()
         if headers.get("windrow-control") == b"owner":
             owners += 1
@@ -68,7 +49,7 @@ def count(servers, prefix, slots, last):
 
 
 def size(servers, topic):
-    print(sum(1 for _ in messages(servers, [topic])))
+    print(sum(1 for _ in messages(servers, [topic], "topics")))
 
 
 def add(servers, topic):

@@ -46,9 +46,8 @@ fn outlive(rig: &mut Rig) -> Result<()> {
 }
 
 fn create_topic(rig: &Rig) -> Result<()> {
-    let class = if rig.version() == Version::V2_8 { "kafka.admin.TopicCommand" } else { "org.apache.kafka.tools.TopicCommand" };
     let shape = ["--partitions", "1", "--replication-factor", "1"];
-    rig.tool(class, &[&["--bootstrap-server", &rig.bootstrap(), "--create", "--topic", TOPIC], &shape[..]].concat()).map(drop)
+    rig.topics(&[&["--create", "--topic", TOPIC], &shape[..]].concat()).map(drop)
 }
 
 /// Writes one record in a transaction. Kafka's measuring tool is the one of its tools that can.

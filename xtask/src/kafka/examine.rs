@@ -93,9 +93,7 @@ impl Stage {
     }
 
     fn delete(&self, topic: &str) -> Result<()> {
-        let servers = self.rig.bootstrap();
-        let args = ["--bootstrap-server", &servers, "--delete", "--topic", topic];
-        self.rig.tool("org.apache.kafka.tools.TopicCommand", &args).map(drop)
+        self.rig.topics(&["--delete", "--topic", topic]).map(drop)
     }
 }
 

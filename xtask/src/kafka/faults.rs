@@ -113,8 +113,6 @@ fn stops(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
         ensure!(done.status.code() == Some(exit) && told.contains(code), "expected {code}: {}: {told}", done.status);
         Ok(())
     };
-    let topics =
-        |args: &[&str]| rig.tool("org.apache.kafka.tools.TopicCommand", &[&["--bootstrap-server", &servers], args].concat());
     // By chance, for the limit is on what is left of it when it is packed.
     let mut chance = Chance::new(7);
     let long: String = (0..700_000).map(|_| char::from(b'a' + u8::try_from(chance.below(26)).unwrap_or(0))).collect();
@@ -134,8 +132,8 @@ fn stops(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     ensure!(before["pages"] == 1, "the long page goes where there is room for it: {before}");
     say("an output message too long: E-KAFKA-SIZE, and on from there when the topic takes it");
 
-    topics(&["--delete", "--topic", "pages"])?;
-    topics(&["--create", "--topic", "pages", "--partitions", "3", "--replication-factor", "1"])?;
+    rig.topics(&["--delete", "--topic", "pages"])?;
+    rig.topics(&["--create", "--topic", "pages", "--partitions", "3", "--replication-factor", "1"])?;
     run("E-KAFKA-GONE", 4, &[])?;
     say("the input deleted and made anew: E-KAFKA-GONE");
     let again = pipeline.to_the_end_with(&["--on-data-loss", "earliest"])?;
@@ -147,7 +145,7 @@ fn stops(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     )?;
     let again = pipeline.to_the_end()?;
     ensure!(again["rows"].as_u64() > Some(0), "{again}");
-    topics(&["--delete", "--topic", "worn_3"])?;
+    rig.topics(&["--delete", "--topic", "worn_3"])?;
     run("E-KAFKA-TOPIC", 4, &[])?;
     say("a topic of a cluster deleted: E-KAFKA-TOPIC");
     Ok(())

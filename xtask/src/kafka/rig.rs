@@ -150,6 +150,13 @@ impl Rig {
         stdout(command.arg(class).args(args))
     }
 
+    /// Kafka's own tool for topics, at our door; the older version has it elsewhere.
+    pub(super) fn topics(&self, args: &[&str]) -> Result<String> {
+        let old = self.version.has_zookeeper();
+        let class = if old { "kafka.admin.TopicCommand" } else { "org.apache.kafka.tools.TopicCommand" };
+        self.tool(class, &[&["--bootstrap-server", &self.bootstrap()], args].concat())
+    }
+
     pub(super) fn version(&self) -> Version {
         self.version
     }

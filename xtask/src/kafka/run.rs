@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::standby::committed;
 use super::{Rig, Version};
 use crate::campaign;
 use crate::faults::points;
@@ -216,11 +217,6 @@ fn kill_everywhere(pipeline: &Pipeline) -> Result<usize> {
 
 /// Ctrl-C in the middle: what was learnt is committed.
 fn interrupted(pipeline: &Pipeline) -> Result<()> {
-    let committed = |pipeline: &Pipeline| -> Result<u64> {
-        let state = output(&mut pipeline.call(&["state", "inspect", "-o", "json"]))?;
-        let state: Value = serde_json::from_slice(&state.stdout).unwrap_or_default();
-        Ok(state["counters"]["rows"].as_u64().unwrap_or(0))
-    };
     let before = committed(pipeline)?;
     let mut child = pipeline.call(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let moved = wait_for(PATIENCE_S, || {
@@ -248,8 +244,7 @@ fn tampered(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     let audit = pipeline.audit()?;
     ensure!(audit["topics"]["foreign"] == 3, "three messages of others: {audit}");
     let topic = format!("{}_1", pipeline.name);
-    let class = if rig.version().has_zookeeper() { "kafka.admin.TopicCommand" } else { "org.apache.kafka.tools.TopicCommand" };
-    rig.tool(class, &["--bootstrap-server", &pipeline.servers, "--delete", "--topic", &topic])?;
+    rig.topics(&["--delete", "--topic", &topic])?;
     let audit = pipeline.audit()?;
     let lost = audit["lost"].as_u64() > Some(0) && audit["topics"]["missing"] == serde_json::json!([topic]);
     ensure!(lost, "a topic was deleted: {audit}");

@@ -97,7 +97,7 @@ fn made_checked_deleted(call: &Call, rig: &Rig) -> Result<()> {
     ensure!(listed(rig)?.into_iter().eq(["topic_url".to_owned()]), "the input stays, and nothing else: {:?}", listed(rig)?);
 
     let tool = ["--create", "--topic", "windrow-lineage", "--partitions", "3", "--replication-factor", "1"];
-    admin(rig, &tool)?;
+    rig.topics(&tool)?;
     call.topics(&["create"])?.failed(2, "E-KAFKA-TOPIC")?;
     call.topics(&["create", "--replication", "2"])?.failed(2, "E-KAFKA-TOPIC")
 }
@@ -127,18 +127,14 @@ fn unknown_address(windrow: &Path) -> Result<()> {
     Ok(())
 }
 
-fn admin(rig: &Rig, args: &[&str]) -> Result<String> {
-    rig.tool("org.apache.kafka.tools.TopicCommand", &[&["--bootstrap-server", &rig.bootstrap()], args].concat())
-}
-
 /// Topics as Kafka's own tool lists them, without the broker's own.
 fn listed(rig: &Rig) -> Result<BTreeSet<String>> {
-    let topics = admin(rig, &["--list"])?;
+    let topics = rig.topics(&["--list"])?;
     Ok(topics.lines().map(str::to_owned).filter(|topic| !topic.is_empty() && !topic.starts_with("__")).collect())
 }
 
 fn describe(rig: &Rig, topic: &str) -> Result<String> {
-    admin(rig, &["--describe", "--topic", topic])
+    rig.topics(&["--describe", "--topic", topic])
 }
 
 fn fields(object: &BTreeMap<String, Value>) -> BTreeSet<String> {
