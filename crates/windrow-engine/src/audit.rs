@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Counted by record id, never by arithmetic on positions. What is compared: a page's input columns, a reject's reason and bytes, and
-//! the decision where a record id stands twice or in a topic. Each side costs 24 bytes a row; when they do not fit into the memory given, the ids
+//! the decision where a record id stands twice or in a topic. Each side costs 32 bytes a row; when they do not fit into the memory given, the ids
 //! are split by hash into passes, and everything is read once a pass. Every Parquet file in view counts, also one that no manifest
 //! names: its rows are what a reader would see twice. Published files are held against length and CRC-32 in the manifest, too.
 
@@ -189,15 +189,15 @@ fn compare(mut read: Vec<Trace>, mut written: Vec<Trace>, report: &mut Report) {
 
 /// Holds the topics of a pass against the Parquet.
 fn compare_topics(mut written: Vec<Trace>, sent: topics::Sent, report: &mut Report) {
-    let topics::Sent { traces: mut sent, report: counts, has_expired } = sent;
+    let topics::Sent { traces: mut sent, report: counts, begun } = sent;
     written.sort_unstable_by_key(|trace| (trace.source, trace.offset));
     sent.sort_unstable_by_key(|trace| (trace.source, trace.offset));
     let (mut expired, mut rows) = (0, written.iter().peekable());
-    let mut missing = |report: &mut Report, id| {
-        if has_expired {
+    let mut missing = |report: &mut Report, row: &Trace| {
+        if begun.iter().any(|part| part.may_have_held(row)) {
             expired += 1;
         } else {
-            note(&mut report.lost, &mut report.lost_examples, 1, id);
+            note(&mut report.lost, &mut report.lost_examples, 1, row.id());
         }
     };
     for messages in sent.chunk_by(|a, b| a.id() == b.id()) {
@@ -207,7 +207,7 @@ fn compare_topics(mut written: Vec<Trace>, sent: topics::Sent, report: &mut Repo
             if next.id() == id {
                 row = Some(next);
             } else {
-                missing(report, next.id());
+                missing(report, next);
             }
         }
         note(&mut report.duplicated, &mut report.duplicated_examples, messages.len() as u64 - 1, id);
@@ -220,7 +220,7 @@ fn compare_topics(mut written: Vec<Trace>, sent: topics::Sent, report: &mut Repo
             }
         }
     }
-    rows.for_each(|row| missing(report, row.id()));
+    rows.for_each(|row| missing(report, row));
     let before = report.topics.take().map_or(0, |before| before.expired);
     report.topics = Some(TopicReport { expired: before + expired, ..counts });
 }
@@ -237,13 +237,13 @@ mod tests {
     use super::*;
 
     fn trace(offset: u64, content: u64, decision: u32) -> Trace {
-        Trace::new(RecordId { source: 0, offset }, content, decision)
+        Trace::decided(RecordId { source: 0, offset }, content, decision, 7)
     }
 
-    fn check_topics(sent: &[Trace], has_expired: bool, wanted: [u64; 4]) {
+    fn check_topics(sent: &[Trace], begun: Vec<topics::Begun>, wanted: [u64; 4]) {
         let written = vec![trace(1, 10, 1), trace(2, 20, 2), trace(3, 30, 3)];
         let mut report = Report::default();
-        let sent = topics::Sent { traces: sent.to_vec(), has_expired, ..topics::Sent::default() };
+        let sent = topics::Sent { traces: sent.to_vec(), begun, ..topics::Sent::default() };
         compare_topics(written, sent, &mut report);
         let expired = report.topics.map_or(0, |topics| topics.expired);
         assert_eq!([report.lost, report.duplicated, report.disagreeing, expired], wanted);
@@ -252,13 +252,23 @@ mod tests {
     #[test]
     fn topics_are_held_against_the_parquet_row_by_row() {
         let [one, two, three] = [trace(1, 10, 1), trace(2, 20, 2), trace(3, 30, 3)];
-        check_topics(&[three, one, two], false, [0, 0, 0, 0]);
-        check_topics(&[one, three], false, [1, 0, 0, 0]);
-        check_topics(&[one, three], true, [0, 0, 0, 1]);
-        check_topics(&[], false, [3, 0, 0, 0]);
-        check_topics(&[one, two, two, three], false, [0, 1, 0, 0]);
-        check_topics(&[one, two, trace(3, 31, 3)], false, [0, 0, 1, 0]);
-        check_topics(&[one, trace(2, 20, 7), three], false, [0, 0, 1, 0]);
-        check_topics(&[one, two, three, trace(4, 40, 4)], true, [1, 0, 0, 0]);
+        check_topics(&[three, one, two], vec![], [0, 0, 0, 0]);
+        check_topics(&[one, three], vec![], [1, 0, 0, 0]);
+        check_topics(&[], vec![], [3, 0, 0, 0]);
+        check_topics(&[one, two, two, three], vec![], [0, 1, 0, 0]);
+        check_topics(&[one, two, trace(3, 31, 3)], vec![], [0, 0, 1, 0]);
+        check_topics(&[one, trace(2, 20, 7), three], vec![], [0, 0, 1, 0]);
+        check_topics(&[one, two, three, trace(4, 40, 4)], vec![topics::Begun::at(7..=7, &[three.id()])], [1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_a_topic_deleted_is_told_from_what_is_lost() {
+        let [one, two, three] = [trace(1, 10, 1), trace(2, 20, 2), trace(3, 30, 3)];
+        let begun =
+            |slot, rows: &[Trace]| vec![topics::Begun::at(slot..=slot, &rows.iter().map(Trace::id).collect::<Vec<_>>())];
+        check_topics(&[three], begun(7, &[three]), [0, 0, 0, 2]);
+        check_topics(&[one, three], begun(7, &[one, three]), [1, 0, 0, 0]); // behind the first that is left
+        check_topics(&[two, three], begun(8, &[]), [1, 0, 0, 0]); // another slot's topic
+        check_topics(&[], begun(7, &[]), [0, 0, 0, 3]);
     }
 }

@@ -238,6 +238,22 @@ impl Broker {
         })
     }
 
+    /// A consumer that partitions are assigned to: it joins no group and commits nothing. It has `keys` besides ours.
+    pub(crate) fn consumer(&self, keys: &[(&str, &str)]) -> Result<BaseConsumer<Watcher>> {
+        let ours = [
+            ("group.id", "windrow-reader"), // assign() wants a name
+            ("enable.auto.commit", "false"),
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "true"),
+            ("isolation.level", "read_committed"),
+        ];
+        let mut config = self.config.clone();
+        ours.iter().chain(keys).for_each(|(key, value)| {
+            config.set(*key, *value);
+        });
+        config.create_with_context(self.watcher.clone()).map_err(|error| self.trouble(&error))
+    }
+
     fn admin(&self) -> Result<AdminClient<Watcher>> {
         self.config.create_with_context(self.watcher.clone()).map_err(|error| refused_key(&error))
     }

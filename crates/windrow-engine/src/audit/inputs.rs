@@ -34,7 +34,7 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
                     Ok(page) => {
                         let texts = [page.id, page.url, page.title, page.keywords, page.description];
                         let content = Content { creation_time: page.creation_time, texts, domain: "" };
-                        Trace::new(row.origin, hasher.page(&content), 0)
+                        Trace::new(row.origin, hasher.page(&content))
                     }
                     Err(reason) => reject(row.origin, reason, row.raw, &mut hasher),
                 },
@@ -51,12 +51,16 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
 }
 
 fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], hasher: &mut Hasher) -> Trace {
-    Trace::new(origin, hasher.reject(reason.code(), raw), 0)
+    Trace::new(origin, hasher.reject(reason.code(), raw))
 }
 
 /// A source that has fewer rows than were committed proves nothing.
 fn too_short(source: &SourcePosition, end: u64) -> Error {
-    let unit = if source.name.starts_with(generator::PREFIX) { "row" } else { "byte" };
+    let unit = match source.name.as_str() {
+        name if name.starts_with(generator::PREFIX) => "row",
+        name if name.starts_with(kafka::PREFIX) => "offset",
+        _ => "byte",
+    };
     let message = format!("{} was read up to {unit} {}, and ends at {unit} {end} here", source.name, source.offset);
     Error::new(ErrorKind::Invalid, "E-AUDIT-INPUT", message).hint("give --input everything that the runs were given, whole")
 }

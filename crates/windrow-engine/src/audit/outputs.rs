@@ -170,10 +170,10 @@ fn pages(batch: &RecordBatch, pass: Pass, written: &mut Written) -> Option<()> {
         // A score outside its range disagrees with everything.
         let content = if (0.0..=1.0).contains(&decided.score) { content } else { !content };
         let decision = hasher.decision(&decided);
-        written.traces.push(Trace::new(id, content, decision));
+        written.traces.push(Trace::decided(id, content, decision, slot.value(row)));
         if let Some(as_sent) = &mut written.as_sent {
             let page = Content { domain: main_domain(page.domain), ..page };
-            as_sent.push(Trace::new(id, hasher.page_in(ValueShape::Original, &page), decision));
+            as_sent.push(Trace::decided(id, hasher.page_in(ValueShape::Original, &page), decision, slot.value(row)));
         }
     }
     Some(())
@@ -188,7 +188,7 @@ fn rejects(batch: &RecordBatch, pass: Pass, written: &mut Written) -> Option<()>
         if !pass.holds(id) {
             continue;
         }
-        let trace = Trace::new(id, hasher.reject(reason.value(row), raw.value(row)), 0);
+        let trace = Trace::new(id, hasher.reject(reason.value(row), raw.value(row)));
         written.traces.push(trace);
         written.as_sent.iter_mut().for_each(|as_sent| as_sent.push(trace));
     }

@@ -1,16 +1,19 @@
 //! The topics' side: every committed message of the pipeline in the topics of its pages and rejects.
 //!
 //! Epochs behind the last roll are in the topics and not yet in the Parquet: counted, and left to a later audit. Where a topic has deleted
-//! its oldest messages, a page that is not there is told apart from one that is lost.
+//! its oldest messages, a page that is not there is told apart from one that is lost: the rows of a source come to a partition in order,
+//! so what stood before the first message that is left may have been deleted, and what belongs behind it must be there.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use rdkafka::message::{BorrowedMessage, Message as _};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use windrow_core::clean;
 use windrow_core::record::RecordId;
 
-use super::trace::{Content, Decided, Hasher, Pass, Trace};
+use super::trace::{Content, Decided, Hasher, NO_SLOT, Pass, Trace};
 use crate::checkpoint::manifest::Manifest;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -42,8 +45,52 @@ pub struct TopicReport {
 pub(super) struct Sent {
     pub(super) traces: Vec<Trace>,
     pub(super) report: TopicReport,
-    /// Whether a topic has deleted messages.
-    pub(super) has_expired: bool,
+    pub(super) begun: Vec<Begun>,
+}
+
+/// A partition that has deleted its oldest messages.
+#[derive(Debug)]
+pub(super) struct Begun {
+    part: usize,
+    /// Slots whose pages it holds.
+    slots: RangeInclusive<i32>,
+    /// Of each source, the offset of the first record that it still holds.
+    first: FxHashMap<u32, u64>,
+}
+
+impl Begun {
+    fn new(part: usize, slots: RangeInclusive<i32>) -> Self {
+        Self { part, slots, first: FxHashMap::default() }
+    }
+
+    /// Whether this row may have been among what was deleted.
+    pub(super) fn may_have_held(&self, row: &Trace) -> bool {
+        self.slots.contains(&row.slot) && self.first.get(&row.source).is_none_or(|first| row.offset < *first)
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(slots: RangeInclusive<i32>, held: &[RecordId]) -> Self {
+        let mut begun = Self::new(0, slots);
+        held.iter().for_each(|id| begun.see(*id));
+        begun
+    }
+
+    fn see(&mut self, id: RecordId) {
+        let first = self.first.entry(id.source).or_insert(id.offset);
+        *first = id.offset.min(*first);
+    }
+}
+
+/// The slots whose pages a topic holds.
+fn slots(output: &TopicOutput, topic: &str) -> RangeInclusive<i32> {
+    match &output.route {
+        _ if topic == REJECTS => NO_SLOT..=NO_SLOT,
+        Route::Slots(prefix) => {
+            let slot = topic.strip_prefix(prefix.as_str()).and_then(|slot| slot.parse().ok());
+            slot.map_or(0..=i32::MAX, |slot| slot..=slot)
+        }
+        Route::Keyed(_) => 0..=i32::MAX,
+    }
 }
 
 /// A page's value; the original's has `main_domain`.
@@ -77,11 +124,12 @@ pub(super) fn traces(output: &TopicOutput, manifest: &Manifest, pass: Pass, cloc
         parts.iter().enumerate().map(|(part, &(_, low, high))| Window { part, from: low, to: high }).collect();
     let mut sent = Sent::default();
     sent.report.missing = missing;
-    sent.has_expired = parts.iter().any(|(_, low, _)| *low > 0);
+    let begun = parts.iter().enumerate().filter(|(_, (_, low, _))| *low > 0);
+    sent.begun = begun.map(|(part, (topic, ..))| Begun::new(part, slots(output, topic))).collect();
     let mut teller = Teller { output, manifest, pass, hasher: Hasher::default(), sent };
     let control = Control::default();
     reader.read(&windows, (clock, &control), &mut |part, message| {
-        teller.take(&parts[part].0, message);
+        teller.take(part, &parts[part].0, message);
         false
     })?;
     Ok(teller.sent)
@@ -97,7 +145,7 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    fn take(&mut self, topic: &str, message: &BorrowedMessage<'_>) {
+    fn take(&mut self, part: usize, topic: &str, message: &BorrowedMessage<'_>) {
         let headers = Headers::of(message);
         let is_reject = topic == REJECTS;
         if headers.text("windrow-pipeline") != Some(self.manifest.pipeline.as_str()) {
@@ -108,24 +156,27 @@ impl Teller<'_> {
         if headers.text("windrow-control").is_some() {
             return;
         }
+        let id = headers.text("windrow-record-id").and_then(|text| text.parse::<RecordId>().ok());
+        if let (Some(id), Some(begun)) = (id, self.sent.begun.iter_mut().find(|begun| begun.part == part)) {
+            begun.see(id);
+        }
         if headers.number::<u64>("windrow-epoch").is_none_or(|epoch| epoch > self.manifest.epoch) {
             self.sent.report.ahead += 1;
             return;
         }
         let report = &mut self.sent.report;
         *(if is_reject { &mut report.rejects } else { &mut report.pages }) += 1;
-        let Some(id) = headers.text("windrow-record-id").and_then(|text| text.parse::<RecordId>().ok()) else { return };
-        if !self.pass.holds(id) {
-            return;
-        }
+        let Some(id) = id.filter(|id| self.pass.holds(*id)) else { return };
         let value = message.payload().unwrap_or_default();
-        let (content, decision) = if is_reject {
-            (self.hasher.reject(headers.text("windrow-reason").unwrap_or_default(), value), 0)
+        let trace = if is_reject {
+            Trace::new(id, self.hasher.reject(headers.text("windrow-reason").unwrap_or_default(), value))
         } else {
             // What cannot be read agrees with nothing.
-            (self.content(value).unwrap_or(0), self.decision(topic, &headers).unwrap_or(0))
+            let content = self.content(value).unwrap_or(0);
+            let (decision, slot) = self.decision(topic, &headers).unwrap_or((0, NO_SLOT));
+            Trace::decided(id, content, decision, slot)
         };
-        self.sent.traces.push(Trace::new(id, content, decision));
+        self.sent.traces.push(trace);
     }
 
     fn content(&mut self, value: &[u8]) -> Option<u64> {
@@ -139,18 +190,19 @@ impl Teller<'_> {
         Some(self.hasher.page_in(self.output.value, &content))
     }
 
-    fn decision(&mut self, topic: &str, headers: &Headers) -> Option<u32> {
-        let slot = match &self.output.route {
+    fn decision(&mut self, topic: &str, headers: &Headers) -> Option<(u32, i32)> {
+        let slot: i32 = match &self.output.route {
             Route::Slots(prefix) => topic.strip_prefix(prefix.as_str())?.parse().ok()?,
             Route::Keyed(_) => headers.number("windrow-slot")?,
         };
-        Some(self.hasher.decision(&Decided {
+        let decided = Decided {
             cluster: headers.number("windrow-cluster")?,
-            slot,
+            slot: slot.into(),
             micro_cluster: headers.number("windrow-micro-cluster")?,
             novel: headers.text("windrow-novel")? == "1",
             score: headers.number("windrow-score")?,
-        }))
+        };
+        Some((self.hasher.decision(&decided), slot))
     }
 }
 

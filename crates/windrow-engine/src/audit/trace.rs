@@ -1,4 +1,4 @@
-//! Rows as the comparison knows them: a record id and two hashes.
+//! Rows as the comparison knows them: a record id, a place and two hashes.
 
 use windrow_core::record::{Micros, RecordId};
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,16 +13,27 @@ const SHORT_PAGE: u8 = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Trace {
     pub(super) offset: u64,
+    /// Hash of family and columns.
+    pub(super) content: u64,
     pub(super) source: u32,
     /// Hash of the decision; 0 for rejects and inputs.
     pub(super) decision: u32,
-    /// Hash of family and columns.
-    pub(super) content: u64,
+    /// Slot of a page; [`NO_SLOT`] for rejects and inputs.
+    pub(super) slot: i32,
 }
 
+/// The slot of what has none.
+pub(super) const NO_SLOT: i32 = -1;
+
 impl Trace {
-    pub(super) fn new(id: RecordId, content: u64, decision: u32) -> Self {
-        Self { offset: id.offset, source: id.source, decision, content }
+    /// A reject, or a row of the input.
+    pub(super) fn new(id: RecordId, content: u64) -> Self {
+        Self { offset: id.offset, content, source: id.source, decision: 0, slot: NO_SLOT }
+    }
+
+    /// A page.
+    pub(super) fn decided(id: RecordId, content: u64, decision: u32, slot: i32) -> Self {
+        Self { decision, slot, ..Self::new(id, content) }
     }
 
     pub(super) fn id(&self) -> RecordId {

@@ -77,7 +77,7 @@ impl Commit {
 /// The records of a pipeline from the offset of its epoch `known` on, which was committed with the last roll: those after it. What an
 /// earlier process left open must be decided: see [`super::writer::Writer::open`].
 pub(crate) fn read(broker: &Broker, pipeline: &str, known: u64, offset: u64) -> Result<Vec<Commit>> {
-    let everything = consumer(broker, "read_uncommitted")?;
+    let everything = broker.consumer(&[("isolation.level", "read_uncommitted")])?;
     let (low, end) = range(&everything, broker)?;
     if offset < low || offset >= end {
         return Err(emptied(known, broker));
@@ -94,7 +94,7 @@ pub(crate) fn read(broker: &Broker, pipeline: &str, known: u64, offset: u64) -> 
 
 /// All committed records from `offset` up to `end`. Open transactions of others hide what lies behind them: they are waited for.
 fn records(broker: &Broker, offset: u64, end: u64) -> Result<Vec<Commit>> {
-    let consumer = consumer(broker, "read_committed")?;
+    let consumer = broker.consumer(&[])?;
     let mut is_visible = range(&consumer, broker)?.1 >= end;
     let mut assignment = TopicPartitionList::new();
     let from = Offset::Offset(offset.cast_signed());
@@ -138,17 +138,6 @@ fn poll(consumer: &BaseConsumer<Watcher>, broker: &Broker, end: u64, found: &mut
 fn range(consumer: &BaseConsumer<Watcher>, broker: &Broker) -> Result<(u64, u64)> {
     let (low, high) = consumer.fetch_watermarks(COMMITS, 0, PATIENCE).map_err(|error| broker.trouble(&error))?;
     Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
-}
-
-fn consumer(broker: &Broker, isolation: &str) -> Result<BaseConsumer<Watcher>> {
-    let mut config = broker.config.clone();
-    config
-        .set("group.id", "windrow-commits") // never joined: assign() wants a name
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "error")
-        .set("enable.partition.eof", "true")
-        .set("isolation.level", isolation);
-    config.create_with_context(broker.watcher.clone()).map_err(|error| broker.trouble(&error))
 }
 
 fn hidden() -> Error {

@@ -94,7 +94,13 @@ impl<'a> Reader<'a> {
             .enumerate()
             .flat_map(|(at, topic)| (0..number(found.topics[topic].partitions)).map(move |partition| (at, partition)))
             .collect();
-        let consumer = Arc::new(consumer(broker, places.len())?);
+        let ready = (READY_BYTES / places.len().max(1)).clamp(READY_OF_ONE.0, READY_OF_ONE.1) >> 10;
+        let consumer = broker.consumer(&[
+            ("auto.offset.reset", "earliest"),
+            ("queued.max.messages.kbytes", &ready.to_string()),
+            ("fetch.wait.max.ms", "100"),
+        ]);
+        let consumer = Arc::new(consumer?);
         let mut reader = Self { broker, consumer, topics, parts: Vec::new(), open: Vec::new() };
         reader.parts = reader.ranges(&places)?;
         Ok((reader, missing))
@@ -252,20 +258,6 @@ fn handed(message: &BorrowedMessage<'_>, part: usize, (next, to, is_done): (&mut
 
 fn number(partitions: usize) -> i32 {
     i32::try_from(partitions).unwrap_or(i32::MAX)
-}
-
-fn consumer(broker: &Broker, n_parts: usize) -> Result<BaseConsumer<Watcher>> {
-    let mut config = broker.config.clone();
-    let ready = (READY_BYTES / n_parts.max(1)).clamp(READY_OF_ONE.0, READY_OF_ONE.1);
-    config
-        .set("group.id", "windrow-reader") // never joined, never committed to: assign() wants a name
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
-        .set("queued.max.messages.kbytes", (ready >> 10).to_string())
-        .set("fetch.wait.max.ms", "100");
-    config.create_with_context(broker.watcher.clone()).map_err(|error| broker.trouble(&error))
 }
 
 fn none_there(broker: &Broker, wanted: &[String], found: &[&str]) -> Result<Error> {

@@ -167,10 +167,7 @@ impl Broker {
             self.topic(topic)?;
             return Err(missing(topic, &found));
         };
-        let mut config = self.config.clone();
-        config.set("group.id", "windrow-sample").set("enable.auto.commit", "false").set("isolation.level", "read_committed");
-        config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
-        let consumer = config.create_with_context(self.watcher.clone()).map_err(|error| self.trouble(&error))?;
+        let consumer = self.consumer(&[("auto.offset.reset", "earliest")])?;
         let sampling = Sampling { broker: self, consumer, topic, clock, until: clock.elapsed() + PATIENCE };
         let partitions = i32::try_from(shape.partitions).unwrap_or(i32::MAX);
         let mut tails = (0..partitions).map(|partition| sampling.tail(partition)).collect::<Result<Vec<_>>>()?;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::Message as _;
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -143,24 +142,14 @@ pub(super) fn open(
 const FETCH_WAIT: &str = "50";
 
 fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Limits) -> Result<BaseConsumer<Watcher>> {
-    let mut config: ClientConfig = broker.config.clone();
     // For each partition: the client's default of 64 MiB would be more than all the memory for 16 of them.
     let queued = (limits.queue_bytes / n_partitions.max(1)).clamp(1 << 20, 64 << 20) >> 10;
-    let ours = [
-        ("group.id", "windrow-source"), // never joined, never committed to: assign() wants a name
-        ("enable.auto.commit", "false"),
-        ("auto.offset.reset", "error"),
-        ("isolation.level", "read_committed"),
+    let fetch_wait = broker.config.get("fetch.wait.max.ms").unwrap_or(FETCH_WAIT);
+    broker.consumer(&[
         ("queued.max.messages.kbytes", &queued.to_string()),
         ("enable.partition.eof", if input.until_end { "true" } else { "false" }),
-        ("fetch.wait.max.ms", FETCH_WAIT),
-    ];
-    for (key, value) in ours {
-        if key != "fetch.wait.max.ms" || config.get(key).is_none() {
-            config.set(key, value);
-        }
-    }
-    config.create_with_context(broker.watcher.clone()).map_err(|error| broker.trouble(&error))
+        ("fetch.wait.max.ms", fetch_wait),
+    ])
 }
 
 /// Which source each partition is; partitions that were never seen become new sources.
