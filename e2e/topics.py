@@ -7,6 +7,10 @@ Prints one JSON object: pages by topic and cluster, announcements of owners, mes
 
 prints how many messages a topic holds.
 
+    topics.py shorten SERVERS TOPIC
+
+deletes the older half of partition 0 of TOPIC, as retention does, and prints how many pages that were.
+
     topics.py add SERVERS TOPIC
 
 writes into partition 0 of TOPIC what can stand there beside our own pages: a page of a former owner (cluster 999), a page without headers
@@ -17,7 +21,8 @@ import json
 import sys
 
 from committed import messages
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07gone\u202e\r\nnext"
 
@@ -52,6 +57,15 @@ def size(servers, topic):
     print(sum(1 for _ in messages(servers, [topic], "topics")))
 
 
+def shorten(servers, topic):
+    found = [(message.offset(), headers) for message, headers in messages(servers, [topic], "topics") if message.partition() == 0]
+    end = found[len(found) // 2][0]
+    admin = AdminClient({"bootstrap.servers": servers})  # who drops it waits for ever
+    for done in admin.delete_records([TopicPartition(topic, 0, end)]).values():
+        done.result(30)
+    print(sum(1 for offset, headers in found if offset < end and "windrow-control" not in headers))
+
+
 def add(servers, topic):
     producer = Producer({"bootstrap.servers": servers, "transactional.id": "strangers"})
     producer.init_transactions()
@@ -70,4 +84,4 @@ def add(servers, topic):
 
 
 if __name__ == "__main__":
-    {"count": count, "size": size, "add": add}[sys.argv[1]](*sys.argv[2:])
+    {"count": count, "size": size, "shorten": shorten, "add": add}[sys.argv[1]](*sys.argv[2:])

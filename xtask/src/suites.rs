@@ -57,8 +57,11 @@ const SUITES: &[Suite] = &[
     quick("kafka-faults", 150, |_| kafka::faults::faults(&kafka::faults::Extent::SHORT)),
     quick("kafka-run", 120, |_| kafka::run()),
     quick("kafka-verbs", 60, |_| kafka::verbs()),
+    quick("kafka-sets", 120, |_| kafka::sets()),
     quick("kafka-original", 60, |_| kafka::original()),
     Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
+    Suite { name: "kafka-sets-full", budget_s: 900, slow: true, run: |_| kafka::all_sets() },
+    Suite { name: "kafka-original-full", budget_s: 180, slow: true, run: |_| kafka::original_on_older() },
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite {
         name: "kafka-faults-full",

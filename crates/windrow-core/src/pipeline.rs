@@ -42,6 +42,8 @@ pub struct Prepared {
 /// What learning a batch gave: one decision and one label a page, and what happened.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
+    /// Position of the batch's first page.
+    pub position: u64,
     /// One decision a page.
     pub decisions: Vec<Decision>,
     /// For each page the number of its cluster's label at that moment, in `labels`.
@@ -150,6 +152,7 @@ impl Pipeline {
     /// Learns a prepared batch. `outcome` is overwritten.
     pub fn learn(&mut self, prepared: &Prepared, outcome: &mut Outcome) {
         outcome.clear();
+        outcome.position = self.position;
         let pages = &prepared.pages;
         let mut used = LabelsUsed::default();
         let mut from = 0;

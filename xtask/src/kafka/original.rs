@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{Rig, Version};
@@ -98,7 +98,17 @@ impl Call {
 }
 
 pub(crate) fn original() -> Result<()> {
-    let rig = Rig::start(Version::NEWEST)?;
+    original_on(Version::NEWEST)
+}
+
+/// The same with the older versions.
+pub(crate) fn original_on_older() -> Result<()> {
+    let older = [Version::V3_9, Version::V2_8];
+    older.into_iter().try_for_each(|version| original_on(version).with_context(|| format!("{version:?}")))
+}
+
+fn original_on(version: Version) -> Result<()> {
+    let rig = Rig::start(version)?;
     let dir = fresh_dir("kafka-original")?.canonicalize()?;
     let call = Call { windrow: windrow("fast", &[])?, servers: rig.bootstrap(), dir };
     let (pages, sample) = (call.dir.join("pages.csv"), root().join(SAMPLE));

@@ -146,8 +146,25 @@ impl Rig {
 
     /// Runs one of Kafka's own tools, and gives what it wrote.
     pub(crate) fn tool(&self, class: &str, args: &[&str]) -> Result<String> {
+        stdout(&mut self.call(class, args))
+    }
+
+    fn call(&self, class: &str, args: &[&str]) -> Command {
         let mut command = self.java(&["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"], "WARN");
-        stdout(command.arg(class).args(args))
+        command.arg(class).args(args);
+        command
+    }
+
+    /// Kafka's own consumer for the console, at our door, with all that is committed in the topics that match.
+    pub(super) fn console(&self, topics: &str) -> Command {
+        let (class, which) = if self.version.has_zookeeper() {
+            ("kafka.tools.ConsoleConsumer", "--whitelist")
+        } else {
+            ("org.apache.kafka.tools.consumer.ConsoleConsumer", "--include")
+        };
+        let servers = self.bootstrap();
+        let args = ["--bootstrap-server", &servers, which, topics, "--from-beginning", "--isolation-level", "read_committed"];
+        self.call(class, &args)
     }
 
     /// Kafka's own tool for topics, at our door; the older version has it elsewhere.

@@ -53,6 +53,12 @@ impl Pipeline {
         command
     }
 
+    /// What a call gives as JSON.
+    pub(super) fn objects(&self, args: &[&str]) -> Result<Vec<Value>> {
+        let text = stdout(self.call(args).args(["-o", "json"]))?;
+        text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
     pub(super) fn make_topics(&self, input_partitions: u32) -> Result<()> {
         stdout(&mut self.call(&["topics", "create", "--input-partitions", &input_partitions.to_string()])).map(drop)
     }
@@ -239,6 +245,12 @@ fn interrupted(pipeline: &Pipeline) -> Result<()> {
 
 /// A topic that somebody wrote to, and a topic that lost what it had, are not clean.
 fn tampered(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
+    let topic = format!("{}_2", pipeline.name);
+    let deleted = stdout(script(CLIENTS, "topics.py")?.args(["shorten", &pipeline.servers, &topic]))?;
+    let audit = pipeline.audit()?;
+    let deleted: u64 = deleted.trim().parse()?;
+    let told = is_clean(&audit) && audit["topics"]["expired"] == deleted && deleted > 0;
+    ensure!(told, "{topic} lost its oldest {deleted} pages: {audit}");
     let topic = format!("{}_0", pipeline.name);
     stdout(pipeline.call(&["produce", "--limit", "3", "--topic", &topic, "--input"]).arg(root().join(SAMPLE)))?;
     let audit = pipeline.audit()?;
@@ -247,7 +259,7 @@ fn tampered(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     rig.topics(&["--delete", "--topic", &topic])?;
     let audit = pipeline.audit()?;
     let lost = audit["lost"].as_u64() > Some(0) && audit["topics"]["missing"] == serde_json::json!([topic]);
-    ensure!(lost, "a topic was deleted: {audit}");
+    ensure!(lost && audit["topics"]["expired"] == deleted, "a topic was deleted: {audit}");
     Ok(())
 }
 

@@ -27,15 +27,22 @@ const PATIENCE_S: f64 = 60.0;
 
 /// What the independent reader finds.
 #[derive(Deserialize)]
-struct Found {
-    pages: BTreeMap<String, BTreeMap<String, u64>>,
-    owners: u64,
+pub(super) struct Found {
+    pub(super) pages: BTreeMap<String, BTreeMap<String, u64>>,
+    pub(super) owners: u64,
     others: u64,
-    newest: Vec<(String, i64, i64)>,
+    pub(super) newest: Vec<(String, i64, i64)>,
 }
 
 impl Found {
-    fn total(&self) -> u64 {
+    /// What stands in the topics of slots whose names begin so, with the newest so many pages.
+    pub(super) fn read(rig: &Rig, prefix: &str, last: usize) -> Result<Self> {
+        let mut reader = script(CLIENTS, "topics.py")?;
+        reader.args(["count", &rig.bootstrap(), prefix, &CLUSTERS.to_string(), &last.to_string()]);
+        Ok(serde_json::from_str(&stdout(&mut reader)?)?)
+    }
+
+    pub(super) fn total(&self) -> u64 {
         self.pages.values().flat_map(BTreeMap::values).sum()
     }
 }
@@ -54,9 +61,7 @@ impl Stage {
     }
 
     fn found(&self) -> Result<Found> {
-        let mut reader = script(CLIENTS, "topics.py")?;
-        reader.args(["count", &self.rig.bootstrap(), &format!("{NAME}_"), &CLUSTERS.to_string(), &LAST.to_string()]);
-        Ok(serde_json::from_str(&stdout(&mut reader)?)?)
+        Found::read(&self.rig, &format!("{NAME}_"), LAST)
     }
 
     /// Others write into the topic of the first slot.
@@ -71,8 +76,7 @@ impl Stage {
     }
 
     fn objects(&self, args: &[&str]) -> Result<Vec<Value>> {
-        let text = stdout(self.pipeline.call(args).args(["-o", "json"]))?;
-        text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+        self.pipeline.objects(args)
     }
 
     /// What it says on stderr besides.
@@ -132,7 +136,7 @@ fn counted(stage: &Stage) -> Result<Found> {
     Ok(found)
 }
 
-fn same_counts(object: &Value, found: &Found) -> Result<()> {
+pub(super) fn same_counts(object: &Value, found: &Found) -> Result<()> {
     let number = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
     let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     for topic in object["topics"].as_array().context("topics")? {
@@ -147,7 +151,7 @@ fn same_counts(object: &Value, found: &Found) -> Result<()> {
     Ok(())
 }
 
-fn place(object: &Value) -> (String, i64, i64) {
+pub(super) fn place(object: &Value) -> (String, i64, i64) {
     let number = |name: &str| object[name].as_i64().unwrap_or(-1);
     (object["topic"].as_str().unwrap_or_default().to_owned(), number("partition"), number("offset"))
 }

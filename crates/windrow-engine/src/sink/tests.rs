@@ -43,6 +43,7 @@ pub(super) fn staged(epoch: u64, offsets: std::ops::Range<u64>) -> Staged {
     let decision = |n: usize| Decision { cluster: 7, slot: 3, micro_cluster: n as u64, novel: n.is_multiple_of(2), score: 0.5 };
     let n_pages = prepared.pages.len();
     let outcome = Outcome {
+        position: 0,
         decisions: (0..n_pages).map(decision).collect(),
         label: (0..n_pages).map(|n| u32::from(n > 0)).collect(),
         labels: vec!["first".into(), "other".into()],

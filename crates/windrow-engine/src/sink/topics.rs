@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use windrow_core::lineage::Happening;
+use windrow_core::lineage::{Happening, LineageEvent};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
@@ -317,19 +317,17 @@ impl Thread {
 
     fn stage(&mut self, staged: Staged) -> Result<()> {
         self.begin()?;
-        // Owners are announced before the first page of the new one.
-        for event in &staged.outcome.lineage {
-            if let Happening::ClusterBorn { slot, .. } = event.happening
-                && let Some(control) = self.encoder.owner(staged.epoch, event, slot)
-            {
-                self.writer.send(control)?;
+        let mut lineage = staged.outcome.lineage.iter().peekable();
+        for (row, position) in (0..staged.prepared.pages.len()).zip(staged.outcome.position..) {
+            // An owner is announced behind the last page of the one before, and before the first of its own.
+            while let Some(event) = lineage.next_if(|event| event.position <= position) {
+                self.announce(staged.epoch, event)?;
             }
-        }
-        for row in 0..staged.prepared.pages.len() {
             if !self.writer.send(self.encoder.page(&staged, row))? {
                 return Err(too_large(self.encoder.topic(staged.outcome.decisions[row].slot)));
             }
         }
+        lineage.try_for_each(|event| self.announce(staged.epoch, event))?;
         for reject in &staged.prepared.rejects {
             let record = self.encoder.reject(staged.epoch, reject, &staged.sources);
             if !self.writer.send(record)? {
@@ -342,6 +340,15 @@ impl Thread {
         self.writer.pause(Duration::ZERO);
         failpoint!("kafka-after-send");
         self.parquet.stage(staged)
+    }
+
+    fn announce(&mut self, epoch: u64, event: &LineageEvent) -> Result<()> {
+        if let Happening::ClusterBorn { slot, .. } = event.happening
+            && let Some(control) = self.encoder.owner(epoch, event, slot)
+        {
+            self.writer.send(control)?;
+        }
+        Ok(())
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<()> {
