@@ -1,6 +1,7 @@
 //! A transactional producer: messages of many topics, and offsets, in view together or not at all.
 //!
-//! The client has traps. A commit that has messages to wait for polls in steps of 100 ms, so they are waited for here. An answer that says
+//! The client has traps. A commit that has messages to wait for polls in steps of 100 ms, so they are waited for here; and a wait of its
+//! own spins, so nothing waits in it. An answer that says
 //! "again" leaves the outcome open, and only the same call can find out: nothing is ever aborted after that. And a new producer of the
 //! same name waits in [`Writer::open`] until what the last one left open is decided; from then on the last one is fenced.
 
@@ -140,9 +141,27 @@ impl Writer {
         }
     }
 
-    /// Lets time pass, and the client work.
+    /// Lets time pass, and the client work. The client's own wait would spin through its last millisecond, and take the processor from
+    /// a broker on the same machine.
     pub(crate) fn pause(&self, time: Duration) {
-        self.producer.poll(time);
+        self.hear();
+        if !time.is_zero() {
+            let _ = crossbeam_channel::never::<()>().recv_timeout(time);
+            self.hear();
+        }
+    }
+
+    /// Takes the client's reports. Each call takes one, which is of a batch of messages.
+    fn hear(&self) {
+        let mut in_flight = self.producer.in_flight_count();
+        loop {
+            self.producer.poll(Duration::ZERO);
+            let left = self.producer.in_flight_count();
+            if left >= in_flight {
+                return;
+            }
+            in_flight = left;
+        }
     }
 
     /// Waits until brokers have taken everything that was sent.
