@@ -1,10 +1,13 @@
 //! `cargo xtask bench …`: quality and speed against bars, in one run on one machine, with the yardsticks beside them.
 
 mod embedded;
+mod kafka;
 mod quality;
 
 use anyhow::Result;
 use clap::Subcommand;
+
+pub(crate) use kafka::smoke;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -18,11 +21,14 @@ enum What {
     Quality(quality::Args),
     /// Rows a second from CSV to clusters to Parquet, beside DuckDB's plain conversion
     Embedded(embedded::Args),
+    /// Rows a second and latency between topics, beside a bare copy and a Spark job
+    Kafka(kafka::Args),
 }
 
 pub(crate) fn bench(args: &Args) -> Result<()> {
     match &args.what {
         What::Quality(args) => quality::quality(args),
         What::Embedded(args) => embedded::embedded(args),
+        What::Kafka(args) => kafka::kafka(args),
     }
 }

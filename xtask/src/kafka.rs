@@ -34,7 +34,7 @@ use clap::{Subcommand, ValueEnum};
 
 pub(crate) use check::{older, short};
 pub(crate) use examine::examine;
-pub(crate) use jars::NEEDS;
+pub(crate) use jars::{NEEDS, spark_connector};
 pub(crate) use messages::messages;
 pub(crate) use original::{original, original_on_older};
 pub(crate) use produce::produce;

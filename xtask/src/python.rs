@@ -11,6 +11,8 @@ use crate::shell::{program, root, run, say, target};
 pub(crate) const READERS: &str = "e2e/readers.txt";
 /// Kafka's client, as other people's producers and consumers use it.
 pub(crate) const CLIENTS: &str = "e2e/clients.txt";
+/// The Spark job that the benchmark of Kafka has beside it.
+pub(crate) const SPARK: &str = "e2e/spark.txt";
 /// What the quality benchmark compares with.
 pub(crate) const YARDSTICKS: &str = "e2e/yardsticks.txt";
 

@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{demo, deny, docs, faults, kafka, readers, tidy};
+use crate::{bench, demo, deny, docs, faults, kafka, readers, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -69,6 +69,7 @@ const SUITES: &[Suite] = &[
         slow: true,
         run: |_| kafka::faults::faults(&kafka::faults::Extent::FULL),
     },
+    Suite { name: "bench-kafka-full", budget_s: 600, slow: true, run: |_| bench::smoke() },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
 ];
 
@@ -78,7 +79,7 @@ pub(crate) fn test(args: &Args) -> Result<()> {
     }
     let chosen = SUITES.iter().filter(|suite| args.only.as_ref().is_none_or(|only| suite.name.contains(only.as_str())));
     let chosen: Vec<_> = chosen.filter(|suite| args.full || !suite.slow).collect();
-    let brokers = chosen.iter().any(|suite| suite.name.starts_with("kafka"));
+    let brokers = chosen.iter().any(|suite| suite.name.contains("kafka"));
     check_machine(if brokers { &kafka::NEEDS } else { &[] })?;
     let (watch, mut tally, mut lines, mut failed) = (Watch::start(), Tally::default(), Vec::new(), Vec::new());
     for suite in chosen {

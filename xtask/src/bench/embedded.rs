@@ -102,7 +102,8 @@ fn learner(windrow: &Path, links: &Path) -> Result<()> {
     Ok(())
 }
 
-fn repeated(links: &Path, times: u32) -> Result<PathBuf> {
+/// links_stream so many times over, as CSV.
+pub(super) fn repeated(links: &Path, times: u32) -> Result<PathBuf> {
     let path = work_dir("bench")?.join(format!("links_x{times}.csv"));
     if !path.exists() {
         say(format_args!("making {}", path.display()));

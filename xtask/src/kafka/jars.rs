@@ -1,4 +1,4 @@
-//! Kafka's jars, from Maven's repository: fetched once a version, into the target folder.
+//! Kafka's jars, and those that Spark needs to read from it, from Maven's repository: fetched once a version, into the target folder.
 //!
 //! Maven itself is called with a project file that we write, so its settings (mirrors, proxies) hold here too. The jars come into a
 //! folder of their own that is renamed when all are there: a download that broke off leaves nothing that looks like one.
@@ -21,14 +21,27 @@ const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-
 
 /// The class path of all jars of a version.
 pub(super) fn class_path(version: Version) -> Result<String> {
-    let wanted = project(version);
+    Ok(format!("{}/*", folder(version.number(), &project(version))?.display()))
+}
+
+/// The jars of Spark's connector, which Spark takes as a list.
+pub(crate) fn spark_connector() -> Result<String> {
+    let dir = folder("spark-4.2.0", SPARK_PROJECT)?;
+    let files = std::fs::read_dir(&dir)?.filter_map(|entry| Some(entry.ok()?.path().display().to_string()));
+    let mut jars: Vec<String> = files.filter(|name| name.ends_with(".jar")).collect();
+    jars.sort();
+    Ok(jars.join(","))
+}
+
+/// The folder of a project's jars, fetched when they are not there.
+fn folder(name: &str, wanted: &str) -> Result<PathBuf> {
     let all = work_dir("jars")?;
-    let dir = all.join(version.number());
+    let dir = all.join(name);
     let there = || std::fs::read_to_string(dir.join("pom.xml")).is_ok_and(|text| text == wanted);
     if !there() {
         check_java()?;
-        talk(format_args!("fetching Kafka {} into {}", version.number(), dir.display()));
-        let fetched = fetch(&all.join(format!("{}-{}", version.number(), std::process::id())), &wanted)?;
+        talk(format_args!("fetching jars into {}", dir.display()));
+        let fetched = fetch(&all.join(format!("{name}-{}", std::process::id())), wanted)?;
         if dir.exists() && !there() {
             std::fs::remove_dir_all(&dir)?;
         }
@@ -38,7 +51,7 @@ pub(super) fn class_path(version: Version) -> Result<String> {
             std::fs::remove_dir_all(&fetched)?;
         }
     }
-    Ok(format!("{}/*", dir.display()))
+    Ok(dir)
 }
 
 fn fetch(dir: &PathBuf, project: &str) -> Result<PathBuf> {
@@ -54,7 +67,7 @@ fn fetch(dir: &PathBuf, project: &str) -> Result<PathBuf> {
         // Maven tells its errors on standard output.
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         std::fs::remove_dir_all(dir)?;
-        anyhow::bail!("Maven could not fetch Apache Kafka: is the network there?\n{}", said.trim());
+        anyhow::bail!("Maven could not fetch the jars: is the network there?\n{}", said.trim());
     }
     Ok(dir.clone())
 }
@@ -78,6 +91,23 @@ fn project(version: Version) -> String {
     }
     text + "  </dependencies>\n</project>\n"
 }
+
+/// Spark's connector to Kafka, without what pyspark brings itself.
+const SPARK_PROJECT: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>windrow</groupId><artifactId>spark-connector</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.spark</groupId><artifactId>spark-sql-kafka-0-10_2.13</artifactId><version>4.2.0</version>
+      <exclusions>
+        <exclusion><groupId>org.apache.hadoop</groupId><artifactId>*</artifactId></exclusion>
+        <exclusion><groupId>org.slf4j</groupId><artifactId>*</artifactId></exclusion>
+        <exclusion><groupId>org.scala-lang</groupId><artifactId>*</artifactId></exclusion>
+      </exclusions>
+    </dependency>
+  </dependencies>
+</project>
+"#;
 
 /// Java's version, asked once a download: an old one fails with a message that says nothing.
 fn check_java() -> Result<()> {

@@ -72,6 +72,10 @@ impl Process {
         process.is_found().then_some(process)
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Our own child is asked for its end; another task's is looked up.
     fn is_alive(&mut self) -> bool {
         match &mut self.child {

@@ -121,6 +121,11 @@ impl Rig {
         &self.dir
     }
 
+    /// The broker's process.
+    pub(crate) fn broker_pid(&self) -> Result<u32> {
+        Ok(self.broker.as_ref().context("the broker does not run")?.pid())
+    }
+
     /// `kill -9` of the broker.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.broker.take().context("the broker does not run")?.kill()
@@ -168,7 +173,7 @@ impl Rig {
     }
 
     /// Kafka's own tool for topics, at our door; the older version has it elsewhere.
-    pub(super) fn topics(&self, args: &[&str]) -> Result<String> {
+    pub(crate) fn topics(&self, args: &[&str]) -> Result<String> {
         let old = self.version.has_zookeeper();
         let class = if old { "kafka.admin.TopicCommand" } else { "org.apache.kafka.tools.TopicCommand" };
         self.tool(class, &[&["--bootstrap-server", &self.bootstrap()], args].concat())

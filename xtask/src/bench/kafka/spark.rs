@@ -1,0 +1,32 @@
+//! The original's Spark job, written well (e2e/spark_job.py), on the same broker and rows.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::field::{Field, Pipeline};
+use super::{EPOCH_MS, Extent, SPARK_BAR, TOPICS};
+use crate::kafka::spark_connector;
+use crate::python::{SPARK, python, script};
+use crate::shell::{say, stdout};
+
+/// Rows of a micro-batch.
+const BATCH: usize = 10_000;
+
+pub(super) fn beside(field: &Field, extent: &Extent, our_rate: f64, missed: &mut Vec<String>) -> Result<()> {
+    let pipeline = Pipeline::new(field, "spark", "pages", TOPICS, EPOCH_MS, "")?;
+    pipeline.make_topics()?;
+    field.produce(&pipeline, (extent.batches + 1) * BATCH)?;
+    let mut job = script(SPARK, "spark_job.py")?;
+    job.env("PYSPARK_PYTHON", python(SPARK)?).arg(field.rig.bootstrap()).args(["pages", "spark_"]);
+    job.arg(pipeline.out()).arg(spark_connector()?).args([BATCH, extent.batches].map(|number| number.to_string()));
+    let said = stdout(&mut job)?;
+    let said: Value = serde_json::from_str(said.lines().last().unwrap_or_default()).with_context(|| said.clone())?;
+    let rate = said["rows_per_s"].as_f64().context("Spark says no rate")?;
+    let ratio = our_rate / rate;
+    say(format_args!("  Spark, {BATCH} rows a batch, steady:       {rate:>9.0} rows/s ({} rows)", said["steady_rows"]));
+    say(format_args!("  ratio to Spark:                         {ratio:>9.1} (bar {SPARK_BAR}, aim 50)"));
+    if ratio < SPARK_BAR {
+        missed.push(format!("{ratio:.1} times Spark's rate, not {SPARK_BAR}"));
+    }
+    field.clear()
+}
