@@ -62,6 +62,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOKS: usize = 8;
 /// How long we listen between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long the client rests when what it has fetched fills its queue, in milliseconds. By its own default it is a second, in which a
+/// quick reader reads the queue empty.
+const REST: &str = "20";
 /// Brokers that are knocked at before we say that none can be reached.
 const KNOCKS: usize = 3;
 /// How long the tries to reach a broker take, in milliseconds: none follows an answer that will not change.
@@ -246,6 +249,7 @@ impl Broker {
             ("auto.offset.reset", "error"),
             ("enable.partition.eof", "true"),
             ("isolation.level", "read_committed"),
+            ("fetch.queue.backoff.ms", self.config.get("fetch.queue.backoff.ms").unwrap_or(REST)),
         ];
         let mut config = self.config.clone();
         ours.iter().chain(keys).for_each(|(key, value)| {

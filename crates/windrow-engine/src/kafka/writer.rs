@@ -87,7 +87,7 @@ impl Writer {
     ) -> Result<Self> {
         config.set("transactional.id", name).set("enable.idempotence", "true");
         let ours = [
-            ("linger.ms", "20"),
+            ("linger.ms", "100"),
             ("compression.type", "lz4"),
             ("queue.buffering.max.kbytes", "65536"),
             // As Java's clients do: the same key goes to the same partition whoever writes it.
@@ -164,13 +164,27 @@ impl Writer {
         }
     }
 
-    /// Waits until brokers have taken everything that was sent.
+    /// Waits until brokers have taken everything that was sent. From now on messages do not wait for company any more (`linger.ms`).
     pub(crate) fn settle(&self) -> Result<()> {
         while self.producer.in_flight_count() > 0 {
-            self.pause(LOOK);
+            self.push();
+            self.hear();
             self.check()?;
         }
         self.check()
+    }
+
+    /// Sends what waits for company, and lets a moment pass. The safe interface asks with no time at all, which is over before the client
+    /// has sent anything.
+    fn push(&self) {
+        let client = self.producer.client().native_ptr();
+        let moment = i32::try_from(LOOK.as_millis()).expect("a moment is short");
+        #[expect(unsafe_code, reason = "the client's safe interface has no flush that sends")]
+        // SAFETY: the producer lives as long as `self`, and the call takes it from any thread. Its answer, whether messages are left,
+        // the caller finds out for itself.
+        unsafe {
+            rdkafka::bindings::rd_kafka_flush(client, moment);
+        }
     }
 
     /// Puts a group's offsets into the transaction, which needs these rights.

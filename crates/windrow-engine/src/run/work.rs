@@ -35,15 +35,18 @@ struct Epoch {
 
 /// Adds what was decided to a running hash.
 fn hash(prepared: &Prepared, outcome: &Outcome, decisions: &mut Xxh3) {
+    // Put together first: many small pieces take the hash four times as long.
+    let mut bytes = Vec::with_capacity(37 * outcome.decisions.len());
     for (origin, decision) in prepared.pages.origin.iter().zip(&outcome.decisions) {
-        decisions.update(&origin.source.to_le_bytes());
-        decisions.update(&origin.offset.to_le_bytes());
-        decisions.update(&decision.cluster.to_le_bytes());
-        decisions.update(&decision.slot.to_le_bytes());
-        decisions.update(&decision.micro_cluster.to_le_bytes());
-        decisions.update(&[u8::from(decision.novel)]);
-        decisions.update(&decision.score.to_le_bytes());
+        bytes.extend_from_slice(&origin.source.to_le_bytes());
+        bytes.extend_from_slice(&origin.offset.to_le_bytes());
+        bytes.extend_from_slice(&decision.cluster.to_le_bytes());
+        bytes.extend_from_slice(&decision.slot.to_le_bytes());
+        bytes.extend_from_slice(&decision.micro_cluster.to_le_bytes());
+        bytes.push(u8::from(decision.novel));
+        bytes.extend_from_slice(&decision.score.to_le_bytes());
     }
+    decisions.update(&bytes);
 }
 
 /// The loop's own things: the model and how far it has come.
