@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Each point three times, twenty kills at random times (the default); of kafka, 300 kills and a million rows
     #[arg(long)]
     full: bool,
-    /// Only the points whose name holds this, and no random kills
+    /// Only the points whose name holds this, and no random kills; of kafka, one of workers, topics, network, rivals
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Seed of the random times
@@ -44,13 +44,12 @@ pub(crate) fn faults(args: &Args) -> Result<()> {
     if args.what == "embedded" {
         return embedded(args);
     }
-    ensure!(args.only.is_none(), "--only names points of the embedded faults");
     let extent = match (args.short, args.full) {
         (true, _) => Extent::SHORT,
         (_, true) => Extent::FULL,
         _ => Extent::USUAL,
     };
-    crate::kafka::faults::faults(&Extent { seed: args.seed, ..extent })
+    crate::kafka::faults::faults(&extent.with_seed(args.seed), args.only.as_deref())
 }
 
 pub(crate) fn short() -> Result<()> {

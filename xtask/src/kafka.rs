@@ -21,6 +21,7 @@ mod messages;
 mod original;
 mod process;
 mod produce;
+mod proxy;
 mod rig;
 mod run;
 mod security;

@@ -59,15 +59,19 @@ pub(crate) fn talk(line: impl Display) {
 /// Looks again and again until there is an answer; none after the deadline.
 pub(crate) fn wait_for<T>(deadline_s: f64, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let watch = Watch::start();
-    // Waiting on a channel that nobody sends to is how one lets time pass here.
-    let (_keep, never) = mpsc::channel::<()>();
     loop {
         let found = look()?;
         if found.is_some() || watch.seconds() > deadline_s {
             return Ok(found);
         }
-        let _ = never.recv_timeout(Duration::from_millis(50));
+        let_pass(Duration::from_millis(50));
     }
+}
+
+/// Lets time pass: as waiting for somebody who never calls.
+pub(crate) fn let_pass(time: Duration) {
+    let (_open, never) = mpsc::channel::<()>();
+    let _ = never.recv_timeout(time);
 }
 
 /// A stop watch.
@@ -80,7 +84,11 @@ impl Watch {
     }
 
     pub(crate) fn seconds(&self) -> f64 {
-        self.0.elapsed().as_secs_f64()
+        self.elapsed().as_secs_f64()
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 }
 

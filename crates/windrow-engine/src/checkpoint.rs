@@ -185,7 +185,10 @@ impl Store {
     /// A roll: what the sink holds, the model, positions and counts become true together, or not at all.
     pub fn commit(&mut self, sink: &mut dyn Sink, pipeline: &Pipeline, at: Point<'_>) -> Result<()> {
         let epoch = at.epoch;
-        let published = sink.seal(epoch)?;
+        // Files of ours are taken away by whoever has taken over: that is what there is to tell then.
+        let told =
+            |error| Manifest::is_still(&self.layout.manifest(), self.manifest.epoch).map_or_else(|fenced| fenced, |()| error);
+        let published = sink.seal(epoch).map_err(told)?;
         check_counts(&published, &self.manifest.counters, at.counters)?;
         let model = pipeline.snapshot();
         snapshots::write(&self.layout.snapshots(), epoch, &model)?;
@@ -211,7 +214,7 @@ impl Store {
         let n_stale = next.snapshots.len().saturating_sub(snapshots::KEPT);
         let stale: Vec<_> = next.snapshots.drain(..n_stale).collect();
         next.add_files(&published, &self.layout.history())?;
-        next.commit(&self.layout.manifest())?;
+        next.commit(&self.layout.manifest(), self.manifest.epoch)?;
         self.manifest = next;
         sink.publish(&published)?;
         for entry in stale {

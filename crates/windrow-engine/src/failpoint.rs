@@ -1,8 +1,9 @@
 //! Named points at which a test may kill the process.
 //!
 //! With the feature `failpoints` and `WINDROW_FAILPOINT=name:n`, the n-th passing of the point `name` kills the process the way
-//! `kill -9` does: nothing is flushed, no destructor runs. Before it, a line with the name goes to the file named by
-//! `WINDROW_FAILPOINT_LOG`, as the proof that the point was met. Without the feature a point is nothing at all.
+//! `kill -9` does: nothing is flushed, no destructor runs. With `name:n:STOP` it is stopped there, and goes on when it is woken. Before it,
+//! a line with the name goes to the file named by `WINDROW_FAILPOINT_LOG`, as the proof that the point was met. Without the feature a point
+//! is nothing at all.
 
 /// Every point there is, in the order in which a run meets them; those of topics last, which only a run with topics meets. A test holds this list against the source.
 pub const ALL: [&str; 26] = [
@@ -51,7 +52,8 @@ pub(crate) fn pass(name: &str) {
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
     let Ok(wanted) = std::env::var("WINDROW_FAILPOINT") else { return };
-    let (point, nth) = wanted.split_once(':').unwrap_or((&wanted, "1"));
+    let mut parts = wanted.split(':');
+    let (point, nth, signal) = (parts.next().unwrap_or_default(), parts.next().unwrap_or("1"), parts.next().unwrap_or("KILL"));
     if point != name || PASSED.fetch_add(1, Ordering::SeqCst) + 1 != nth.parse().unwrap_or(1) {
         return;
     }
@@ -61,8 +63,8 @@ pub(crate) fn pass(name: &str) {
         writeln!(file, "{name}").expect("the failpoint log can be written");
     }
     let pid = std::process::id().to_string();
-    let killed = std::process::Command::new("kill").args(["-9", &pid]).status();
-    panic!("the process outlived its kill: {killed:?}");
+    let killed = std::process::Command::new("kill").args([&format!("-{signal}"), &pid]).status();
+    assert!(signal == "STOP", "the process outlived its kill: {killed:?}");
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@
 pub mod commits;
 pub mod count;
 pub mod examine;
-mod operations;
+pub(crate) mod operations;
 mod probe;
 pub mod produce;
 mod properties;
@@ -49,6 +49,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::ClientKeys;
 
+use operations::Identity;
 use refused::refused_key;
 use rights::{Need, On};
 pub(crate) use watcher::Watcher;
@@ -213,6 +214,12 @@ impl Broker {
                 Err(self.watcher.trouble(&KafkaError::MetadataFetch(code), &[Need::new("Describe", On::Topic(name))]))
             }
         }
+    }
+
+    /// Which topic has this name now; with no id where brokers do not tell, or do not answer that.
+    pub(crate) fn identity(&self, topic: &str, partitions: usize) -> Identity {
+        let found = operations::identity(&self.consumer, topic, PATIENCE).ok().flatten();
+        found.unwrap_or(Identity { id: 0, partitions })
     }
 
     /// Hash of the id of the cluster of brokers; 0 when they do not say.

@@ -45,9 +45,9 @@ pub(crate) const HEAD: u32 = file::HEAD as u32;
 pub struct SourcePosition {
     /// Path as found, or `generator:…`.
     pub name: String,
-    /// Device of the file; 0 when there is none.
+    /// Device of the file, or hash of the id of a topic's brokers; 0 when there is none.
     pub device: u64,
-    /// Inode of the file; 0 when there is none.
+    /// Inode of the file, or hash of the id of a topic, where brokers tell it; 0 when there is none.
     pub inode: u64,
     /// Bytes at the head of the (decompressed) file that `head_hash` covers.
     pub head_len: u32,
@@ -161,16 +161,20 @@ struct Merged {
     /// Who is asked first next time.
     next: usize,
     waiting: Waiting,
+    watch: Option<kafka::watch::Watch>,
 }
 
 impl Merged {
-    fn new(parts: impl Iterator<Item = Box<dyn Source>>, waiting: Waiting) -> Self {
-        Self { parts: parts.collect(), next: 0, waiting }
+    fn new(parts: impl Iterator<Item = Box<dyn Source>>, waiting: Waiting, watch: Option<kafka::watch::Watch>) -> Self {
+        Self { parts: parts.collect(), next: 0, waiting, watch }
     }
 }
 
 impl Source for Merged {
     fn next(&mut self) -> Result<Option<RawBatch>> {
+        if let Some(watch) = &self.watch {
+            watch.check()?;
+        }
         let (mut nothing, mut asked) = (None, 0);
         while asked < self.parts.len() {
             self.next %= self.parts.len();

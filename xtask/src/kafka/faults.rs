@@ -1,152 +1,166 @@
-//! `cargo xtask faults kafka`: a pipeline between topics whose worker and whose broker are killed under load, and what stops it for good.
+//! `cargo xtask faults kafka`: a pipeline between topics, and all that happens to one in a bad year.
 //!
 //! ```text
-//! rows ── produce ──> pages ── run, killed at random times ──> topics and Parquet
-//!            └ again, until all are there       broker: kill -9, restart, clean stop, restart
+//! rows ── produce --loop ──> pages ── run ──> topics and Parquet      an independent reader counts pages, and holds all against all
+//!
+//! workers  the worker killed at random times and at every point, the broker killed and restarted
+//! network  answers late, connections reset, frames swallowed, answers to commits cut off: through a proxy
+//! rivals   an owner stopped beside its replacement, consumers that join and leave its group
+//! topics   partitions added, topics deleted and made anew, messages that are too long
 //! ```
 //!
-//! At the end an independent reader of committed messages holds the topics against the Parquet, and the program's audit both against the
-//! input. A fault that hit nothing proves nothing: a worker must be alive when it is killed, and must get on after each fault.
+//! At the end an independent reader of committed messages holds the topics against the Parquet and counts the input, and the program's audit
+//! holds all of them against the input. A fault that hit nothing proves nothing: a worker must be alive when it is killed, points are met by
+//! name, the proxy counts, and the worker must get on after each fault.
+
+mod network;
+mod rivals;
+mod topics;
+mod workers;
 
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::run::{CLUSTERS, Pipeline};
-use super::standby::{Running, committed, committed_beyond, leaves};
-use super::{Rig, Version};
-use crate::campaign::{self, Chance};
-use crate::shell::{Watch, fresh_dir, output, say, stdout, windrow};
+use super::run::Pipeline;
+use super::standby::{PATIENCE_S, Running, committed, leaves, nothing_committed};
+use crate::shell::{Watch, say, wait_for, windrow};
 
 /// How much is done.
+#[derive(Clone, Copy)]
 pub(crate) struct Extent {
-    pub(crate) rows: usize,
-    pub(crate) kills: usize,
-    pub(crate) broker_faults: usize,
-    pub(crate) seed: u64,
+    /// Rows that must have gone through the workers that are killed.
+    rows: usize,
+    /// Rows a second that come in meanwhile.
+    rate: usize,
+    kills: usize,
+    /// Whether each point is met, or only those that no other check of the topics meets.
+    all_points: bool,
+    broker_faults: usize,
+    resets: usize,
+    /// How long nothing is answered: longer than requests and transactions may take.
+    black_hole: Duration,
+    /// Answers to commits that are cut off.
+    cuts: usize,
+    /// Owners that are stopped.
+    zombies: usize,
+    /// How long others join and leave the group.
+    group: Duration,
+    seed: u64,
 }
 
 impl Extent {
-    pub(crate) const SHORT: Self = Self { rows: 60_000, kills: 4, broker_faults: 1, seed: 1 };
-    /// Twenty kills and each fault of the broker twice.
-    pub(crate) const USUAL: Self = Self { rows: 200_000, kills: 20, broker_faults: 2, seed: 1 };
-    pub(crate) const FULL: Self = Self { rows: 1_000_000, kills: 300, broker_faults: 4, seed: 1 };
+    pub(crate) const SHORT: Self = Self {
+        rows: 40_000,
+        rate: 3_000,
+        kills: 4,
+        all_points: false,
+        broker_faults: 1,
+        resets: 3,
+        black_hole: Duration::from_secs(12),
+        cuts: 2,
+        zombies: 1,
+        group: Duration::from_secs(8),
+        seed: 1,
+    };
+    /// Twenty kills, every point, each fault of the broker twice, two minutes of strange consumers.
+    pub(crate) const USUAL: Self = Self {
+        rows: 200_000,
+        kills: 20,
+        all_points: true,
+        broker_faults: 2,
+        resets: 10,
+        black_hole: Duration::from_secs(40),
+        cuts: 10,
+        zombies: 3,
+        group: Duration::from_secs(120),
+        ..Self::SHORT
+    };
+    pub(crate) const FULL: Self = Self { rows: 1_000_000, kills: 300, broker_faults: 4, cuts: 20, zombies: 5, ..Self::USUAL };
+
+    pub(crate) fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
 }
 
-pub(crate) fn faults(extent: &Extent) -> Result<()> {
+/// A part of the faults.
+type Part = (&'static str, fn(&Path, &Extent) -> Result<()>);
+
+/// In two halves, for the suites: what happens to workers, brokers and topics; and between worker and broker, and between workers.
+const FIRST: [Part; 2] = [("workers", workers::workers), ("topics", topics::topics)];
+const SECOND: [Part; 2] = [("network", network::network), ("rivals", rivals::rivals)];
+
+/// All of it, or the part of this name.
+pub(crate) fn faults(extent: &Extent, only: Option<&str>) -> Result<()> {
     let watch = Watch::start();
-    let mut rig = Rig::start(Version::NEWEST)?;
-    let (windrow, dir) = (windrow("fast", &["failpoints"])?, fresh_dir("kafka-faults")?.canonicalize()?);
-    let pages = dir.join("pages.csv");
-    campaign::write(&pages, 0, extent.rows)?;
-    let pipeline = Pipeline::new(&windrow, &rig.bootstrap(), &dir, "worn", "pages", "roll_seconds = 1")?;
-    pipeline.make_topics(3)?;
-    let producer = feed(&pipeline, &pages, extent)?;
-    kill_workers(&pipeline, extent)?;
-    say(format_args!("{} kills of the worker under load, each landed", extent.kills));
-    drop(producer);
+    let parts: Vec<Part> = FIRST.into_iter().chain(SECOND).filter(|(name, _)| only.is_none_or(|only| only == *name)).collect();
+    ensure!(!parts.is_empty(), "no part has that name");
+    each(&parts, extent)?;
+    say(format_args!("faults: every one has hit, nothing lost, doubled or changed; {:.0} s", watch.seconds()));
+    Ok(())
+}
 
-    for _ in 0..extent.broker_faults {
-        let _producer = feed(&pipeline, &pages, extent)?;
-        let worker = Running::start(pipeline.loud(&["run"]))?;
-        moves(&pipeline)?;
-        rig.kill()?;
-        rig.restart()?;
-        moves(&pipeline).context("after kill -9 of the broker")?;
-        rig.stop()?;
-        rig.restart()?;
-        moves(&pipeline).context("after a clean restart of the broker")?;
-        leaves(worker)?;
+pub(crate) fn first_half() -> Result<()> {
+    each(&FIRST, &Extent::SHORT)
+}
+
+pub(crate) fn second_half() -> Result<()> {
+    each(&SECOND, &Extent::SHORT)
+}
+
+fn each(parts: &[Part], extent: &Extent) -> Result<()> {
+    let program = windrow("fast", &["failpoints"])?;
+    parts.iter().try_for_each(|(name, part)| part(&program, extent).with_context(|| format!("faults of {name}")))
+}
+
+/// Rows that come in without end, at a rate.
+struct Feed(Running);
+
+impl Feed {
+    /// Sends `pages.csv` of the pipeline's folder to the topic again and again, by the way in that is given.
+    fn start(pipeline: &Pipeline, servers: &str, topic: &str, extent: &Extent) -> Result<Self> {
+        let rate = extent.rate.to_string();
+        let send = ["produce", "--kafka", servers, "--topic", topic, "--rate", &rate, "--loop", "--input", "pages.csv"];
+        Ok(Self(Running::start(pipeline.loud(&send))?))
     }
-    say(format_args!(
-        "{} kills and {} clean restarts of the broker: got on each time",
-        extent.broker_faults, extent.broker_faults
-    ));
 
-    let sent: Value =
-        serde_json::from_str(&stdout(pipeline.call(&["produce", "-o", "json", "--topic", "pages", "--input"]).arg(&pages))?)?;
+    /// Ends between two transactions: what a killed producer leaves open hides what comes behind it for a minute.
+    fn end(self) -> Result<()> {
+        leaves(self.0)
+    }
+}
+
+/// Something new is committed by this worker, which goes on.
+fn moves(pipeline: &Pipeline, worker: &mut Running) -> Result<()> {
+    let before = committed(pipeline)?;
+    let moved = wait_for(PATIENCE_S, || {
+        let moved = committed(pipeline)? > before;
+        Ok((moved || !worker.is_alive()?).then_some(moved))
+    })?;
+    ensure!(moved != Some(false), "the worker has ended; what was said last:\n{}", pipeline.said_last()?);
+    moved.map(drop).with_context(|| nothing_committed(pipeline, before))
+}
+
+/// Ends the worker, lets another one read the rest, and holds everything against everything; gives what was found.
+fn all_there(pipeline: &Pipeline, servers: &str, topic: &str, worker: Running) -> Result<Value> {
+    leaves(worker)?;
     pipeline.to_the_end()?;
     let found = pipeline.delivered_in_slots()?;
     pipeline.audited(&found)?;
-    let rows = [&found["pages"], &found["rejects"]].iter().filter_map(|count| count.as_u64()).sum::<u64>();
-    let left_out = pipeline.left_out(&pages)?;
-    ensure!(sent["done"].as_u64() == Some(rows + left_out), "{rows} pages and rejects, {left_out} rows left out: {sent}");
-    stops(&rig, &pipeline)?;
-    say(format_args!("faults: {} pages and {} rejects, each once; {:.0} s", found["pages"], found["rejects"], watch.seconds()));
-    Ok(())
+    let rows = found["pages"].as_u64().zip(found["rejects"].as_u64()).map(|(pages, rejects)| pages + rejects);
+    let sent = pipeline.count_messages(servers, topic)?;
+    ensure!(rows == Some(sent), "{sent} messages in, and {found}");
+    Ok(found)
 }
 
-/// Sends rows, slowly enough that there are some to the end.
-fn feed(pipeline: &Pipeline, pages: &Path, extent: &Extent) -> Result<Running> {
-    let rate = (extent.rows / 20).to_string();
-    let mut produce = pipeline.loud(&["produce", "--topic", "pages", "--rate", &rate, "--input"]);
-    produce.arg(pages);
-    Running::start(produce)
-}
-
-fn kill_workers(pipeline: &Pipeline, extent: &Extent) -> Result<()> {
-    let mut chance = Chance::new(extent.seed);
-    for _ in 0..extent.kills {
-        let mut worker = Running::start(pipeline.loud(&["run"]))?;
-        let (_open, never) = mpsc::channel::<()>();
-        let _ = never.recv_timeout(Duration::from_millis(100 + chance.below(1_500) as u64));
-        ensure!(worker.is_alive()?, "the worker ended before its kill");
-        worker.signal("KILL")?;
-    }
-    Ok(())
-}
-
-/// Something new is committed.
-fn moves(pipeline: &Pipeline) -> Result<()> {
-    committed_beyond(pipeline, committed(pipeline)?)
-}
-
-/// What cannot pass ends the run with its sentence, and loses nothing.
-fn stops(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
-    let servers = rig.bootstrap();
-    let run = |code: &str, exit: i32, args: &[&str]| -> Result<()> {
-        let done = output(&mut pipeline.call(&[&["run", "--until-end"], args].concat()))?;
-        let told = String::from_utf8_lossy(&done.stderr).into_owned();
-        ensure!(done.status.code() == Some(exit) && told.contains(code), "expected {code}: {}: {told}", done.status);
-        Ok(())
-    };
-    // By chance, for the limit is on what is left of it when it is packed.
-    let mut chance = Chance::new(7);
-    let long: String = (0..700_000).map(|_| char::from(b'a' + u8::try_from(chance.below(26)).unwrap_or(0))).collect();
-    std::fs::write(pipeline.dir.join("long.csv"), format!("url,title\nhttps://long.example/,{long}\n"))?;
-    let limit = |change: &[&str]| {
-        (0..CLUSTERS).try_for_each(|slot| {
-            let topic = format!("worn_{slot}");
-            let of = ["--bootstrap-server", &servers, "--alter", "--entity-type", "topics", "--entity-name", &topic];
-            rig.tool("kafka.admin.ConfigCommand", &[&of[..], change].concat()).map(drop)
-        })
-    };
-    limit(&["--add-config", "max.message.bytes=100000"])?;
-    stdout(&mut pipeline.call(&["produce", "--topic", "pages", "--input", "long.csv"]))?;
-    run("E-KAFKA-SIZE", 4, &[])?;
-    limit(&["--delete-config", "max.message.bytes"])?;
-    let before = pipeline.to_the_end()?;
-    ensure!(before["pages"] == 1, "the long page goes where there is room for it: {before}");
-    say("an output message too long: E-KAFKA-SIZE, and on from there when the topic takes it");
-
-    rig.topics(&["--delete", "--topic", "pages"])?;
-    rig.topics(&["--create", "--topic", "pages", "--partitions", "3", "--replication-factor", "1"])?;
-    run("E-KAFKA-GONE", 4, &[])?;
-    say("the input deleted and made anew: E-KAFKA-GONE");
-    let again = pipeline.to_the_end_with(&["--on-data-loss", "earliest"])?;
-    ensure!(again["rows"] == 0, "{again}");
-    stdout(
-        pipeline
-            .call(&["produce", "--anew", "--limit", "100", "--topic", "pages", "--input", "pages.csv"])
-            .current_dir(&pipeline.dir),
-    )?;
-    let again = pipeline.to_the_end()?;
-    ensure!(again["rows"].as_u64() > Some(0), "{again}");
-    rig.topics(&["--delete", "--topic", "worn_3"])?;
-    run("E-KAFKA-TOPIC", 4, &[])?;
-    say("a topic of a cluster deleted: E-KAFKA-TOPIC");
+/// The run ends by itself with one of these codes.
+fn ends_with(pipeline: &Pipeline, mut worker: Running, codes: &[&str], exit: i32) -> Result<()> {
+    let status = wait_for(PATIENCE_S, || worker.ended())?;
+    let said = pipeline.said_last()?;
+    let status = status.with_context(|| format!("{codes:?} was awaited, and the run goes on:\n{said}"))?;
+    let is_told = codes.iter().any(|code| said.contains(code));
+    ensure!(status.code() == Some(exit) && is_told, "expected {codes:?}: {status}: {said}");
     Ok(())
 }

@@ -71,16 +71,39 @@ impl Pipeline {
         Ok(serde_json::from_str(&stdout(&mut self.call(&[&["run", "--until-end", "-o", "json"], more].concat()))?)?)
     }
 
-    /// Rows of a file that `produce` does not send, as they are no rows.
-    pub(super) fn left_out(&self, pages: &Path) -> Result<u64> {
-        let all = ["produce", "--anew", "-o", "json", "--topic", "counted", "--input"];
-        stdout(&mut self.call(&["topics", "create", "--from-topic", "counted"]))?;
-        let said: Value = serde_json::from_str(&stdout(self.call(&all).arg(pages))?)?;
-        said["left_out"].as_u64().context("produce says what it left out")
+    /// Committed messages of a topic, as an independent reader counts them.
+    pub(super) fn count_messages(&self, servers: &str, topic: &str) -> Result<u64> {
+        Ok(stdout(script(CLIENTS, "count_messages.py")?.args([servers, topic]))?.trim().parse()?)
+    }
+
+    /// Leaves an edit for whoever runs the pipeline.
+    pub(super) fn leave_edit(&self, name: &str) -> Result<()> {
+        let inbox = self.out().join(".windrow/edits");
+        std::fs::create_dir_all(&inbox)?;
+        let rename = serde_json::json!({"edit": "rename", "cluster": 1, "label": name});
+        Ok(std::fs::write(inbox.join(format!("{name}.json")), rename.to_string())?)
+    }
+
+    /// The pipeline's own id.
+    pub(super) fn id(&self) -> Result<String> {
+        let manifest: Value = serde_json::from_slice(&std::fs::read(self.out().join(".windrow/files.json"))?)?;
+        Ok(manifest["body"]["pipeline"].as_str().context("a manifest names its pipeline")?.to_owned())
+    }
+
+    /// How often a run of this folder has said that it waits and begins again.
+    pub(super) fn times_begun(&self) -> Result<usize> {
+        Ok(std::fs::read_to_string(self.dir.join("said.log"))?.matches("waits: ").count())
+    }
+
+    /// What the processes of this folder have said last.
+    pub(super) fn said_last(&self) -> Result<String> {
+        let said = std::fs::read_to_string(self.dir.join("said.log"))?;
+        let lines: Vec<&str> = said.lines().collect();
+        Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
     }
 
     /// Runs until it kills itself at a point.
-    fn killed_at(&self, point: &str, nth: usize) -> Result<()> {
+    pub(super) fn killed_at(&self, point: &str, nth: usize) -> Result<()> {
         let log = self.dir.join("point.log");
         let _ = std::fs::remove_file(&log);
         let mut run = self.call(&["run", "--until-end"]);
@@ -92,7 +115,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn out(&self) -> PathBuf {
+    pub(super) fn out(&self) -> PathBuf {
         self.dir.join(&self.name)
     }
 

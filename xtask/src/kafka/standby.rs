@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -18,7 +18,7 @@ const ROWS: usize = 200_000;
 /// Rows a second that come in meanwhile: enough for the length of the suite.
 const RATE: &str = "3000";
 /// Longer than a broker keeps the transaction of a producer that was killed: until then it hides what comes behind it.
-const PATIENCE_S: f64 = 120.0;
+pub(super) const PATIENCE_S: f64 = 120.0;
 
 /// A process that ends with its value.
 pub(super) struct Running(Child);
@@ -42,6 +42,18 @@ impl Running {
     /// Whether it has not ended.
     pub(super) fn is_alive(&mut self) -> Result<bool> {
         Ok(self.0.try_wait()?.is_none())
+    }
+
+    /// Whether it is stopped, as the kernel says; behind the bracket stands the state.
+    pub(super) fn is_stopped(&mut self) -> Result<bool> {
+        ensure!(self.is_alive()?, "it has ended");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        Ok(stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
     }
 
     pub(super) fn signal(&self, name: &str) -> Result<()> {
@@ -107,14 +119,16 @@ pub(super) fn committed(pipeline: &Pipeline) -> Result<u64> {
     Ok(state["counters"]["rows"].as_u64().unwrap_or(0))
 }
 
-/// Waits for more.
+/// Waits until somebody has committed more.
 pub(super) fn committed_beyond(pipeline: &Pipeline, rows: u64) -> Result<()> {
     let moved = wait_for(PATIENCE_S, || Ok((committed(pipeline)? > rows).then_some(())))?;
-    moved.with_context(|| {
-        let said = std::fs::read_to_string(pipeline.dir.join("said.log")).unwrap_or_default();
-        let end: Vec<&str> = said.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect();
-        format!("nothing was committed beyond row {rows} in {PATIENCE_S} s; what was said last:\n{}", end.join("\n"))
-    })
+    moved.with_context(|| nothing_committed(pipeline, rows))
+}
+
+/// Nothing was committed; with what was said last.
+pub(super) fn nothing_committed(pipeline: &Pipeline, rows: u64) -> String {
+    let said = pipeline.said_last().unwrap_or_default();
+    format!("nothing was committed beyond row {rows} in {PATIENCE_S} s; what was said last:\n{said}")
 }
 
 /// Waits until this process has the lock of the output.

@@ -162,15 +162,31 @@ impl Manifest {
         files::read_if_there(path)?.map(|bytes| Self::decode(&bytes, path)).transpose()
     }
 
-    /// Replaces the manifest: from the rename on, everything that it names is committed.
-    pub fn commit(&self, path: &Path) -> Result<()> {
+    /// Replaces the manifest of commit `before`: from the rename on, everything that it names is committed.
+    ///
+    /// # Errors
+    /// `E-FENCED`: another commit is there. Locks that a volume does not keep may let a second process go on while this one is stopped; what
+    /// that one has committed is never replaced.
+    pub fn commit(&self, path: &Path, before: u64) -> Result<()> {
         let aside = files::write_aside(path, &self.encode())?;
         failpoint!("before-manifest-rename");
+        Self::is_still(path, before)?;
         files::rename(&aside, path)?;
         failpoint!("after-manifest-rename");
         files::sync_dir(path.parent().expect("the manifest lies in the state folder"))?;
         failpoint!("after-manifest");
         Ok(())
+    }
+
+    /// Looks whether the manifest is still that of commit `before`.
+    pub(crate) fn is_still(path: &Path, before: u64) -> Result<()> {
+        let there = Self::read(path)?.map_or(0, |there| there.epoch);
+        if there == before {
+            return Ok(());
+        }
+        let message = format!("another process of this pipeline has taken over: commit {there} is there, not {before}");
+        Err(Error::new(ErrorKind::Fenced, "E-FENCED", message)
+            .hint("let the other one go on, or end it and call this one again: it goes on where that one stopped"))
     }
 
     /// The settings of the model that the state was made with.

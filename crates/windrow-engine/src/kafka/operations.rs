@@ -1,7 +1,7 @@
-//! What brokers let this user do with topics, asked of them: nothing is tried, and nothing is written.
+//! What brokers let this user do with topics, and which topics those are, asked of them: nothing is tried, and nothing is written.
 //!
-//! Brokers tell since Kafka 2.3, and librdkafka asks; the safe interface to it has no such call, so this one file calls the library
-//! itself.
+//! Brokers tell since Kafka 2.3 (rights) and 2.8 (ids), and librdkafka asks; the safe interface to it has no such call, so this one file
+//! calls the library itself.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rdkafka::bindings as c;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::watcher::Watcher;
 
@@ -39,8 +40,37 @@ impl<T> Drop for Owned<T> {
     }
 }
 
-/// Asks for these topics.
+/// Which topic it is that has a name now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Hash of its id, which no topic has again, not even of the same name; 0 when brokers do not tell.
+    pub(crate) id: u64,
+    pub(crate) partitions: usize,
+}
+
+/// What may be done with these topics.
 pub(super) fn allowed(client: &BaseConsumer<Watcher>, topics: &[&str], time: Duration) -> Result<Answers, KafkaError> {
+    // SAFETY: as the function says of itself.
+    #[expect(unsafe_code, reason = "the safe interface has no such call")]
+    let read = |result| unsafe { answers(result) };
+    describe(client, topics, time, read)
+}
+
+/// Which topic it is; none when there is none of this name, or it is hidden.
+pub(crate) fn identity(client: &BaseConsumer<Watcher>, topic: &str, time: Duration) -> Result<Option<Identity>, KafkaError> {
+    // SAFETY: as the function says of itself.
+    #[expect(unsafe_code, reason = "the safe interface has no such call")]
+    let read = |result| unsafe { first_identity(result) };
+    describe(client, &[topic], time, read)
+}
+
+/// Asks for topics, and reads the result, which is there as long as `read` runs.
+fn describe<T>(
+    client: &BaseConsumer<Watcher>,
+    topics: &[&str],
+    time: Duration,
+    read: impl FnOnce(*const c::rd_kafka_DescribeTopics_result_t) -> T,
+) -> Result<T, KafkaError> {
     let late = || KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut);
     let names: Vec<CString> = topics.iter().filter_map(|topic| CString::new(*topic).ok()).collect();
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
@@ -73,7 +103,7 @@ pub(super) fn allowed(client: &BaseConsumer<Watcher>, topics: &[&str], time: Dur
         if result.is_null() {
             return Err(late());
         }
-        Ok(answers(result))
+        Ok(read(result))
     }
 }
 
@@ -114,4 +144,41 @@ unsafe fn answers(result: *const c::rd_kafka_DescribeTopics_result_t) -> Answers
         }
     }
     answers
+}
+
+/// The identity of the one topic that was asked for.
+#[expect(unsafe_code, reason = "the safe interface has no such call")]
+// SAFETY: the caller's result is not null and belongs to an event that lives until this has returned.
+unsafe fn first_identity(result: *const c::rd_kafka_DescribeTopics_result_t) -> Option<Identity> {
+    // SAFETY: as in `answers`; the id belongs to the topic.
+    unsafe {
+        let mut count = 0;
+        let first = c::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if count == 0 {
+            return None;
+        }
+        let topic = *first;
+        let error = c::rd_kafka_TopicDescription_error(topic);
+        if !error.is_null() && RDKafkaErrorCode::from(c::rd_kafka_error_code(error)) != RDKafkaErrorCode::NoError {
+            return None;
+        }
+        let mut partitions = 0;
+        c::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
+        let id = c::rd_kafka_TopicDescription_topic_id(topic);
+        let halves = if id.is_null() {
+            (0, 0)
+        } else {
+            (c::rd_kafka_Uuid_most_significant_bits(id), c::rd_kafka_Uuid_least_significant_bits(id))
+        };
+        Some(Identity { id: hash(halves), partitions })
+    }
+}
+
+/// A hash of an id that is 0 only for none.
+fn hash((most, least): (i64, i64)) -> u64 {
+    if (most, least) == (0, 0) {
+        return 0;
+    }
+    let bytes = [most.to_le_bytes(), least.to_le_bytes()].concat();
+    xxh3_64(&bytes).max(1)
 }

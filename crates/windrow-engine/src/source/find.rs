@@ -14,6 +14,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::file::{FileSource, Probe, no_file};
 use super::generator::{GeneratorSource, PREFIX, Spec};
+use super::kafka::watch::{self, Watch};
 use super::kafka::{self, TopicInput};
 use super::{Chain, ColumnMap, Limits, Merged, Positions, Source, SourcePosition, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +41,8 @@ pub struct Opened {
     pub(crate) parts: Vec<(u32, Box<dyn Source>)>,
     /// What they wait for when they have nothing.
     pub(crate) waiting: Waiting,
+    /// A topic that may change while it is read.
+    pub(super) watched: Option<watch::Opened>,
     /// Things to tell the user.
     pub warnings: Vec<String>,
     /// Ordinals of the inputs, in order.
@@ -55,7 +58,7 @@ impl Opened {
         if self.waiting.is_for_ever() {
             Box::new(Chain::new(parts))
         } else {
-            Box::new(Merged::new(parts, self.waiting.clone()))
+            Box::new(Merged::new(parts, self.waiting.clone(), self.watched.take().map(Watch::start)))
         }
     }
 }
@@ -100,9 +103,9 @@ pub fn open(wanted: Wanted<'_>, positions: &mut Positions) -> Result<Opened> {
     let columns: ColumnMap = wanted.columns.parse()?;
     let mut opened = open_files(wanted.inputs, &columns, wanted.limits, positions)?;
     if let Some(topic) = wanted.topic {
-        let (parts, waiting) = kafka::open(topic, &columns, wanted.limits, positions, &mut opened.warnings)?;
+        let (parts, waiting, watched) = kafka::open(topic, &columns, wanted.limits, positions, &mut opened.warnings)?;
         opened.parts.extend(parts);
-        opened.waiting = waiting;
+        (opened.waiting, opened.watched) = (waiting, Some(watched));
     }
     opened.parts.sort_by_key(|(ordinal, _)| *ordinal);
     let ordinals = opened.ordinals.iter().copied().chain(opened.parts.iter().map(|(ordinal, _)| *ordinal));
@@ -142,7 +145,7 @@ fn open_files(inputs: &[String], columns: &ColumnMap, limits: Limits, positions:
             }
         }
     }
-    Ok(Opened { parts: sources, waiting: Waiting::never(), warnings, ordinals, new: Vec::new() })
+    Ok(Opened { parts: sources, waiting: Waiting::never(), watched: None, warnings, ordinals, new: Vec::new() })
 }
 
 /// Looks at all inputs, in order; one that is named twice is taken once.

@@ -6,7 +6,10 @@
 //! ```
 //!
 //! Partitions are assigned, not shared out by a group: one process learns at a time, so nobody rebalances. Positions come from our own
-//! commits, never from a broker's offsets. The client prefetches within a bound for each partition.
+//! commits, never from a broker's offsets. The client prefetches within a bound for each partition. Partitions that are added, and a topic
+//! that is made anew, are seen by [`watch`].
+
+pub(super) mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +24,7 @@ use windrow_core::record::{Micros, RejectReason};
 use super::{ColumnMap, Form, Limits, MessageFormat, Positions, Source, SourcePosition, Waiting};
 use crate::batch::{RawBatch, RawRecord, Slice};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::operations::Identity;
 use crate::kafka::{Broker, Watcher, has_registry_prefix, registry_prefix};
 use crate::settings::{ClientKeys, words};
 
@@ -90,6 +94,9 @@ impl TopicInput {
 /// Partitions by the ordinals of their sources.
 type Parts = Vec<(u32, Box<dyn Source>)>;
 
+/// What [`open`] gives: the partitions, what they wait for, and what to keep an eye on.
+pub(super) type Open = (Parts, Waiting, watch::Opened);
+
 /// Opens all partitions at their positions, and enters those that are new.
 pub(super) fn open(
     input: &TopicInput,
@@ -97,7 +104,7 @@ pub(super) fn open(
     limits: Limits,
     positions: &mut Positions,
     warnings: &mut Vec<String>,
-) -> Result<(Parts, Waiting)> {
+) -> Result<Open> {
     let form = Arc::new(Form::of_messages(input.format, columns)?);
     let broker = Broker::new(&input.keys)?;
     let found = broker.look()?;
@@ -107,11 +114,12 @@ pub(super) fn open(
         let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {}", input.topic));
         return Err(error.hint(format!("make it: windrow topics create --from-topic {}", input.topic)));
     };
-    let known = enter(input, &broker, shape.partitions, positions)?;
+    let identity = broker.identity(&input.topic, shape.partitions);
+    let known = enter(input, &broker, identity, positions, warnings)?;
     for (partition, ordinal) in known.iter().enumerate() {
         check_range(input, &broker, partition, &mut positions.sources[*ordinal], warnings)?;
     }
-    let consumer = Arc::new(consumer(&broker, shape.partitions, input, limits)?);
+    let consumer = Arc::new(consumer(&broker, identity.partitions, input, limits)?);
     let mut assignment = TopicPartitionList::new();
     for (partition, ordinal) in known.iter().enumerate() {
         let offset = Offset::Offset(positions.sources[*ordinal].offset.cast_signed());
@@ -135,7 +143,7 @@ pub(super) fn open(
     }
     // Behind the queues: what is fetched before a partition has its own would come by the common one.
     consumer.assign(&assignment).map_err(|error| broker.trouble(&error))?;
-    Ok((parts, waiting))
+    Ok((parts, waiting, watch::Opened { consumer, topic: input.topic.clone(), identity }))
 }
 
 /// How long the client of a partition may look away before its wait is over.
@@ -152,18 +160,42 @@ fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Li
     ])
 }
 
-/// Which source each partition is; partitions that were never seen become new sources.
-fn enter(input: &TopicInput, broker: &Broker, n_partitions: usize, positions: &mut Positions) -> Result<Vec<usize>> {
+/// Which source each partition is; partitions that were never seen become new sources, and so do those of another topic with this name: ids
+/// of records are never given twice.
+fn enter(
+    input: &TopicInput,
+    broker: &Broker,
+    identity: Identity,
+    positions: &mut Positions,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<usize>> {
     let cluster = broker.cluster_id();
-    let mut known = Vec::with_capacity(n_partitions);
+    let names: Vec<_> = (0..identity.partitions).map(|partition| format!("{}/{partition}", input.name())).collect();
+    let mut known: Vec<_> =
+        names.iter().map(|name| positions.sources.iter().rposition(|source| source.name == *name)).collect();
+    for index in known.iter().flatten() {
+        same_cluster(&positions.sources[*index], cluster, input)?;
+    }
     let is_new_topic = !positions.sources.iter().any(|source| source.name.starts_with(&format!("{}/", input.name())));
-    let starts = if is_new_topic { Some(starts(input, broker, n_partitions)?) } else { None };
-    for partition in 0..n_partitions {
-        let name = format!("{}/{partition}", input.name());
-        let found = positions.sources.iter().position(|source| source.name == name);
-        if let Some(index) = found {
-            same_cluster(&positions.sources[index], cluster, input)?;
-            known.push(index);
+    let is_another = known.iter().flatten().any(|index| watch::is_another(positions.sources[*index].inode, identity.id));
+    if is_another {
+        known.fill(None);
+        warnings.push(format!("{} was made anew: goes on with the new one, as --on-data-loss says", input.topic));
+    }
+    let starts = match (is_another, input.on_data_loss) {
+        (true, OnDataLoss::Fail) => return Err(watch::made_anew(&input.topic)),
+        (true, OnDataLoss::Earliest) => Some(starts(Start::Earliest, input, broker, identity.partitions)?),
+        (true, OnDataLoss::Latest) => Some(starts(Start::Latest, input, broker, identity.partitions)?),
+        (false, _) if is_new_topic => Some(first_starts(input, broker, identity.partitions)?),
+        (false, _) => None,
+    };
+    let mut sources = Vec::with_capacity(names.len());
+    for (partition, (name, known)) in names.into_iter().zip(known).enumerate() {
+        if let Some(index) = known {
+            if identity.id != 0 {
+                positions.sources[index].inode = identity.id;
+            }
+            sources.push(index);
             continue;
         }
         // A partition that was added to a known topic is new from its first message on.
@@ -174,24 +206,28 @@ fn enter(input: &TopicInput, broker: &Broker, n_partitions: usize, positions: &m
         positions.sources.push(SourcePosition {
             name,
             device: cluster,
-            inode: 0,
+            inode: identity.id,
             head_len: 0,
             head_hash: 0,
             start: offset,
             offset,
             rows: 0,
         });
-        known.push(positions.sources.len() - 1);
+        sources.push(positions.sources.len() - 1);
     }
-    Ok(known)
+    Ok(sources)
 }
 
-fn starts(input: &TopicInput, broker: &Broker, n_partitions: usize) -> Result<Vec<u64>> {
+fn first_starts(input: &TopicInput, broker: &Broker, n_partitions: usize) -> Result<Vec<u64>> {
     let Some(start) = input.start else {
         let message = format!("{} was never read: say where to begin", input.topic);
         return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-FROM", message)
             .hint("give --from earliest (all that is there), --from latest (what comes next) or --from 2026-01-31T12:00:00Z"));
     };
+    starts(start, input, broker, n_partitions)
+}
+
+fn starts(start: Start, input: &TopicInput, broker: &Broker, n_partitions: usize) -> Result<Vec<u64>> {
     (0..n_partitions)
         .map(|partition| {
             let (low, high) = broker.range(&input.topic, partition)?;

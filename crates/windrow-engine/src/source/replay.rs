@@ -149,7 +149,7 @@ mod tests {
             (ordinal, Box::new(MemorySource::new(text, ordinal, Limits::default())) as Box<dyn Source>)
         };
         let parts = letters.into_iter().enumerate().map(part).collect();
-        Opened { parts, waiting: Waiting::never(), warnings: Vec::new(), ordinals: vec![0, 1], new: Vec::new() }
+        Opened { parts, waiting: Waiting::never(), watched: None, warnings: Vec::new(), ordinals: vec![0, 1], new: Vec::new() }
     }
 
     fn read(mut replay: Replay) -> (String, Vec<u64>) {

@@ -166,3 +166,17 @@ fn manifests_of_format_3_stay_readable() {
     assert_eq!(Manifest::decode(&bytes, &path).unwrap(), between_topics());
     assert_eq!(String::from_utf8(between_topics().encode()).unwrap(), String::from_utf8(bytes).unwrap());
 }
+
+#[test]
+fn a_manifest_that_has_gone_on_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("files.json");
+    let at = |epoch| Manifest { epoch, ..manifest() };
+    at(1).commit(&path, 0).unwrap();
+    at(2).commit(&path, 1).unwrap();
+    // Stopped behind commit 1, and woken behind commit 2.
+    let error = at(2).commit(&path, 1).unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-FENCED", 5), "{error}");
+    assert_eq!(Manifest::read(&path).unwrap(), Some(at(2)));
+    assert_eq!(at(1).commit(&path, 0).unwrap_err().code, "E-FENCED", "one that knows of no commit at all");
+}

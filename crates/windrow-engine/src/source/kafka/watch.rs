@@ -1,0 +1,119 @@
+//! A look at the topic now and then: partitions that were added to it, and another topic that has its name.
+//!
+//! The client does not tell. It reads the partitions that it was given, and when a topic was deleted and made anew it goes on where it was,
+//! in the new one, as long as there is such an offset. So a thread of its own asks the brokers every [`INTERVAL`] how many partitions
+//! there are and which topic it is; what it finds is handed to whoever reads next. Nothing of this is on the way of a row.
+
+use std::sync::{Arc, OnceLock};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use rdkafka::consumer::BaseConsumer;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::Watcher;
+use crate::kafka::operations::{Identity, identity};
+
+/// How often the topic is looked at.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How long an answer may take: whoever ends the reading waits as long at most.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// A topic as it was opened.
+pub(in crate::source) struct Opened {
+    pub(super) consumer: Arc<BaseConsumer<Watcher>>,
+    pub(super) topic: String,
+    pub(super) identity: Identity,
+}
+
+/// The thread that looks; it ends with its value.
+pub(in crate::source) struct Watch {
+    found: Arc<OnceLock<Error>>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Looks from now on.
+    pub(in crate::source) fn start(opened: Opened) -> Self {
+        let found = Arc::<OnceLock<Error>>::default();
+        let (stop, stopped) = bounded(0);
+        let finding = Arc::clone(&found);
+        let thread = Builder::new().name("windrow-topic".into()).spawn(move || look(&opened, &stopped, &finding));
+        if thread.is_err() {
+            // Whoever cannot have this thread will not get those that read either.
+            let error = Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread");
+            let _ = found.set(error);
+        }
+        Self { found, stop: Some(stop), thread: thread.ok() }
+    }
+
+    /// What was found, as an error.
+    pub(in crate::source) fn check(&self) -> Result<()> {
+        self.found.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Looks until there is something to tell, or nobody wants to know.
+fn look(opened: &Opened, stopped: &Receiver<()>, finding: &OnceLock<Error>) {
+    while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        // Brokers that do not answer are for others to tell, and so is a topic that is not there.
+        if let Ok(Some(now)) = identity(&opened.consumer, &opened.topic, ANSWER)
+            && let Some(error) = changed(&opened.topic, opened.identity, now)
+        {
+            let _ = finding.set(error);
+            return;
+        }
+    }
+}
+
+/// What has become of a topic.
+fn changed(topic: &str, was: Identity, now: Identity) -> Option<Error> {
+    if is_another(was.id, now.id) {
+        return Some(made_anew(topic));
+    }
+    (now.partitions > was.partitions).then(|| {
+        let message = format!("{topic} has {} partitions now, and had {} before", now.partitions, was.partitions);
+        Error::new(ErrorKind::Kafka, "E-KAFKA-PARTITIONS", message)
+            .hint("start again: what was learnt is committed, and the new ones are read from their first message on")
+    })
+}
+
+/// Whether two ids, as far as they are known, are those of two topics.
+pub(super) fn is_another(was: u64, now: u64) -> bool {
+    was != 0 && now != 0 && was != now
+}
+
+/// Another topic has the name.
+pub(super) fn made_anew(topic: &str) -> Error {
+    let message = format!("{topic} is not the topic that was read: it was deleted, and made anew");
+    Error::new(ErrorKind::Kafka, "E-KAFKA-GONE", message)
+        .cause("its id is another one, whatever offsets it holds")
+        .hint("to read the new one, give --on-data-loss earliest (with what is there) or latest (with what comes next)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_partitions_and_another_topic_are_told() {
+        let was = Identity { id: 7, partitions: 3 };
+        let told = |id, partitions| changed("t", was, Identity { id, partitions }).map(|error| error.code);
+        assert_eq!(told(7, 3), None);
+        assert_eq!(told(7, 4), Some("E-KAFKA-PARTITIONS"));
+        assert_eq!(told(8, 4), Some("E-KAFKA-GONE"));
+        assert_eq!(told(0, 3), None, "brokers that do not tell");
+        assert_eq!(changed("t", Identity { id: 0, ..was }, Identity { id: 8, partitions: 3 }), None);
+    }
+}
