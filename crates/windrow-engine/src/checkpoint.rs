@@ -28,6 +28,7 @@ pub mod snapshots;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use windrow_core::pipeline::Pipeline;
 use windrow_core::record::Micros;
@@ -39,11 +40,10 @@ use crate::sink::{Family, PublishedFile, Sink};
 use crate::source::{Order, Positions};
 
 use edits::EditLog;
-use lock::Lock;
 use manifest::{Manifest, SnapshotEntry};
 
 pub use reading::{Committed, Reading, read_committed, read_state};
-pub use recovery::{Opened, open};
+pub use recovery::{Opened, Owned, open, own};
 
 /// Name of the lock in the state folder.
 const LOCK: &str = "lock";
@@ -114,6 +114,11 @@ impl Layout {
         self.state.join("last.json")
     }
 
+    /// Folder of the standbys: a locked file for each.
+    pub fn standbys(&self) -> PathBuf {
+        self.state.join("standby")
+    }
+
     /// Folder of the snapshots.
     pub fn snapshots(&self) -> PathBuf {
         self.state.join("snapshots")
@@ -159,17 +164,15 @@ fn is_same(a: &Path, b: &Path) -> bool {
 /// The state of a pipeline that this process owns.
 #[derive(Debug)]
 pub struct Store {
-    layout: Layout,
+    owned: Arc<Owned>,
     manifest: Manifest,
     edits: EditLog,
-    /// Of the state and of the output folder.
-    _locks: [Lock; 2],
 }
 
 impl Store {
     /// Where it lies.
     pub fn layout(&self) -> &Layout {
-        &self.layout
+        self.owned.layout()
     }
 
     /// What is committed.
@@ -184,14 +187,14 @@ impl Store {
 
     /// A roll: what the sink holds, the model, positions and counts become true together, or not at all.
     pub fn commit(&mut self, sink: &mut dyn Sink, pipeline: &Pipeline, at: Point<'_>) -> Result<()> {
-        let epoch = at.epoch;
+        let (epoch, owned) = (at.epoch, Arc::clone(&self.owned));
+        let layout = owned.layout();
         // Files of ours are taken away by whoever has taken over: that is what there is to tell then.
-        let told =
-            |error| Manifest::is_still(&self.layout.manifest(), self.manifest.epoch).map_or_else(|fenced| fenced, |()| error);
+        let told = |error| Manifest::is_still(&layout.manifest(), self.manifest.epoch).map_or_else(|fenced| fenced, |()| error);
         let published = sink.seal(epoch).map_err(told)?;
         check_counts(&published, &self.manifest.counters, at.counters)?;
         let model = pipeline.snapshot();
-        snapshots::write(&self.layout.snapshots(), epoch, &model)?;
+        snapshots::write(&layout.snapshots(), epoch, &model)?;
         let mut next = self.manifest.clone();
         next.epoch = epoch;
         next.commits = sink.commits().or(next.commits);
@@ -213,12 +216,12 @@ impl Store {
         });
         let n_stale = next.snapshots.len().saturating_sub(snapshots::KEPT);
         let stale: Vec<_> = next.snapshots.drain(..n_stale).collect();
-        next.add_files(&published, &self.layout.history())?;
-        next.commit(&self.layout.manifest(), self.manifest.epoch)?;
+        next.add_files(&published, &layout.history())?;
+        next.commit(&layout.manifest(), self.manifest.epoch)?;
         self.manifest = next;
         sink.publish(&published)?;
         for entry in stale {
-            files::remove(&self.layout.snapshots().join(entry.name))?;
+            files::remove(&layout.snapshots().join(entry.name))?;
         }
         failpoint!("after-commit");
         Ok(())

@@ -10,6 +10,8 @@
 //!                              ├─ examine  (what a run will need, before it starts)
 //!                              ├─ sample   (the newest messages of a topic)
 //!                              ├─ read ── tail   (topics of clusters, from outside)
+//!                              ├─ lag      (how far readers are behind)
+//!                              ├─ mirror   (offsets of a group, for tools)
 //!                              └─ producers
 //!              watcher, trouble, rights, refused, probe: sentences
 //! ```
@@ -17,6 +19,8 @@
 pub mod commits;
 pub mod count;
 pub mod examine;
+pub mod lag;
+pub(crate) mod mirror;
 pub(crate) mod operations;
 mod probe;
 pub mod produce;
@@ -27,6 +31,7 @@ mod refused;
 pub mod rejects;
 pub(crate) mod rights;
 pub mod sample;
+mod silent;
 pub mod tail;
 pub mod topics;
 mod trouble;

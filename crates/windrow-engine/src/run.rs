@@ -11,10 +11,11 @@
 pub(crate) mod cut;
 pub(crate) mod inputs;
 mod standby;
+pub(crate) mod waits;
 mod work;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -37,7 +38,9 @@ use crate::sink::parquet::ParquetSink;
 use crate::sink::topics::{self, TopicOutput, TopicSink};
 use crate::source::kafka::TopicInput;
 
-pub use standby::{STOPPED, Standing, stand_by};
+pub use standby::{STOPPED, Standing, stand_by, standbys};
+pub use waits::Told;
+use waits::{Waits, Who};
 use work::Work;
 
 /// What a run is to do: everything that the engine needs to know, checked.
@@ -92,12 +95,8 @@ impl Default for Roll {
 #[derive(Default)]
 pub struct Control {
     asked: AtomicU8,
-    /// Who is told why a run waits.
-    waits: OnceLock<Box<Waits>>,
+    waits: Waits,
 }
-
-/// Is told what a run waits for, and how long it waits before it tries again.
-type Waits = dyn Fn(&Error, Duration) + Send + Sync;
 
 impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -107,17 +106,15 @@ impl std::fmt::Debug for Control {
 
 impl Control {
     /// Names who is told why a run waits; the first one named stays.
-    pub fn on_wait(&self, waits: impl Fn(&Error, Duration) + Send + Sync + 'static) {
-        let _ = self.waits.set(Box::new(waits));
+    pub fn on_wait(&self, listener: impl Fn(Told<'_>) + Send + Sync + 'static) {
+        self.waits.listen(listener);
     }
 
-    /// Tells why the run waits, and waits; not when it is asked to end.
+    /// Says why the run waits, and waits; not when it is asked to end.
     fn wait(&self, error: &Error, time: Duration) {
-        if let Some(waits) = self.waits.get() {
-            waits(error, time);
-        }
         let mut waited = Duration::ZERO;
         while waited < time && self.asked().is_none() {
+            self.waits.because(Who::Run, || error.clone());
             let _ = crossbeam_channel::never::<()>().recv_timeout(POLL);
             waited += POLL;
         }
@@ -204,31 +201,36 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// Runs the pipeline to the end of its input, or until it is told to stop. `observer` is called after every batch.
 ///
 /// When brokers end a transaction or cannot be reached any more, the run begins again from the last commit, as a new process would, as
-/// often as it takes.
+/// often as it takes. The folders stay its own meanwhile: no standby could do more, and two would take turns without end.
 pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Observer<'_>) -> Result<Summary> {
-    let mut before = None;
-    let mut wait = FIRST_WAIT;
-    loop {
-        let opened = checkpoint::open(job, clock)?;
-        let layout = opened.store.layout().clone();
-        let life = Life::begin(&layout, clock)?;
+    let owned = Arc::new(checkpoint::own(job, clock)?);
+    // A state that cannot be opened says no more of the last run than that run did.
+    let mut opened = checkpoint::open(job, &owned)?;
+    control.waits.keep(owned.layout(), Life::begin(owned.layout(), clock)?);
+    let (mut before, mut wait) = (None, FIRST_WAIT);
+    let mut summary = loop {
         let mut attempt = Attempt { job, clock, control, before: &mut before, has_worked: false };
-        let mut summary = attempt.go_on(opened, observer);
+        let summary = attempt.go_on(opened, observer);
         let has_worked = attempt.has_worked;
         match &summary {
             Err(error) if before.is_some() && error.may_pass() && control.asked().is_none() => {
                 wait = if has_worked { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
                 control.wait(error, wait);
-                continue;
             }
-            _ => {}
+            _ => break summary,
         }
+        match owned.check().and_then(|()| checkpoint::open(job, &owned)) {
+            Ok(again) => opened = again,
+            Err(error) => break Err(error),
+        }
+    };
+    if let Some((layout, life)) = control.waits.release() {
         let told = life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended));
         if let (Ok(summary), Err(error)) = (&mut summary, told) {
             summary.notes.push(format!("how the run ended could not be written down: {}", error.message));
         }
-        return summary;
     }
+    summary
 }
 
 /// One try to run, from what is committed on.
@@ -245,11 +247,12 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn go_on(&mut self, opened: Opened, observer: &mut Observer<'_>) -> Result<Summary> {
         let Self { job, clock, control, .. } = *self;
-        let (mut sink, commits) = open_sink(job, opened.store.manifest())?;
+        let (mut sink, commits) = open_sink(job, opened.store.manifest(), &control.waits)?;
         let mut work = Work::new(job, opened, sink.as_mut(), clock);
         work.learn_again(&commits, job, observer)?;
-        let reader = work.start(job)?;
+        let reader = work.start(job, &control.waits)?;
         work.begin(self.before);
+        control.waits.all_go_on();
         let epoch = job.output.as_ref().map(|output| output.epoch);
         let ended = loop {
             if let Some(ended) = control.asked() {
@@ -281,10 +284,10 @@ impl Attempt<'_> {
 }
 
 /// The sinks of a job, and what is committed behind the last roll. Where topics are written, everybody who wrote them before is fenced.
-fn open_sink(job: &Job, manifest: &Manifest) -> Result<(Box<dyn Sink>, Vec<Commit>)> {
+fn open_sink(job: &Job, manifest: &Manifest, waits: &Waits) -> Result<(Box<dyn Sink>, Vec<Commit>)> {
     let parquet = ParquetSink::open(&job.out, &manifest.pipeline)?;
     let Some(output) = &job.output else { return Ok((Box::new(parquet), Vec::new())) };
-    let claim = topics::claim(output, &manifest.pipeline)?;
+    let claim = topics::claim(output, &manifest.pipeline, waits)?;
     let commits = match manifest.commits {
         Some(offset) => commits::read(&claim.broker, &manifest.pipeline, manifest.epoch, offset)?,
         None => Vec::new(),
@@ -326,11 +329,12 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         memory_bytes: 64 << 20,
         accept_new: false,
     };
-    let opened = match checkpoint::open(&job, clock) {
+    let owned = match checkpoint::own(&job, clock) {
         // Somebody was faster: the request lies in the inbox, and he will find it.
         Err(error) if error.kind == ErrorKind::Fenced => return Ok(Edited::LeftToRun { request }),
-        opened => opened?,
+        owned => Arc::new(owned?),
     };
+    let opened = checkpoint::open(&job, &owned)?;
     let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline)?;
     let mut work = Work::new(&job, opened, &mut sink, clock);
     work.finish(false)?;

@@ -33,7 +33,7 @@ use crate::batch::{RawBatch, Slice};
 use crate::error::Result;
 
 pub use columns::ColumnMap;
-pub use find::{Opened, Wanted, open};
+pub use find::{Opened, Wanted, new_files, open};
 pub use form::{Form, MessageFormat};
 pub use replay::Order;
 

@@ -14,6 +14,7 @@ mod produce;
 mod rejects;
 mod run;
 mod state;
+mod status;
 mod tail;
 mod topics;
 mod version;
@@ -36,6 +37,7 @@ pub(crate) enum Verb {
     Tail(tail::Args),
     Rejects(rejects::Args),
     Explain(explain::Args),
+    Status(status::Args),
     Audit(audit::Args),
     Eval(eval::Args),
     State(state::Args),
@@ -58,6 +60,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Tail(args) => tail::run(&args, app),
         Verb::Rejects(args) => rejects::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
+        Verb::Status(args) => status::run(&args, app),
         Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),
         Verb::State(args) => state::run(&args, app),
@@ -117,6 +120,8 @@ pub(crate) enum Exit {
     Fine,
     /// The work was done and what it found is bad.
     Bad,
+    /// The work was done without the brokers, which did not answer; what was written says so.
+    WithoutBrokers,
     /// Ctrl-C.
     Interrupted,
 }
@@ -127,6 +132,7 @@ impl Exit {
         match self {
             Self::Fine => 0,
             Self::Bad => 1,
+            Self::WithoutBrokers => 4,
             Self::Interrupted => 130,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Animated only on a terminal; elsewhere one plain line every ten seconds, so that a log shows that the work goes on.
 
-mod extent;
+pub(crate) mod extent;
 
 use std::io::Write as _;
 use std::time::Duration;

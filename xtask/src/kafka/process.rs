@@ -131,7 +131,7 @@ impl Process {
         self.wait_for_end()
     }
 
-    fn send(&mut self, signal: Signal) -> Result<()> {
+    pub(super) fn send(&mut self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(i32::try_from(self.pid)?).context("pid 0 is nobody's")?;
         if self.is_alive()
             && let Err(error) = kill_process(pid, signal)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use rustix::process::Signal;
 
 use super::config::{self, Ports};
 use super::process::{Process, Role};
@@ -129,6 +130,16 @@ impl Rig {
     /// `kill -9` of the broker.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.broker.take().context("the broker does not run")?.kill()
+    }
+
+    /// SIGSTOP of the broker: it takes connections, and answers nothing.
+    pub(crate) fn freeze(&mut self) -> Result<()> {
+        self.broker.as_mut().context("the broker does not run")?.send(Signal::STOP)
+    }
+
+    /// SIGCONT after that.
+    pub(crate) fn thaw(&mut self) -> Result<()> {
+        self.broker.as_mut().context("the broker does not run")?.send(Signal::CONT)
     }
 
     /// Ends the broker as an operator would: SIGTERM, and waits.

@@ -39,6 +39,10 @@ impl Running {
         Ok(Self(command.stdout(Stdio::null()).stderr(log).spawn()?))
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Whether it has not ended.
     pub(super) fn is_alive(&mut self) -> Result<bool> {
         Ok(self.0.try_wait()?.is_none())

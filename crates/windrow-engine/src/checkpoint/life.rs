@@ -1,6 +1,7 @@
-//! `state/last.json`: when the last run began, how it was called, and how it ended. For people; nothing depends on it.
+//! `state/last.json`: when the last run began, how it was called, what it waits for, and how it ended. For people; nothing depends on it.
 //!
-//! A run that was killed leaves no end: the lock is free, and the file says that it had begun.
+//! A run that was killed leaves no end: the lock is free, and the file says that it had begun. It is written when a run begins, when it
+//! begins to wait for something, when what it waits for is another thing, when it goes on, and when it ends: never with time alone.
 
 use serde::{Deserialize, Serialize};
 use windrow_core::record::Micros;
@@ -10,9 +11,15 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::run::Ended;
 
+/// Name and version of the form of the file; none in files of programs that knew no waiting.
+const SCHEMA: &str = "windrow.life/1";
+
 /// The last run of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
+    /// Name and version of the form of the file.
+    #[serde(default)]
+    pub schema: String,
     /// Process id.
     pub pid: u32,
     /// When it began.
@@ -21,8 +28,34 @@ pub struct Life {
     pub command: Vec<String>,
     /// Folder that it was called in.
     pub folder: String,
+    /// What it waits for, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waiting>,
     /// How it ended; none while it runs, and when it was killed.
     pub end: Option<End>,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Since when.
+    pub since: Micros,
+    /// Code of the error that it does not end with.
+    pub code: String,
+    /// Why, in a sentence.
+    pub message: String,
+    /// What lay below.
+    pub causes: Vec<String>,
+    /// What may be done about it.
+    pub hint: Option<String>,
+}
+
+impl Waiting {
+    /// Because of this error.
+    pub(crate) fn of(error: &Error, since: Micros) -> Self {
+        let (code, message) = (error.code.to_owned(), error.message.clone());
+        Self { since, code, message, causes: error.causes.clone(), hint: error.hint.clone() }
+    }
 }
 
 /// How a run ended.
@@ -48,25 +81,53 @@ impl Life {
     pub(crate) fn begin(layout: &Layout, clock: &dyn Clock) -> Result<Self> {
         let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
         let command = std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect();
-        let life = Self { pid: std::process::id(), began: clock.now(), command, folder, end: None };
+        let (pid, began) = (std::process::id(), clock.now());
+        let life = Self { schema: SCHEMA.into(), pid, began, command, folder, waits: None, end: None };
         life.write(layout)?;
         Ok(life)
     }
 
+    /// Says what it waits for now, if for anything.
+    pub(crate) fn waits(&mut self, layout: &Layout, waits: Option<Waiting>) -> Result<()> {
+        if self.waits == waits || self.is_past(layout) {
+            return Ok(());
+        }
+        self.waits = waits;
+        self.write(layout)
+    }
+
+    /// Says how it ended; by the owner of the folders.
     pub(crate) fn end(mut self, layout: &Layout, clock: &dyn Clock, ended: std::result::Result<Ended, &Error>) -> Result<()> {
         let (reason, message, exit_code) = match ended {
             Ok(ended) => (ended.code(), None, ended.exit_code()),
             Err(error) => (error.code, Some(error.message.clone()), error.exit_code()),
         };
-        if Self::read(layout).is_some_and(|last| (last.pid, last.began) != (self.pid, self.began)) {
-            // The lock is free by now, and the next run has begun already.
+        if self.is_past(layout) {
             return Ok(());
         }
+        self.waits = None;
         self.end = Some(End { at: clock.now(), reason: reason.into(), message, exit_code });
         self.write(layout)
     }
 
+    /// Whether another run has begun since: where a volume keeps no locks, an owner that was stopped may come back beside its replacement.
+    fn is_past(&self, layout: &Layout) -> bool {
+        Self::read(layout).is_some_and(|last| (last.pid, last.began) != (self.pid, self.began))
+    }
+
     fn write(&self, layout: &Layout) -> Result<()> {
         files::replace(&layout.last(), &serde_json::to_vec_pretty(self).expect("plain data serializes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_programs_that_knew_no_waiting_are_read() {
+        let old = r#"{"pid":7,"began":5,"command":["windrow","run"],"folder":"/x","end":null}"#;
+        let life: Life = serde_json::from_str(old).unwrap();
+        assert_eq!((life.pid, life.schema.as_str(), life.waits), (7, "", None));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    path: PathBuf,
+    holder: Holder,
 }
 
 impl Lock {
@@ -60,7 +62,17 @@ impl Lock {
             writeln!(file, "{text}")
         };
         write(&mut file).map_err(|error| environment("write", path, &error))?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: file, path: path.to_owned(), holder })
+    }
+
+    /// Refuses to go on when the file names another holder: where a volume keeps no locks between machines, one that was away for long may
+    /// have been replaced.
+    pub(super) fn check(&self) -> Result<()> {
+        let mut file = File::open(&self.path).map_err(|error| environment("open", &self.path, &error))?;
+        match read(&mut file) {
+            Some(holder) if holder != self.holder => Err(held(&self.path, Some(&holder))),
+            _ => Ok(()),
+        }
     }
 
     /// Who holds the lock of a state folder now; none when nobody does.
@@ -124,7 +136,11 @@ mod tests {
         assert!(error.message.contains(&format!("process {}", std::process::id())), "{error}");
         let holder = Lock::holder(&path).unwrap().unwrap();
         assert_eq!((holder.pid, holder.since), (std::process::id(), 7));
-        drop(lock);
+        lock.check().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let other = Lock::take(&path, 8).unwrap();
+        assert_eq!(lock.check().unwrap_err().code, "E-LOCKED", "somebody else's by now");
+        drop((lock, other));
         assert_eq!(Lock::holder(&path).unwrap(), None);
         Lock::take(&path, 9).unwrap();
     }

@@ -1,6 +1,7 @@
 //! Opening a state: lock, manifest, unfinished renames, leftovers, snapshot, and what to do when one of them is not as it was left.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use windrow_core::pipeline::{Outcome, Pipeline};
 
@@ -35,8 +36,28 @@ pub struct Opened {
     pub notes: Vec<String>,
 }
 
-/// Opens the state of a job: takes the lock, finishes what was committed, drops what was not, and restores the model.
-pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
+/// Folders that this process owns, until it lets go of this.
+#[derive(Debug)]
+pub struct Owned {
+    layout: Layout,
+    /// Of the state and of the output folder.
+    locks: [Lock; 2],
+}
+
+impl Owned {
+    /// Where they lie.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Refuses to begin once more in folders that another process has taken.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.locks.iter().try_for_each(Lock::check)
+    }
+}
+
+/// Takes the folders of a job, unless somebody else has them.
+pub fn own(job: &Job, clock: &dyn Clock) -> Result<Owned> {
     // Who the output folder belongs to is settled under its lock, before anything is written or deleted there.
     create_dir(&job.out)?;
     let out_lock = Lock::take(&job.out.join(OUT_LOCK), clock.now())?;
@@ -45,6 +66,12 @@ pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
     [&layout.state, &layout.snapshots()].into_iter().try_for_each(|folder| create_dir(folder))?;
     let lock = Lock::take(&layout.lock(), clock.now())?;
     failpoint!("after-lock");
+    Ok(Owned { layout, locks: [lock, out_lock] })
+}
+
+/// Opens the state of a job in folders that are its own: finishes what was committed, drops what was not, and restores the model.
+pub fn open(job: &Job, owned: &Arc<Owned>) -> Result<Opened> {
+    let layout = &owned.layout;
     let mut notes = Vec::new();
     let manifest = match Manifest::read(&layout.manifest())? {
         Some(manifest) => {
@@ -53,24 +80,24 @@ pub fn open(job: &Job, clock: &dyn Clock) -> Result<Opened> {
         }
         None => blank(job)?,
     };
-    check_outputs(&layout, &manifest)?;
+    check_outputs(layout, &manifest)?;
     layout.point()?;
     failpoint!("recovery-after-claim");
     Family::ALL.iter().try_for_each(|family| create_dir(&layout.out.join(family.folder())))?;
     let last: Vec<_> = manifest.files.iter().filter(|file| file.epoch == manifest.epoch).cloned().collect();
     // What is neither hidden nor in view was published, and taken away by somebody since: that is theirs to do, and noted.
     parquet::show(&layout.out, &last)?;
-    note_missing(&layout, &manifest, &mut notes);
+    note_missing(layout, &manifest, &mut notes);
     failpoint!("recovery-after-renames");
-    drop_leftovers(&layout, &manifest, &mut notes)?;
+    drop_leftovers(layout, &manifest, &mut notes)?;
     failpoint!("recovery-after-drop");
     let (edits, placed, note) = EditLog::open(&layout.edits(), &layout.inbox(), manifest.edits)?;
     notes.extend(note);
-    let pipeline = restore(&layout, &manifest, job, &placed, &mut notes)?;
+    let pipeline = restore(layout, &manifest, job, &placed, &mut notes)?;
     failpoint!("recovery-after-snapshot");
     let committed = usize::try_from(manifest.edits).expect("edits in memory");
     let pending = placed.into_iter().skip(committed).collect();
-    Ok(Opened { store: Store { layout, manifest, edits, _locks: [lock, out_lock] }, pipeline, pending, notes })
+    Ok(Opened { store: Store { owned: Arc::clone(owned), manifest, edits }, pipeline, pending, notes })
 }
 
 /// The manifest of a pipeline that has committed nothing.

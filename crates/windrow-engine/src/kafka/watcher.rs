@@ -1,18 +1,22 @@
 //! What librdkafka says of its troubles, kept for the sentence that will be made of it, and never with a secret in it.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::rights::{self, Need};
+use super::silent::silent;
 use super::trouble::{self, Asked};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::run::waits::{Waits, Who};
 use crate::settings::is_secret;
 
 /// Lines of librdkafka's log that are kept.
@@ -32,7 +36,23 @@ pub(super) fn hear(client: &BaseConsumer<Watcher>) {
 pub(crate) struct Watcher {
     said: Arc<Mutex<Vec<String>>>,
     about: Arc<About>,
+    silence: Arc<Silence>,
 }
+
+/// What is known of brokers that do not answer a client which reads.
+#[derive(Default)]
+struct Silence {
+    waits: OnceLock<Waits>,
+    /// Looks in a row at which one was silent.
+    looks: AtomicUsize,
+    /// Lines that had been said when all answered last.
+    said_before: AtomicUsize,
+    /// Lines that were ever said.
+    n_said: AtomicUsize,
+}
+
+/// Silent at so many looks in a row, a broker is waited for: one alone may be a connection that is just being renewed.
+const SURE: usize = 2;
 
 /// What is known of the client that is watched.
 #[derive(Default)]
@@ -50,7 +70,30 @@ impl Watcher {
         let secrets = secrets.filter(|value| value.len() >= SHORTEST).map(str::to_owned);
         let is_loud = config.get("debug").is_some_and(|topics| !topics.is_empty());
         let about = About { asked: Asked::of(config), secrets: secrets.collect(), is_loud };
-        Self { said: Arc::default(), about: Arc::new(about) }
+        Self { said: Arc::default(), about: Arc::new(about), silence: Arc::default() }
+    }
+
+    /// Whom it tells from now on that brokers are silent; the first one named stays.
+    pub(crate) fn tell(&self, waits: &Waits) {
+        let _ = self.silence.waits.set(waits.clone());
+    }
+
+    /// How many lines were ever said.
+    pub(super) fn n_said(&self) -> usize {
+        self.silence.n_said.load(Ordering::Acquire)
+    }
+
+    /// Why brokers let us wait for `what`: by what was said since there were `before` lines, if anything was.
+    pub(super) fn slow(&self, what: &str, before: usize) -> Error {
+        let said = self.said();
+        let new = self.n_said().saturating_sub(before).min(said.len());
+        let told =
+            trouble::of(&KafkaError::Global(RDKafkaErrorCode::OperationTimedOut), &said[said.len() - new..], self.asked());
+        if new > 0 {
+            return told;
+        }
+        let message = format!("the brokers at {} do not {what}, or only slowly", self.asked().servers);
+        Error::new(ErrorKind::Kafka, "E-KAFKA-SLOW", message).hint("are they overloaded, or is the network to them?")
     }
 
     /// Keeps a line that says why; that all brokers are down follows from it, and comes again and again.
@@ -63,6 +106,7 @@ impl Watcher {
             said.remove(0);
         }
         said.push(self.masked(line));
+        self.silence.n_said.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A line without our secrets. librdkafka blanks them out itself; what its libraries or a broker echo, it does not know.
@@ -123,6 +167,18 @@ impl ClientContext for Watcher {
 
     fn error(&self, _error: KafkaError, reason: &str) {
         self.keep(reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let Some(waits) = self.silence.waits.get() else { return };
+        if silent(&statistics).is_none() {
+            self.silence.looks.store(0, Ordering::Release);
+            self.silence.said_before.store(self.n_said(), Ordering::Release);
+            waits.goes_on(Who::Source);
+        } else if self.silence.looks.fetch_add(1, Ordering::AcqRel) + 1 >= SURE {
+            let before = self.silence.said_before.load(Ordering::Acquire);
+            waits.because(Who::Source, || self.slow("send what we read", before));
+        }
     }
 }
 

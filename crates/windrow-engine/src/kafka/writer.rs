@@ -21,6 +21,7 @@ use super::Watcher;
 use super::refused::refused_key;
 use super::rights::{Need, On};
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::waits::{Waits, Watch, Who};
 
 /// How long a broker may take to begin or end a transaction before we ask again.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -75,6 +76,8 @@ pub(crate) struct Writer {
     rival: &'static str,
     /// Set from outside when nobody wants to wait any more.
     given_up: Arc<AtomicBool>,
+    /// Whom it tells that it waits.
+    waits: Waits,
 }
 
 impl Writer {
@@ -105,9 +108,14 @@ impl Writer {
         let producer: BaseProducer<Deliveries> =
             config.create_with_context(deliveries.clone()).map_err(|error| refused_key(&error))?;
         let given_up = Arc::default();
-        let writer = Self { producer, deliveries, name: name.to_owned(), rival, given_up };
+        let writer = Self { producer, deliveries, name: name.to_owned(), rival, given_up, waits: Waits::default() };
         writer.producer.init_transactions(Duration::from_secs(90)).map_err(|error| writer.trouble(&error, &[]))?;
         Ok(writer)
+    }
+
+    /// Whom it tells from now on that it waits.
+    pub(crate) fn tell(&mut self, waits: &Waits) {
+        self.waits = waits.clone();
     }
 
     /// What makes every wait end with an error.
@@ -127,13 +135,18 @@ impl Writer {
 
     /// Sends one message; false when the client itself would not take it, for its length.
     pub(crate) fn send<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(&self, mut record: BaseRecord<'_, K, P>) -> Result<bool> {
+        let mut full = None;
         loop {
             match self.producer.send(record) {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    full.into_iter().for_each(Patience::done);
+                    return Ok(true);
+                }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     record = back;
                     self.pause(LOOK);
                     self.check()?;
+                    full.get_or_insert_with(|| self.patience()).look();
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => return Ok(false),
                 Err((error, back)) => return Err(self.trouble(&error, &[Need::new("Write", On::Topic(back.topic))])),
@@ -166,12 +179,16 @@ impl Writer {
 
     /// Waits until brokers have taken everything that was sent. From now on messages do not wait for company any more (`linger.ms`).
     pub(crate) fn settle(&self) -> Result<()> {
+        let patience = self.patience();
         while self.producer.in_flight_count() > 0 {
             self.push();
             self.hear();
             self.check()?;
+            patience.look();
         }
-        self.check()
+        self.check()?;
+        patience.done();
+        Ok(())
     }
 
     /// Sends what waits for company, and lets a moment pass. The safe interface asks with no time at all, which is over before the client
@@ -203,13 +220,23 @@ impl Writer {
     }
 
     fn again_while_retriable(&self, needs: &[Need<'_>], call: impl Fn() -> std::result::Result<(), KafkaError>) -> Result<()> {
+        let patience = self.patience();
         loop {
             match call() {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    patience.done();
+                    return Ok(());
+                }
                 Err(KafkaError::Transaction(error)) if error.is_retriable() => self.check()?,
                 Err(error) => return Err(self.trouble(&error, needs)),
             }
+            patience.look();
         }
+    }
+
+    fn patience(&self) -> Patience<'_> {
+        let watcher = &self.deliveries.watcher;
+        Patience { watch: self.waits.watch(Who::Topics), watcher, said_before: watcher.n_said() }
     }
 
     fn check(&self) -> Result<()> {
@@ -279,6 +306,23 @@ impl Writer {
 
     fn servers(&self) -> &str {
         &self.deliveries.watcher.asked().servers
+    }
+}
+
+/// A look at how long brokers take, which tells of it when it is long.
+struct Patience<'a> {
+    watch: Watch<'a>,
+    watcher: &'a Watcher,
+    said_before: usize,
+}
+
+impl Patience<'_> {
+    fn look(&self) {
+        self.watch.look(|| self.watcher.slow("take what is sent to them", self.said_before));
+    }
+
+    fn done(self) {
+        self.watch.done();
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Result};
 use crate::read::{self, Reader};
 use crate::run::Job;
+use crate::run::waits::Waits;
 use crate::source::kafka::TopicInput;
 use crate::source::replay::Replay;
 use crate::source::{self, Limits, Order, Positions, Source, Wanted};
@@ -16,7 +17,13 @@ const PREFETCHED: u64 = 8;
 
 /// Opens the inputs of a job at `positions`, enters new ones there, and starts reading. Inputs of which the state knows none are
 /// refused, unless they are welcome, or come from a folder or glob (`before`: the inputs given last time) that was given before.
-pub(crate) fn start(job: &Job, before: &[String], positions: &mut Positions, notes: &mut Vec<String>) -> Result<Reader> {
+pub(crate) fn start(
+    job: &Job,
+    before: &[String],
+    positions: &mut Positions,
+    waits: &Waits,
+    notes: &mut Vec<String>,
+) -> Result<Reader> {
     let known = positions.sources.len();
     let mut opened = source::open(wanted(job), positions)?;
     notes.append(&mut opened.warnings);
@@ -25,6 +32,7 @@ pub(crate) fn start(job: &Job, before: &[String], positions: &mut Positions, not
     if are_all_new && !is_same_place && !job.accept_new {
         return Err(unrelated(positions, known));
     }
+    opened.tell(waits);
     spawn(job, opened.take())
 }
 

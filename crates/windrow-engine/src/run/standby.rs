@@ -3,18 +3,20 @@
 //! The kernel lets go of the owner's lock when the owner dies, however it dies, so looking at the lock is enough. An owner that is stopped
 //! (SIGSTOP, Ctrl-Z) lives and holds it: after [`STOPPED`] the standby kills it, for only a dead owner writes nothing. One that is merely
 //! slow is left alone, and so is one on another machine.
+//!
+//! A standby holds the lock of a small file in `state/standby`, so that others see that it is there.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Control, Job};
-use crate::checkpoint::Layout;
 use crate::checkpoint::lock::{Holder, Lock, host};
+use crate::checkpoint::{Layout, files};
 use crate::clock::Clock;
 use crate::error::Result;
 
@@ -37,6 +39,7 @@ pub enum Standing {
 pub fn stand_by(job: &Job, clock: &dyn Clock, control: &Control, told: &mut dyn FnMut(&Standing)) -> Result<()> {
     let mut stopped_since = BTreeMap::new();
     let mut seen = None;
+    let mut sign: Option<Sign> = None;
     while !control.is_asked() {
         let layout = Layout::find(&job.out, job.state.as_deref())?;
         let locks = [layout.out_lock(), layout.lock()];
@@ -51,6 +54,7 @@ pub fn stand_by(job: &Job, clock: &dyn Clock, control: &Control, told: &mut dyn 
         if seen.as_ref() != Some(&holder) {
             told(&Standing::Behind(holder.clone()));
             seen = Some(holder.clone());
+            sign = sign.or_else(|| Sign::leave(&layout, clock));
         }
         if is_stopped(&holder, lock) {
             let since = *stopped_since.entry(holder.pid).or_insert_with(|| clock.elapsed());
@@ -64,6 +68,38 @@ pub fn stand_by(job: &Job, clock: &dyn Clock, control: &Control, told: &mut dyn 
         let _ = crossbeam_channel::never::<()>().recv_timeout(LOOK);
     }
     Ok(())
+}
+
+/// A file that says that somebody stands by; gone with its value.
+struct Sign {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Sign {
+    /// Nothing depends on it: a standby that can leave none is one all the same.
+    fn leave(layout: &Layout, clock: &dyn Clock) -> Option<Self> {
+        let folder = layout.standbys();
+        fs::create_dir_all(&folder).ok()?;
+        let left = files::names_in(&folder).unwrap_or_default().into_iter().map(|name| folder.join(name));
+        // Their processes were killed.
+        left.filter(|path| Lock::holder(path).is_ok_and(|holder| holder.is_none()))
+            .for_each(|path| drop(fs::remove_file(path)));
+        let path = folder.join(format!("{}-{}", host(), std::process::id()));
+        Some(Self { _lock: Lock::take(&path, clock.now()).ok()?, path })
+    }
+}
+
+impl Drop for Sign {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Who stands by.
+pub fn standbys(layout: &Layout) -> Vec<Holder> {
+    let names = files::names_in(&layout.standbys()).unwrap_or_default();
+    names.iter().filter_map(|name| Lock::holder(&layout.standbys().join(name)).ok()?).collect()
 }
 
 /// Whether the process that holds the lock is stopped, here. The file tells who it is; the kernel, whether that one holds the lock.
@@ -97,6 +133,21 @@ fn kill(holder: &Holder) -> bool {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+
+    #[test]
+    fn a_standby_is_seen_while_it_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout { out: folder.path().into(), state: folder.path().into() };
+        assert_eq!(standbys(&layout), []);
+        fs::create_dir(layout.standbys()).unwrap();
+        fs::write(layout.standbys().join("killed-7"), "{}").unwrap();
+        let sign = Sign::leave(&layout, &SystemClock::new()).unwrap();
+        let seen: Vec<_> = standbys(&layout).into_iter().map(|holder| holder.pid).collect();
+        assert_eq!(seen, [std::process::id()]);
+        assert_eq!(files::names_in(&layout.standbys()).unwrap().len(), 1, "the dead one's file is gone");
+        drop(sign);
+        assert_eq!(standbys(&layout), []);
+    }
 
     #[test]
     fn the_kernel_names_who_holds_a_lock() {

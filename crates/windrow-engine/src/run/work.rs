@@ -15,8 +15,10 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::failpoint;
 use crate::kafka::commits::{Commit, MOST_SINCE_ROLL};
+use crate::kafka::mirror::Mirror;
 use crate::observe::{Counters, Observer, Progress};
 use crate::read::Reader;
+use crate::run::waits::Waits;
 use crate::run::{Ended, Job, Roll, Summary, cut, inputs};
 use crate::sink::{Sink, Staged};
 use crate::source::{Order, Positions};
@@ -64,6 +66,8 @@ pub(super) struct Work<'a> {
     decisions: Xxh3,
     epoch: Epoch,
     sink: &'a mut dyn Sink,
+    /// Where rolls are mirrored that no transaction tells of.
+    mirror: Option<Mirror>,
     clock: &'a dyn Clock,
     run: Counters,
     total: Counters,
@@ -90,6 +94,8 @@ impl<'a> Work<'a> {
         let positions = manifest.positions.clone();
         let epoch = Epoch { number: manifest.epoch + 1, order: Order::default(), began: None };
         let started = clock.elapsed();
+        let mirrored = job.topic.as_ref().filter(|_| job.output.is_none());
+        let mirror = mirrored.and_then(|topic| Mirror::open(&topic.keys, &manifest.pipeline).ok());
         Self {
             store,
             pipeline,
@@ -102,6 +108,7 @@ impl<'a> Work<'a> {
             decisions: Xxh3::new(),
             epoch,
             sink,
+            mirror,
             clock,
             run: Counters::default(),
             total,
@@ -236,6 +243,9 @@ impl<'a> Work<'a> {
         self.order = Order::default();
         self.decisions = Xxh3::new();
         self.rolled = self.clock.elapsed();
+        if let Some(mirror) = &mut self.mirror {
+            mirror.commit(&self.positions);
+        }
         Ok(())
     }
 
@@ -267,9 +277,9 @@ impl<'a> Work<'a> {
     }
 
     /// Opens the inputs where they stand. What a new pipeline or a new source is must be committed before anything is visible of it.
-    pub(super) fn start(&mut self, job: &Job) -> Result<Reader> {
+    pub(super) fn start(&mut self, job: &Job, waits: &Waits) -> Result<Reader> {
         let known = self.store.manifest();
-        let reader = inputs::start(job, &known.inputs, &mut self.positions, &mut self.notes)?;
+        let reader = inputs::start(job, &known.inputs, &mut self.positions, waits, &mut self.notes)?;
         self.sources = inputs::names(&self.positions).into();
         let is_new = known.epoch == 0 || known.positions.sources.len() < self.positions.sources.len();
         if is_new && (job.topic.is_some() || job.output.is_some()) {
@@ -298,7 +308,8 @@ impl<'a> Work<'a> {
         if is_new { self.roll() } else { Ok(()) }
     }
 
-    pub(super) fn summary(&self, ended: Ended) -> Summary {
+    pub(super) fn summary(&mut self, ended: Ended) -> Summary {
+        self.notes.extend(self.mirror.take().and_then(Mirror::finish));
         Summary {
             ended,
             run: self.run.clone(),

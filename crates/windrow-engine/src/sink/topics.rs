@@ -11,7 +11,6 @@
 
 mod message;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -20,7 +19,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::producer::BaseRecord;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use windrow_core::lineage::{Happening, LineageEvent};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -29,11 +27,11 @@ use crate::kafka::commits::Commit;
 use crate::kafka::rights::{Need, On};
 use crate::kafka::topics::{COMMITS, LINEAGE, REJECTS};
 use crate::kafka::writer::{Writer, too_large};
-use crate::kafka::{Broker, Watcher};
+use crate::kafka::{Broker, Watcher, mirror};
+use crate::run::waits::Waits;
 use crate::settings::{ClientKeys, words};
 use crate::sink::parquet::{Inlet, ParquetSink};
 use crate::sink::{PublishedFile, Sink, Staged};
-use crate::source::kafka::PREFIX;
 
 use message::Encoder;
 
@@ -117,7 +115,7 @@ pub(crate) struct Claim {
 }
 
 /// Looks whether all topics are there, and fences whoever wrote before.
-pub(crate) fn claim(output: &TopicOutput, pipeline: &str) -> Result<Claim> {
+pub(crate) fn claim(output: &TopicOutput, pipeline: &str, waits: &Waits) -> Result<Claim> {
     let broker = Broker::new(&output.keys)?;
     let found = broker.look()?;
     let missing: Vec<_> = output.topics().into_iter().filter(|topic| !found.topics.contains_key(topic)).collect();
@@ -129,7 +127,7 @@ pub(crate) fn claim(output: &TopicOutput, pipeline: &str) -> Result<Claim> {
         return Err(error.hint("make them with the same settings: windrow topics create"));
     }
     let mut config = broker.config.clone();
-    let group_name = config.get("group.id").map_or_else(|| format!("windrow.{pipeline}"), str::to_owned);
+    let group_name = mirror::group_of(&config, pipeline);
     config.set("group.id", &group_name);
     let group: BaseConsumer<Watcher> =
         config.create_with_context(Watcher::of(&config)).map_err(|error| broker.trouble(&error))?;
@@ -137,7 +135,8 @@ pub(crate) fn claim(output: &TopicOutput, pipeline: &str) -> Result<Claim> {
         .group_metadata()
         .ok_or_else(|| Error::new(ErrorKind::Internal, "E-KAFKA", "the consumer group of the pipeline has no metadata"))?;
     let rival = "another process of this pipeline has taken over";
-    let writer = Writer::open(broker.config.clone(), &format!("windrow-{pipeline}"), rival, Some(COMMITS))?;
+    let mut writer = Writer::open(broker.config.clone(), &format!("windrow-{pipeline}"), rival, Some(COMMITS))?;
+    writer.tell(waits);
     failpoint!("kafka-after-claim");
     Ok(Claim { writer, group, group_metadata, group_name, broker })
 }
@@ -358,7 +357,7 @@ impl Thread {
         self.writer.send(record)?;
         self.writer.settle()?;
         failpoint!("kafka-before-offsets");
-        let offsets = offsets(&commit.positions);
+        let offsets = mirror::offsets(commit.positions.iter().map(|(name, offset)| (name.as_str(), *offset)));
         if offsets.count() > 0 {
             let elements = offsets.elements();
             let topics = elements.iter().map(|element| Need::new("Read", On::Topic(element.topic())));
@@ -371,20 +370,4 @@ impl Thread {
         failpoint!("kafka-after-commit");
         Ok(())
     }
-}
-
-/// Where the partitions of topics stand, for tools that show how far a group is behind.
-fn offsets(positions: &[(String, u64)]) -> TopicPartitionList {
-    let mut offsets = TopicPartitionList::new();
-    let mut seen = BTreeMap::new();
-    for (name, offset) in positions {
-        let Some((topic, partition)) = name.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('/')) else { continue };
-        let Ok(partition) = partition.parse::<i32>() else { continue };
-        seen.insert((topic, partition), *offset);
-    }
-    for ((topic, partition), offset) in seen {
-        // Refused are offsets below 0 only.
-        let _ = offsets.add_partition_offset(topic, partition, Offset::Offset(offset.cast_signed()));
-    }
-    offsets
 }

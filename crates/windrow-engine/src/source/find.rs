@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::kafka::watch::{self, Watch};
 use super::kafka::{self, TopicInput};
 use super::{Chain, ColumnMap, Limits, Merged, Positions, Source, SourcePosition, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::waits::Waits;
 
 /// Endings of the files that are taken from a directory.
 const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
@@ -52,6 +54,11 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Whom it tells that the brokers of a topic are silent.
+    pub(crate) fn tell(&self, waits: &Waits) {
+        self.watched.iter().for_each(|watched| watched.tell(waits));
+    }
+
     /// Takes all of them out as one: files one after the other, partitions as they have something.
     pub fn take(&mut self) -> Box<dyn Source> {
         let parts = std::mem::take(&mut self.parts).into_iter().map(|(_, part)| part);
@@ -218,6 +225,17 @@ fn renew(known: &mut SourcePosition, input: &Input, warnings: &mut Vec<String>) 
         warnings.push(format!("{} is {} under another name: goes on where it was", now.name, known.name));
     }
     *known = SourcePosition { offset: known.offset, rows: known.rows, ..now };
+}
+
+/// Files of these inputs that are none of the known sources, by path and inode, with their lengths. Nothing is opened.
+pub fn new_files(inputs: &[String], known: &Positions) -> Vec<(PathBuf, u64)> {
+    let is_known = |path: &Path, about: &fs::Metadata| {
+        let path = path.to_string_lossy();
+        known.sources.iter().any(|source| source.name == path || (source.device, source.inode) == (about.dev(), about.ino()))
+    };
+    let files = inputs.iter().filter(|input| !input.starts_with(PREFIX)).filter_map(|input| find_files(input).ok()).flatten();
+    let looked = files.filter_map(|path| fs::metadata(&path).ok().map(|about| (path, about)));
+    looked.filter(|(path, about)| about.is_file() && !is_known(path, about)).map(|(path, about)| (path, about.len())).collect()
 }
 
 /// The files that an input names; those of directories and globs sorted by path.

@@ -143,11 +143,14 @@ pub(super) fn open(
     }
     // Behind the queues: what is fetched before a partition has its own would come by the common one.
     consumer.assign(&assignment).map_err(|error| broker.trouble(&error))?;
-    Ok((parts, waiting, watch::Opened { consumer, topic: input.topic.clone(), identity }))
+    let watcher = broker.watcher.clone();
+    Ok((parts, waiting, watch::Opened { consumer, topic: input.topic.clone(), identity, watcher }))
 }
 
 /// How long the client of a partition may look away before its wait is over.
 const FETCH_WAIT: &str = "50";
+/// How often the client says how it stands with its brokers: the watcher hears it.
+const STATISTICS: &str = "5000";
 
 fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Limits) -> Result<BaseConsumer<Watcher>> {
     // For each partition: the client's default of 64 MiB would be more than all the memory for 16 of them.
@@ -157,6 +160,7 @@ fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Li
         ("queued.max.messages.kbytes", &queued.to_string()),
         ("enable.partition.eof", if input.until_end { "true" } else { "false" }),
         ("fetch.wait.max.ms", fetch_wait),
+        ("statistics.interval.ms", STATISTICS),
     ])
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use windrow_core::record::RejectReason;
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::run::{self, Control, Ended, Job, Roll, Standing, Summary};
+use windrow_engine::run::{self, Control, Ended, Job, Roll, Standing, Summary, Told};
 use windrow_engine::settings::Settings;
 use windrow_engine::sink::topics::TopicOutput;
 use windrow_engine::source::kafka::{Start, TopicInput};
@@ -84,8 +84,14 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let control = Arc::new(Control::default());
     Watch::start(&control)?;
     let talks = app.term.may_talk();
-    control.on_wait(move |error, wait| {
-        let told = format!("waits: {}; tries again in {} s", text::plain(&error.message), wait.as_secs());
+    control.on_wait(move |told| {
+        let told = match told {
+            Told::Waits(error) => format!("waits: {}", text::plain(&error.message)),
+            Told::Still(error, waited) => {
+                format!("still waits, for {}: {}", text::seconds(waited.as_secs_f64()), text::plain(&error.message))
+            }
+            Told::GoesOn(waited) => format!("goes on after {}", text::seconds(waited.as_secs_f64())),
+        };
         if talks {
             // Nobody is left to read it when stderr is closed: the run waits all the same.
             let _ = writeln!(std::io::stderr(), "{told}");

@@ -36,7 +36,7 @@ fn offsets(positions: &Positions) -> u64 {
 }
 
 /// Offset at the end of a source.
-fn size_of(source: &SourcePosition) -> Option<u64> {
+pub(crate) fn size_of(source: &SourcePosition) -> Option<u64> {
     if source.name.starts_with(PREFIX) {
         return source.name.parse::<Spec>().ok().map(|spec| spec.rows);
     }

@@ -9,13 +9,14 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "demo",
     "run",
     "clusters",
     "tail",
     "rejects",
     "explain",
+    "status",
     "audit",
     "eval",
     "state",
@@ -294,6 +295,7 @@ fn tsv_has_a_header_and_even_lines() {
         (&["audit", "--input", SAMPLE, "--out", "out"], ""),
         (&["check", "--input", SAMPLE, "--out", "out"], "what\tok\tcode\tmessage"),
         (&["explain", "--out", "out", "--id", "1761259107"], ""),
+        (&["status", "--out", "out"], "what\tname\tvalue"),
         (&["state", "inspect", "--out", "out"], "field\tvalue"),
         (&["state", "verify", "--out", "out"], "what\tname\tproblem"),
         (&["state", "alias", "0", "--out", "out"], "field\tvalue"),

@@ -67,6 +67,7 @@ fn every_json_field_is_documented_and_no_other() {
         &["explain", "--out", "out", "--id", "1761259107"],
         &["audit", "--input", SAMPLE, "--out", "out"],
         &["eval", "--input", SAMPLE, "--labels", "labels.csv"],
+        &["status", "--out", "out"],
         &["state", "inspect", "--out", "out"],
         &["state", "verify", "--out", "out"],
         &["state", "alias", "0", "--out", "out"],

@@ -2,13 +2,15 @@
 //!
 //! So every line of `docs/how-to/kafka.md` is shown to be needed, and all of them together to be enough.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
 
 use super::super::examine::wrong;
 use super::{ADMIN, LIMIT_S, Listener, PASSWORD, RUNNER, Stage, USER};
-use crate::shell::root;
+use crate::python::{CLIENTS, script};
+use crate::shell::{root, stdout};
 
 const TOOL: &str = "kafka-acls.sh --bootstrap-server HOST:PORT ";
 /// The input and a number of clusters as the docs have them.
@@ -170,6 +172,35 @@ fn run(user: &mut User<'_>) -> Result<()> {
         user.grant(&line.replace("User:windrow", &format!("User:{RUNNER}")))?;
     }
     user.stage.call(&settings, &call)?.fine("the next run with the rights of the docs")?;
+    status(user, &settings, &out)
+}
+
+/// What this user may not see is said, and the rest told.
+fn status(user: &mut User<'_>, settings: &Path, out: &str) -> Result<()> {
+    let mut reads = script(CLIENTS, "groups.py")?;
+    stdout(reads.args(["read", &user.stage.rig.inner(), "readers", "cluster_1", "1"]))?;
+    let [_, topics, _, readers] = <[String; 4]>::try_from(documented("status")?)
+        .map_err(|lines| anyhow::anyhow!("lines of the docs: {lines:?}"))?
+        .map(|line| line.replace("User:windrow", &format!("User:{RUNNER}")));
+    let look = |user: &User<'_>| -> Result<Value> {
+        let call = ["status", "-o", "json", "--out", out, PIPELINE[0], PIPELINE[1]];
+        Ok(serde_json::from_str(&user.stage.call(settings, &call)?.fine("status")?.said)?)
+    };
+    let seen = look(user)?;
+    let own = seen["lag"]["records"] == 0 && seen["groups"] == json!([]) && seen["missing"] == json!([]);
+    ensure!(own, "the rights of a run show its own part: {seen}");
+    user.grant(&readers)?;
+    let seen = look(user)?;
+    let group = &seen["groups"][0];
+    let refused =
+        seen["missing"][0]["message"].as_str().unwrap_or_default().contains("lacks the right Read on the topic cluster_1");
+    ensure!(group["group"] == "readers" && group["records"].as_u64() > Some(0), "the group is seen: {seen}");
+    ensure!(refused && group["seconds"].is_null(), "what cannot be read is said: {seen}");
+    user.refusals += 1;
+    user.grant(&topics)?;
+    let seen = look(user)?;
+    let whole = seen["missing"] == json!([]) && seen["groups"][0]["seconds"].as_f64() > Some(0.0);
+    ensure!(whole, "with the rights of the docs: {seen}");
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use rdkafka::consumer::BaseConsumer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::Watcher;
 use crate::kafka::operations::{Identity, identity};
+use crate::run::waits::Waits;
 
 /// How often the topic is looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -25,6 +26,15 @@ pub(in crate::source) struct Opened {
     pub(super) consumer: Arc<BaseConsumer<Watcher>>,
     pub(super) topic: String,
     pub(super) identity: Identity,
+    /// What hears of the brokers.
+    pub(super) watcher: Watcher,
+}
+
+impl Opened {
+    /// Whom it tells that the brokers are silent.
+    pub(in crate::source) fn tell(&self, waits: &Waits) {
+        self.watcher.tell(waits);
+    }
 }
 
 /// The thread that looks; it ends with its value.
