@@ -14,6 +14,7 @@
 
 mod check;
 mod config;
+pub(crate) mod down;
 mod examine;
 pub(crate) mod faults;
 mod jars;
@@ -27,6 +28,7 @@ mod run;
 mod security;
 mod sets;
 mod standby;
+mod status;
 mod topics;
 mod verbs;
 
@@ -44,6 +46,7 @@ pub(crate) use run::{run, run_on_older};
 pub(crate) use security::security;
 pub(crate) use sets::{all_sets, sets};
 pub(crate) use standby::standby;
+pub(crate) use status::status;
 pub(crate) use topics::topics;
 pub(crate) use verbs::verbs;
 

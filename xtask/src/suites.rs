@@ -63,6 +63,11 @@ const SUITES: &[Suite] = &[
     Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
     Suite { name: "kafka-sets-full", budget_s: 900, slow: true, run: |_| kafka::all_sets() },
     Suite { name: "kafka-original-full", budget_s: 180, slow: true, run: |_| kafka::original_on_older() },
+    quick("kafka-status", 90, |_| kafka::status()),
+    quick("kafka-down", 90, |_| kafka::down::down(&kafka::down::Extent::SHORT)),
+    quick("kafka-original", 60, |_| kafka::original()),
+    Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
+    Suite { name: "kafka-down-full", budget_s: 1_000, slow: true, run: |_| kafka::down::down(&kafka::down::Extent::FULL) },
     Suite { name: "kafka-rig-full", budget_s: 120, slow: true, run: |_| kafka::older() },
     Suite {
         name: "kafka-faults-full",

@@ -1,0 +1,175 @@
+//! A broker that stops answering and one that dies, under load: the worker waits, says why, keeps to its memory, loses nothing and goes on.
+//!
+//! ```text
+//! rows ── produce ──> pages ── run ──> topics and Parquet        meanwhile: produce goes on
+//!     broker: SIGSTOP ── status, log, memory ── SIGCONT ── gets on
+//!             kill -9 ── status, log, memory ── start   ── gets on         at the end: audit
+//! ```
+//!
+//! The topic holds more than the worker can read before the fault, so that it is at full speed, with full queues, when nobody takes
+//! anything any more.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::run::Pipeline;
+use super::standby::{Running, committed, committed_beyond, leaves};
+use super::{Rig, Version};
+use crate::campaign;
+use crate::shell::{Watch, fresh_dir, output, say, stdout, wait_for, windrow};
+
+/// How much is done.
+pub(crate) struct Extent {
+    rows: usize,
+    /// Seconds that the broker is stopped, and then dead.
+    seconds: [f64; 2],
+}
+
+impl Extent {
+    pub(crate) const SHORT: Self = Self { rows: 300_000, seconds: [10.0, 10.0] };
+    pub(crate) const FULL: Self = Self { rows: 1_000_000, seconds: [360.0, 360.0] };
+}
+
+/// The budget, in settings and in bytes.
+const BUDGET: (&str, u64) = ("256MB", 256 << 20);
+/// Seconds until something that was asked for must be seen.
+const PATIENCE_S: f64 = 120.0;
+/// Rows a second that come in meanwhile.
+const RATE: &str = "2000";
+
+struct Stage {
+    rig: Rig,
+    pipeline: Pipeline,
+    pages: PathBuf,
+    worker: Running,
+}
+
+pub(crate) fn down(extent: &Extent) -> Result<()> {
+    let (rig, dir) = (Rig::start(Version::NEWEST)?, fresh_dir("kafka-down")?.canonicalize()?);
+    let pages = dir.join("pages.csv");
+    campaign::write(&pages, 0, extent.rows)?;
+    let more = format!("roll_seconds = 5\n[limits]\nmemory = \"{}\"", BUDGET.0);
+    let pipeline = Pipeline::new(&windrow("fast", &["failpoints"])?, &rig.bootstrap(), &dir, "down", "pages", &more)?;
+    pipeline.make_topics(3)?;
+    stdout(pipeline.call(&["produce", "--topic", "pages", "--input"]).arg(&pages))?;
+    let producer = producer(&pipeline, &pages)?;
+    let worker = Running::start(pipeline.loud(&["run"]))?;
+    let mut stage = Stage { rig, pipeline, pages, worker };
+    committed_beyond(&stage.pipeline, 0)?;
+    let before = stage.rss("VmRSS")?;
+
+    stage.rig.freeze()?;
+    let stopped = stage.waits("stopped", extent.seconds[0])?;
+    stage.rig.thaw()?;
+    stage.goes_on("stopped")?;
+    // It had no broker for long: it may have given up, and another goes on where it stopped.
+    drop(producer);
+    let producer = self::producer(&stage.pipeline, &stage.pages)?;
+    committed_beyond(&stage.pipeline, committed(&stage.pipeline)?)?;
+    stage.rig.kill()?;
+    let dead = stage.waits("dead", extent.seconds[1])?;
+    stage.rig.restart()?;
+    stage.goes_on("dead")?;
+    drop(producer);
+    let peak = stage.rss("VmHWM")?;
+    let Stage { rig, pipeline, worker, .. } = stage;
+    leaves(worker)?;
+    let done = pipeline.to_the_end()?;
+    let found = pipeline.delivered_in_slots()?;
+    pipeline.audited(&found)?;
+    drop(rig);
+    ensure!(peak <= BUDGET.1 + BUDGET.1 / 5, "peak {} MB, budget {}", peak >> 20, BUDGET.0);
+    say(format_args!(
+        "down: {} s stopped and {} s dead under load: budget {}, resident {} MB before, {} MB and {} MB meanwhile, peak {} MB; \
+         {} rows, {} pages and {} rejects, each once",
+        extent.seconds[0],
+        extent.seconds[1],
+        BUDGET.0,
+        before >> 20,
+        stopped >> 20,
+        dead >> 20,
+        peak >> 20,
+        done["total"]["rows"],
+        found["pages"],
+        found["rejects"]
+    ));
+    Ok(())
+}
+
+/// Sends the same rows again and again, slowly.
+fn producer(pipeline: &Pipeline, pages: &PathBuf) -> Result<Running> {
+    let mut produce = pipeline.call(&["produce", "--topic", "pages", "--loop", "--rate", RATE, "--input"]);
+    produce.arg(pages);
+    Running::start(produce)
+}
+
+impl Stage {
+    /// A line of /proc, in bytes.
+    fn rss(&self, name: &str) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.worker.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let kilobytes: u64 = line.with_context(|| format!("no {name}"))?.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes << 10)
+    }
+
+    fn said(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.pipeline.dir.join("said.log"))?)
+    }
+
+    fn status(&self) -> Result<Value> {
+        let done = output(&mut self.pipeline.call(&["status", "-o", "json"]))?;
+        serde_json::from_slice(&done.stdout).with_context(|| String::from_utf8_lossy(&done.stderr).into_owned())
+    }
+
+    /// Status and log say why the worker waits, and go on to, for as long as the fault lasts. Gives the most memory that was seen.
+    fn waits(&mut self, what: &str, seconds: f64) -> Result<u64> {
+        let (watch, from) = (Watch::start(), self.said()?.len());
+        let seen = wait_for(PATIENCE_S, || Ok(Some(self.status()?).filter(|seen| seen["standing"] == "waiting")))?;
+        let seen = seen.with_context(|| format!("{what}: status never says that it waits"))?;
+        let (code, why) = (&seen["waits"]["code"], seen["waits"]["message"].as_str().unwrap_or_default());
+        let codes = ["E-KAFKA-SLOW", "E-KAFKA-REACH", "E-KAFKA-AGAIN"];
+        ensure!(codes.iter().any(|one| code == one) && why.contains(&self.rig.bootstrap()), "{what}: {}", seen["waits"]);
+        let told_s = watch.seconds();
+        let text = output(&mut self.pipeline.call(&["status"]))?;
+        let shown = String::from_utf8_lossy(&text.stdout).into_owned();
+        ensure!(text.status.code() == Some(4), "{what}: the brokers cannot be asked: {}", text.status);
+        ensure!(shown.contains("    waits  for ") && shown.contains(why), "{what}: {shown}");
+        let said = self.said()?[from..].to_owned();
+        ensure!(said.contains(&format!("waits: {why}")), "{what}: the log does not say why: {said}");
+
+        let mut most = 0;
+        let left = seconds - watch.seconds();
+        wait_for(left.max(0.0), || {
+            most = most.max(self.rss("VmRSS")?);
+            ensure!(self.worker.is_alive()?, "{what}: the worker ended: {}", self.said()?);
+            Ok(None::<()>)
+        })?;
+        let seen = self.status()?;
+        ensure!(seen["standing"] == "waiting", "{what}: it waits no longer: {seen}");
+        let told = self.said()?[from..].matches("waits").count();
+        say(format_args!(
+            "{what} for {:.0} s: status says after {told_s:.0} s, the log {told} times: {} ({})",
+            watch.seconds(),
+            seen["waits"]["message"].as_str().unwrap_or_default(),
+            seen["waits"]["code"].as_str().unwrap_or_default()
+        ));
+        Ok(most)
+    }
+
+    /// It says that it goes on, and does.
+    fn goes_on(&mut self, what: &str) -> Result<()> {
+        let before = committed(&self.pipeline)?;
+        let told = wait_for(PATIENCE_S, || {
+            let said = self.said()?;
+            let last = said.rfind("goes on after").filter(|at| *at > said.rfind("waits").unwrap_or(0));
+            Ok(last.map(drop))
+        })?;
+        told.with_context(|| format!("{what}: the log does not say that it goes on"))?;
+        committed_beyond(&self.pipeline, before)?;
+        let seen = self.status()?;
+        ensure!(seen["standing"] == "running" && seen["waits"].is_null() && seen["brokers"] == true, "{what}: {seen}");
+        Ok(())
+    }
+}
