@@ -2,9 +2,9 @@
 
 Reads N committed messages of a topic as a member of a group, commits how far it came, and leaves.
 
-    groups.py stay SERVERS GROUP TOPIC
+    groups.py stay SERVERS GROUP TOPIC FILE
 
-joins a group and stays in it until it is ended; `members SERVERS GROUP` prints how many members it has that have partitions.
+joins a group and stays in it until it is ended; makes FILE once it has partitions.
 
     groups.py lag SERVERS GROUP TOPIC
 
@@ -17,7 +17,6 @@ import json
 import sys
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 
 def consumer(servers, group):
@@ -41,22 +40,17 @@ def read(servers, group, topic, wanted):
             sys.exit("no message for 30 s")
         if message.error() is None:
             seen += 1
-            member.commit(message, asynchronous=False)
         elif message.error().code() != KafkaError._PARTITION_EOF:
             sys.exit(str(message.error()))
+    member.commit(asynchronous=False)
     member.close()
 
 
-def stay(servers, group, topic):
+def stay(servers, group, topic, file):
     member = consumer(servers, group)
-    member.subscribe([topic])
+    member.subscribe([topic], on_assign=lambda *_: open(file, "w").close())
     while True:
         member.poll(1)
-
-
-def members(servers, group):
-    found = AdminClient({"bootstrap.servers": servers}).describe_consumer_groups([group])[group].result()
-    return sum(1 for member in found.members if member.assignment.topic_partitions)
 
 
 def committed(servers, group, topic):
@@ -90,6 +84,6 @@ def lag(servers, group, topic):
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
-    answer = {"read": read, "stay": stay, "members": members, "lag": lag, "offsets": committed}[what](*arguments)
+    answer = {"read": read, "stay": stay, "lag": lag, "offsets": committed}[what](*arguments)
     if answer is not None:
         print(json.dumps(answer))

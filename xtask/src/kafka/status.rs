@@ -214,9 +214,9 @@ fn plain(stage: &Stage, windrow: &std::path::Path, dir: &std::path::Path) -> Res
     ensure!(same && places.len() == 2 && seen["groups"] == json!([]), "{offsets}: {seen}");
     // A member of the group keeps others from committing: the run does not mind, and says so.
     let mut member = script(CLIENTS, "groups.py")?;
-    member.current_dir(dir).args(["stay", &stage.rig.bootstrap(), "busy", "pages"]);
+    member.current_dir(dir).args(["stay", &stage.rig.bootstrap(), "busy", "pages", "joined"]);
     let member = Running::start(member)?;
-    let joined = wait_for(PATIENCE_S, || Ok((stage.groups(&["members", "busy"])?.trim() == "1").then_some(())))?;
+    let joined = wait_for(PATIENCE_S, || Ok(dir.join("joined").exists().then_some(())))?;
     joined.context("the member never joined")?;
     let done = output(&mut pipeline.loud(&["run", "--until-end", "--out", "busy", "-X", "group.id=busy"]))?;
     let said = String::from_utf8_lossy(&done.stderr).into_owned();

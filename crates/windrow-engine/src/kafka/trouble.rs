@@ -133,18 +133,24 @@ impl Asked {
         let told = said.iter().rev().filter_map(|line| Some((self.kind(line)?, line.as_str())));
         told.min_by_key(|(kind, _)| *kind)
     }
+
+    /// The same, with what is only guessed believed when it comes again and again: a broker that stops ends connections too.
+    fn believed<'a>(&self, said: &'a [String]) -> Option<(Kind, &'a str)> {
+        let (kind, line) = self.worst(said)?;
+        let is_guess = matches!(kind, Kind::WantsTls | Kind::WantsLogin);
+        let is_sure = !is_guess || said.iter().filter(|line| self.kind(line) == Some(kind)).count() >= SURE;
+        Some((if is_sure { kind } else { Kind::Unreachable }, line))
+    }
 }
 
 /// Whether waiting would change nothing.
 pub(super) fn is_final(said: &[String], asked: &Asked) -> bool {
-    match asked.worst(said) {
-        None | Some((Kind::Unreachable, _)) => false,
-        // A broker that stops ends connections too, but not again and again.
-        Some((guess @ (Kind::WantsTls | Kind::WantsLogin), _)) => {
-            said.iter().filter(|line| asked.kind(line) == Some(guess)).count() >= SURE
-        }
-        Some(_) => true,
-    }
+    asked.believed(said).is_some_and(|(kind, _)| kind != Kind::Unreachable)
+}
+
+/// What keeps a client waiting that has worked with these settings before: nothing that its settings could be blamed for.
+pub(super) fn passing(said: &[String], asked: &Asked) -> Option<Error> {
+    said.last().map(|line| silent(line, asked))
 }
 
 /// Whether the trouble is the broker's certificate, for whatever reason.
@@ -159,7 +165,7 @@ pub(super) fn is_past_tls(said: &[String], asked: &Asked) -> bool {
 
 /// What a client was told, in a sentence: `said` are librdkafka's own lines, oldest first.
 pub(super) fn of(error: &KafkaError, said: &[String], asked: &Asked) -> Error {
-    let Some((kind, line)) = asked.worst(said) else {
+    let Some((kind, line)) = asked.believed(said) else {
         let found = code(error, asked);
         // A line that we do not know may tell a reader more than the error's name.
         return said.last().map_or(found.clone(), |line| found.cause(tidy(line)));
@@ -295,6 +301,10 @@ fn unreachable(line: &str, asked: &Asked) -> Error {
     {
         return advertised(address, "does not answer here", asked).cause(tidy(line));
     }
+    silent(line, asked)
+}
+
+fn silent(line: &str, asked: &Asked) -> Error {
     kafka("E-KAFKA-REACH", format!("no broker answers at {}", asked.servers))
         .cause(tidy(line))
         .hint("is the broker running, and are host and port right?")
@@ -368,6 +378,10 @@ mod tests {
     fn a_connection_ended_under_our_hands_tells_the_same() {
         let ends =
             ["Send failed: SSL transport error: Broken pipe", "Receive failed: SSL transport error: Connection reset by peer"];
+        let told_by = |line: &str, protocol: &str| {
+            let lines = [line.to_owned(), line.to_owned(), line.to_owned()];
+            of(&KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure), &lines, &asked(protocol))
+        };
         for end in ends.into_iter().chain(["Disconnected"]) {
             let up = format!("ssl://broker:9092/bootstrap: {end} (after 3ms in state UP)");
             assert_eq!(told_by(&up, "SSL").code, "E-KAFKA-AUTH", "{end}");
@@ -378,6 +392,18 @@ mod tests {
             let plain = told_by(&early, "PLAINTEXT");
             assert!(plain.message.contains("seems to want TLS"), "{plain}");
         }
+    }
+
+    #[test]
+    fn a_broker_that_dies_wants_neither_tls_nor_a_login() {
+        for (state, protocol) in [("APIVERSION_QUERY", "PLAINTEXT"), ("UP", "PLAINTEXT"), ("UP", "SSL")] {
+            let line = format!("broker:9092/1: Disconnected: connection reset by peer (after 2ms in state {state})");
+            let told = told_by(&line, protocol);
+            assert_eq!((told.code, told.message.as_str()), ("E-KAFKA-REACH", "no broker answers at broker:9092"), "{line}");
+            let often = vec![line; SURE];
+            assert_eq!(passing(&often, &asked(protocol)).unwrap().code, "E-KAFKA-REACH", "it worked before");
+        }
+        assert_eq!(passing(&[], &asked("PLAINTEXT")), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::rights::{self, Need};
@@ -51,6 +51,8 @@ struct Silence {
     n_said: AtomicUsize,
 }
 
+/// Statistics that are older tell nothing of now, in seconds.
+const FRESH_S: i64 = 3;
 /// Silent at so many looks in a row, a broker is waited for: one alone may be a connection that is just being renewed.
 const SURE: usize = 2;
 
@@ -87,9 +89,7 @@ impl Watcher {
     pub(super) fn slow(&self, what: &str, before: usize) -> Error {
         let said = self.said();
         let new = self.n_said().saturating_sub(before).min(said.len());
-        let told =
-            trouble::of(&KafkaError::Global(RDKafkaErrorCode::OperationTimedOut), &said[said.len() - new..], self.asked());
-        if new > 0 {
+        if let Some(told) = trouble::passing(&said[said.len() - new..], self.asked()) {
             return told;
         }
         let message = format!("the brokers at {} do not {what}, or only slowly", self.asked().servers);
@@ -171,7 +171,10 @@ impl ClientContext for Watcher {
 
     fn stats(&self, statistics: Statistics) {
         let Some(waits) = self.silence.waits.get() else { return };
-        if silent(&statistics).is_none() {
+        if waits.now() / 1_000_000 - statistics.time > FRESH_S {
+            // It waited in the queue of a client that nobody asked: whatever it tells is past.
+            self.silence.looks.store(0, Ordering::Release);
+        } else if silent(&statistics).is_none() {
             self.silence.looks.store(0, Ordering::Release);
             self.silence.said_before.store(self.n_said(), Ordering::Release);
             waits.goes_on(Who::Source);

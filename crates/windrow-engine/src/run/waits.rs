@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use windrow_core::record::Micros;
+
 use crate::checkpoint::Layout;
 use crate::checkpoint::life::{Life, Waiting};
 use crate::clock::{Clock, SystemClock};
@@ -143,6 +145,11 @@ impl Waits {
             state.who.clear();
             self.end(state);
         }
+    }
+
+    /// The wall clock.
+    pub(crate) fn now(&self) -> Micros {
+        self.0.clock.now()
     }
 
     /// A look at how long something takes.
