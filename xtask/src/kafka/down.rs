@@ -29,7 +29,7 @@ pub(crate) struct Extent {
 
 impl Extent {
     pub(crate) const SHORT: Self = Self { rows: 150_000, seconds: [10.0, 10.0] };
-    pub(crate) const FULL: Self = Self { rows: 1_000_000, seconds: [360.0, 360.0] };
+    pub(crate) const FULL: Self = Self { rows: 300_000, seconds: [360.0, 360.0] };
 }
 
 /// The budget as it comes, `limits.memory`, in megabytes.
