@@ -3,10 +3,10 @@
 //! Topics are made here with explicit partitions and copies, never by a broker's auto-create.
 
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication, TopicResult};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::rights::{Need, On};
-use super::{Broker, Found, PATIENCE, Shape};
+use super::{Broker, Found, LOOKS, PATIENCE, PAUSE, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 use crate::sink::topics::Route;
@@ -161,7 +161,24 @@ impl Broker {
         if new.is_empty() {
             return Ok(Vec::new());
         }
-        self.answers("Create", pollster::block_on(self.admin()?.create_topics(&new, &options())))
+        let made = pollster::block_on(self.admin()?.create_topics(&new, &options()));
+        let answers = self.answers("Create", made.map(|answers| answers.into_iter().map(there_already).collect()))?;
+        self.see(answers.iter().filter(|(_, refused)| refused.is_none()).map(|(topic, _)| topic.as_str()).collect())?;
+        Ok(answers)
+    }
+
+    /// Waits until new topics are in view, so that whoever comes next finds them: brokers answer before they have told each other. A
+    /// user who may make topics and not see them waits in vain, for a moment.
+    fn see(&self, mut topics: Vec<&str>) -> Result<()> {
+        for _ in 0..LOOKS {
+            let found = self.look()?;
+            topics.retain(|topic| !found.topics.contains_key(*topic));
+            if topics.is_empty() {
+                break;
+            }
+            let _ = crossbeam_channel::never::<()>().recv_timeout(PAUSE);
+        }
+        Ok(())
     }
 
     /// Deletes topics. Gives for each its name and, where the broker refused, why.
@@ -186,6 +203,14 @@ impl Broker {
             Err((topic, code)) => (topic.clone(), Some(refusal(&topic, code))),
         });
         Ok(answers.collect())
+    }
+}
+
+/// A topic that somebody else has made since we looked is there, which is what was wanted.
+fn there_already(answer: TopicResult) -> TopicResult {
+    match answer {
+        Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(topic),
+        answer => answer,
     }
 }
 

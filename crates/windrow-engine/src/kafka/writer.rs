@@ -92,7 +92,9 @@ impl Writer {
         let ours = [
             ("linger.ms", "100"),
             ("compression.type", "lz4"),
+            // What waits for brokers; the client's overhead for a message is as large as the message.
             ("queue.buffering.max.kbytes", "65536"),
+            ("queue.buffering.max.messages", "30000"),
             // As Java's clients do: the same key goes to the same partition whoever writes it.
             ("partitioner", "murmur2_random"),
             // The broker's own limit decides.

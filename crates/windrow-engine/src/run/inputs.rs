@@ -13,7 +13,7 @@ use crate::source::{self, Limits, Order, Positions, Source, Wanted};
 /// The share of the memory that rows on their way to the loop may take; the rest is for model and writers.
 const IN_FLIGHT: u64 = 4;
 /// The share of the memory that a topic's messages may take before they are asked for.
-const PREFETCHED: u64 = 8;
+const PREFETCHED: u64 = 32;
 
 /// Opens the inputs of a job at `positions`, enters new ones there, and starts reading. Inputs of which the state knows none are
 /// refused, unless they are welcome, or come from a folder or glob (`before`: the inputs given last time) that was given before.

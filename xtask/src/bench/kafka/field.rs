@@ -119,10 +119,11 @@ impl Field {
         Pipeline::new(self, "copy", &pipeline.topic, topics, 500, "")?.make_topics()
     }
 
-    /// A bare copy of a pipeline's input.
-    pub(super) fn copy(&self, pipeline: &Pipeline<'_>, topics: u32, mode: &str, epoch_ms: u32) -> Result<Measured> {
-        let mut command = self.example("kafka_copy");
+    /// A bare copy of a pipeline's input; `keys` of the client replace what it is tuned to.
+    pub(super) fn copy(&self, pipeline: &Pipeline<'_>, topics: u32, mode: &str, keys: &[&str]) -> Result<Measured> {
+        let (epoch_ms, mut command) = (super::EPOCH_MS, self.example("kafka_copy"));
         command.args([&self.rig.bootstrap(), &pipeline.topic, "copy_", &topics.to_string(), mode, &epoch_ms.to_string()]);
+        command.args(keys);
         self.measured(&command)
     }
 

@@ -23,8 +23,8 @@ pub(super) fn price(field: &Field, extent: &Extent) -> Result<()> {
         field.make_copies(&pipeline, topics)?;
         let (mut exactly, mut at_least, mut ours) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..extent.turns {
-            exactly.push(field.copy(&pipeline, topics, "transactional", EPOCH_MS)?);
-            at_least.push(field.copy(&pipeline, topics, "at-least-once", EPOCH_MS)?);
+            exactly.push(field.copy(&pipeline, topics, "transactional", &[])?);
+            at_least.push(field.copy(&pipeline, topics, "at-least-once", &[])?);
         }
         ours.push(pipeline.run(&[])?);
         let (exactly, at_least, ours) = (median(exactly), median(at_least), median(ours));

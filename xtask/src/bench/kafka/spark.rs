@@ -1,6 +1,6 @@
 //! The original's Spark job, written well (e2e/spark_job.py), on the same broker and rows.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::field::{Field, Pipeline};
@@ -21,6 +21,8 @@ pub(super) fn beside(field: &Field, extent: &Extent, our_rate: f64, missed: &mut
     job.arg(pipeline.out()).arg(spark_connector()?).args([BATCH, extent.batches].map(|number| number.to_string()));
     let said = stdout(&mut job)?;
     let said: Value = serde_json::from_str(said.lines().last().unwrap_or_default()).with_context(|| said.clone())?;
+    let (messages, rows) = (messages(field)?, said["rows"].as_u64().context("Spark says no rows")?);
+    ensure!(messages >= rows, "Spark's topics hold {messages} messages, not {rows}");
     let rate = said["rows_per_s"].as_f64().context("Spark says no rate")?;
     let ratio = our_rate / rate;
     say(format_args!("  Spark, {BATCH} rows a batch, steady:       {rate:>9.0} rows/s ({} rows)", said["steady_rows"]));
@@ -29,4 +31,12 @@ pub(super) fn beside(field: &Field, extent: &Extent, our_rate: f64, missed: &mut
         missed.push(format!("{ratio:.1} times Spark's rate, not {SPARK_BAR}"));
     }
     field.clear()
+}
+
+/// What the job has written to its topics, by Kafka's own tool: a yardstick that drops rows is none.
+fn messages(field: &Field) -> Result<u64> {
+    let servers = field.rig.bootstrap();
+    let args = ["--bootstrap-server", &servers, "--topic", "spark_.*"];
+    let offsets = field.rig.tool("org.apache.kafka.tools.GetOffsetShell", &args)?;
+    offsets.lines().filter_map(|line| line.rsplit(':').next()).map(|end| Ok(end.trim().parse::<u64>()?)).sum()
 }
