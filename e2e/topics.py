@@ -7,6 +7,10 @@ Prints one JSON object: pages by topic and cluster, announcements of owners, mes
 
 prints how many messages a topic holds.
 
+    topics.py claims SERVERS
+
+prints how often the topics of pipelines were claimed.
+
     topics.py shorten SERVERS TOPIC
 
 deletes the older half of partition 0 of TOPIC, as retention does, and prints how many pages that were.
@@ -57,6 +61,10 @@ def size(servers, topic):
     print(sum(1 for _ in messages(servers, [topic], "topics")))
 
 
+def claims(servers):
+    print(sum(1 for message, _ in messages(servers, ["windrow-commits"], "topics") if message.key().endswith(b"/claim")))
+
+
 def shorten(servers, topic):
     found = [(message.offset(), headers) for message, headers in messages(servers, [topic], "topics") if message.partition() == 0]
     end = found[len(found) // 2][0]
@@ -84,4 +92,4 @@ def add(servers, topic):
 
 
 if __name__ == "__main__":
-    {"count": count, "size": size, "shorten": shorten, "add": add}[sys.argv[1]](*sys.argv[2:])
+    {"count": count, "size": size, "claims": claims, "shorten": shorten, "add": add}[sys.argv[1]](*sys.argv[2:])

@@ -15,6 +15,7 @@
 mod check;
 mod config;
 pub(crate) mod down;
+mod ends;
 mod examine;
 pub(crate) mod faults;
 mod jars;
@@ -36,6 +37,7 @@ use anyhow::{Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
 
 pub(crate) use check::{older, short};
+pub(crate) use ends::ends;
 pub(crate) use examine::examine;
 pub(crate) use jars::{NEEDS, spark_connector};
 pub(crate) use messages::messages;

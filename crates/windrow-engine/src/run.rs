@@ -35,7 +35,7 @@ use crate::kafka::commits::{self, Commit};
 use crate::observe::{Counters, Observer};
 use crate::sink::Sink;
 use crate::sink::parquet::ParquetSink;
-use crate::sink::topics::{self, TopicOutput, TopicSink};
+use crate::sink::topics::{self, Claims, TopicOutput, TopicSink};
 use crate::source::kafka::TopicInput;
 
 pub use standby::{STOPPED, Standing, stand_by, standbys};
@@ -207,22 +207,27 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
     // A state that cannot be opened says no more of the last run than that run did.
     let mut opened = checkpoint::open(job, &owned)?;
     control.waits.keep(owned.layout(), Life::begin(owned.layout(), clock)?);
-    let (mut before, mut wait) = (None, FIRST_WAIT);
-    let mut summary = loop {
-        let mut attempt = Attempt { job, clock, control, before: &mut before, has_worked: false };
-        let summary = attempt.go_on(opened, observer);
-        let has_worked = attempt.has_worked;
-        match &summary {
-            Err(error) if before.is_some() && error.may_pass() && control.asked().is_none() => {
-                wait = if has_worked { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
-                control.wait(error, wait);
+    let (mut before, mut claims, mut wait) = (None, Claims::none()?, FIRST_WAIT);
+    let mut summary = 'runs: loop {
+        let pipeline = opened.store.manifest().pipeline.clone();
+        let mut attempt = Attempt { job, clock, control, before: &mut before, claims: &mut claims, has_worked: false };
+        let mut summary = attempt.go_on(opened, observer);
+        let mut has_worked = attempt.has_worked;
+        opened = loop {
+            match &summary {
+                Err(error) if before.is_some() && error.may_pass() && control.asked().is_none() => {
+                    wait = if has_worked { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
+                    control.wait(error, wait);
+                }
+                _ => break 'runs summary,
             }
-            _ => break summary,
-        }
-        match owned.check().and_then(|()| checkpoint::open(job, &owned)) {
-            Ok(again) => opened = again,
-            Err(error) => break Err(error),
-        }
+            // Before anything in the folders is touched: they may be another's by now.
+            let ours = owned.check().and_then(|()| still_ours(job, &pipeline, &claims));
+            match ours.and_then(|()| checkpoint::open(job, &owned)) {
+                Ok(again) => break again,
+                Err(error) => (summary, has_worked) = (Err(error), false),
+            }
+        };
     };
     if let Some((layout, life)) = control.waits.release() {
         let told = life.end(&layout, clock, summary.as_ref().map(|summary| summary.ended));
@@ -240,6 +245,8 @@ struct Attempt<'a> {
     control: &'a Control,
     /// Counts of the pipeline's life when the run began, once it had.
     before: &'a mut Option<Counters>,
+    /// Its claims to the topics.
+    claims: &'a mut Claims,
     /// Whether anything was learnt.
     has_worked: bool,
 }
@@ -247,7 +254,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn go_on(&mut self, opened: Opened, observer: &mut Observer<'_>) -> Result<Summary> {
         let Self { job, clock, control, .. } = *self;
-        let (mut sink, commits) = open_sink(job, opened.store.manifest(), &control.waits)?;
+        let (mut sink, commits) = open_sink(job, opened.store.manifest(), &control.waits, self.claims)?;
         let mut work = Work::new(job, opened, sink.as_mut(), clock);
         work.learn_again(&commits, job, observer)?;
         let reader = work.start(job, &control.waits)?;
@@ -283,11 +290,16 @@ impl Attempt<'_> {
     }
 }
 
+/// Refuses to begin again when another process has claimed the topics since we did.
+fn still_ours(job: &Job, pipeline: &str, claims: &Claims) -> Result<()> {
+    job.output.as_ref().map_or(Ok(()), |output| claims.check(output, pipeline))
+}
+
 /// The sinks of a job, and what is committed behind the last roll. Where topics are written, everybody who wrote them before is fenced.
-fn open_sink(job: &Job, manifest: &Manifest, waits: &Waits) -> Result<(Box<dyn Sink>, Vec<Commit>)> {
+fn open_sink(job: &Job, manifest: &Manifest, waits: &Waits, claims: &mut Claims) -> Result<(Box<dyn Sink>, Vec<Commit>)> {
     let parquet = ParquetSink::open(&job.out, &manifest.pipeline)?;
     let Some(output) = &job.output else { return Ok((Box::new(parquet), Vec::new())) };
-    let claim = topics::claim(output, &manifest.pipeline, waits)?;
+    let claim = topics::claim(output, &manifest.pipeline, claims, waits)?;
     let commits = match manifest.commits {
         Some(offset) => commits::read(&claim.broker, &manifest.pipeline, manifest.epoch, offset)?,
         None => Vec::new(),

@@ -10,12 +10,14 @@ use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use windrow_core::record::Micros;
 
 use super::rights::{Need, On};
 use super::topics::COMMITS;
 use super::{Broker, PATIENCE, Watcher};
+use crate::checkpoint::lock::host;
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Counters;
 use crate::source::Order;
@@ -26,6 +28,8 @@ const RING: u64 = 4096;
 pub(crate) const MOST_SINCE_ROLL: u64 = RING / 2;
 /// Name and version of the record.
 const SCHEMA: &str = "windrow.commit/1";
+/// Name and version of a claim.
+const CLAIM: &str = "windrow.claim/1";
 /// How long the records of others may keep ours from being seen: longer than a transaction may stay open.
 const LONGEST_WAIT: u32 = 120;
 
@@ -74,6 +78,48 @@ impl Commit {
     }
 }
 
+/// The record of a process that takes the topics of a pipeline over. It stands before its first epoch, so that whoever is ended by the
+/// brokers can see whether somebody else has taken over, or whether it was only too slow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claimed {
+    schema: String,
+    pipeline: String,
+    /// The run that claims, by a name that no other has.
+    run: String,
+    /// Its process and machine, for people.
+    pid: u32,
+    host: String,
+}
+
+impl Claimed {
+    /// The claim of a run in this process.
+    pub(crate) fn new(pipeline: &str, run: &str) -> Self {
+        Self { schema: CLAIM.into(), pipeline: pipeline.into(), run: run.into(), pid: std::process::id(), host: host() }
+    }
+
+    /// Its key in the topic.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/claim", self.pipeline)
+    }
+}
+
+/// Refuses to go on when another run has claimed the topics of a pipeline since this run's claim at `offset`.
+///
+/// # Errors
+/// `E-FENCED`: somebody has. `E-KAFKA-…`: nobody knows.
+pub(crate) fn check_unclaimed(broker: &Broker, pipeline: &str, run: &str, offset: u64) -> Result<()> {
+    let end = range(&broker.consumer(&[("isolation.level", "read_uncommitted")])?, broker)?.1;
+    if offset + 1 >= end {
+        return Ok(());
+    }
+    let claims = records::<Claimed>(broker, offset + 1, end)?;
+    let mut rivals = claims.iter().filter(|claim| claim.schema == CLAIM && claim.pipeline == pipeline && claim.run != run);
+    let Some(rival) = rivals.next() else { return Ok(()) };
+    let who = format!("another process of this pipeline has taken over: {} on {}", rival.pid, rival.host);
+    Err(Error::new(ErrorKind::Fenced, "E-FENCED", who)
+        .hint("let the other one go on, or end it and call this one again: it goes on where it stopped"))
+}
+
 /// The records of a pipeline from the offset of its epoch `known` on, which was committed with the last roll: those after it. What an
 /// earlier process left open must be decided: see [`super::writer::Writer::open`].
 pub(crate) fn read(broker: &Broker, pipeline: &str, known: u64, offset: u64) -> Result<Vec<Commit>> {
@@ -82,8 +128,8 @@ pub(crate) fn read(broker: &Broker, pipeline: &str, known: u64, offset: u64) -> 
     if offset < low || offset >= end {
         return Err(emptied(known, broker));
     }
-    let mut found = records(broker, offset, end)?;
-    found.retain(|commit| commit.pipeline == pipeline && commit.epoch >= known);
+    let mut found = records::<Commit>(broker, offset, end)?;
+    found.retain(|commit| commit.schema == SCHEMA && commit.pipeline == pipeline && commit.epoch >= known);
     let is_whole = found.iter().zip(known..).all(|(commit, epoch)| commit.epoch == epoch);
     if found.is_empty() || !is_whole {
         return Err(emptied(known, broker));
@@ -92,8 +138,8 @@ pub(crate) fn read(broker: &Broker, pipeline: &str, known: u64, offset: u64) -> 
     Ok(found)
 }
 
-/// All committed records from `offset` up to `end`. Open transactions of others hide what lies behind them: they are waited for.
-fn records(broker: &Broker, offset: u64, end: u64) -> Result<Vec<Commit>> {
+/// All committed records of a kind from `offset` up to `end`. Open transactions of others hide what lies behind them: they are waited for.
+fn records<R: DeserializeOwned>(broker: &Broker, offset: u64, end: u64) -> Result<Vec<R>> {
     let consumer = broker.consumer(&[])?;
     let mut is_visible = range(&consumer, broker)?.1 >= end;
     let mut assignment = TopicPartitionList::new();
@@ -120,14 +166,18 @@ enum Polled {
 }
 
 /// Reads until there is nothing more for the moment.
-fn poll(consumer: &BaseConsumer<Watcher>, broker: &Broker, end: u64, found: &mut Vec<Commit>) -> Result<Polled> {
+fn poll<R: DeserializeOwned>(
+    consumer: &BaseConsumer<Watcher>,
+    broker: &Broker,
+    end: u64,
+    found: &mut Vec<R>,
+) -> Result<Polled> {
     loop {
         match consumer.poll(Duration::from_secs(1)) {
             Some(Ok(message)) if message.offset().cast_unsigned() >= end => return Ok(Polled::Behind),
             Some(Ok(message)) => {
-                let commit = serde_json::from_slice::<Commit>(message.payload().unwrap_or_default());
                 // Records of newer programs and of other tools are not ours to read.
-                found.extend(commit.ok().filter(|commit| commit.schema == SCHEMA));
+                found.extend(serde_json::from_slice(message.payload().unwrap_or_default()).ok());
             }
             None | Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Polled::AtEnd),
             Some(Err(error)) => return Err(broker.watcher.trouble(&error, &[Need::new("Read", On::Topic(COMMITS))])),

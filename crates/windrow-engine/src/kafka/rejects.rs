@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::read::{Headers, Reader, Window, time};
 use super::rights::{Need, On};
 use super::topics::REJECTS;
-use super::writer::{Writer, too_large};
+use super::writer::{Rival, Writer, too_large};
 use super::{Broker, PATIENCE};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -158,7 +158,7 @@ pub fn replay(broker: &Broker, order: &Replay, waits: (&dyn Clock, &Control), th
         return Err(error.hint(format!("make it: windrow topics create --from-topic {}", order.topic)));
     }
     let name = format!("windrow-replay-{:016x}", xxh3_64(order.topic.as_bytes()));
-    let rival = "another `windrow rejects replay` sends to this topic";
+    let rival = Rival::Named("another `windrow rejects replay` sends to this topic");
     // Whatever an earlier call left open is decided from here on: the notes are whole.
     let writer = if order.dry_run { None } else { Some(Writer::open(broker.config.clone(), &name, rival, None)?) };
     let mut done = FxHashSet::default();

@@ -4,16 +4,24 @@
 //! own spins, so nothing waits in it. An answer that says
 //! "again" leaves the outcome open, and only the same call can find out: nothing is ever aborted after that. And a new producer of the
 //! same name waits in [`Writer::open`] until what the last one left open is decided; from then on the last one is fenced.
+//!
+//! The calls that end a transaction can stay away for ever, whatever time they are given (librdkafka's issue 5456): another thread makes
+//! them, and is left behind with its client when it does not come back.
+//!
+//! Why a transaction cannot go on shows first in whatever call comes next, as a state that does not fit. So every error looks for its
+//! cause: a fence, then the first message that was refused, then the call's own.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::Duration;
 
+use crossbeam_channel::{RecvTimeoutError, bounded};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Message as _, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
@@ -27,6 +35,16 @@ use crate::run::waits::{Waits, Watch, Who};
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long we wait for room in the client's queue, or for an acknowledgement, before we look again.
 const LOOK: Duration = Duration::from_millis(1);
+/// Between two looks at a call that another thread makes, and looks until it is given up: longer than the client's own time for it.
+const STEP: Duration = Duration::from_millis(100);
+const STEPS: usize = 300;
+/// Looks for the cause of a failure: the report of a message is on its way while the call is refused already.
+const LOOKS: usize = 100;
+
+/// A call to the client, and what it answers.
+trait Call: Fn(&BaseProducer<Deliveries>) -> Answer + Send + Sync + 'static {}
+impl<F: Fn(&BaseProducer<Deliveries>) -> Answer + Send + Sync + 'static> Call for F {}
+type Answer = std::result::Result<(), KafkaError>;
 
 /// What happens to messages.
 #[derive(Debug, Clone, Default)]
@@ -60,20 +78,35 @@ impl ProducerContext for Deliveries {
             Ok(_) => {}
             Err((error, message)) => {
                 let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.get_or_insert_with(|| (error.clone(), message.topic().to_owned()));
+                if failed.as_ref().is_none_or(|(first, _)| is_echo(first) && !is_echo(error)) {
+                    *failed = Some((error.clone(), message.topic().to_owned()));
+                }
             }
         }
     }
 }
 
+/// Whether an error only follows from an earlier one.
+fn is_echo(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight | Code::State | Code::Fatal))
+}
+
+/// Who else may write under a transactional name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rival {
+    /// Whoever it is, it is named so: the fence ends the call.
+    Named(&'static str),
+    /// The record of claims says who it was, or that a transaction just took too long.
+    InClaims,
+}
+
 /// The producer.
 pub(crate) struct Writer {
-    producer: BaseProducer<Deliveries>,
+    producer: Arc<BaseProducer<Deliveries>>,
     deliveries: Deliveries,
     /// Its transactional name.
     name: String,
-    /// Who else writes under this name, for the error.
-    rival: &'static str,
+    rival: Rival,
     /// Set from outside when nobody wants to wait any more.
     given_up: Arc<AtomicBool>,
     /// Whom it tells that it waits.
@@ -82,12 +115,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Connects under a transactional name, and ends what an earlier producer of that name left open.
-    pub(crate) fn open(
-        mut config: ClientConfig,
-        name: &str,
-        rival: &'static str,
-        watched: Option<&'static str>,
-    ) -> Result<Self> {
+    pub(crate) fn open(mut config: ClientConfig, name: &str, rival: Rival, watched: Option<&'static str>) -> Result<Self> {
         config.set("transactional.id", name).set("enable.idempotence", "true");
         let ours = [
             ("linger.ms", "100"),
@@ -109,7 +137,7 @@ impl Writer {
         let deliveries = Deliveries { watcher, watched, last_offset: Arc::new(AtomicI64::new(-1)), ..Deliveries::default() };
         let producer: BaseProducer<Deliveries> =
             config.create_with_context(deliveries.clone()).map_err(|error| refused_key(&error))?;
-        let given_up = Arc::default();
+        let (given_up, producer) = (Arc::default(), Arc::new(producer));
         let writer = Self { producer, deliveries, name: name.to_owned(), rival, given_up, waits: Waits::default() };
         writer.producer.init_transactions(Duration::from_secs(90)).map_err(|error| writer.trouble(&error, &[]))?;
         Ok(writer)
@@ -130,6 +158,11 @@ impl Writer {
         u64::try_from(self.deliveries.last_offset.load(Ordering::Acquire)).ok()
     }
 
+    /// Forgets it.
+    pub(crate) fn forget_offset(&self) {
+        self.deliveries.last_offset.store(-1, Ordering::Release);
+    }
+
     /// Begins a transaction.
     pub(crate) fn begin(&self) -> Result<()> {
         self.producer.begin_transaction().map_err(|error| self.trouble(&error, &[]))
@@ -144,13 +177,13 @@ impl Writer {
                     full.into_iter().for_each(Patience::done);
                     return Ok(true);
                 }
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
                     record = back;
                     self.pause(LOOK);
                     self.check()?;
                     full.get_or_insert_with(|| self.patience()).look();
                 }
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => return Ok(false),
+                Err((KafkaError::MessageProduction(Code::MessageSizeTooLarge), _)) => return Ok(false),
                 Err((error, back)) => return Err(self.trouble(&error, &[Need::new("Write", On::Topic(back.topic))])),
             }
         }
@@ -207,24 +240,19 @@ impl Writer {
     }
 
     /// Puts a group's offsets into the transaction, which needs these rights.
-    pub(crate) fn offsets(
-        &self,
-        offsets: &TopicPartitionList,
-        group: &ConsumerGroupMetadata,
-        needs: &[Need<'_>],
-    ) -> Result<()> {
-        self.again_while_retriable(needs, || self.producer.send_offsets_to_transaction(offsets, group, ANSWER))
+    pub(crate) fn offsets(&self, offsets: TopicPartitionList, group: ConsumerGroupMetadata, needs: &[Need<'_>]) -> Result<()> {
+        self.again_while_retriable(needs, move |producer| producer.send_offsets_to_transaction(&offsets, &group, ANSWER))
     }
 
     /// Commits the transaction, whose messages are settled.
     pub(crate) fn commit(&self) -> Result<()> {
-        self.again_while_retriable(&[], || self.producer.commit_transaction(ANSWER))
+        self.again_while_retriable(&[], |producer| producer.commit_transaction(ANSWER))
     }
 
-    fn again_while_retriable(&self, needs: &[Need<'_>], call: impl Fn() -> std::result::Result<(), KafkaError>) -> Result<()> {
-        let patience = self.patience();
+    fn again_while_retriable(&self, needs: &[Need<'_>], call: impl Call) -> Result<()> {
+        let (patience, call) = (self.patience(), Arc::new(call));
         loop {
-            match call() {
+            match self.elsewhere(&patience, &call)? {
                 Ok(()) => {
                     patience.done();
                     return Ok(());
@@ -234,6 +262,27 @@ impl Writer {
             }
             patience.look();
         }
+    }
+
+    /// Makes a call on a thread of its own.
+    fn elsewhere(&self, patience: &Patience<'_>, call: &Arc<impl Call>) -> Result<Answer> {
+        let (tell, told) = bounded(1);
+        let (producer, call) = (Arc::clone(&self.producer), Arc::clone(call));
+        // Nobody listens any more when the call was given up.
+        let make = move || drop(tell.send(call(&producer)));
+        let thread = Builder::new().name("windrow-transaction".into()).spawn(make);
+        thread.map_err(|error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread").cause(error))?;
+        for _ in 0..STEPS {
+            match told.recv_timeout(STEP) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.check()?;
+            patience.look();
+        }
+        let message = format!("the client waits in vain for the brokers at {}", self.servers());
+        Err(again(message).cause("a call that ends a transaction did not come back"))
     }
 
     fn patience(&self) -> Patience<'_> {
@@ -246,63 +295,80 @@ impl Writer {
             let error = Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", "ended before the brokers had answered");
             return Err(error.hint("the same command goes on from the last commit"));
         }
-        let failed = self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        failed.map_or(Ok(()), |(error, topic)| Err(self.undelivered(&error, &topic)))
+        match self.failed() {
+            Some((error, topic)) => Err(self.trouble(&error, &[Need::new("Write", On::Topic(&topic))])),
+            None => Ok(()),
+        }
     }
 
-    fn undelivered(&self, error: &KafkaError, topic: &str) -> Error {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => too_large(topic),
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {topic} any more"))
-                    .hint("make it again: windrow topics create")
-            }
-            _ => self.trouble(error, &[Need::new("Write", On::Topic(topic))]),
+    /// The first message that was refused, and its topic.
+    fn failed(&self) -> Option<(KafkaError, String)> {
+        self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same, once its report has come, if it comes within so many looks.
+    fn refused_message(&self, looks: usize) -> Option<(KafkaError, String)> {
+        (0..looks).find_map(|_| {
+            self.pause(LOOK);
+            self.failed().filter(|(error, _)| !is_echo(error))
+        })
+    }
+
+    fn is_fenced(&self, error: &KafkaError) -> bool {
+        let code = match error {
+            KafkaError::Transaction(of_transaction) => Some(of_transaction.code()),
+            other => other.rdkafka_error_code(),
+        };
+        let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
+        let fences = [Code::Fenced, Code::InvalidProducerEpoch, Code::ProducerFenced];
+        [code, fatal].into_iter().flatten().any(|code| fences.contains(&code))
+    }
+
+    fn fenced(&self) -> Error {
+        match self.rival {
+            Rival::Named(who) => Error::new(ErrorKind::Fenced, "E-FENCED", who).hint(
+                "let the other one go on, or end it and call this one again: it goes on where it stopped. Where there is no other, this one \
+                 stood still for longer than a transaction may last (transaction.timeout.ms)",
+            ),
+            Rival::InClaims => again(format!("the brokers at {} ended the transaction, as too old or another's", self.servers())),
         }
     }
 
     /// The sentence for an error of a call that needs these rights, besides those that any transaction needs. What a new producer can
     /// mend has the code `E-KAFKA-AGAIN`.
     pub(crate) fn trouble(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
-        let needs: Vec<_> = needs.iter().copied().chain([Need::new("Write", On::TransactionalId(&self.name))]).collect();
+        let transaction = Need::new("Write", On::TransactionalId(&self.name));
+        let said = |error: &KafkaError, needs: &[Need<'_>]| {
+            let needs: Vec<_> = needs.iter().copied().chain([transaction]).collect();
+            self.deliveries.watcher.trouble(error, &needs)
+        };
         // A right that is lacking shows as messages thrown away and transactions to be ended: the log has the cause.
-        let refused = self.deliveries.watcher.trouble(error, &needs);
+        let refused = said(error, needs);
         if refused.code == "E-KAFKA-RIGHTS" {
             return refused;
         }
-        if let KafkaError::Transaction(of_transaction) = error {
-            match of_transaction.code() {
-                RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced => {
-                    let error = Error::new(ErrorKind::Fenced, "E-FENCED", self.rival);
-                    return error
-                        .hint("let the other one go on, or end it and call this one again: it goes on where it stopped");
-                }
-                _ => {}
-            }
-            if of_transaction.txn_requires_abort() {
-                if let Err(delivery) = self.check() {
-                    return delivery;
-                }
-                return Error::new(
-                    ErrorKind::Kafka,
-                    "E-KAFKA-AGAIN",
-                    format!("the brokers at {} ended the transaction", self.servers()),
-                )
-                .cause(of_transaction)
-                .hint("nothing of it is visible; start again");
-            }
+        let is_over = match error {
+            KafkaError::Transaction(error) => error.txn_requires_abort() || error.is_fatal(),
+            other => is_echo(other),
+        };
+        let message = self.refused_message(if is_over { LOOKS } else { 1 });
+        let (is_fenced, topic) = (self.is_fenced(error), message.as_ref().map(|(_, topic)| topic.as_str()));
+        let error = message.as_ref().map_or(error, |(error, _)| error);
+        if is_fenced || self.is_fenced(error) {
+            return self.fenced();
         }
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
-                Error::new(
-                    ErrorKind::Kafka,
-                    "E-KAFKA-AGAIN",
-                    format!("the brokers at {} did not answer in time", self.servers()),
-                )
-                .cause(error)
-                .hint("nothing of the transaction is visible; start again")
+        match (error.rdkafka_error_code(), topic) {
+            (Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize), Some(topic)) => too_large(topic),
+            (Some(Code::UnknownTopicOrPartition | Code::UnknownTopic), Some(topic)) => {
+                Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {topic} any more"))
+                    .hint("make it again: windrow topics create")
             }
-            _ => refused,
+            (Some(Code::MessageTimedOut), _) => {
+                again(format!("the brokers at {} did not answer in time", self.servers())).cause(error)
+            }
+            (_, Some(topic)) => said(error, &[Need::new("Write", On::Topic(topic))]),
+            (_, None) if is_over => again(format!("the brokers at {} ended the transaction", self.servers())).cause(error),
+            (_, None) => refused,
         }
     }
 
@@ -326,6 +392,11 @@ impl Patience<'_> {
     fn done(self) {
         self.watch.done();
     }
+}
+
+/// What a new producer can mend.
+fn again(message: String) -> Error {
+    Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", message).hint("nothing of the transaction is visible; start again")
 }
 
 /// A message that no broker takes.

@@ -17,16 +17,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::ToBytes;
 use rdkafka::producer::BaseRecord;
 use windrow_core::lineage::{Happening, LineageEvent};
 
+use crate::clock::entropy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
-use crate::kafka::commits::Commit;
+use crate::kafka::commits::{Claimed, Commit, check_unclaimed};
 use crate::kafka::rights::{Need, On};
 use crate::kafka::topics::{COMMITS, LINEAGE, REJECTS};
-use crate::kafka::writer::{Writer, too_large};
+use crate::kafka::writer::{Rival, Writer, too_large};
 use crate::kafka::{Broker, Watcher, mirror};
 use crate::run::waits::Waits;
 use crate::settings::{ClientKeys, words};
@@ -109,13 +111,33 @@ impl TopicOutput {
 pub(crate) struct Claim {
     writer: Writer,
     group: BaseConsumer<Watcher>,
-    group_metadata: ConsumerGroupMetadata,
     group_name: String,
     pub(crate) broker: Broker,
 }
 
+/// The claims of a run, which may claim anew each time that it begins again.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    /// Its name in the records.
+    run: String,
+    /// Where the record of the last one stands.
+    offset: Option<u64>,
+}
+
+impl Claims {
+    /// None yet.
+    pub(crate) fn none() -> Result<Self> {
+        Ok(Self { run: entropy()?, offset: None })
+    }
+
+    /// Refuses to go on when another run has claimed the topics since.
+    pub(crate) fn check(&self, output: &TopicOutput, pipeline: &str) -> Result<()> {
+        self.offset.map_or(Ok(()), |offset| check_unclaimed(&Broker::new(&output.keys)?, pipeline, &self.run, offset))
+    }
+}
+
 /// Looks whether all topics are there, and fences whoever wrote before.
-pub(crate) fn claim(output: &TopicOutput, pipeline: &str, waits: &Waits) -> Result<Claim> {
+pub(crate) fn claim(output: &TopicOutput, pipeline: &str, claims: &mut Claims, waits: &Waits) -> Result<Claim> {
     let broker = Broker::new(&output.keys)?;
     let found = broker.look()?;
     let missing: Vec<_> = output.topics().into_iter().filter(|topic| !found.topics.contains_key(topic)).collect();
@@ -131,14 +153,32 @@ pub(crate) fn claim(output: &TopicOutput, pipeline: &str, waits: &Waits) -> Resu
     config.set("group.id", &group_name);
     let group: BaseConsumer<Watcher> =
         config.create_with_context(Watcher::of(&config)).map_err(|error| broker.trouble(&error))?;
-    let group_metadata = group
-        .group_metadata()
-        .ok_or_else(|| Error::new(ErrorKind::Internal, "E-KAFKA", "the consumer group of the pipeline has no metadata"))?;
-    let rival = "another process of this pipeline has taken over";
-    let mut writer = Writer::open(broker.config.clone(), &format!("windrow-{pipeline}"), rival, Some(COMMITS))?;
+    let name = format!("windrow-{pipeline}");
+    let mut writer = Writer::open(broker.config.clone(), &name, Rival::InClaims, Some(COMMITS))?;
     writer.tell(waits);
+    claims.offset = put_down(&writer, &Claimed::new(pipeline, &claims.run))?.or(claims.offset);
     failpoint!("kafka-after-claim");
-    Ok(Claim { writer, group, group_metadata, group_name, broker })
+    Ok(Claim { writer, group, group_name, broker })
+}
+
+/// Puts the claim on record, in a transaction of its own; gives where.
+fn put_down(writer: &Writer, claimed: &Claimed) -> Result<Option<u64>> {
+    let (key, value) = (claimed.key(), serde_json::to_vec(claimed).expect("plain data serializes"));
+    writer.begin()?;
+    let record: BaseRecord<'_, str, [u8]> = BaseRecord::to(COMMITS).key(key.as_str()).payload(&value);
+    sent(writer, record)?;
+    writer.settle()?;
+    writer.commit()?;
+    let offset = writer.last_offset();
+    // What is watched from now on is the records of epochs.
+    writer.forget_offset();
+    Ok(offset)
+}
+
+/// Sends what has to fit.
+fn sent<K: ToBytes + ?Sized>(writer: &Writer, record: BaseRecord<'_, K, [u8]>) -> Result<()> {
+    let topic = record.topic;
+    if writer.send(record)? { Ok(()) } else { Err(too_large(topic)) }
 }
 
 enum Message {
@@ -174,11 +214,10 @@ impl TopicSink {
         let (sender, receiver) = bounded(QUEUE_LEN);
         let has_failed = Arc::new(AtomicBool::new(false));
         let given_up = claim.writer.given_up();
-        let Claim { writer, group, group_metadata, group_name, .. } = claim;
+        let Claim { writer, group, group_name, .. } = claim;
         let work = Thread {
             writer,
-            _group: group,
-            group_metadata,
+            group,
             group_name,
             encoder: Encoder::new(output, pipeline),
             parquet: parquet.inlet(),
@@ -221,6 +260,10 @@ impl TopicSink {
         }
         answer.recv().unwrap_or_else(|_| Err(gone()))
     }
+}
+
+fn no_metadata() -> Error {
+    Error::new(ErrorKind::Internal, "E-KAFKA", "the consumer group of the pipeline has no metadata")
 }
 
 fn gone() -> Error {
@@ -273,8 +316,7 @@ impl Drop for TopicSink {
 struct Thread {
     writer: Writer,
     /// Its metadata names it in transactions.
-    _group: BaseConsumer<Watcher>,
-    group_metadata: ConsumerGroupMetadata,
+    group: BaseConsumer<Watcher>,
     group_name: String,
     encoder: Encoder,
     parquet: Inlet,
@@ -334,7 +376,7 @@ impl Thread {
             }
         }
         for event in &staged.outcome.lineage {
-            self.writer.send(self.encoder.lineage(staged.epoch, event))?;
+            sent(&self.writer, self.encoder.lineage(staged.epoch, event))?;
         }
         self.writer.pause(Duration::ZERO);
         failpoint!("kafka-after-send");
@@ -345,7 +387,7 @@ impl Thread {
         if let Happening::ClusterBorn { slot, .. } = event.happening
             && let Some(control) = self.encoder.owner(epoch, event, slot)
         {
-            self.writer.send(control)?;
+            sent(&self.writer, control)?;
         }
         Ok(())
     }
@@ -354,15 +396,16 @@ impl Thread {
         self.begin()?;
         let (key, value) = (commit.key(), serde_json::to_vec(commit).expect("plain data serializes"));
         let record: BaseRecord<'_, str, [u8]> = BaseRecord::to(COMMITS).key(key.as_str()).payload(&value);
-        self.writer.send(record)?;
+        sent(&self.writer, record)?;
         self.writer.settle()?;
         failpoint!("kafka-before-offsets");
         let offsets = mirror::offsets(commit.positions.iter().map(|(name, offset)| (name.as_str(), *offset)));
         if offsets.count() > 0 {
-            let elements = offsets.elements();
-            let topics = elements.iter().map(|element| Need::new("Read", On::Topic(element.topic())));
+            let input: Vec<String> = offsets.elements().iter().map(|element| element.topic().to_owned()).collect();
+            let topics = input.iter().map(|topic| Need::new("Read", On::Topic(topic)));
             let needs: Vec<_> = topics.chain([Need::new("Read", On::Group(&self.group_name))]).collect();
-            self.writer.offsets(&offsets, &self.group_metadata, &needs)?;
+            let group = self.group.group_metadata().ok_or_else(no_metadata)?;
+            self.writer.offsets(offsets, group, &needs)?;
         }
         failpoint!("kafka-before-commit");
         self.writer.commit()?;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::BaseRecord;
 use rdkafka::{Offset, TopicPartitionList};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::refused::refused_key;
 use super::super::rights::{Need, On};
-use super::super::writer::Writer;
+use super::super::writer::{Rival, Writer};
 use super::super::{Broker, Watcher, committed};
 use super::Order;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,7 +20,6 @@ use crate::settings::ClientKeys;
 pub(super) struct Line {
     writer: Writer,
     group: BaseConsumer<Watcher>,
-    group_metadata: ConsumerGroupMetadata,
     topic: String,
     /// Of the transactions, and of the group.
     name: String,
@@ -44,10 +43,10 @@ impl Line {
         group.set("group.id", &name).set("isolation.level", "read_committed");
         let group: BaseConsumer<Watcher> =
             group.create_with_context(Watcher::of(&group)).map_err(|error| refused_key(&error))?;
-        let group_metadata = group.group_metadata().ok_or_else(|| gone(&name))?;
-        let writer = Writer::open(base, &name, "another `windrow produce` sends the same inputs to this topic", None)?;
+        let rival = Rival::Named("another `windrow produce` sends the same inputs to this topic");
+        let writer = Writer::open(base, &name, rival, None)?;
         let identity = format!("{identity:016x}");
-        Ok(Self { writer, group, group_metadata, topic: order.topic.clone(), name, identity })
+        Ok(Self { writer, group, topic: order.topic.clone(), name, identity })
     }
 
     /// Rows that earlier calls committed.
@@ -90,7 +89,8 @@ impl Line {
         let added = count.add_partition_offset(&self.topic, 0, offset);
         added.map_err(|error| self.writer.trouble(&error, &self.needs()))?;
         count.find_partition(&self.topic, 0).expect("it was just added").set_metadata(&self.identity);
-        self.writer.offsets(&count, &self.group_metadata, &self.needs())?;
+        let group = self.group.group_metadata().ok_or_else(|| gone(&self.name))?;
+        self.writer.offsets(count, group, &self.needs())?;
         self.writer.commit()
     }
 
