@@ -50,7 +50,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),
     quick("kafka-produce", 60, |_| kafka::produce()),
-    quick("kafka-security", 150, |_| kafka::security()),
+    quick("kafka-security", 200, |_| kafka::security()),
     quick("kafka-check", 90, |_| kafka::examine()),
     quick("kafka-messages", 60, |_| kafka::messages()),
     quick("kafka-standby", 90, |_| kafka::standby()),

@@ -44,7 +44,7 @@ impl Clock for SystemClock {
 }
 
 /// 32 hexadecimal digits that nobody else has: names of pipelines and requests, never an answer.
-pub(crate) fn entropy() -> Result<String> {
+pub fn entropy() -> Result<String> {
     let mut bytes = [0_u8; 16];
     let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     read.map_err(|error| Error::new(ErrorKind::Environment, "E-IO", "cannot read /dev/urandom").cause(error))?;

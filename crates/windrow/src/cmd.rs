@@ -13,6 +13,7 @@ mod man;
 mod produce;
 mod rejects;
 mod run;
+mod serve;
 mod state;
 mod status;
 mod tail;
@@ -38,6 +39,7 @@ pub(crate) enum Verb {
     Rejects(rejects::Args),
     Explain(explain::Args),
     Status(status::Args),
+    Serve(serve::Args),
     Audit(audit::Args),
     Eval(eval::Args),
     State(state::Args),
@@ -59,6 +61,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Clusters(args) => clusters::run(&args, app),
         Verb::Tail(args) => tail::run(&args, app),
         Verb::Rejects(args) => rejects::run(&args, app),
+        Verb::Serve(args) => serve::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
         Verb::Status(args) => status::run(&args, app),
         Verb::Audit(args) => audit::run(&args, app),

@@ -11,6 +11,8 @@ mod allocator;
 mod args;
 mod cmd;
 mod progress;
+mod serve;
+mod shape;
 mod signals;
 mod term;
 

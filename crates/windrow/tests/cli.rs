@@ -13,3 +13,5 @@ mod docs;
 mod rig;
 #[path = "cli/sample.rs"]
 mod sample;
+#[path = "cli/serve.rs"]
+mod serve;

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::Value;
 use windrow_core::cluster::ClusterId;
 use windrow_core::lineage::Edit;
-use windrow_core::pipeline::{ClusterView, Example, View};
+use windrow_core::pipeline::{ClusterView, View};
 use windrow_engine::checkpoint::{self, Committed, Reading};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::{self, Control, Edited};
 
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
+use crate::shape::{CLUSTER_COLUMNS, cluster_cells, cluster_object};
 use crate::signals::Watch;
 use crate::term::live::Live;
 use crate::term::table::{self, Column};
@@ -201,7 +202,7 @@ impl Place {
 pub(super) fn print(reading: &Reading, all: bool, app: &mut App) -> Result<(), Failure> {
     let (view, epoch) = (&reading.pipeline.view(), reading.manifest.epoch);
     match app.term.format {
-        Format::Json => view.clusters.iter().try_for_each(|cluster| app.term.json(&object(cluster, view, epoch))),
+        Format::Json => view.clusters.iter().try_for_each(|cluster| app.term.json(&cluster_object(cluster, view, epoch))),
         Format::Tsv => tsv(view, &mut app.term),
         Format::Text => {
             let width = app.term.width();
@@ -218,67 +219,15 @@ pub(super) fn print(reading: &Reading, all: bool, app: &mut App) -> Result<(), F
     }
 }
 
-/// One cluster as the contract has it.
-fn object(cluster: &ClusterView, view: &View, epoch: u64) -> Value {
-    let kinds = [("representative", &cluster.representative), ("boundary", &cluster.boundary), ("latest", &cluster.latest)];
-    let examples: Vec<Value> =
-        kinds.into_iter().flat_map(|(kind, list)| list.iter().map(move |one| example(kind, one))).collect();
-    json!({
-        "schema": "windrow.cluster/1",
-        "commit": epoch,
-        "cluster": cluster.cluster,
-        "slot": cluster.slot,
-        "delivered": cluster.delivered,
-        "now": cluster.now,
-        "share": share(cluster, view),
-        "label": cluster.label,
-        "renamed": cluster.renamed,
-        "pinned": cluster.pinned,
-        "weight": cluster.weight,
-        "micro_clusters": cluster.micro_clusters,
-        "born": cluster.born,
-        "latest_at": cluster.latest_at,
-        "terms": cluster.terms.iter().map(|t| json!({"term": t.term, "kind": t.kind, "weight": t.weight})).collect::<Vec<_>>(),
-        "domains": cluster.domains.iter().map(|(domain, pages)| json!({"domain": domain, "pages": pages})).collect::<Vec<_>>(),
-        "languages": cluster.languages.iter().map(|(code, share)| json!({"language": code, "share": share})).collect::<Vec<_>>(),
-        "examples": examples,
-        "volume": cluster.volume,
-    })
-}
-
-/// A page as an example: nearest to its theme (`representative`), just belonging (`boundary`), or `latest`.
-fn example(kind: &str, example: &Example) -> Value {
-    json!({
-        "kind": kind,
-        "record_id": example.record_id.map(|id| id.to_string()),
-        "title": example.title,
-        "url": example.url,
-        "score": example.score,
-        "creation_time": example.creation_time.map(text::time),
-    })
-}
-
-fn share(cluster: &ClusterView, view: &View) -> f64 {
-    cluster.delivered as f64 / view.pages.max(1) as f64
-}
-
 fn tsv(view: &View, term: &mut Term) -> Result<(), Failure> {
-    term.tsv(&["cluster", "slot", "delivered", "now", "share", "micro_clusters", "label", "domain", "language", "example"])?;
-    for cluster in &view.clusters {
-        term.tsv(&[
-            cluster.cluster.to_string(),
-            cluster.slot.to_string(),
-            cluster.delivered.to_string(),
-            cluster.now.to_string(),
-            format!("{:.6}", share(cluster, view)),
-            cluster.micro_clusters.to_string(),
-            cluster.label.clone(),
-            cluster.domains.first().map(|(domain, _)| domain.clone()).unwrap_or_default(),
-            cluster.languages.first().map(|(code, _)| code.clone()).unwrap_or_default(),
-            cluster.latest.first().map(|example| example.title.clone()).unwrap_or_default(),
-        ])?;
-    }
-    Ok(())
+    term.tsv(CLUSTER_COLUMNS)?;
+    view.clusters.iter().try_for_each(|cluster| {
+        let cells = cluster_cells(cluster, view).into_iter().map(|cell| match cell {
+            Value::String(text) => text,
+            other => other.to_string(),
+        });
+        term.tsv(&cells.collect::<Vec<_>>())
+    })
 }
 
 /// The heading over a table of clusters.

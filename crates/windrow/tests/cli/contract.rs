@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "demo",
     "run",
     "clusters",
@@ -17,6 +17,7 @@ const VERBS: [&str; 18] = [
     "rejects",
     "explain",
     "status",
+    "serve",
     "audit",
     "eval",
     "state",

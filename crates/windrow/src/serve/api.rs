@@ -1,0 +1,172 @@
+//! The routes of the API: docs/reference/api.md.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use windrow_core::cluster::ClusterId;
+use windrow_core::pipeline::ClusterView;
+
+use super::board::{Known, Standing};
+use super::table::{Form, answer, csv, json as answer_json};
+use super::{ROUTES, Shared};
+use crate::shape::{CLUSTER_COLUMNS, cluster_cells, cluster_object};
+use crate::term::text::time;
+
+/// The board and the door.
+pub(super) type At = State<Arc<Shared>>;
+
+/// What a list of clusters may be asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClustersQuery {
+    format: Form,
+    sort: Sort,
+    limit: Option<usize>,
+    /// Only those whose label or one of whose terms or domains holds this text.
+    q: String,
+}
+
+/// The order of clusters.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Sort {
+    #[default]
+    Delivered,
+    Now,
+    Label,
+    Born,
+    Cluster,
+}
+
+/// An error as programs read it.
+pub(super) fn refusal(status: StatusCode, code: &str, message: &str, hint: &str) -> Response {
+    answer_json(status, &json!({"schema": "windrow.refusal/1", "code": code, "message": message, "hint": hint}))
+}
+
+/// What is asked for cannot be.
+fn wrong(error: &dyn std::fmt::Display) -> Response {
+    refusal(
+        StatusCode::BAD_REQUEST,
+        "E-HTTP-QUERY",
+        &error.to_string(),
+        "docs/reference/api.md has the routes and what they take",
+    )
+}
+
+pub(super) async fn nothing() -> Response {
+    refusal(StatusCode::NOT_FOUND, "E-HTTP-PATH", "there is no such path", "GET /api/v1 lists them")
+}
+
+pub(super) async fn live() -> Response {
+    answer(StatusCode::OK, "text/plain; charset=utf-8", "alive\n")
+}
+
+pub(super) async fn readiness(State(shared): At) -> Response {
+    let known = shared.board.read();
+    let plain = |status, text: String| answer(status, "text/plain; charset=utf-8", format!("{text}\n"));
+    match (&known.trouble, known.epoch) {
+        (Some(trouble), _) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}")),
+        (None, None) => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: nothing is committed yet".into()),
+        (None, Some(epoch)) => plain(StatusCode::OK, format!("ready: commit {epoch}, {}", known.standing.word())),
+    }
+}
+
+/// No `async fn`: its type would depend on the table that it stands in.
+pub(super) fn routes() -> Ready<Response> {
+    let routes: Vec<_> = ROUTES.iter().map(|route| json!({"path": route.path, "gives": route.gives})).collect();
+    ready(answer_json(StatusCode::OK, &json!({"schema": "windrow.routes/1", "routes": routes})))
+}
+
+pub(super) async fn now(State(shared): At) -> Response {
+    answer_json(StatusCode::OK, &now_object(&shared.board.read()))
+}
+
+fn now_object(known: &Known) -> Value {
+    let counters = &known.counters;
+    let standing = match &known.standing {
+        Standing::Running { pid, since } => json!({"is": "running", "pid": pid, "since": time(*since)}),
+        Standing::Ended { at, reason, message } => {
+            json!({"is": "ended", "at": time(*at), "reason": reason, "message": message})
+        }
+        other => json!({"is": other.word()}),
+    };
+    json!({
+        "schema": "windrow.now/1",
+        "commit": known.epoch,
+        "committed_at": known.committed_at.map(time),
+        "standing": standing,
+        "trouble": known.trouble,
+        "rows": counters.rows,
+        "pages": counters.pages,
+        "rejects": counters.n_rejects(),
+        "novel": counters.novel,
+        "clusters": known.view.clusters.len(),
+        "micro_clusters": known.view.micro_clusters,
+        "terms": known.view.terms,
+    })
+}
+
+pub(super) async fn clusters(State(shared): At, query: Result<Query<ClustersQuery>, QueryRejection>) -> Response {
+    let Query(query) = match query {
+        Ok(query) => query,
+        Err(error) => return wrong(&error),
+    };
+    let known = shared.board.read();
+    let mut found: Vec<&ClusterView> = known.view.clusters.iter().filter(|cluster| holds(cluster, &query.q)).collect();
+    sort(&mut found, query.sort);
+    let total = found.len();
+    found.truncate(query.limit.unwrap_or(usize::MAX));
+    match query.format {
+        Form::Csv => csv(CLUSTER_COLUMNS, found.into_iter().map(|cluster| cluster_cells(cluster, &known.view))),
+        Form::Json => {
+            let epoch = known.epoch.unwrap_or(0);
+            let clusters: Vec<_> = found.into_iter().map(|cluster| cluster_object(cluster, &known.view, epoch)).collect();
+            let of = json!({"schema": "windrow.clusters/1", "commit": known.epoch, "total": total, "clusters": clusters});
+            answer_json(StatusCode::OK, &of)
+        }
+    }
+}
+
+fn holds(cluster: &ClusterView, text: &str) -> bool {
+    let text = text.to_lowercase();
+    let has = |other: &str| other.to_lowercase().contains(&text);
+    text.is_empty()
+        || has(&cluster.label)
+        || cluster.terms.iter().any(|term| has(&term.term))
+        || cluster.domains.iter().any(|(domain, _)| has(domain))
+}
+
+/// Largest first, or by name or id; of equals, the older one first.
+fn sort(clusters: &mut [&ClusterView], by: Sort) {
+    clusters.sort_by(|a, b| {
+        let order = match by {
+            Sort::Delivered => b.delivered.cmp(&a.delivered),
+            Sort::Now => b.now.cmp(&a.now),
+            Sort::Label => a.label.cmp(&b.label),
+            Sort::Born => b.born.cmp(&a.born),
+            Sort::Cluster => std::cmp::Ordering::Equal,
+        };
+        order.then(a.cluster.cmp(&b.cluster))
+    });
+}
+
+pub(super) async fn cluster(State(shared): At, id: Result<Path<ClusterId>, PathRejection>) -> Response {
+    let Path(id) = match id {
+        Ok(id) => id,
+        Err(error) => return wrong(&error),
+    };
+    let known = shared.board.read();
+    match known.view.clusters.iter().find(|cluster| cluster.cluster == id) {
+        Some(cluster) => answer_json(StatusCode::OK, &cluster_object(cluster, &known.view, known.epoch.unwrap_or(0))),
+        None => {
+            let message = format!("no cluster {id} is alive");
+            refusal(StatusCode::NOT_FOUND, "E-HTTP-CLUSTER", &message, "GET /api/v1/clusters lists those that are")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Tables: the same rows as JSON for programs and as CSV for spreadsheets.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use serde_json::Value;
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Form {
+    #[default]
+    Json,
+    Csv,
+}
+
+/// An answer in JSON.
+pub(super) fn json(status: StatusCode, value: &Value) -> Response {
+    answer(status, "application/json; charset=utf-8", value.to_string())
+}
+
+/// An answer of any type.
+pub(super) fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+    let built = Response::builder().status(status).header(CONTENT_TYPE, kind).body(body.into());
+    built.unwrap_or_else(|_| Response::new(Body::empty()))
+}
+
+/// Rows with names for their columns, as CSV that a spreadsheet shows and never runs.
+pub(super) fn csv(columns: &[&str], rows: impl Iterator<Item = Vec<Value>>) -> Response {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // Into memory nothing fails.
+    let _ = writer.write_record(columns);
+    for row in rows {
+        let _ = writer.write_record(row.iter().map(cell));
+    }
+    answer(StatusCode::OK, "text/csv; charset=utf-8; header=present", writer.into_inner().unwrap_or_default())
+}
+
+/// A text that begins like a formula gets an apostrophe before it, as OWASP's rules for CSV say; numbers stay.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        let cells = [json!("=1+1"), json!("+1"), json!("-x"), json!("@a"), json!("\tb"), json!("a=b"), json!(-5), json!(null)];
+        let shown: Vec<String> = cells.iter().map(cell).collect();
+        assert_eq!(shown, ["'=1+1", "'+1", "'-x", "'@a", "'\tb", "a=b", "-5", ""]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Shapes of what we tell programs, the same from a verb as from the server: docs/reference/json.md.
+
+use serde_json::{Value, json};
+use windrow_core::pipeline::{ClusterView, Example, View};
+
+use crate::term::text::time;
+
+/// One cluster as the contract has it.
+pub(crate) fn cluster_object(cluster: &ClusterView, view: &View, epoch: u64) -> Value {
+    let kinds = [("representative", &cluster.representative), ("boundary", &cluster.boundary), ("latest", &cluster.latest)];
+    let examples: Vec<Value> =
+        kinds.into_iter().flat_map(|(kind, list)| list.iter().map(move |one| example(kind, one))).collect();
+    json!({
+        "schema": "windrow.cluster/1",
+        "commit": epoch,
+        "cluster": cluster.cluster,
+        "slot": cluster.slot,
+        "delivered": cluster.delivered,
+        "now": cluster.now,
+        "share": share(cluster, view),
+        "label": cluster.label,
+        "renamed": cluster.renamed,
+        "pinned": cluster.pinned,
+        "weight": cluster.weight,
+        "micro_clusters": cluster.micro_clusters,
+        "born": cluster.born,
+        "latest_at": cluster.latest_at,
+        "terms": cluster.terms.iter().map(|t| json!({"term": t.term, "kind": t.kind, "weight": t.weight})).collect::<Vec<_>>(),
+        "domains": cluster.domains.iter().map(|(domain, pages)| json!({"domain": domain, "pages": pages})).collect::<Vec<_>>(),
+        "languages": cluster.languages.iter().map(|(code, share)| json!({"language": code, "share": share})).collect::<Vec<_>>(),
+        "examples": examples,
+        "volume": cluster.volume,
+    })
+}
+
+/// A page as an example: nearest to its theme (`representative`), just belonging (`boundary`), or `latest`.
+fn example(kind: &str, example: &Example) -> Value {
+    json!({
+        "kind": kind,
+        "record_id": example.record_id.map(|id| id.to_string()),
+        "title": example.title,
+        "url": example.url,
+        "score": example.score,
+        "creation_time": example.creation_time.map(time),
+    })
+}
+
+fn share(cluster: &ClusterView, view: &View) -> f64 {
+    cluster.delivered as f64 / view.pages.max(1) as f64
+}
+
+/// Columns of a cluster where it is a line of a table.
+pub(crate) const CLUSTER_COLUMNS: &[&str] =
+    &["cluster", "slot", "delivered", "now", "share", "micro_clusters", "label", "domain", "language", "example"];
+
+/// A cluster as such a line.
+pub(crate) fn cluster_cells(cluster: &ClusterView, view: &View) -> Vec<Value> {
+    let domain = cluster.domains.first().map(|(domain, _)| domain.as_str());
+    let language = cluster.languages.first().map(|(code, _)| code.as_str());
+    let example = cluster.latest.first().map(|example| example.title.as_str());
+    vec![
+        cluster.cluster.into(),
+        cluster.slot.into(),
+        cluster.delivered.into(),
+        cluster.now.into(),
+        // Six places are enough for one page in a million.
+        json!((share(cluster, view) * 1e6).round() / 1e6),
+        cluster.micro_clusters.into(),
+        cluster.label.as_str().into(),
+        domain.unwrap_or_default().into(),
+        language.unwrap_or_default().into(),
+        example.unwrap_or_default().into(),
+    ]
+}

@@ -1,0 +1,237 @@
+//! The server from outside: who may come in, and what it says.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use windrow_engine::clock::{Clock as _, SystemClock};
+
+use crate::docs::documented_fields;
+use crate::rig::{Rig, SAMPLE};
+
+/// How long something may take to be shown.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An answer.
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+/// A running server.
+struct Server {
+    child: Child,
+    /// What it is called by the URL that it printed.
+    host: String,
+    token: String,
+}
+
+impl Server {
+    fn start(rig: &Rig, more: &[&str]) -> Self {
+        let args = [&["serve", "--out", "out", "--listen", "127.0.0.1:0"][..], more].concat();
+        let mut child = rig.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("http://").unwrap_or_else(|| panic!("no URL: {line}"));
+        let (host, token) = url.split_once("/?token=").unwrap();
+        Self { child, host: host.to_owned(), token: token.to_owned() }
+    }
+
+    fn port(&self) -> &str {
+        self.host.rsplit_once(':').unwrap().1
+    }
+
+    /// A request with these headers and no others.
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{}", self.port())).unwrap();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        write!(stream, "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {text}"));
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        Answer { status, headers, body: body.to_owned() }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[("Host", &self.host), ("Authorization", &format!("Bearer {}", self.token))])
+    }
+
+    /// Asks until the answer is as wanted.
+    fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let clock = SystemClock::new();
+        loop {
+            let answer = self.get(path);
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(clock.elapsed() < PATIENCE, "{path}: {} {}", answer.status, answer.body);
+        }
+    }
+
+    fn end(mut self, signal: Signal, code: i32) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(code), "{said}");
+    }
+}
+
+#[test]
+fn every_route_lies_behind_the_door() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &["--host", "Board.Example"]);
+    let bearer = format!("Bearer {}", server.token);
+    let routes = server.get("/api/v1").json();
+    let listed = routes["routes"].as_array().unwrap().iter().map(|route| route["path"].as_str().unwrap().replace("{id}", "7"));
+    let paths: Vec<String> = listed.chain(["/nothing".into(), "/".into()]).collect();
+    assert!(paths.len() > 6, "{paths:?}");
+    let foreign = [
+        "evil.example",
+        &format!("evil.example:{}", server.port()),
+        "localhost",
+        "127.0.0.1:1",
+        "",
+        "board.example.evil.example",
+    ];
+    let origins = ["null", "http://evil.example", &format!("http://evil.example:{}", server.port())];
+    for path in &paths {
+        for host in foreign {
+            let answer = server.ask("GET", path, &[("Host", host), ("Authorization", &bearer)]);
+            assert!(answer.status == 403, "{path} as {host}: {}", answer.status);
+        }
+        for origin in origins {
+            let answer = server.ask("GET", path, &[("Host", &server.host), ("Origin", origin), ("Authorization", &bearer)]);
+            assert_eq!(answer.status, 403, "{path} from {origin}");
+        }
+        for token in ["", "Bearer ", "Bearer wrong", &bearer[..bearer.len() - 1]] {
+            let answer = server.ask("GET", path, &[("Host", &server.host), ("Authorization", token)]);
+            assert_eq!(answer.status, if path == "/livez" { 200 } else { 401 }, "{path} with `{token}`");
+            assert!(path == "/livez" || answer.json()["code"] == "E-HTTP-TOKEN", "{}", answer.body);
+        }
+        for host in [&server.host, &format!("localhost:{}", server.port()), "board.example"] {
+            let answer = server.ask("GET", path, &[("Host", host), ("Authorization", &bearer)]);
+            assert!(![401, 403].contains(&answer.status), "{path} as {host}: {}", answer.status);
+            assert!(answer.headers["content-security-policy"].starts_with("default-src 'none'; script-src 'self';"), "{path}");
+            assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
+        }
+        let posted = server.ask("POST", path, &[("Host", &server.host), ("Authorization", &bearer), ("Content-Length", "0")]);
+        assert!([404, 405].contains(&posted.status), "{path}: {}", posted.status);
+    }
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn the_printed_url_opens_and_the_cookie_is_enough_from_then_on() {
+    let rig = Rig::with_sample();
+    rig.write("token", "a-token-of-our-own-42\n");
+    let server = Server::start(&rig, &["--token-file", "token"]);
+    assert_eq!(server.token, "a-token-of-our-own-42");
+    let opened = server.ask("GET", &format!("/?token={}", server.token), &[("Host", &server.host)]);
+    assert_eq!((opened.status, opened.headers["location"].as_str()), (303, "/"));
+    let cookie = opened.headers["set-cookie"].clone();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap();
+    assert_eq!(server.ask("GET", "/api/v1/now", &[("Host", &server.host), ("Cookie", cookie)]).status, 200);
+    server.end(Signal::TERM, 0);
+    rig.write("token", "short");
+    rig.run(&["serve", "--out", "out", "--token-file", "token"]).failed(2, "E-TOKEN");
+    rig.run(&["serve", "--out", "out", "--listen", "192.0.2.1:0"]).failed(3, "E-LISTEN");
+}
+
+#[test]
+fn it_says_what_the_verb_says() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &[]);
+    let clusters = server.get("/api/v1/clusters?sort=cluster").json();
+    let told = rig.run(&["clusters", "--out", "out", "-o", "json"]).fine().lines();
+    assert_eq!((clusters["clusters"].as_array().unwrap(), &clusters["commit"]), (&told, &1.into()));
+    let documented = documented_fields();
+    let now = server.get("/api/v1/now").json();
+    let fields = now.as_object().unwrap().keys().filter(|name| *name != "schema").cloned().collect();
+    assert_eq!(documented["windrow.now/1"], fields, "docs/reference/json.md");
+    assert_eq!((&now["rows"], &now["standing"]["is"]), (&100.into(), &"ended".into()));
+
+    let csv = server.get("/api/v1/clusters?format=csv&sort=cluster").body;
+    let tsv = rig.run(&["clusters", "--out", "out", "-o", "tsv"]).fine().out;
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let ids = |at: usize| tsv.lines().skip(1).map(|line| line.split('\t').nth(at).unwrap().to_owned()).collect::<Vec<_>>();
+    let records: Vec<_> = reader.records().map(Result::unwrap).collect();
+    for column in [0, 2, 3, 4, 6] {
+        assert_eq!(records.iter().map(|record| record[column].to_owned()).collect::<Vec<_>>(), ids(column));
+    }
+    let largest = server.get("/api/v1/clusters?limit=1").json();
+    let most = told.iter().map(|cluster| cluster["delivered"].as_u64().unwrap()).max();
+    assert_eq!((largest["clusters"][0]["delivered"].as_u64(), &largest["total"]), (most, &told.len().into()));
+    let id = &largest["clusters"][0]["cluster"];
+    assert_eq!(server.get(&format!("/api/v1/clusters/{id}")).json(), largest["clusters"][0]);
+    let found = server.get("/api/v1/clusters?q=FACEBOOK.com").json();
+    assert!((1..50).contains(&found["total"].as_u64().unwrap()), "{found}");
+
+    let metrics = server.get("/metrics").body;
+    let delivered: u64 = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("windrow_delivered_pages_total{cluster=\""))
+        .map(|line| line.split_once("} ").unwrap().1.parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(delivered, 100, "{metrics}");
+    assert!(metrics.contains("\nwindrow_rows_total 100\n") && metrics.ends_with("# EOF\n"), "{metrics}");
+    for (path, status) in [
+        ("/api/v1/clusters?x=1", 400),
+        ("/api/v1/clusters?sort=up", 400),
+        ("/api/v1/clusters/9999", 404),
+        ("/api/v1/clusters/x", 400),
+    ] {
+        let answer = server.get(path);
+        assert_eq!((answer.status, &answer.json()["schema"]), (status, &"windrow.refusal/1".into()), "{path}: {}", answer.body);
+    }
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn output_that_is_not_there_yet_is_shown_when_it_comes() {
+    let rig = Rig::new();
+    let server = Server::start(&rig, &[]);
+    let empty = server.get("/readyz");
+    assert!(empty.status == 503 && empty.body.contains("nothing is committed yet"), "{}", empty.body);
+    assert_eq!(server.get("/api/v1/clusters").json()["clusters"], Value::Array(Vec::new()));
+    assert_eq!(server.get("/api/v1/now").json()["standing"]["is"], "waiting");
+    let endless = ["run", "--input", "generator:rows=1000000000,seed=1", "--out", "out", "--roll-rows", "2000"];
+    let mut running = rig.command(&endless).stderr(Stdio::null()).spawn().unwrap();
+    server.until("/readyz", |answer| answer.status == 200);
+    let first = server.until("/api/v1/now", |answer| answer.json()["standing"]["is"] == "running").json();
+    server.until("/api/v1/now", |answer| answer.json()["rows"].as_u64() > first["rows"].as_u64());
+    running.kill().unwrap();
+    running.wait().unwrap();
+    server.until("/api/v1/now", |answer| answer.json()["standing"]["is"] == "gone");
+    rig.run(&["run", "--input", SAMPLE, "--new", "--out", "out"]).fine();
+    server.until("/api/v1/now", |answer| answer.json()["standing"]["is"] == "ended");
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn clients_that_say_nothing_hold_nobody_up() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &[]);
+    let address = format!("127.0.0.1:{}", server.port());
+    let silent: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let mut odd = TcpStream::connect(&address).unwrap();
+    odd.write_all(&[b'A'; 1 << 20]).ok();
+    assert_eq!(server.get("/api/v1/now").status, 200);
+    drop(silent);
+    server.end(Signal::INT, 130);
+}
