@@ -37,6 +37,14 @@ struct Server {
     token: String,
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already, but for a test that failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Server {
     fn start(rig: &Rig, more: &[&str]) -> Self {
         let args = [&["serve", "--out", "out", "--listen", "127.0.0.1:0"][..], more].concat();
