@@ -281,7 +281,12 @@ impl Attempt<'_> {
             }
         };
         drop(reader);
-        if matches!(ended, Ok(Ended::Stopped | Ended::Interrupted)) {
+        // A client that has lost its brokers is not waited for either: the next attempt has a new one.
+        let is_hurried = match &ended {
+            Ok(ended) => *ended != Ended::EndOfInput,
+            Err(error) => error.may_pass(),
+        };
+        if is_hurried {
             work.hurry();
         }
         // What was learnt before the input failed is good, and committed like the rest.

@@ -33,6 +33,9 @@ use crate::run::waits::{Waits, Watch, Who};
 
 /// How long a broker may take to begin or end a transaction before we ask again.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long we ask again at most, and how long we wait before, where the answer came at once.
+const LONGEST: Duration = Duration::from_secs(60);
+const BETWEEN: Duration = Duration::from_millis(20);
 /// How long we wait for room in the client's queue, or for an acknowledgement, before we look again.
 const LOOK: Duration = Duration::from_millis(1);
 /// Between two looks at a call that another thread makes, and looks until it is given up: longer than the client's own time for it.
@@ -249,15 +252,25 @@ impl Writer {
         self.again_while_retriable(&[], |producer| producer.commit_transaction(ANSWER))
     }
 
+    /// Calls again while that may help. A client that has lost its brokers for good never gets an answer; a new one finds out what became of
+    /// the transaction.
     fn again_while_retriable(&self, needs: &[Need<'_>], call: impl Call) -> Result<()> {
         let (patience, call) = (self.patience(), Arc::new(call));
+        let mut waited = Duration::ZERO;
         loop {
             match self.elsewhere(&patience, &call)? {
                 Ok(()) => {
                     patience.done();
                     return Ok(());
                 }
-                Err(KafkaError::Transaction(error)) if error.is_retriable() => self.check()?,
+                Err(KafkaError::Transaction(error)) if error.is_retriable() => {
+                    self.check()?;
+                    if waited >= LONGEST {
+                        return Err(self.unanswered().cause(error));
+                    }
+                    waited += if error.code() == Code::OperationTimedOut { ANSWER } else { BETWEEN };
+                    self.pause(BETWEEN);
+                }
                 Err(error) => return Err(self.trouble(&error, needs)),
             }
             patience.look();
@@ -281,8 +294,14 @@ impl Writer {
             self.check()?;
             patience.look();
         }
-        let message = format!("the client waits in vain for the brokers at {}", self.servers());
-        Err(again(message).cause("a call that ends a transaction did not come back"))
+        Err(self.unanswered().cause("the client's call did not come back"))
+    }
+
+    /// What became of the transaction only a new producer can find out.
+    fn unanswered(&self) -> Error {
+        let message = format!("the brokers at {} did not end the transaction in time", self.servers());
+        Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", message)
+            .hint("whether it is committed shows when it is called again: it goes on from there")
     }
 
     fn patience(&self) -> Patience<'_> {

@@ -3,6 +3,10 @@
 //! The client does not tell. It reads the partitions that it was given, and when a topic was deleted and made anew it goes on where it was,
 //! in the new one, as long as there is such an offset. So a thread of its own asks the brokers every [`INTERVAL`] how many partitions
 //! there are and which topic it is; what it finds is handed to whoever reads next. Nothing of this is on the way of a row.
+//!
+//! Nor does it tell when it has lost its last broker for good: a broker that stops may answer that there are no brokers, and librdkafka 2.12
+//! then drops the only one that it has and sometimes looks for no other, whoever comes back. [`LOST`] looks in a row without an answer end
+//! the attempt, and the next one has a new client.
 
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
@@ -19,7 +23,9 @@ use crate::run::waits::Waits;
 /// How often the topic is looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How long an answer may take: whoever ends the reading waits as long at most.
-const ANSWER: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(2);
+/// Looks in a row without an answer after which the client is given up.
+const LOST: u32 = 4;
 
 /// A topic as it was opened.
 pub(in crate::source) struct Opened {
@@ -76,15 +82,31 @@ impl Drop for Watch {
 
 /// Looks until there is something to tell, or nobody wants to know.
 fn look(opened: &Opened, stopped: &Receiver<()>, finding: &OnceLock<Error>) {
+    let mut unanswered = 0;
     while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        // Brokers that do not answer are for others to tell, and so is a topic that is not there.
-        if let Ok(Some(now)) = identity(&opened.consumer, &opened.topic, ANSWER)
-            && let Some(error) = changed(&opened.topic, opened.identity, now)
-        {
+        let found = match identity(&opened.consumer, &opened.topic, ANSWER) {
+            // A topic that is not there is for the client to tell.
+            Ok(now) => {
+                unanswered = 0;
+                now.and_then(|now| changed(&opened.topic, opened.identity, now))
+            }
+            Err(error) => {
+                unanswered += 1;
+                (unanswered == LOST).then(|| lost(&opened.topic).cause(error))
+            }
+        };
+        if let Some(error) = found {
             let _ = finding.set(error);
             return;
         }
     }
+}
+
+/// The client has no broker any more that answers.
+fn lost(topic: &str) -> Error {
+    let seconds = LOST * u32::try_from((INTERVAL + ANSWER).as_secs()).unwrap_or_default();
+    Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", format!("no broker has answered for {topic} in {seconds} s"))
+        .hint("what was learnt is committed as far as brokers take it; start again")
 }
 
 /// What has become of a topic.
