@@ -27,6 +27,7 @@ GARBAGE = [
     (b"heartbeat\x1b[2J", "bad_json"),
     (b'{"url": "http://cut.example/", "title": "cut o', "bad_json"),
     (b'["http://list.example/"]', "bad_json"),
+    (b"\x00stray", "bad_json"),
     (b'{"title": "\xff\xfe"}', "invalid_utf8"),
     (b'{"id": 1, "url": {"href": "http://inside.example/"}}', "wrong_type"),
     (b'{"id": 2, "url": "", "title": NaN}', "empty_page"),

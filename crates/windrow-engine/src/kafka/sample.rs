@@ -158,7 +158,7 @@ impl Broker {
     /// The newest messages of a topic, at most `most` of them, spread over its partitions; committed ones only.
     ///
     /// # Errors
-    /// `E-KAFKA-TOPIC`: there is no such topic. `E-KAFKA-REGISTRY`: a value was written for a schema registry. `E-KAFKA-…`:
+    /// `E-KAFKA-TOPIC`: there is no such topic. `E-KAFKA-REGISTRY`: most values were written for a schema registry. `E-KAFKA-…`:
     /// the brokers refuse, or give nothing in time.
     pub fn sample(&self, topic: &str, most: usize, clock: &dyn Clock) -> Result<Sample> {
         let found = self.look()?;
@@ -179,11 +179,17 @@ impl Broker {
             reach = reach.saturating_mul(FURTHER);
         }
         let messages: Vec<Sampled> = tails.into_iter().flat_map(|tail| tail.found).collect();
-        if messages.iter().any(|message| message.value.as_deref().is_some_and(has_registry_prefix)) {
+        if is_of_registry(&messages) {
             return Err(registry_prefix(topic));
         }
         Ok(Sample { partitions: shape.partitions, messages })
     }
+}
+
+/// Whether most values were written for a schema registry; a few are strays.
+fn is_of_registry(messages: &[Sampled]) -> bool {
+    let values = || messages.iter().filter_map(|message| message.value.as_deref());
+    2 * values().filter(|value| has_registry_prefix(value)).count() > values().count()
 }
 
 /// Gives each partition its share of `most`, as evenly as what they hold allows.
@@ -307,6 +313,17 @@ mod tests {
         assert_eq!([take(2, 0), take(3, 1)], [(vec![0, 1, 2], 10, false), (vec![1, 2, 3], 7, false)]);
         assert_eq!([take(4, 4), take(5, 6)], [(vec![2, 3, 4], 5, false), (vec![4, 5], 10, true)]);
         assert_eq!(take(6, 11), (vec![], 0, true));
+    }
+
+    #[test]
+    fn a_registry_wrote_most_of_a_sample_or_none() {
+        let sample = |values: &[Option<&str>]| -> Vec<Sampled> {
+            let sampled = |value: &Option<&str>| Sampled { partition: 0, offset: 0, value: value.map(Into::into) };
+            values.iter().map(sampled).collect()
+        };
+        assert!(is_of_registry(&sample(&[Some("\0x"), Some("\0y"), None, None, Some("{}")])));
+        assert!(!is_of_registry(&sample(&[Some("\0x"), Some("{}")])));
+        assert!(!is_of_registry(&sample(&[None])) && !is_of_registry(&[]));
     }
 
     #[test]

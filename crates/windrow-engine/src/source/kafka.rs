@@ -134,12 +134,14 @@ pub(super) fn open(
         queue.set_nonempty_callback(move || {
             let _ = bell.try_send(());
         });
-        let at = positions.sources[ordinal].offset;
+        let position = &positions.sources[ordinal];
+        // Only of what was never read before: what a message becomes must not depend on when a run began.
+        let head = (position.rows == 0 && position.offset == position.start).then_some(0);
+        let at = position.offset;
         let (consumer, form, topic) = (Arc::clone(&consumer), Arc::clone(&form), input.topic.clone());
         let ordinal = u32::try_from(ordinal).expect("fewer than 2^32 sources");
-        let prefixed = PREFIXED - 1;
-        let cursor = Cursor { topic, partition, ordinal, at, prefixed };
-        parts.push((ordinal, Box::new(Partition { consumer, queue, form, limits, cursor, has_ended: false })));
+        let cursor = Cursor { topic, partition, ordinal, at, head };
+        parts.push((ordinal, Box::new(Partition { consumer, queue, form, limits, cursor, held: None, has_ended: false })));
     }
     // Behind the queues: what is fetched before a partition has its own would come by the common one.
     consumer.assign(&assignment).map_err(|error| broker.trouble(&error))?;
@@ -297,8 +299,9 @@ fn number(partition: usize) -> i32 {
     i32::try_from(partition).expect("a topic has fewer than 2^31 partitions")
 }
 
-/// Messages in a row that look as a schema registry's do before the topic is taken for one of those.
-const PREFIXED: u32 = 100;
+/// So many messages at the beginning of a partition, all as a schema registry's look, and the topic is taken for one of those. Fewer,
+/// and any that come later, are strays: rejects like other garbage.
+const PREFIXED: u32 = 10;
 
 /// One partition, from an offset on.
 struct Partition {
@@ -307,6 +310,8 @@ struct Partition {
     form: Arc<Form>,
     limits: Limits,
     cursor: Cursor,
+    /// Messages at its beginning that are not handed out before it is known that they are strays.
+    held: Option<RawBatch>,
     /// Whether its end was met, where that is an end.
     has_ended: bool,
 }
@@ -318,8 +323,8 @@ struct Cursor {
     ordinal: u32,
     /// The next offset.
     at: u64,
-    /// Messages in a row that begin with byte 0. The first message of all is enough.
-    prefixed: u32,
+    /// Messages since the beginning of the partition, as long as all of them began with byte 0.
+    head: Option<u32>,
 }
 
 impl Cursor {
@@ -329,9 +334,8 @@ impl Cursor {
             return Ok(());
         }
         let bytes = value.unwrap_or_default();
-        let is_prefixed = has_registry_prefix(bytes);
-        self.prefixed = if is_prefixed { self.prefixed + 1 } else { 0 };
-        if self.prefixed >= PREFIXED {
+        self.head = self.head.filter(|_| has_registry_prefix(bytes)).map(|prefixed| prefixed + 1);
+        if self.head == Some(PREFIXED) {
             return Err(registry_prefix(&self.topic));
         }
         let record = batch.form.record(bytes, batch.bytes.len(), offset, longest);
@@ -341,6 +345,11 @@ impl Cursor {
         self.at = offset + 1;
         batch.slice.to = self.at;
         Ok(())
+    }
+
+    /// Whether what was taken may still turn out to be a schema registry's.
+    fn is_unsure(&self) -> bool {
+        self.head.is_some_and(|prefixed| prefixed > 0)
     }
 
     /// What the client says besides messages. Most of it passes: the client connects again by itself.
@@ -365,16 +374,19 @@ impl Cursor {
 
 impl Source for Partition {
     fn next(&mut self) -> Result<Option<RawBatch>> {
-        let Self { consumer, queue, form, limits, cursor, has_ended } = self;
-        let slice = Slice { source: cursor.ordinal, from: cursor.at, to: cursor.at };
-        let mut batch = RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new() };
+        let Self { consumer, queue, form, limits, cursor, held, has_ended } = self;
+        let nothing = |at| {
+            let slice = Slice { source: cursor.ordinal, from: at, to: at };
+            RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new() }
+        };
+        let mut batch = held.take().unwrap_or_else(|| nothing(cursor.at));
         // What waits in the consumer's own queue are errors. A message there came before the partition had its queue.
         match consumer.poll(Duration::ZERO) {
             None => {}
             Some(Err(error)) => cursor.event(&error)?,
             Some(Ok(_)) => return Err(mixed_up(&cursor.topic)),
         }
-        while batch.records.len() < limits.batch_rows && batch.bytes.len() < limits.batch_bytes {
+        while cursor.is_unsure() || batch.records.len() < limits.batch_rows && batch.bytes.len() < limits.batch_bytes {
             match queue.poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(message)) => {
@@ -387,6 +399,11 @@ impl Source for Partition {
                 Some(Err(error)) => cursor.event(&error)?,
             }
         }
+        if cursor.is_unsure() && !*has_ended {
+            let before = batch.slice.from;
+            *held = Some(batch);
+            return Ok(Some(nothing(before)));
+        }
         Ok(if *has_ended && batch.is_nothing() { None } else { Some(batch) })
     }
 }
@@ -394,4 +411,35 @@ impl Source for Partition {
 fn mixed_up(topic: &str) -> Error {
     let message = format!("the client mixed up the partitions of {topic} as it began to read");
     Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", message).hint("start again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a partition's messages: how many were taken, and whether all may be handed out, or the error.
+    fn taken(head: Option<u32>, messages: &[&[u8]]) -> std::result::Result<(usize, bool), &'static str> {
+        let form = Form::of_messages(MessageFormat::Json, &ColumnMap::default()).unwrap();
+        let slice = Slice { source: 0, from: 7, to: 7 };
+        let mut batch = RawBatch { form: Arc::new(form), slice, bytes: Vec::new(), records: Vec::new() };
+        let mut cursor = Cursor { topic: "pages".into(), partition: 0, ordinal: 0, at: 7, head };
+        for (offset, message) in (7..).zip(messages) {
+            cursor.take(offset, Some(message), 1 << 20, &mut batch).map_err(|error| error.code)?;
+        }
+        Ok((batch.records.len(), !cursor.is_unsure()))
+    }
+
+    #[test]
+    fn a_registry_is_told_from_a_stray_by_the_beginning_of_a_partition_alone() {
+        let (avro, good): (&[u8], &[u8]) = (b"\0\0\0\0\x07title", b"{}");
+        let few = vec![avro; PREFIXED as usize - 1];
+        let many = vec![avro; PREFIXED as usize];
+        assert_eq!(taken(Some(0), &many), Err("E-KAFKA-REGISTRY"));
+        assert_eq!(taken(Some(0), &few), Ok((few.len(), false)), "not known yet");
+        assert_eq!(taken(Some(0), &[&few[..], &[good]].concat()), Ok((few.len() + 1, true)), "strays");
+        assert_eq!(taken(Some(0), &[&[good], &many[..]].concat()), Ok((many.len() + 1, true)), "behind a good one");
+        // Opened again behind what was read, by a restart or to learn again.
+        assert_eq!(taken(None, &[avro]), Ok((1, true)));
+        assert_eq!(taken(None, &many), Ok((many.len(), true)));
+    }
 }
