@@ -104,9 +104,13 @@ impl Pipeline {
 
     /// Runs until it kills itself at a point.
     pub(super) fn killed_at(&self, point: &str, nth: usize) -> Result<()> {
+        self.killed_with(&[], point, nth)
+    }
+
+    fn killed_with(&self, more: &[&str], point: &str, nth: usize) -> Result<()> {
         let log = self.dir.join("point.log");
         let _ = std::fs::remove_file(&log);
-        let mut run = self.call(&["run", "--until-end"]);
+        let mut run = self.call(&[&["run", "--until-end"], more].concat());
         run.env("WINDROW_FAILPOINT", format!("{point}:{nth}")).env("WINDROW_FAILPOINT_LOG", &log);
         let ended = output(&mut run)?;
         let written = std::fs::read_to_string(&log).unwrap_or_default();
@@ -212,6 +216,7 @@ fn run_on(version: Version) -> Result<()> {
     let of_file = keyed.delivered("all", 0)?;
     stdout(keyed.call(&["audit", "--input"]).arg(&pages))?;
     tampered(&rig, &killed)?;
+    lost(&pipeline("late", "pages", "")?)?;
 
     say(format_args!(
         "run: {kills} kills within commits, each landed: {} pages and {} rejects in the topics as in the Parquet, the same answer as \
@@ -284,6 +289,19 @@ fn tampered(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     let lost = audit["lost"].as_u64() > Some(0) && audit["topics"]["missing"] == serde_json::json!([topic]);
     ensure!(lost && audit["topics"]["expired"] == deleted, "a topic was deleted: {audit}");
     Ok(())
+}
+
+/// The input deletes what was not read yet: the jump over it is committed before anything behind it, so that a kill does no harm.
+fn lost(pipeline: &Pipeline) -> Result<()> {
+    pipeline.make_topics(1)?;
+    pipeline.killed_at("after-commit", 2)?;
+    stdout(script(CLIENTS, "topics.py")?.args(["shorten", &pipeline.servers, "pages"]))?;
+    let refused = output(&mut pipeline.call(&["run", "--until-end"]))?;
+    let told = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(4) && told.contains("E-KAFKA-GONE"), "{}: {told}", refused.status);
+    pipeline.killed_with(&["--on-data-loss", "earliest"], "kafka-after-commit", 3)?;
+    let done = pipeline.to_the_end()?;
+    agrees(&done, &pipeline.delivered_in_slots()?).context("behind a jump and a kill")
 }
 
 /// What the run says and what the topics hold.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use crate::checkpoint::recovery::rows_gone;
 use crate::error::{Error, ErrorKind, Result};
 use crate::read::{self, Reader};
 use crate::run::Job;
 use crate::run::waits::Waits;
-use crate::source::kafka::TopicInput;
+use crate::source::kafka::{OnDataLoss, TopicInput};
 use crate::source::replay::Replay;
 use crate::source::{self, Limits, Order, Positions, Source, Wanted};
 
@@ -50,9 +51,13 @@ pub(crate) fn names(positions: &Positions) -> Vec<String> {
     positions.sources.iter().map(|source| source.name.clone()).collect()
 }
 
-/// Reads again, from positions that were committed, what was learnt after them.
+/// Reads again, from positions that were committed, what was learnt after them. There is no going on without it.
 pub(crate) fn start_again(job: &Job, from: &mut Positions, order: &Order) -> Result<Reader> {
-    let opened = source::open(wanted(job), from)?;
+    let topic = job.topic.as_ref().map(|topic| TopicInput { on_data_loss: OnDataLoss::Fail, ..topic.clone() });
+    let opened = source::open(Wanted { topic: topic.as_ref(), ..wanted(job) }, from).map_err(|error| match error.code {
+        "E-KAFKA-GONE" => rows_gone().cause(error.message),
+        _ => error,
+    })?;
     spawn(job, Box::new(Replay::new(opened, from, order)))
 }
 

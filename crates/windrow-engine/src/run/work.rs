@@ -276,12 +276,14 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Opens the inputs where they stand. What a new pipeline or a new source is must be committed before anything is visible of it.
+    /// Opens the inputs where they stand. What a new pipeline or a new source is must be committed before anything is visible of it, and
+    /// so must a jump over messages that are gone: nobody could learn again across it.
     pub(super) fn start(&mut self, job: &Job, waits: &Waits) -> Result<Reader> {
         let known = self.store.manifest();
+        let before = self.positions.clone();
         let reader = inputs::start(job, &known.inputs, &mut self.positions, waits, &mut self.notes)?;
         self.sources = inputs::names(&self.positions).into();
-        let is_new = known.epoch == 0 || known.positions.sources.len() < self.positions.sources.len();
+        let is_new = known.epoch == 0 || before != self.positions;
         if is_new && (job.topic.is_some() || job.output.is_some()) {
             self.roll()?;
         }

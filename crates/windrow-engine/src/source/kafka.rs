@@ -375,8 +375,9 @@ impl Cursor {
 impl Source for Partition {
     fn next(&mut self) -> Result<Option<RawBatch>> {
         let Self { consumer, queue, form, limits, cursor, held, has_ended } = self;
+        let ordinal = cursor.ordinal;
         let nothing = |at| {
-            let slice = Slice { source: cursor.ordinal, from: at, to: at };
+            let slice = Slice { source: ordinal, from: at, to: at };
             RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new() }
         };
         let mut batch = held.take().unwrap_or_else(|| nothing(cursor.at));
