@@ -214,6 +214,7 @@ fn run_on(version: Version) -> Result<()> {
     keyed.make_topics(1)?;
     stdout(keyed.call(&["run", "--input"]).arg(&pages))?;
     let of_file = keyed.delivered("all", 0)?;
+    elsewhere(&keyed, &pages)?;
     stdout(keyed.call(&["audit", "--input"]).arg(&pages))?;
     tampered(&rig, &killed)?;
     lost(&pipeline("late", "pages", "")?)?;
@@ -288,6 +289,16 @@ fn tampered(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     let audit = pipeline.audit()?;
     let lost = audit["lost"].as_u64() > Some(0) && audit["topics"]["missing"] == serde_json::json!([topic]);
     ensure!(lost && audit["topics"]["expired"] == deleted, "a topic was deleted: {audit}");
+    Ok(())
+}
+
+/// Pages of a state that has topics do not go to others: the audit would miss them for ever.
+fn elsewhere(keyed: &Pipeline, pages: &Path) -> Result<()> {
+    for (key, value) in [("WINDROW__OUTPUT__KEYED_TOPIC", "others"), ("WINDROW__OUTPUT__KAFKA", "topics")] {
+        let refused = output(keyed.call(&["run", "--input"]).arg(pages).env(key, value))?;
+        let told = String::from_utf8_lossy(&refused.stderr);
+        ensure!(refused.status.code() == Some(2) && told.contains("E-SETTINGS-STATE"), "{key}: {}: {told}", refused.status);
+    }
     Ok(())
 }
 

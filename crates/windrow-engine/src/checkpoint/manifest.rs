@@ -25,6 +25,7 @@ use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::settings::show_size;
 use crate::sink::PublishedFile;
+use crate::sink::topics::Route;
 use crate::source::{ColumnMap, Order, Positions};
 
 /// Newest format of the manifest that this program reads, and the one it writes.
@@ -96,6 +97,8 @@ pub struct StateSettings<'a> {
     pub columns: &'a str,
     /// Bytes of the longest record.
     pub max_record: u64,
+    /// Which topics pages go to.
+    pub route: Option<&'a Route>,
 }
 
 /// What is committed.
@@ -110,6 +113,10 @@ pub struct Manifest {
     /// Offset of that epoch's record in the topic of commits; none for a pipeline without topics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commits: Option<u64>,
+    /// Where its pages go besides Parquet; another place needs new state. None for a pipeline without topics, and in states of programs
+    /// that did not keep it: they take what is given first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     /// When it was committed.
     pub written_at: Micros,
     /// Settings of the model; another value needs new state.
@@ -222,6 +229,7 @@ impl Manifest {
         if self.max_record != asked.max_record {
             others.push(("limits.max_record".into(), show_size(self.max_record), show_size(asked.max_record)));
         }
+        others.extend(self.route.as_ref().zip(asked.route).and_then(|(was, is)| other_route(was, is)));
         Ok(others)
     }
 
@@ -254,6 +262,17 @@ impl Manifest {
         all.extend_from_slice(&self.files);
         Ok(all)
     }
+}
+
+/// The setting that sends pages elsewhere, if any does.
+fn other_route(was: &Route, is: &Route) -> Option<(String, String, String)> {
+    let (key, was, is) = match (was, is) {
+        (Route::Slots(was), Route::Slots(is)) => ("output.topic_prefix", was.as_str(), is.as_str()),
+        (Route::Keyed(was), Route::Keyed(is)) => ("output.keyed_topic", was.as_str(), is.as_str()),
+        (Route::Slots(_), Route::Keyed(_)) => ("output.kafka", "topics", "keyed"),
+        (Route::Keyed(_), Route::Slots(_)) => ("output.kafka", "keyed", "topics"),
+    };
+    (was != is).then(|| (key.into(), format!("`{was}`"), format!("`{is}`")))
 }
 
 /// Settings as they stand in the manifest.

@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::run::{Job, cut, inputs};
+use crate::sink::topics::Route;
 use crate::sink::{Family, PublishedFile, parquet};
 use crate::source::{Order, Positions};
 
@@ -74,8 +75,9 @@ pub fn open(job: &Job, owned: &Arc<Owned>) -> Result<Opened> {
     let layout = &owned.layout;
     let mut notes = Vec::new();
     let manifest = match Manifest::read(&layout.manifest())? {
-        Some(manifest) => {
+        Some(mut manifest) => {
             check_settings(&manifest, job)?;
+            manifest.route = manifest.route.or_else(|| route(job).cloned());
             manifest
         }
         None => blank(job)?,
@@ -107,6 +109,7 @@ fn blank(job: &Job) -> Result<Manifest> {
         version: env!("CARGO_PKG_VERSION").into(),
         epoch: 0,
         commits: None,
+        route: route(job).cloned(),
         written_at: 0,
         model: to_value(&job.model),
         fields: to_value(&job.weights),
@@ -122,9 +125,19 @@ fn blank(job: &Job) -> Result<Manifest> {
     })
 }
 
+/// Where the pages of a job go besides Parquet.
+fn route(job: &Job) -> Option<&Route> {
+    job.output.as_ref().map(|output| &output.route)
+}
+
 fn check_settings(manifest: &Manifest, job: &Job) -> Result<()> {
-    let asked =
-        StateSettings { model: &job.model, fields: &job.weights, columns: &job.columns, max_record: job.max_record_bytes };
+    let asked = StateSettings {
+        model: &job.model,
+        fields: &job.weights,
+        columns: &job.columns,
+        max_record: job.max_record_bytes,
+        route: route(job),
+    };
     let mut others = manifest.other_settings(&asked)?;
     let has_topics = |has: bool| if has { "topics" } else { "none" };
     if manifest.epoch > 0 && manifest.commits.is_some() != job.output.is_some() {

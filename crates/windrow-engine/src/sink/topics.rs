@@ -20,6 +20,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::ToBytes;
 use rdkafka::producer::BaseRecord;
+use serde::{Deserialize, Serialize};
 use windrow_core::lineage::{Happening, LineageEvent};
 
 use crate::clock::entropy;
@@ -44,7 +45,8 @@ const QUEUE_LEN: usize = 16;
 const HURRIED: Duration = Duration::from_secs(5);
 
 /// Which topics pages go to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Route {
     /// One for each slot: this prefix and the slot's number.
     Slots(String),

@@ -267,11 +267,13 @@ fn state(settings: &Settings) -> Vec<Finding> {
             None => findings.push(Finding::fine("state", format!("{}: none yet", layout.state.display()))),
             Some(manifest) => {
                 let told = format!("commit {}, {}", manifest.epoch, text::counted(manifest.counters.rows, "row"));
+                let route = settings.route();
                 let others = manifest.other_settings(&StateSettings {
                     model: &settings.model,
                     fields: &settings.features,
                     columns: &settings.source.columns,
                     max_record: settings.limits.max_record,
+                    route: route.as_ref(),
                 })?;
                 let list: Vec<_> = others.iter().map(|(key, was, is)| format!("{key}: {was} there, {is} now")).collect();
                 let problem = (!list.is_empty()).then(|| {

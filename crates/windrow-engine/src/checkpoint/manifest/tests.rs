@@ -31,6 +31,7 @@ fn manifest() -> Manifest {
         version: "0.1.0".into(),
         epoch: 2,
         commits: None,
+        route: None,
         written_at: 1_700_000_000_000_000,
         model: serde_json::json!({"kind": "two-level", "clusters": 50, "seed": 1, "max_micro_clusters": 20_000, "max_terms": 1_000_000}),
         fields: serde_json::json!({
@@ -94,14 +95,29 @@ fn changed_settings_are_named_with_both_values() {
     let model = ModelSettings { clusters: 20, ..ModelSettings::default() };
     let same: FieldWeights = serde_json::from_value(manifest().fields).unwrap();
     let fields = FieldWeights { title: 3.0, ..same.clone() };
-    let asked = StateSettings { model: &model, fields: &fields, columns: "title=name", max_record: 1 << 20 };
+    let asked = StateSettings { model: &model, fields: &fields, columns: "title=name", max_record: 1 << 20, route: None };
     let others = manifest().other_settings(&asked).unwrap();
     let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
     let columns = "source.columns `url=landing_page` `title=name`";
     assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0", columns, "limits.max_record 64kB 1MB"]);
     let model = ModelSettings::default();
-    let asked = StateSettings { model: &model, fields: &same, columns: "url=landing_page", max_record: 1 << 16 };
+    let columns = "url=landing_page";
+    let asked = StateSettings { model: &model, fields: &same, columns, max_record: 1 << 16, route: None };
     assert_eq!(manifest().other_settings(&asked).unwrap(), []);
+
+    let (slots, keyed) = (|prefix: &str| Route::Slots(prefix.into()), |topic: &str| Route::Keyed(topic.into()));
+    let other = |was: Option<Route>, is: Option<&Route>| {
+        let manifest = Manifest { route: was, ..manifest() };
+        let others = manifest.other_settings(&StateSettings { route: is, ..asked }).unwrap();
+        others.into_iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect::<Vec<_>>()
+    };
+    assert_eq!(other(Some(slots("a_")), Some(&slots("b_"))), ["output.topic_prefix `a_` `b_`"]);
+    assert_eq!(other(Some(keyed("a")), Some(&keyed("b"))), ["output.keyed_topic `a` `b`"]);
+    assert_eq!(other(Some(slots("a")), Some(&keyed("a"))), ["output.kafka `topics` `keyed`"]);
+    // The same; one that did not keep it; and none, which others compare.
+    for (was, is) in [(Some(slots("a")), Some(&slots("a"))), (None, Some(&keyed("a"))), (Some(keyed("a")), None)] {
+        assert_eq!(other(was, is), Vec::<String>::new());
+    }
 }
 
 #[test]
@@ -165,6 +181,14 @@ fn manifests_of_format_3_stay_readable() {
     let bytes = std::fs::read(&path).unwrap();
     assert_eq!(Manifest::decode(&bytes, &path).unwrap(), between_topics());
     assert_eq!(String::from_utf8(between_topics().encode()).unwrap(), String::from_utf8(bytes).unwrap());
+}
+
+#[test]
+fn where_pages_go_is_kept() {
+    let kept = Manifest { route: Some(Route::Slots("cluster_".into())), ..between_topics() };
+    let bytes = kept.encode();
+    assert!(String::from_utf8_lossy(&bytes).contains("\"slots\": \"cluster_\""));
+    assert_eq!(Manifest::decode(&bytes, Path::new("files.json")).unwrap(), kept);
 }
 
 #[test]
