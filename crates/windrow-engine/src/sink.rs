@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windrow_core::pipeline::{Outcome, Prepared};
+use windrow_core::record::Micros;
 
 use crate::error::Result;
 use crate::kafka::commits::Commit;
@@ -68,6 +69,8 @@ pub struct PublishedFile {
 pub struct Staged {
     /// Epoch that the batch belongs to.
     pub epoch: u64,
+    /// When it was handed over.
+    pub at: Micros,
     /// Names of the sources, by ordinal.
     pub sources: Arc<[String]>,
     /// Pages and rejects.

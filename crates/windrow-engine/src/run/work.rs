@@ -151,7 +151,8 @@ impl<'a> Work<'a> {
 
     fn stage(&mut self, prepared: Prepared, outcome: Outcome) -> Result<()> {
         self.epoch.began.get_or_insert_with(|| self.clock.elapsed());
-        self.sink.stage(Staged { epoch: self.epoch.number, sources: Arc::clone(&self.sources), prepared, outcome })
+        let (epoch, at, sources) = (self.epoch.number, self.clock.now(), Arc::clone(&self.sources));
+        self.sink.stage(Staged { epoch, at, sources, prepared, outcome })
     }
 
     /// Learns a batch, stages it and says how it stands.

@@ -49,7 +49,7 @@ pub(super) fn staged(epoch: u64, offsets: std::ops::Range<u64>) -> Staged {
         labels: vec!["first".into(), "other".into()],
         lineage: vec![LineageEvent { position: 5, cluster: 7, happening: Happening::Pinned { pinned: true } }],
     };
-    Staged { epoch, sources: ["a.csv".into(), "b.csv".into()].into(), prepared, outcome }
+    Staged { epoch, at: 0, sources: ["a.csv".into(), "b.csv".into()].into(), prepared, outcome }
 }
 
 /// What every sink must do; `in_view` gives the record ids of the pages that readers see.

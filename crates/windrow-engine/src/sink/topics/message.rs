@@ -169,7 +169,7 @@ impl Encoder {
             record = record.key(self.key.as_bytes());
         }
         match (self.time, time) {
-            (MessageTime::Event, Some(time)) => record.timestamp(time.div_euclid(1_000)),
+            (MessageTime::Event, Some(time)) => record.timestamp(timestamp(time, staged.at)),
             _ => record,
         }
     }
@@ -250,6 +250,12 @@ fn header<'a>(key: &'a str, value: &'a [u8]) -> Header<'a, &'a [u8]> {
     Header { key, value: Some(value) }
 }
 
+/// A page's creation time as a message's timestamp, in milliseconds. Brokers refuse times that are an hour ahead of them and those before
+/// 1970, and one page must not stop a pipeline: a time to come is the time of sending, an older one than any the first there is.
+fn timestamp(time: Micros, now: Micros) -> i64 {
+    time.min(now).div_euclid(1_000).max(1)
+}
+
 fn filled(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
@@ -268,6 +274,13 @@ fn write_time(time: Micros, shape: ValueShape, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_timestamp_lies_ahead_of_the_clock_or_before_1970() {
+        let now = 1_700_000_000_000_000;
+        let stamps = [now - 1, now, now + 1, Micros::MAX, 0, -1, Micros::MIN].map(|time| timestamp(time, now));
+        assert_eq!(stamps, [1_699_999_999_999, 1_700_000_000_000, 1_700_000_000_000, 1_700_000_000_000, 1, 1, 1]);
+    }
 
     #[test]
     fn times_as_iso_8601_and_as_python_writes_them() {
