@@ -51,6 +51,17 @@ def same_page(row, message, headers, slot):
         sys.exit(f"{row['record_id']}: the topic says {value}, the Parquet {row}")
 
 
+def as_it_came(message, headers):
+    """The producer of garbage keys each of it and gives it a header; Kafka Connect's are there too."""
+    reason = headers["windrow-reason"].decode()
+    names = {f"__connect.errors.{name}" for name in ["topic", "offset", "connector.name", "task.id", "stage"]}
+    names |= {f"__connect.errors.exception.{name}" for name in ["class.name", "message"]}
+    came = message.key() is None or (message.key() == f"of {reason}".encode() and headers.get("trace") == reason.encode())
+    if not came or not names <= headers.keys() or " " not in headers["__connect.errors.exception.message"].decode():
+        sys.exit(f"a reject has the key {message.key()} and the headers {headers}")
+    return message.key() is not None
+
+
 def main(servers, out, prefix, slots):
     keyed = slots == 0
     topics = [prefix] if keyed else [f"{prefix}{slot}" for slot in range(slots)]
@@ -74,7 +85,7 @@ def main(servers, out, prefix, slots):
             sys.exit(f"{message.topic()} was announced as of {owner[message.topic()]}, and {record_id} is of {cluster}")
     once(rows, pages, "pages")
 
-    rejects, found = {row["record_id"]: row for row in table(out, "rejects")}, {}
+    rejects, found, reject_keys = {row["record_id"]: row for row in table(out, "rejects")}, {}, 0
     for message, headers in of_pipeline(servers, ["windrow-rejects"], pipeline):
         record_id = headers["windrow-record-id"].decode()
         if record_id in found:
@@ -83,6 +94,7 @@ def main(servers, out, prefix, slots):
         row = rejects.get(record_id)
         if row and ((message.value() or b"") != row["raw"] or headers["windrow-reason"].decode() != row["reason"]):
             sys.exit(f"{record_id}: the topic says {message.value()} {headers}, the Parquet {row}")
+        reject_keys += as_it_came(message, headers)
     once(rejects, found, "rejects")
 
     lineage = table(out, "lineage")
@@ -92,7 +104,8 @@ def main(servers, out, prefix, slots):
     told = sorted(str([line.get(name) for name in facts]) for line in lines)
     if wanted != told:
         sys.exit(f"lineage: {len(wanted)} lines in the Parquet, {len(told)} in the topic, and not the same")
-    print(json.dumps({"pages": len(pages), "rejects": len(found), "lineage": len(lines), "owners": owners, "topics": len(set(pages.values()))}))
+    counts = {"pages": len(pages), "rejects": len(found), "reject_keys": reject_keys, "lineage": len(lines), "owners": owners}
+    print(json.dumps(counts | {"topics": len(set(pages.values()))}))
 
 
 if __name__ == "__main__":

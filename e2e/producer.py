@@ -81,12 +81,14 @@ def main():
     partitions = len(producer.list_topics(topic, 30).topics[topic].partitions)
 
     def deliver(value, partition, row, reject):
+        beside = {"key": f"of {reject}", "headers": {"trace": reject}} if reject else {}
+
         def delivered(error, message):
             if error is not None:
                 sys.exit(f"not delivered: {error}")
             print(json.dumps({"partition": message.partition(), "offset": message.offset(), "row": row, "reject": reject}))
 
-        producer.produce(topic, value, partition=partition, on_delivery=delivered)
+        producer.produce(topic, value, partition=partition, on_delivery=delivered, **beside)
 
     for at, (value, row, reject) in enumerate(messages(form, rows)):
         deliver(value, at % partitions, row, reject)

@@ -103,7 +103,7 @@ impl Preparer {
 }
 
 fn reject(row: &Row<'_>, reason: RejectReason) -> Reject {
-    Reject { origin: row.origin, reason, raw: row.raw.to_vec() }
+    Reject { origin: row.origin, reason, raw: row.raw.to_vec(), beside: None }
 }
 
 /// The state that learns: model, book, position. The same rows in the same order with the same edits at the same positions give

@@ -113,6 +113,22 @@ impl RejectReason {
             Self::Tombstone => "tombstone",
         }
     }
+
+    /// The reason as a sentence without its end.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::EmptyPage => "none of url, title, keywords and description holds anything",
+            Self::InvalidUtf8 => "a column is not UTF-8",
+            Self::BadTime => "the creation time is in no form that is understood",
+            Self::ColumnCount => "the record has another number of columns than it should",
+            Self::BadQuote => "a quote is never closed, or text follows a closing quote",
+            Self::TooLong => "the record is longer than the limit",
+            Self::RepeatedHeader => "the header line came again",
+            Self::BadJson => "the message is no JSON object",
+            Self::WrongType => "where a text, a number or a list of them is wanted, the message holds an object",
+            Self::Tombstone => "the message has no value: it deletes its key",
+        }
+    }
 }
 
 /// A row that did not become a page: why, and the bytes as they were.
@@ -124,6 +140,17 @@ pub struct Reject {
     pub reason: RejectReason,
     /// The record's original bytes.
     pub raw: Vec<u8>,
+    /// What came beside them.
+    pub beside: Option<Beside>,
+}
+
+/// What comes beside the bytes of a record where records are messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// What the message is keyed by.
+    pub key: Option<Vec<u8>>,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// A column of strings in one buffer.

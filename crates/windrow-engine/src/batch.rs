@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use windrow_core::pipeline::Prepared;
-use windrow_core::record::RejectReason;
+use windrow_core::record::{Beside, Reject, RejectReason};
 
 use crate::source::form::Form;
 
@@ -67,6 +67,8 @@ pub struct RawBatch {
     pub bytes: Vec<u8>,
     /// The records, in order.
     pub records: Vec<RawRecord>,
+    /// What came beside the bytes of records, by their offsets, in order; nothing of most.
+    pub beside: Vec<(u64, Beside)>,
 }
 
 impl RawBatch {
@@ -78,5 +80,16 @@ impl RawBatch {
     /// The original bytes of a record.
     pub fn raw(&self, record: &RawRecord) -> &[u8] {
         &self.bytes[record.start as usize..record.end as usize]
+    }
+
+    /// Gives rejects what came beside their bytes.
+    pub fn put_beside(&mut self, rejects: &mut [Reject]) {
+        if self.beside.is_empty() {
+            return;
+        }
+        for reject in rejects {
+            let found = self.beside.binary_search_by_key(&reject.origin.offset, |(offset, _)| *offset);
+            reject.beside = found.ok().map(|at| std::mem::take(&mut self.beside[at].1));
+        }
     }
 }

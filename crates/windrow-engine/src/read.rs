@@ -129,10 +129,13 @@ fn read(mut source: Box<dyn Source>, gate: &Gate, to_preparers: &Sender<Job>, to
 /// A preparer thread.
 fn prepare(raw: &Receiver<Job>, done: &Sender<Done>, mut preparer: Preparer) {
     let mut parser = Parser::new();
-    for Job { number, cost, raw } in raw {
+    for Job { number, cost, mut raw } in raw {
         let prepared = catch_unwind(AssertUnwindSafe(|| preparer.prepare(parser.parse(&raw))));
         let event = match prepared {
-            Ok(prepared) => Event::Batch(Box::new(Batch { span: vec![raw.slice], prepared })),
+            Ok(mut prepared) => {
+                raw.put_beside(&mut prepared.rejects);
+                Event::Batch(Box::new(Batch { span: vec![raw.slice], prepared }))
+            }
             Err(_) => Event::Failed(panicked(&format!(
                 "preparing the rows behind offset {} of input {}",
                 raw.slice.from, raw.slice.source

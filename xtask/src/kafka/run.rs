@@ -194,6 +194,7 @@ fn run_on(version: Version) -> Result<()> {
     let found = killed.delivered_in_slots()?;
     agrees(&done, &found)?;
     killed.audited(&found)?;
+    ensure!(found["reject_keys"].as_u64() > Some(20), "rejects without the keys of their messages: {found}");
     ensure!(found["owners"].as_u64() >= Some(2), "no slot was announced: {found}");
 
     let plain = pipeline("plain", "pages", "kafka = \"none\"")?;

@@ -146,6 +146,7 @@ impl Source for Arranged {
                 slice: Slice { source: next.source, from: 0, to: 0 },
                 bytes: Vec::new(),
                 records: Vec::new(),
+                beside: Vec::new(),
             });
             let at = |at: usize| u32::try_from(at).expect("a batch holds less than 4 GiB");
             let start = at(batch.bytes.len());

@@ -98,7 +98,7 @@ impl Sample {
             bytes.extend_from_slice(message.value.as_deref().unwrap_or_default());
         }
         let slice = Slice { source: 0, from: 0, to: self.messages.len() as u64 };
-        RawBatch { form: Arc::new(form), slice, bytes, records }
+        RawBatch { form: Arc::new(form), slice, bytes, records, beside: Vec::new() }
     }
 }
 

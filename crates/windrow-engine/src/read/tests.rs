@@ -43,7 +43,7 @@ impl Source for Idle {
     fn next(&mut self) -> Result<Option<RawBatch>> {
         let form = Form::of_messages(MessageFormat::Json, &ColumnMap::default())?;
         let slice = Slice { source: 0, from: 0, to: 0 };
-        Ok(Some(RawBatch { form: form.into(), slice, bytes: Vec::new(), records: Vec::new() }))
+        Ok(Some(RawBatch { form: form.into(), slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() }))
     }
 }
 

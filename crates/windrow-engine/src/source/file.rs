@@ -268,7 +268,13 @@ impl FileSource {
         self.scanner.forget(done);
         let from = self.base;
         self.base += done as u64;
-        RawBatch { form: Arc::clone(&self.form), slice: Slice { source: self.ordinal, from, to: self.base }, bytes, records }
+        RawBatch {
+            form: Arc::clone(&self.form),
+            slice: Slice { source: self.ordinal, from, to: self.base },
+            bytes,
+            records,
+            beside: Vec::new(),
+        }
     }
 }
 

@@ -471,7 +471,7 @@ impl Source for GeneratorSource {
             self.next += 1;
         }
         let slice = Slice { source: self.ordinal, from, to: self.next };
-        let batch = RawBatch { form: Arc::clone(&self.form), slice, bytes, records };
+        let batch = RawBatch { form: Arc::clone(&self.form), slice, bytes, records, beside: Vec::new() };
         Ok((from < self.next).then_some(batch))
     }
 }

@@ -18,8 +18,9 @@ use rdkafka::Message as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Header, Headers};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use windrow_core::record::{Micros, RejectReason};
+use windrow_core::record::{Beside, Micros, RejectReason};
 
 use super::{ColumnMap, Form, Limits, MessageFormat, Positions, Source, SourcePosition, Waiting};
 use crate::batch::{RawBatch, RawRecord, Slice};
@@ -328,10 +329,10 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// Adds a message to a batch. One that was handed out already is passed over.
-    fn take(&mut self, offset: u64, value: Option<&[u8]>, longest: usize, batch: &mut RawBatch) -> Result<()> {
+    /// Adds a message to a batch. One that was handed out already is passed over: false.
+    fn take(&mut self, offset: u64, value: Option<&[u8]>, longest: usize, batch: &mut RawBatch) -> Result<bool> {
         if offset < self.at {
-            return Ok(());
+            return Ok(false);
         }
         let bytes = value.unwrap_or_default();
         self.head = self.head.filter(|_| has_registry_prefix(bytes)).map(|prefixed| prefixed + 1);
@@ -344,7 +345,7 @@ impl Cursor {
         batch.records.push(RawRecord { flaw, ..record });
         self.at = offset + 1;
         batch.slice.to = self.at;
-        Ok(())
+        Ok(true)
     }
 
     /// Whether what was taken may still turn out to be a schema registry's.
@@ -378,7 +379,7 @@ impl Source for Partition {
         let ordinal = cursor.ordinal;
         let nothing = |at| {
             let slice = Slice { source: ordinal, from: at, to: at };
-            RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new() }
+            RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() }
         };
         let mut batch = held.take().unwrap_or_else(|| nothing(cursor.at));
         // What waits in the consumer's own queue are errors. A message there came before the partition had its queue.
@@ -391,7 +392,10 @@ impl Source for Partition {
             match queue.poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(message)) => {
-                    cursor.take(message.offset().cast_unsigned(), message.payload(), limits.record_bytes, &mut batch)?;
+                    let offset = message.offset().cast_unsigned();
+                    if cursor.take(offset, message.payload(), limits.record_bytes, &mut batch)? {
+                        batch.beside.extend(beside(&message).map(|beside| (offset, beside)));
+                    }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     *has_ended = true;
@@ -409,6 +413,14 @@ impl Source for Partition {
     }
 }
 
+/// Key and headers of a message, if it has any.
+fn beside(message: &BorrowedMessage<'_>) -> Option<Beside> {
+    let header = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
+    let headers: Vec<_> = message.headers().into_iter().flat_map(Headers::iter).map(header).collect();
+    let key = message.key().map(<[u8]>::to_vec);
+    (key.is_some() || !headers.is_empty()).then_some(Beside { key, headers })
+}
+
 fn mixed_up(topic: &str) -> Error {
     let message = format!("the client mixed up the partitions of {topic} as it began to read");
     Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", message).hint("start again")
@@ -422,7 +434,7 @@ mod tests {
     fn taken(head: Option<u32>, messages: &[&[u8]]) -> std::result::Result<(usize, bool), &'static str> {
         let form = Form::of_messages(MessageFormat::Json, &ColumnMap::default()).unwrap();
         let slice = Slice { source: 0, from: 7, to: 7 };
-        let mut batch = RawBatch { form: Arc::new(form), slice, bytes: Vec::new(), records: Vec::new() };
+        let mut batch = RawBatch { form: Arc::new(form), slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() };
         let mut cursor = Cursor { topic: "pages".into(), partition: 0, ordinal: 0, at: 7, head };
         for (offset, message) in (7..).zip(messages) {
             cursor.take(offset, Some(message), 1 << 20, &mut batch).map_err(|error| error.code)?;

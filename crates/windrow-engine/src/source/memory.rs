@@ -56,6 +56,6 @@ impl Source for MemorySource {
         let bytes = rest[..done].to_vec();
         self.at += done;
         let slice = Slice { source: self.ordinal, from: from as u64, to: self.at as u64 };
-        Ok(Some(RawBatch { form: Arc::clone(&self.form), slice, bytes, records }))
+        Ok(Some(RawBatch { form: Arc::clone(&self.form), slice, bytes, records, beside: Vec::new() }))
     }
 }

@@ -56,7 +56,7 @@ impl Parser {
             };
             match columns {
                 Ok(columns) => Ok(Row { origin, raw, columns }),
-                Err(reason) => Err(Reject { origin, reason, raw: raw.to_vec() }),
+                Err(reason) => Err(Reject { origin, reason, raw: raw.to_vec(), beside: None }),
             }
         })
     }

@@ -125,7 +125,8 @@ fn split(mut batch: RawBatch, to: u64) -> (RawBatch, Option<RawBatch>) {
         (record.start, record.end) = (record.start - start, record.end - start);
     }
     let slice = Slice { from: to, ..batch.slice };
-    let rest = RawBatch { form: Arc::clone(&batch.form), slice, bytes, records };
+    let beside = batch.beside.split_off(batch.beside.partition_point(|(offset, _)| *offset < to));
+    let rest = RawBatch { form: Arc::clone(&batch.form), slice, bytes, records, beside };
     batch.slice.to = to;
     (batch, Some(rest))
 }

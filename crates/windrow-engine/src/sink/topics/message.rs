@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | page | registrable domain; the cluster's id in a keyed topic | JSON | record id, pipeline, epoch, decision, schema |
 //! | owner of a slot | none | none | what it announces |
-//! | reject | none | the original bytes; none of a tombstone | Kafka Connect's names, and ours |
+//! | reject | the message's | the original bytes; none of a tombstone | the message's, Kafka Connect's names, and ours |
 //! | lineage | the cluster's id | JSON | pipeline, epoch, schema |
 
 use std::fmt::Write as _;
@@ -28,6 +28,13 @@ const PAGE_SCHEMA: &str = "windrow.page/1";
 const LINEAGE_SCHEMA: &str = "windrow.lineage/1";
 /// Name and version of the announcement of a slot's owner.
 const OWNER_SCHEMA: &str = "windrow.owner/1";
+
+/// Name and version of a reject's message.
+const REJECT_SCHEMA: &str = "windrow.reject/1";
+/// What stands where Kafka Connect names the class of its exception.
+const REJECTED: &str = "windrow.RowRejected";
+/// How the names of headers begin that we give, in place of Kafka Connect too.
+const OURS: [&str; 2] = ["windrow-", "__connect.errors."];
 
 /// A page with everything that is known of it. What it does not have is null.
 #[derive(Serialize)]
@@ -196,19 +203,34 @@ impl Encoder {
     pub(super) fn reject<'a>(&mut self, epoch: u64, reject: &'a Reject, sources: &[String]) -> Record<'a> {
         self.write_record_id(reject.origin);
         let source = sources.get(reject.origin.source as usize).map_or("", String::as_str);
-        let (topic, partition) = source.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('/')).unwrap_or((source, ""));
+        // Rows of files have no partition.
+        let place = source.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('/'));
         let offset = reject.origin.offset.to_string();
-        let headers = self
-            .headers(11, epoch, "windrow.reject/1")
+        let mut headers = OwnedHeaders::new_with_capacity(13);
+        for (key, value) in reject.beside.iter().flat_map(|beside| &beside.headers) {
+            // What we say of it goes without what somebody said of it before.
+            if !OURS.iter().any(|ours| key.starts_with(ours)) {
+                headers = headers.insert(Header { key, value: value.as_deref() });
+            }
+        }
+        let mut headers = self
+            .add_headers(headers, epoch, REJECT_SCHEMA)
             .insert(header("windrow-record-id", self.record_id.as_bytes()))
             .insert(header("windrow-reason", reject.reason.code().as_bytes()))
-            .insert(header("__connect.errors.topic", topic.as_bytes()))
-            .insert(header("__connect.errors.partition", partition.as_bytes()))
+            .insert(header("__connect.errors.topic", place.map_or(source, |(topic, _)| topic).as_bytes()))
             .insert(header("__connect.errors.offset", offset.as_bytes()))
-            .insert(header("__connect.errors.connector.name", self.pipeline.as_bytes()))
+            .insert(header("__connect.errors.connector.name", b"windrow"))
+            .insert(header("__connect.errors.task.id", b"0"))
             .insert(header("__connect.errors.stage", b"VALUE_CONVERTER"))
-            .insert(header("__connect.errors.exception.message", reject.reason.code().as_bytes()));
-        let record = Record::to(REJECTS).headers(headers);
+            .insert(header("__connect.errors.exception.class.name", REJECTED.as_bytes()))
+            .insert(header("__connect.errors.exception.message", reject.reason.sentence().as_bytes()));
+        if let Some((_, partition)) = place {
+            headers = headers.insert(header("__connect.errors.partition", partition.as_bytes()));
+        }
+        let mut record = Record::to(REJECTS).headers(headers);
+        if let Some(key) = reject.beside.as_ref().and_then(|beside| beside.key.as_deref()) {
+            record = record.key(key);
+        }
         let is_tombstone = reject.reason == windrow_core::record::RejectReason::Tombstone;
         if is_tombstone { record } else { record.payload(&reject.raw) }
     }
@@ -234,7 +256,11 @@ impl Encoder {
 
     /// Headers that every message of ours has, with room for `n`.
     fn headers(&self, n: usize, epoch: u64, schema: &str) -> OwnedHeaders {
-        OwnedHeaders::new_with_capacity(n)
+        self.add_headers(OwnedHeaders::new_with_capacity(n), epoch, schema)
+    }
+
+    fn add_headers(&self, headers: OwnedHeaders, epoch: u64, schema: &str) -> OwnedHeaders {
+        headers
             .insert(header("windrow-schema", schema.as_bytes()))
             .insert(header("windrow-pipeline", self.pipeline.as_bytes()))
             .insert(header("windrow-epoch", epoch.to_string().as_bytes()))
@@ -273,7 +299,58 @@ fn write_time(time: Micros, shape: ValueShape, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::message::Headers as _;
+    use windrow_core::record::{Beside, RejectReason};
+
     use super::*;
+
+    #[test]
+    fn a_reject_keeps_what_came_with_it_and_says_why() {
+        let (route, keys) = (Route::Keyed("all".into()), crate::settings::ClientKeys::default());
+        let (value, time, epoch) = (ValueShape::Full, MessageTime::Arrival, std::time::Duration::ZERO);
+        let mut encoder = Encoder::new(&TopicOutput { keys, route, slots: 1, value, time, epoch }, "p");
+        let given = |key: &str, value: &str| (key.to_owned(), Some(value.as_bytes().to_vec()));
+        let headers = vec![given("trace", "t"), ("none".into(), None), given("windrow-control", "replayed")];
+        let mut reject = Reject {
+            origin: "0:7".parse().unwrap(),
+            reason: RejectReason::BadJson,
+            raw: b"x".to_vec(),
+            beside: Some(Beside { key: Some(b"k".to_vec()), headers }),
+        };
+        let shown = |record: &Record<'_>| {
+            let headers = record.headers.iter().flat_map(|headers| headers.iter());
+            let text = |value: Option<&[u8]>| value.map(|value| String::from_utf8_lossy(value).into_owned());
+            headers.map(|header| (header.key.to_owned(), text(header.value))).collect::<Vec<_>>()
+        };
+        let record = encoder.reject(3, &reject, &["kafka:pages/2".into()]);
+        assert_eq!((record.key, record.payload), (Some(&b"k"[..]), Some(&b"x"[..])));
+        let all = shown(&record);
+        let wanted = [
+            ("trace", Some("t")),
+            ("none", None),
+            ("windrow-schema", Some("windrow.reject/1")),
+            ("windrow-pipeline", Some("p")),
+            ("windrow-epoch", Some("3")),
+            ("windrow-record-id", Some("0:7")),
+            ("windrow-reason", Some("bad_json")),
+            ("__connect.errors.topic", Some("pages")),
+            ("__connect.errors.offset", Some("7")),
+            ("__connect.errors.connector.name", Some("windrow")),
+            ("__connect.errors.task.id", Some("0")),
+            ("__connect.errors.stage", Some("VALUE_CONVERTER")),
+            ("__connect.errors.exception.class.name", Some("windrow.RowRejected")),
+            ("__connect.errors.exception.message", Some("the message is no JSON object")),
+            ("__connect.errors.partition", Some("2")),
+        ];
+        assert_eq!(all, wanted.map(|(key, value)| (key.to_owned(), value.map(str::to_owned))));
+
+        reject.beside = None;
+        let record = encoder.reject(3, &reject, &["pages.csv".into()]);
+        assert_eq!(record.key, None);
+        let of_file = shown(&record);
+        assert!(of_file.contains(&("__connect.errors.topic".into(), Some("pages.csv".into()))));
+        assert!(!of_file.iter().any(|(key, _)| key == "__connect.errors.partition"), "a file has none: {of_file:?}");
+    }
 
     #[test]
     fn no_timestamp_lies_ahead_of_the_clock_or_before_1970() {

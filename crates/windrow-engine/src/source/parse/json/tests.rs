@@ -17,7 +17,7 @@ fn read(messages: &[&[u8]], map: &str) -> Vec<Result<[Vec<u8>; 6], RejectReason>
         bytes.extend_from_slice(message);
     }
     let slice = Slice { source: 7, from: 0, to: messages.len() as u64 };
-    let batch = RawBatch { form: Arc::new(form), slice, bytes, records };
+    let batch = RawBatch { form: Arc::new(form), slice, bytes, records, beside: Vec::new() };
     let mut parser = Parser::new();
     let rows = parser.parse(&batch).enumerate().map(|(at, row)| {
         let (origin, raw) = row.as_ref().map_or_else(|e| (e.origin, &e.raw[..]), |row| (row.origin, row.raw));
