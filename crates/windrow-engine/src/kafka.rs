@@ -227,9 +227,10 @@ impl Broker {
         found.unwrap_or(Identity { id: 0, partitions })
     }
 
-    /// Hash of the id of the cluster of brokers; 0 when they do not say.
-    pub(crate) fn cluster_id(&self) -> u64 {
-        self.consumer.client().fetch_cluster_id(PATIENCE).map_or(0, |id| xxh3_64(id.as_bytes()))
+    /// Hash of the id of the cluster of brokers. No answer in time is an error: the next start would take them for others.
+    pub(crate) fn cluster_id(&self) -> Result<u64> {
+        let late = || self.trouble(&KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut));
+        self.consumer.client().fetch_cluster_id(PATIENCE).map(|id| xxh3_64(id.as_bytes())).ok_or_else(late)
     }
 
     /// The offsets that a partition holds: from the first to behind the last.

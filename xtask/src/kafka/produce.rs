@@ -83,6 +83,7 @@ pub(crate) fn produce() -> Result<()> {
     );
     let nothing = producer.run("pages", &[])?;
     ensure!(nothing["rows"] == 0 && number(&nothing, "done") == done, "all was sent: {nothing}");
+    looped(&producer, &rig)?;
     let whole = producer.run("undisturbed", &[])?;
     ensure!(number(&whole, "done") == done, "{whole} {last}");
 
@@ -93,6 +94,30 @@ pub(crate) fn produce() -> Result<()> {
     say(format_args!(
         "produce: {kills} kills, then on from row {resumed}: {rows} messages, the same as undisturbed, read_committed"
     ));
+    Ok(())
+}
+
+/// Rounds through an input that then grows: the next call goes on within the round, up to the new end.
+fn looped(producer: &Producer, rig: &Rig) -> Result<()> {
+    const OLD: [&str; 4] = ["a", "b", "c", "d"];
+    let input = producer.input.with_file_name("looped.csv");
+    let text = |ids: &[&str]| ids.iter().map(|id| format!("2024-01-01,{id},http://{id}.example/,t,,\n")).collect::<String>();
+    let header = "creation_time,id,url,title,keywords,description\n";
+    std::fs::write(&input, format!("{header}{}", text(&OLD)))?;
+    let producer = Producer { windrow: producer.windrow.clone(), servers: producer.servers.clone(), input };
+    producer.make("looped")?;
+    let first = producer.run("looped", &["--loop", "--limit", "10"])?;
+    ensure!(first["rows"] == 10 && first["done"] == 2, "two rounds and a half: {first}");
+    std::fs::write(&producer.input, format!("{header}{}{}", text(&OLD), text(&["e", "f"])))?;
+    let next = producer.run("looped", &[])?;
+    ensure!(
+        next["rows"] == 4 && next["resumed_at"] == 2 && next["done"] == 6,
+        "the rest of the round, and what is new: {next}"
+    );
+    let ids = read(rig, "looped")?.iter().map(|message| Ok(serde_json::from_str::<Value>(message)?["id"].clone()));
+    let mut ids = ids.map(|id: Result<Value>| Ok(id?.as_str().unwrap_or_default().to_owned())).collect::<Result<Vec<_>>>()?;
+    ids.sort();
+    ensure!(ids.concat() == "aaabbbcccdddef", "{ids:?}");
     Ok(())
 }
 

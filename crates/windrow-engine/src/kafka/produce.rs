@@ -2,7 +2,8 @@
 //!
 //! Rows go out in transactions of half a second. Each transaction also holds how many rows of the input are done, as the offset of
 //! a consumer group of its own: messages and count are there together or not at all, so the next call goes on behind the last
-//! committed row. The count belongs to topic and inputs; another input of the same name is refused.
+//! committed row. The count belongs to topic and inputs; another input of the same name is refused. An input that is begun again is
+//! counted anew, so that rows which are added to it are met.
 //!
 //! Messages carry the time of sending: brokers delete by it, and rows of ten years ago would be gone at once.
 
@@ -64,8 +65,10 @@ pub struct Order {
 pub struct Sent {
     /// Why it ended.
     pub ended: Ended,
-    /// Rows that earlier calls had done.
+    /// Rows of the input that earlier calls had done; in its last round, where it was begun again.
     pub resumed_at: u64,
+    /// Rows of the input that are done now; in its last round too.
+    pub done: u64,
     /// Rows sent by this call.
     pub rows: u64,
     /// Rows that cannot be messages, by reason, in the order of [`RejectReason::ALL`].
@@ -86,9 +89,13 @@ pub fn produce(
     let line = Line::open(keys, order, reader.identity)?;
     let done = if order.anew { 0 } else { line.done()? };
     let mut sending = Sending::new(line, order, done, clock, control);
-    let (mut parser, mut skip) = (Parser::new(), done);
+    let (mut parser, mut skip, mut rounds) = (Parser::new(), done, 0);
     let ended = 'all: loop {
         let Some(raw) = reader.next(order)? else { break Ended::EndOfInput };
+        if reader.rounds > rounds {
+            rounds = reader.rounds;
+            sending.sent.done = skip;
+        }
         for row in parser.parse(&raw) {
             if skip > 0 {
                 skip -= 1;
@@ -108,6 +115,8 @@ struct Reader {
     identity: u64,
     /// Whether this pass has given anything: an empty input is not begun again for ever.
     gave: bool,
+    /// How often it was begun again.
+    rounds: u64,
 }
 
 impl Reader {
@@ -125,13 +134,13 @@ impl Reader {
                 hasher.update(&source.head_hash.to_le_bytes());
             }
         }
-        Ok(Self { source, identity: hasher.digest(), gave: false })
+        Ok(Self { source, identity: hasher.digest(), gave: false, rounds: 0 })
     }
 
     fn next(&mut self, order: &Order) -> Result<Option<RawBatch>> {
         let batch = self.source.next()?;
         if batch.is_none() && order.repeat && self.gave {
-            *self = Self::open(order)?;
+            *self = Self { rounds: self.rounds + 1, ..Self::open(order)? };
             return self.next(order);
         }
         self.gave |= batch.is_some();
@@ -158,7 +167,8 @@ struct Sending<'a> {
 impl<'a> Sending<'a> {
     fn new(line: Line, order: &Order, resumed_at: u64, clock: &'a dyn Clock, control: &'a Control) -> Self {
         let left_out = Default::default();
-        let sent = Sent { ended: Ended::EndOfInput, resumed_at, rows: 0, left_out, elapsed: Duration::ZERO };
+        let ended = Ended::EndOfInput;
+        let sent = Sent { ended, resumed_at, done: resumed_at, rows: 0, left_out, elapsed: Duration::ZERO };
         let (started, limit, value) = (clock.elapsed(), order.limit.unwrap_or(u64::MAX), order.value);
         let pacer = Pacer::new(order.pace);
         Self { line, pacer, limit, value, clock, control, started, begun: started, open_rows: 0, sent, text: Vec::new() }
@@ -188,6 +198,7 @@ impl<'a> Sending<'a> {
             self.begun = self.elapsed();
         }
         self.open_rows += 1;
+        self.sent.done += 1;
         match self.message(row) {
             Ok(()) if self.line.send(&self.text)? => self.sent.rows += 1,
             Ok(()) => self.leave_out(RejectReason::TooLong),
@@ -224,7 +235,7 @@ impl<'a> Sending<'a> {
 
     fn commit(&mut self) -> Result<()> {
         if self.open_rows > 0 {
-            self.line.commit(self.sent.resumed_at + self.done())?;
+            self.line.commit(self.sent.done)?;
             self.open_rows = 0;
         }
         Ok(())

@@ -176,7 +176,7 @@ fn enter(
     positions: &mut Positions,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<usize>> {
-    let cluster = broker.cluster_id();
+    let cluster = broker.cluster_id()?;
     let names: Vec<_> = (0..identity.partitions).map(|partition| format!("{}/{partition}", input.name())).collect();
     let mut known: Vec<_> =
         names.iter().map(|name| positions.sources.iter().rposition(|source| source.name == *name)).collect();
@@ -241,6 +241,8 @@ fn starts(start: Start, input: &TopicInput, broker: &Broker, n_partitions: usize
             match start {
                 Start::Earliest => Ok(low),
                 Start::Latest => Ok(high),
+                // Brokers know no time before 1970.
+                Start::Time(time) if time < 0 => Ok(low),
                 Start::Time(time) => Ok(broker.first_since(&input.topic, partition, time)?.unwrap_or(high)),
             }
         })

@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
 
 fn report(sent: &Sent, order: &Order, app: &mut App) -> Result<(), Failure> {
     let n_left_out: u64 = sent.left_out.iter().sum();
-    let done = sent.resumed_at + sent.rows + n_left_out;
+    let done = sent.done;
     if app.term.format != Format::Text {
         return app.term.object(&json!({
             "schema": "windrow.produce/1", "ended": sent.ended.code(), "topic": order.topic, "rows": sent.rows,
