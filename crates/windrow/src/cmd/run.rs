@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, json};
 use windrow_core::record::RejectReason;
+use windrow_engine::checkpoint::{Layout, manifest::Manifest};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::{self, Control, Ended, Job, Roll, Standing, Summary, Told};
 use windrow_engine::settings::Settings;
@@ -81,6 +82,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     if let Some(told) = resolved.settings.unlike_the_original() {
         app.term.say(&format!("note: {told}"));
     }
+    if args.settings.given.iter().any(|given| given.key == "source.from")
+        && let Some(topic) = known_topic(&job)
+    {
+        app.term.say(&format!("note: --from is passed over: {topic} goes on where it was read up to"));
+    }
     let control = Arc::new(Control::default());
     Watch::start(&control)?;
     let talks = app.term.may_talk();
@@ -119,6 +125,15 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         Ended::Interrupted => Ok(Exit::Interrupted),
         Ended::EndOfInput | Ended::Stopped => Ok(Exit::Fine),
     }
+}
+
+/// The topic to read, if the state has read it before. What is wrong with a state is the run's to say.
+fn known_topic(job: &Job) -> Option<&str> {
+    let topic = job.topic.as_ref()?;
+    let layout = Layout::find(&job.out, job.state.as_deref()).ok()?;
+    let manifest = Manifest::read(&layout.manifest()).ok()??;
+    let begins = format!("{}/", topic.name());
+    manifest.positions.sources.iter().any(|source| source.name.starts_with(&begins)).then_some(&topic.topic)
 }
 
 fn tell_standing(standing: &Standing, app: &App) {
