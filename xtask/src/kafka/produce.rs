@@ -2,24 +2,29 @@
 //! records sees it.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::topics::documented;
 use super::{Rig, Version};
 use crate::campaign;
-use crate::shell::{fresh_dir, output, say, stdout, windrow};
+use crate::python::{CLIENTS, script};
+use crate::shell::{fresh_dir, output, say, stdout, wait_for, windrow};
 
 const ROWS: usize = 30_000;
 /// Kills at growing times after the start, in milliseconds; the first ones hit the start itself.
 const KILLS: [u64; 4] = [150, 900, 1_700, 2_500];
 /// Slow enough that every kill lands, fast enough for a suite.
 const RATE: &str = "6000";
+
+/// Seconds that rows of a pipe may take to be there.
+const PATIENCE_S: f64 = 60.0;
 
 struct Producer {
     windrow: PathBuf,
@@ -84,6 +89,7 @@ pub(crate) fn produce() -> Result<()> {
     let nothing = producer.run("pages", &[])?;
     ensure!(nothing["rows"] == 0 && number(&nothing, "done") == done, "all was sent: {nothing}");
     looped(&producer, &rig)?;
+    piped(&producer)?;
     let whole = producer.run("undisturbed", &[])?;
     ensure!(number(&whole, "done") == done, "{whole} {last}");
 
@@ -92,7 +98,8 @@ pub(crate) fn produce() -> Result<()> {
     ensure!(found == expected, "{} messages after the kills, {} without", found.len(), expected.len());
     let (kills, rows) = (KILLS.len(), expected.len());
     say(format_args!(
-        "produce: {kills} kills, then on from row {resumed}: {rows} messages, the same as undisturbed, read_committed"
+        "produce: {kills} kills, then on from row {resumed}: {rows} messages, the same as undisturbed, read_committed; a looped input that \
+         grew; a pipe that stays open"
     ));
     Ok(())
 }
@@ -114,10 +121,36 @@ fn looped(producer: &Producer, rig: &Rig) -> Result<()> {
         next["rows"] == 4 && next["resumed_at"] == 2 && next["done"] == 6,
         "the rest of the round, and what is new: {next}"
     );
-    let ids = read(rig, "looped")?.iter().map(|message| Ok(serde_json::from_str::<Value>(message)?["id"].clone()));
-    let mut ids = ids.map(|id: Result<Value>| Ok(id?.as_str().unwrap_or_default().to_owned())).collect::<Result<Vec<_>>>()?;
+    let id = |message: String| -> Result<String> {
+        let message: Value = serde_json::from_str(&message)?;
+        Ok(message["id"].as_str().unwrap_or_default().to_owned())
+    };
+    let mut ids = read(rig, "looped")?.into_iter().map(id).collect::<Result<Vec<_>>>()?;
     ids.sort();
     ensure!(ids.concat() == "aaabbbcccdddef", "{ids:?}");
+    Ok(())
+}
+
+/// Rows of a pipe are in the topic while the pipe is still open.
+fn piped(producer: &Producer) -> Result<()> {
+    let producer = Producer { windrow: producer.windrow.clone(), servers: producer.servers.clone(), input: "-".into() };
+    producer.make("piped")?;
+    let mut child = producer.command("piped", &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut pipe = child.stdin.take().context("a pipe")?;
+    pipe.write_all(b"url,title\nhttp://a.example/,\"a\nb\"\nhttp://b.example/,b\n")?;
+    let count = || -> Result<u64> {
+        let counted = stdout(script(CLIENTS, "count_messages.py")?.args([&producer.servers, "piped"]))?;
+        Ok(counted.trim().parse()?)
+    };
+    let came = wait_for(PATIENCE_S, || Ok((count()? == 2).then_some(())))?;
+    pipe.write_all(b"http://c.example/,c")?;
+    drop(pipe);
+    let ended = child.wait_with_output()?;
+    let said: Value = serde_json::from_slice(&ended.stdout)?;
+    ensure!(came.is_some(), "nothing of the pipe came before its end: {said}");
+    ensure!(ended.status.success() && said["rows"] == 3 && count()? == 3, "{}: {said}", ended.status);
+    let refused = output(producer.command("piped", &["--loop"]).stdin(Stdio::null()))?;
+    ensure!(refused.status.code() == Some(2), "a pipe that is to begin again: {}", refused.status);
     Ok(())
 }
 

@@ -11,6 +11,8 @@ mod line;
 mod message;
 mod pace;
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use windrow_core::clean::clean;
@@ -19,12 +21,13 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::batch::RawBatch;
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::run::{Control, Ended};
 use crate::settings::ClientKeys;
 use crate::sink::topics::ValueShape;
+use crate::source::file::FileSource;
 use crate::source::parse::Parser;
-use crate::source::{self, Limits, Positions, Source, Wanted};
+use crate::source::{self, Chain, Limits, Positions, Source, Wanted};
 
 use line::Line;
 pub use pace::Pace;
@@ -37,10 +40,13 @@ const MOST_ROWS: u64 = 10_000;
 /// How long a wait takes at a time, so that a wish to stop is heard.
 const STEP: Duration = Duration::from_millis(50);
 
+/// What standard input is called among the inputs.
+pub const STDIN: &str = "-";
+
 /// What is to be sent, where, how fast.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// Files, directories, globs or `generator:…`.
+    /// Files, directories, globs or `generator:…`; or [`STDIN`] alone.
     pub inputs: Vec<String>,
     /// What the inputs call our columns.
     pub columns: String,
@@ -85,9 +91,15 @@ pub fn produce(
     control: &Control,
     observer: &mut dyn FnMut(u64, Duration),
 ) -> Result<Sent> {
+    let is_stdin = order.inputs.iter().any(|input| input == STDIN);
+    if is_stdin && (order.inputs.len() > 1 || order.repeat) {
+        let message = "standard input is sent alone, and once";
+        return Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", message).hint("give `-` without other inputs and --loop"));
+    }
     let mut reader = Reader::open(order)?;
     let line = Line::open(keys, order, reader.identity)?;
-    let done = if order.anew { 0 } else { line.done()? };
+    // What cannot be read again has no row to go on behind.
+    let done = if order.anew || is_stdin { 0 } else { line.done()? };
     let mut sending = Sending::new(line, order, done, clock, control);
     let (mut parser, mut skip, mut rounds) = (Parser::new(), done, 0);
     let ended = 'all: loop {
@@ -104,6 +116,11 @@ pub fn produce(
             }
         }
         observer(sending.sent.rows, sending.elapsed());
+        if raw.is_nothing()
+            && let Some(ended) = sending.rest()?
+        {
+            break ended;
+        }
     };
     sending.finish(ended)
 }
@@ -124,6 +141,14 @@ impl Reader {
         let limits =
             Limits { record_bytes: usize::try_from(order.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
         let mut positions = Positions::default();
+        if order.inputs == [STDIN] {
+            let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+            let no_input =
+                |error| Error::new(ErrorKind::Environment, "E-INPUT-OPEN", "cannot open standard input").cause(error);
+            let source = FileSource::of_pipe(File::from(stdin.map_err(no_input)?), &order.columns.parse()?, limits)?;
+            let source = source.map_or_else(|| Box::<Chain>::default() as Box<dyn Source>, |source| Box::new(source));
+            return Ok(Self { source, identity: 0, gave: false, rounds: 0 });
+        }
         let wanted = Wanted { inputs: &order.inputs, topic: None, columns: &order.columns, limits };
         let source = source::open(wanted, &mut positions)?.take();
         let mut hasher = Xxh3::new();
@@ -231,6 +256,12 @@ impl<'a> Sending<'a> {
             }
             self.line.pause(due.saturating_sub(now).min(STEP));
         }
+    }
+
+    /// There is no row now: what waits is committed in time. Says why to end, if somebody wants that.
+    fn rest(&mut self) -> Result<Option<Ended>> {
+        let now = self.elapsed();
+        self.wait(now)
     }
 
     fn commit(&mut self) -> Result<()> {

@@ -9,7 +9,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use windrow_core::record::RejectReason;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -27,6 +29,10 @@ pub(super) const HEAD: usize = 4096;
 
 /// How many bytes are asked for at a time.
 const PIECE: usize = 128 << 10;
+/// Pieces of a pipe that may wait.
+const PIECES: usize = 8;
+/// How long a pipe may have nothing before that is said.
+const PIPE_WAIT: Duration = Duration::from_millis(50);
 
 /// The byte order mark that some programs put before the first column's name.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -58,28 +64,7 @@ impl Probe {
         let file = File::open(path).map_err(|error| cannot_open(&name, &error))?;
         let mut input = Decompressed::open(file).map_err(|error| cannot_read(&name, 0, &error))?;
         let mut bytes = Vec::new();
-        let header = loop {
-            let count = HEAD.max(bytes.len());
-            let ended = read_piece(&mut input, &mut bytes, count).map_err(|e| cannot_read(&name, bytes.len() as u64, &e))?;
-            if let Some(header) = Header::find(&bytes, ended, limits.record_bytes) {
-                break Some(header);
-            }
-            if ended {
-                break None;
-            }
-        };
-        let form = match header {
-            None => None,
-            Some(header) if header.is_too_long => {
-                let message = format!("the header line of {name} is longer than {} bytes", limits.record_bytes);
-                return Err(Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", message).hint("is it a CSV file with a header?"));
-            }
-            Some(header) => {
-                let header = &bytes[header.start..header.end];
-                let layout = Layout::from_header(header, &Parser::values(header), columns, &name)?;
-                Some(Arc::new(Form::Csv(layout)))
-            }
-        };
+        let form = form(&name, &mut bytes, columns, limits, |bytes| read_piece(&mut input, bytes, HEAD.max(bytes.len())))?;
         bytes.truncate(HEAD);
         let (device, inode, size, is_compressed) = (about.dev(), about.ino(), about.len(), input.is_compressed());
         Ok(Self { path: path.to_owned(), device, inode, head: bytes, size, is_compressed, form })
@@ -103,6 +88,32 @@ impl Probe {
     pub(super) fn begins_like(&self, known: &SourcePosition) -> bool {
         let shrunk = !self.is_compressed && self.size < known.offset;
         !shrunk && self.head.get(..known.head_len as usize).is_some_and(|head| xxh3_64(head) == known.head_hash)
+    }
+}
+
+/// Reads on until there is a header, and takes from it how records are written. None where the input ends before.
+fn form(
+    name: &str,
+    bytes: &mut Vec<u8>,
+    columns: &ColumnMap,
+    limits: &Limits,
+    mut read_on: impl FnMut(&mut Vec<u8>) -> io::Result<bool>,
+) -> Result<Option<Arc<Form>>> {
+    loop {
+        let ended = read_on(bytes).map_err(|error| cannot_read(name, bytes.len() as u64, &error))?;
+        match Header::find(bytes, ended, limits.record_bytes) {
+            None if ended => return Ok(None),
+            None => {}
+            Some(header) if header.is_too_long => {
+                let message = format!("the header line of {name} is longer than {} bytes", limits.record_bytes);
+                return Err(Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", message).hint("is it a CSV file with a header?"));
+            }
+            Some(header) => {
+                let header = &bytes[header.start..header.end];
+                let layout = Layout::from_header(header, &Parser::values(header), columns, name)?;
+                return Ok(Some(Arc::new(Form::Csv(layout))));
+            }
+        }
     }
 }
 
@@ -140,6 +151,13 @@ fn read_piece(input: &mut Decompressed, bytes: &mut Vec<u8>, count: usize) -> io
     Ok(got < count)
 }
 
+/// Where bytes come from.
+enum Input {
+    File(Decompressed),
+    /// Pieces that somebody reads meanwhile.
+    Pipe(Receiver<io::Result<Vec<u8>>>),
+}
+
 /// One file, from an offset on.
 pub struct FileSource {
     name: String,
@@ -148,12 +166,14 @@ pub struct FileSource {
     form: Arc<Form>,
     limits: Limits,
     /// Opened when first asked for records, so that a thousand inputs do not hold a thousand files open.
-    input: Option<Decompressed>,
+    input: Option<Input>,
     scanner: Scanner,
     /// Bytes read and not handed out; the first has offset `base`.
     bytes: Vec<u8>,
     base: u64,
     ended: bool,
+    /// Whether a pipe has nothing now.
+    is_dry: bool,
     /// An error met behind records that were handed out first.
     failed: Option<Error>,
     /// Nothing more will come.
@@ -173,9 +193,55 @@ impl FileSource {
             bytes: Vec::new(),
             base: offset,
             ended: false,
+            is_dry: false,
             failed: None,
             finished: false,
         }
+    }
+
+    /// A pipe, from its start to its end: plain CSV. None where it ends without a header.
+    pub(crate) fn of_pipe(mut pipe: File, columns: &ColumnMap, limits: Limits) -> Result<Option<Self>> {
+        let name = "standard input".to_owned();
+        let (sender, pieces) = bounded::<io::Result<Vec<u8>>>(PIECES);
+        let read = move || {
+            loop {
+                let mut piece = vec![0; PIECE];
+                let read = pipe.read(&mut piece).map(|count| piece.truncate(count));
+                let is_last = match &read {
+                    Ok(()) if piece.is_empty() => return, // the end of the channel is the end of the pipe
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    read => read.is_err(),
+                };
+                if sender.send(read.map(|()| piece)).is_err() || is_last {
+                    return;
+                }
+            }
+        };
+        let no_thread = |error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread").cause(error);
+        // It may wait for bytes for ever; it ends with the process.
+        drop(std::thread::Builder::new().name("windrow-stdin".into()).spawn(read).map_err(no_thread)?);
+        let mut bytes = Vec::new();
+        let form = form(&name, &mut bytes, columns, &limits, |bytes| match pieces.recv() {
+            Ok(piece) => piece.map(|piece| bytes.extend_from_slice(&piece)).map(|()| false),
+            Err(_) => Ok(true),
+        })?;
+        let Some(form) = form else { return Ok(None) };
+        let header = Header::find(&bytes, false, limits.record_bytes).expect("the form was taken from it");
+        Ok(Some(Self {
+            name,
+            path: PathBuf::new(),
+            ordinal: 0,
+            scanner: Scanner::starting_at(header.next, form.n_fields(), limits.record_bytes),
+            limits,
+            input: Some(Input::Pipe(pieces)),
+            form,
+            bytes,
+            base: 0,
+            ended: false,
+            is_dry: false,
+            failed: None,
+            finished: false,
+        }))
     }
 
     fn open(&self) -> Result<Decompressed> {
@@ -185,7 +251,7 @@ impl FileSource {
 
     /// Opens the file at `base`.
     fn start(&mut self) -> Result<()> {
-        self.input = Some(self.open()?);
+        self.input = Some(Input::File(self.open()?));
         if self.base == 0 { self.pass_header() } else { self.go_to_base() }
     }
 
@@ -209,7 +275,7 @@ impl FileSource {
 
     /// Skips to `base`, and finds out whether a line starts there: the byte before says so.
     fn go_to_base(&mut self) -> Result<()> {
-        let Some(input) = &mut self.input else { return Ok(()) };
+        let Some(Input::File(input)) = &mut self.input else { return Ok(()) };
         let before = self.base - 1;
         let reached = input.skip_to(before).map_err(|error| cannot_read(&self.name, before, &error))?;
         let mut last = Vec::with_capacity(1);
@@ -229,7 +295,18 @@ impl FileSource {
     /// Reads on; keeps an error for later.
     fn read_on(&mut self) {
         let Some(input) = &mut self.input else { return };
-        match read_piece(input, &mut self.bytes, PIECE) {
+        let read = match input {
+            Input::File(file) => read_piece(file, &mut self.bytes, PIECE),
+            Input::Pipe(pieces) => match pieces.recv_timeout(PIPE_WAIT) {
+                Ok(piece) => piece.map(|piece| self.bytes.extend_from_slice(&piece)).map(|()| false),
+                Err(RecvTimeoutError::Disconnected) => Ok(true),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.is_dry = true;
+                    Ok(false)
+                }
+            },
+        };
+        match read {
             Ok(ended) => self.ended = ended,
             Err(error) => {
                 self.failed = Some(cannot_read(&self.name, self.base + self.bytes.len() as u64, &error));
@@ -249,7 +326,7 @@ impl FileSource {
                     quoting: found.quoting,
                     flaw: found.flaw,
                 });
-            } else if self.ended || self.failed.is_some() {
+            } else if self.ended || self.is_dry || self.failed.is_some() {
                 break;
             } else {
                 self.read_on();
@@ -286,8 +363,9 @@ impl Source for FileSource {
         if self.input.is_none() {
             self.start().inspect_err(|_| self.finished = true)?;
         }
+        self.is_dry = false;
         let records = self.collect();
-        if self.scanner.done() > 0 {
+        if self.scanner.done() > 0 || self.is_dry {
             return Ok(Some(self.cut(records)));
         }
         self.finished = true;

@@ -29,9 +29,11 @@ impl KeySet for ProduceKeys {
   windrow produce --kafka localhost:9092 --topic topic_url --input pages.csv.gz
   windrow produce --config windrow.toml --input p.csv --burst 1000 --every 60
   windrow produce --config windrow.toml --input pages.csv --speed 3600
+  zcat pages.csv.gz | windrow produce --config windrow.toml --input -
 
 Stopped or killed, the same call goes on behind the last row that is in the
-topic. Readers must set isolation.level=read_committed.
+topic; not so with `--input -`, standard input, which begins where it begins.
+Readers must set isolation.level=read_committed.
 ")]
 pub(crate) struct Args {
     #[command(flatten)]
