@@ -19,6 +19,10 @@ deletes the older half of partition 0 of TOPIC, as retention does, and prints ho
 
 writes into partition 0 of TOPIC what can stand there beside our own pages: a page of a former owner (cluster 999), a page without headers
 whose title is hostile, a value that is no JSON, a message without a value; and a page in a transaction that is aborted.
+
+    topics.py hold SERVERS TOPIC
+
+opens a transaction in partition 0 of TOPIC, prints "open", and aborts it when its standard input ends.
 """
 
 import json
@@ -91,5 +95,16 @@ def add(servers, topic):
     producer.abort_transaction()
 
 
+def hold(servers, topic):
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": f"holder-of-{topic}"})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(topic, b"held", partition=0)
+    producer.flush()
+    print("open", flush=True)
+    sys.stdin.read()
+    producer.abort_transaction()
+
+
 if __name__ == "__main__":
-    {"count": count, "size": size, "claims": claims, "shorten": shorten, "add": add}[sys.argv[1]](*sys.argv[2:])
+    {"count": count, "size": size, "claims": claims, "shorten": shorten, "add": add, "hold": hold}[sys.argv[1]](*sys.argv[2:])

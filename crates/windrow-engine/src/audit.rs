@@ -110,8 +110,8 @@ impl Report {
     }
 }
 
-/// Audits an output folder against its inputs.
-pub fn audit(job: &AuditJob, clock: &dyn Clock) -> Result<Report> {
+/// Audits an output folder against its inputs. Told is what it waits for, and what topics do not show.
+pub fn audit(job: &AuditJob, clock: &dyn Clock, talk: &mut dyn FnMut(&str)) -> Result<Report> {
     let layout = Layout::find(&job.out, job.state.as_deref())?;
     // What is in view now is in the manifest read after it; the other way round, a running pipeline could publish in between.
     let in_view = outputs::in_view(&job.out)?;
@@ -145,7 +145,7 @@ pub fn audit(job: &AuditJob, clock: &dyn Clock) -> Result<Report> {
         }
         if let Some(output) = output {
             let as_sent = written.as_sent.unwrap_or_else(|| written.traces.clone());
-            let sent = topics::traces(output, &manifest, pass, clock)?;
+            let sent = topics::traces(output, &manifest, pass, (clock, &mut *talk))?;
             compare_topics(as_sent, sent, &mut report);
         }
         compare(read?, written.traces, &mut report);
@@ -189,13 +189,15 @@ fn compare(mut read: Vec<Trace>, mut written: Vec<Trace>, report: &mut Report) {
 
 /// Holds the topics of a pass against the Parquet.
 fn compare_topics(mut written: Vec<Trace>, sent: topics::Sent, report: &mut Report) {
-    let topics::Sent { traces: mut sent, report: counts, begun } = sent;
+    let topics::Sent { traces: mut sent, report: counts, begun, hiding } = sent;
     written.sort_unstable_by_key(|trace| (trace.source, trace.offset));
     sent.sort_unstable_by_key(|trace| (trace.source, trace.offset));
-    let (mut expired, mut rows) = (0, written.iter().peekable());
+    let (mut expired, mut hidden, mut rows) = (0, 0, written.iter().peekable());
     let mut missing = |report: &mut Report, row: &Trace| {
         if begun.iter().any(|part| part.may_have_held(row)) {
             expired += 1;
+        } else if hiding.iter().any(|part| part.may_hide(row)) {
+            hidden += 1;
         } else {
             note(&mut report.lost, &mut report.lost_examples, 1, row.id());
         }
@@ -221,8 +223,8 @@ fn compare_topics(mut written: Vec<Trace>, sent: topics::Sent, report: &mut Repo
         }
     }
     rows.for_each(|row| missing(report, row));
-    let before = report.topics.take().map_or(0, |before| before.expired);
-    report.topics = Some(TopicReport { expired: before + expired, ..counts });
+    let before = report.topics.take().unwrap_or_default();
+    report.topics = Some(TopicReport { expired: before.expired + expired, hidden: before.hidden + hidden, ..counts });
 }
 
 fn note(count: &mut u64, examples: &mut Vec<String>, by: u64, id: RecordId) {
@@ -259,6 +261,22 @@ mod tests {
         check_topics(&[one, two, trace(3, 31, 3)], vec![], [0, 0, 1, 0]);
         check_topics(&[one, trace(2, 20, 7), three], vec![], [0, 0, 1, 0]);
         check_topics(&[one, two, three, trace(4, 40, 4)], vec![topics::Begun::at(7..=7, &[three.id()])], [1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_may_be_hidden_is_not_lost() {
+        let [one, two, three] = [trace(1, 10, 1), trace(2, 20, 2), trace(3, 30, 3)];
+        let counts = |sent: &[Trace], slot: i32| {
+            let mut report = Report::default();
+            let hiding = vec![topics::Hiding::at(slot..=slot, &sent.iter().map(Trace::id).collect::<Vec<_>>())];
+            let sent = topics::Sent { traces: sent.to_vec(), hiding, ..topics::Sent::default() };
+            compare_topics(vec![one, two, three], sent, &mut report);
+            (report.lost, report.topics.map_or(0, |topics| topics.hidden))
+        };
+        assert_eq!(counts(&[one], 7), (0, 2));
+        assert_eq!(counts(&[], 7), (0, 3));
+        assert_eq!(counts(&[one, three], 7), (1, 0)); // before the last that is shown
+        assert_eq!(counts(&[one], 8), (2, 0)); // another slot's topic
     }
 
     #[test]

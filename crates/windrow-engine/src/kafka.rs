@@ -18,6 +18,7 @@
 
 pub mod commits;
 pub mod count;
+pub(crate) mod ends;
 pub mod examine;
 pub mod lag;
 pub(crate) mod mirror;

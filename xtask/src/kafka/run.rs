@@ -1,9 +1,10 @@
 //! `windrow run` between real topics: killed at each point of its commits, restarted, and then held by a reader of committed messages
 //! against the Parquet, and against a run that nobody disturbed.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -20,6 +21,37 @@ pub(super) const CLUSTERS: u32 = 6;
 const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
 /// Seconds that a run may take to come to something.
 const PATIENCE_S: f64 = 60.0;
+
+/// An open transaction of somebody else in a topic.
+pub(super) struct Hold(Child);
+
+impl Hold {
+    pub(super) fn on(servers: &str, topic: &str) -> Result<Self> {
+        let mut holder = script(CLIENTS, "topics.py")?;
+        holder.args(["hold", servers, topic]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut hold = Self(holder.spawn()?);
+        let mut line = String::new();
+        BufReader::new(hold.0.stdout.take().context("its output")?).read_line(&mut line)?;
+        ensure!(line == "open\n", "no transaction was opened in {topic}: {line:?}");
+        Ok(hold)
+    }
+
+    /// Ends the transaction, and comes back when it is ended.
+    pub(super) fn release(mut self) -> Result<()> {
+        drop(self.0.stdin.take());
+        let ended = self.0.wait()?;
+        ensure!(ended.success(), "the holder of a transaction: {ended}");
+        Ok(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // Ended already, where all went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A pipeline from a topic, with settings and output of its own.
 pub(super) struct Pipeline {
@@ -138,7 +170,11 @@ impl Pipeline {
 
     /// What the program's own audit of input, Parquet and topics says.
     pub(super) fn audit(&self) -> Result<Value> {
-        let done = output(&mut self.call(&["audit", "-o", "json"]))?;
+        self.audit_of(&[])
+    }
+
+    fn audit_of(&self, inputs: &[&str]) -> Result<Value> {
+        let done = output(self.call(&["audit", "-o", "json"]).args(inputs))?;
         let said = String::from_utf8_lossy(&done.stderr);
         let audit: Value = serde_json::from_slice(&done.stdout).with_context(|| format!("{}: {said}", done.status))?;
         ensure!(done.status.success() == is_clean(&audit), "{}: {audit}", done.status);
@@ -213,10 +249,17 @@ fn run_on(version: Version) -> Result<()> {
 
     let keyed = pipeline("keyed", "", "kafka = \"keyed\"\nkeyed_topic = \"all\"")?;
     keyed.make_topics(1)?;
+    let hold = Hold::on(&servers, "all")?;
     stdout(keyed.call(&["run", "--input"]).arg(&pages))?;
+    // What nobody can see is not called lost.
+    let input = ["--input", pages.to_str().context("UTF-8")?];
+    let audit = keyed.audit_of(&input)?;
+    ensure!(is_clean(&audit) && audit["topics"]["hidden"] == audit["pages"], "an open transaction before all pages: {audit}");
+    hold.release()?;
+    let audit = keyed.audit_of(&input)?;
+    ensure!(is_clean(&audit) && audit["topics"]["hidden"] == 0, "the transaction has ended: {audit}");
     let of_file = keyed.delivered("all", 0)?;
     elsewhere(&keyed, &pages)?;
-    stdout(keyed.call(&["audit", "--input"]).arg(&pages))?;
     tampered(&rig, &killed)?;
     lost(&pipeline("late", "pages", "")?)?;
 

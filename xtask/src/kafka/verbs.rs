@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::run::{CLUSTERS, Pipeline};
+use super::run::{CLUSTERS, Hold, Pipeline};
 use super::topics::documented;
 use super::{Rig, Version};
 use crate::python::{CLIENTS, script};
@@ -22,6 +23,8 @@ const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
 const NAME: &str = "verbs";
 /// Pages that `tail` is asked for.
 const LAST: usize = 250;
+/// The rejects that are sent once more.
+const REASON: &str = "bad_json";
 /// Seconds that something may take to be shown.
 const PATIENCE_S: f64 = 60.0;
 
@@ -112,6 +115,7 @@ pub(crate) fn verbs() -> Result<()> {
     let rejects = rejected(&stage, &done)?;
     stage.strangers()?;
     among_strangers(&stage, &found)?;
+    waited(&stage)?;
     followed(&stage)?;
     say(format_args!(
         "verbs: {} pages and {} owners counted in the topics as an independent reader does; the newest {LAST}, every cluster's pages, \
@@ -209,6 +213,20 @@ fn among_strangers(stage: &Stage, before: &Found) -> Result<()> {
     Ok(())
 }
 
+/// What was committed behind an open transaction is waited for, and said to be.
+fn waited(stage: &Stage) -> Result<()> {
+    let hold = Hold::on(&stage.rig.bootstrap(), &format!("{NAME}_0"))?;
+    stage.strangers()?;
+    let mut count = stage.pipeline.loud(&["clusters", "--from-topics", "-o", "json"]);
+    let mut count = count.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let said = BufReader::new(count.stderr.take().context("its talk")?).lines();
+    let told = said.map_while(Result::ok).find(|line| line.contains("open transaction") && line.contains("waiting"));
+    hold.release()?;
+    let done = count.wait_with_output()?;
+    ensure!(told.is_some() && done.status.success(), "nobody says that a transaction is waited for: {}", done.status);
+    same_counts(&serde_json::from_slice(&done.stdout)?, &stage.found()?)
+}
+
 fn tailed_places(stage: &Stage, found: &Found) -> Result<()> {
     let places: Vec<_> = stage.objects(&["tail", "--last", &LAST.to_string()])?.iter().map(place).collect();
     ensure!(places == found.newest, "not the newest among strangers: {:?}", places.last());
@@ -282,13 +300,17 @@ fn rejected(stage: &Stage, done: &Value) -> Result<u64> {
     let purged = stage.objects(&["rejects", "purge", "--from-topics", "--yes"])?;
     ensure!(fields(&purged[0]) == documented("windrow.purge/1")?, "docs/reference/json.md: {}", purged[0]);
     ensure!(stage.size("windrow-rejects")? == 0, "something is left in windrow-rejects");
+    let again = |more: &[&str]| stage.objects(&[&["rejects", "replay", "--reason", REASON, "--dry-run"], more].concat());
+    let wanted = 2 * said[REASON];
+    let forgotten = again(&[])?;
+    ensure!(forgotten[0]["sent"] == 0 && forgotten[0]["forgotten"] == wanted, "the notes are gone: {forgotten:?}");
+    ensure!(again(&["--forgotten"])?[0]["sent"] == wanted, "wanted all the same");
     ensure!(counts(&[])?.values().sum::<u64>() > total, "the Parquet lost rejects");
     Ok(total)
 }
 
 /// Sent once more: the pipeline rejects them again. Called again, from the other place too, nothing is sent.
 fn replayed(stage: &Stage, said: &BTreeMap<String, u64>) -> Result<()> {
-    const REASON: &str = "bad_json";
     let wanted = said.get(REASON).copied().unwrap_or(0);
     let before = stage.size("pages")?;
     let replay = |args: &[&str]| -> Result<Value> {
@@ -301,6 +323,12 @@ fn replayed(stage: &Stage, said: &BTreeMap<String, u64>) -> Result<()> {
     ensure!(dry["sent"] == wanted && wanted > 0 && stage.size("pages")? == before, "a dry run: {dry}");
     killed(stage, REASON, "kafka-before-commit")?;
     ensure!(stage.size("pages")? == before, "killed before the commit, and something is visible");
+    let hold = Hold::on(&stage.rig.bootstrap(), "windrow-rejects")?;
+    let refused = output(&mut stage.pipeline.call(&["rejects", "replay", "--reason", REASON]))?;
+    let told = String::from_utf8_lossy(&refused.stderr);
+    let fits = refused.status.code() == Some(4) && told.contains("E-KAFKA-HANGING") && stage.size("pages")? == before;
+    ensure!(fits, "notes may be hidden: {}: {told}", refused.status);
+    hold.release()?;
     let first = replay(&[])?;
     ensure!(first["sent"] == wanted && stage.size("pages")? == before + wanted, "{first}");
     for again in [&[][..], &["--from-topics"]] {

@@ -2,7 +2,8 @@
 //!
 //! Epochs behind the last roll are in the topics and not yet in the Parquet: counted, and left to a later audit. Where a topic has deleted
 //! its oldest messages, a page that is not there is told apart from one that is lost: the rows of a source come to a partition in order,
-//! so what stood before the first message that is left may have been deleted, and what belongs behind it must be there.
+//! so what stood before the first message that is left may have been deleted, and what belongs behind it must be there. The same holds for
+//! the end of a partition in which an open transaction of somebody else hides what lies behind it: what may be there is not lost.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -34,6 +35,8 @@ pub struct TopicReport {
     pub ahead: u64,
     /// Pages and rejects that topics have deleted since, by their retention.
     pub expired: u64,
+    /// Pages and rejects that open transactions of others may hide: another audit will tell.
+    pub hidden: u64,
     /// Messages in the topics of pages that the pipeline did not write.
     pub foreign: u64,
     /// Topics that are not there.
@@ -46,6 +49,7 @@ pub(super) struct Sent {
     pub(super) traces: Vec<Trace>,
     pub(super) report: TopicReport,
     pub(super) begun: Vec<Begun>,
+    pub(super) hiding: Vec<Hiding>,
 }
 
 /// A partition that has deleted its oldest messages.
@@ -81,6 +85,39 @@ impl Begun {
     }
 }
 
+/// A partition whose end an open transaction hides.
+#[derive(Debug)]
+pub(super) struct Hiding {
+    part: usize,
+    /// Slots whose pages it holds.
+    slots: RangeInclusive<i32>,
+    /// Of each source, the offset of the last record that it shows.
+    last: FxHashMap<u32, u64>,
+}
+
+impl Hiding {
+    fn new(part: usize, slots: RangeInclusive<i32>) -> Self {
+        Self { part, slots, last: FxHashMap::default() }
+    }
+
+    /// Whether this row may be among what is hidden.
+    pub(super) fn may_hide(&self, row: &Trace) -> bool {
+        self.slots.contains(&row.slot) && self.last.get(&row.source).is_none_or(|last| row.offset > *last)
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(slots: RangeInclusive<i32>, shown: &[RecordId]) -> Self {
+        let mut hiding = Self::new(0, slots);
+        shown.iter().for_each(|id| hiding.see(*id));
+        hiding
+    }
+
+    fn see(&mut self, id: RecordId) {
+        let last = self.last.entry(id.source).or_insert(id.offset);
+        *last = id.offset.max(*last);
+    }
+}
+
 /// The slots whose pages a topic holds.
 fn slots(output: &TopicOutput, topic: &str) -> RangeInclusive<i32> {
     match &output.route {
@@ -113,11 +150,16 @@ struct Page<'a> {
 }
 
 /// Traces of the messages of a pass, and counts of all messages.
-pub(super) fn traces(output: &TopicOutput, manifest: &Manifest, pass: Pass, clock: &dyn Clock) -> Result<Sent> {
+pub(super) fn traces(
+    output: &TopicOutput,
+    manifest: &Manifest,
+    pass: Pass,
+    (clock, talk): (&dyn Clock, &mut dyn FnMut(&str)),
+) -> Result<Sent> {
     let broker = Broker::new(&output.keys)?;
     let mut wanted = output.page_topics();
     wanted.push(REJECTS.to_owned());
-    let (mut reader, missing) = Reader::open(&broker, &wanted)?;
+    let (mut reader, missing) = Reader::open(&broker, &wanted, talk)?;
     let parts: Vec<(String, i64, i64)> =
         reader.parts.iter().map(|part| (reader.topics[part.topic].clone(), part.low, part.high)).collect();
     let windows: Vec<Window> =
@@ -126,6 +168,8 @@ pub(super) fn traces(output: &TopicOutput, manifest: &Manifest, pass: Pass, cloc
     sent.report.missing = missing;
     let begun = parts.iter().enumerate().filter(|(_, (_, low, _))| *low > 0);
     sent.begun = begun.map(|(part, (topic, ..))| Begun::new(part, slots(output, topic))).collect();
+    let hiding = reader.parts.iter().enumerate().filter(|(_, part)| part.hidden > 0);
+    sent.hiding = hiding.map(|(part, _)| Hiding::new(part, slots(output, &parts[part].0))).collect();
     let mut teller = Teller { output, manifest, pass, hasher: Hasher::default(), sent };
     let control = Control::default();
     reader.read(&windows, (clock, &control), &mut |part, message| {
@@ -157,8 +201,9 @@ impl Teller<'_> {
             return;
         }
         let id = headers.text("windrow-record-id").and_then(|text| text.parse::<RecordId>().ok());
-        if let (Some(id), Some(begun)) = (id, self.sent.begun.iter_mut().find(|begun| begun.part == part)) {
-            begun.see(id);
+        if let Some(id) = id {
+            self.sent.begun.iter_mut().filter(|begun| begun.part == part).for_each(|begun| begun.see(id));
+            self.sent.hiding.iter_mut().filter(|hiding| hiding.part == part).for_each(|hiding| hiding.see(id));
         }
         if headers.number::<u64>("windrow-epoch").is_none_or(|epoch| epoch > self.manifest.epoch) {
             self.sent.report.ahead += 1;

@@ -66,8 +66,8 @@ impl<'a> Counting<'a> {
     ///
     /// # Errors
     /// `E-KAFKA-TOPIC`: none is there. `E-KAFKA-…`: the brokers refuse.
-    pub fn open(broker: &'a Broker, topics: &[String]) -> Result<Self> {
-        let (reader, missing) = Reader::open(broker, topics)?;
+    pub fn open(broker: &'a Broker, topics: &[String], talk: &mut dyn FnMut(&str)) -> Result<Self> {
+        let (reader, missing) = Reader::open(broker, topics, talk)?;
         let named = |topic: &String| TopicCount { topic: topic.clone(), ..TopicCount::default() };
         let counts = reader.topics.iter().map(named).collect();
         let topic_of = reader.parts.iter().map(|part| part.topic).collect();

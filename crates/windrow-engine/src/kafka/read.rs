@@ -19,7 +19,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 use windrow_core::record::Micros;
 
-use super::rights::{Need, On};
+use super::ends::{self, Place};
 use super::{Broker, PATIENCE, Watcher};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -45,6 +45,8 @@ pub struct Part {
     pub low: i64,
     /// The one behind the last that a reader of committed messages may see.
     pub high: i64,
+    /// Offsets behind that, which open transactions hide.
+    pub hidden: i64,
 }
 
 /// Offsets of a part, by its place.
@@ -74,15 +76,18 @@ pub(crate) struct Reader<'a> {
     consumer: Arc<BaseConsumer<Watcher>>,
     pub(crate) topics: Vec<String>,
     pub(crate) parts: Vec<Part>,
+    /// What open transactions hide, in a sentence.
+    pub(crate) hidden: Option<String>,
     open: Vec<Open>,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of those of these topics that are there; and the others.
+    /// A reader of those of these topics that are there, with all that was committed when it was asked for; and the others. Told are
+    /// open transactions, which are waited for some seconds.
     ///
     /// # Errors
     /// `E-KAFKA-TOPIC`: none is there. `E-KAFKA-…`: the brokers refuse.
-    pub(crate) fn open(broker: &'a Broker, wanted: &[String]) -> Result<(Self, Vec<String>)> {
+    pub(crate) fn open(broker: &'a Broker, wanted: &[String], talk: &mut dyn FnMut(&str)) -> Result<(Self, Vec<String>)> {
         let found = broker.look()?;
         let (topics, missing): (Vec<String>, Vec<String>) =
             wanted.iter().cloned().partition(|topic| found.topics.contains_key(topic));
@@ -101,37 +106,26 @@ impl<'a> Reader<'a> {
             ("fetch.wait.max.ms", "100"),
         ]);
         let consumer = Arc::new(consumer?);
-        let mut reader = Self { broker, consumer, topics, parts: Vec::new(), open: Vec::new() };
-        reader.parts = reader.ranges(&places)?;
+        let mut reader = Self { broker, consumer, topics, parts: Vec::new(), hidden: None, open: Vec::new() };
+        reader.ranges(&places, talk)?;
         Ok((reader, missing))
     }
 
-    /// The offsets that partitions hold, asked of all at once.
-    fn ranges(&self, places: &[(usize, i32)]) -> Result<Vec<Part>> {
-        let lows = self.ends(places, Offset::Beginning)?;
-        let highs = self.ends(places, Offset::End)?;
-        let parts = places.iter().zip(lows.into_iter().zip(highs));
-        Ok(parts.map(|(&(topic, partition), (low, high))| Part { topic, partition, low, high: high.max(low) }).collect())
-    }
-
-    /// One end of each partition. In a question for times, the codes of the two ends stand for themselves.
-    fn ends(&self, places: &[(usize, i32)], end: Offset) -> Result<Vec<i64>> {
-        let mut wanted = TopicPartitionList::with_capacity(places.len());
-        for &(topic, partition) in places {
-            let added = wanted.add_partition_offset(&self.topics[topic], partition, end);
-            added.map_err(|error| self.trouble(&error, topic))?;
+    /// Asks for the offsets that partitions hold, of all at once.
+    fn ranges(&mut self, parts: &[(usize, i32)], talk: &mut dyn FnMut(&str)) -> Result<()> {
+        let places: Vec<Place<'_>> = parts.iter().map(|&(topic, partition)| (self.topics[topic].as_str(), partition)).collect();
+        let ends = self.broker.settled(&self.consumer, &places, talk)?;
+        let lows = self.broker.ends(&self.consumer, &places, Offset::Beginning)?;
+        let hidden = ends::hidden(&places, &ends);
+        if let Some(hidden) = &hidden {
+            talk(hidden);
         }
-        let found = self.consumer.offsets_for_times(wanted, PATIENCE).map_err(|error| self.trouble(&error, 0))?;
-        let offset = |&(topic, partition): &(usize, i32)| {
-            let element = found.find_partition(&self.topics[topic], partition);
-            let Some(element) = element else { return Ok(0) };
-            element.error().map_err(|error| self.trouble(&error, topic))?;
-            Ok(match element.offset() {
-                Offset::Offset(offset) => offset,
-                _ => 0,
-            })
-        };
-        places.iter().map(offset).collect()
+        let found = parts.iter().zip(lows).zip(ends.stable.iter().zip(&ends.hidden));
+        self.parts = found
+            .map(|((&(topic, partition), low), (&high, &hidden))| Part { topic, partition, low, high: high.max(low), hidden })
+            .collect();
+        self.hidden = hidden;
+        Ok(())
     }
 
     /// Begins to read windows, in place of whatever was read before.
@@ -199,7 +193,7 @@ impl<'a> Reader<'a> {
 
     /// Takes what stands in the common queue.
     fn common(&mut self, wait: Duration, take: Take<'_>) -> Result<bool> {
-        let Self { consumer, open, topics, parts, broker } = self;
+        let Self { consumer, open, topics, parts, broker, .. } = self;
         match consumer.poll(wait) {
             None => return Ok(false),
             Some(Ok(message)) => {
@@ -236,10 +230,7 @@ impl<'a> Reader<'a> {
     }
 
     fn trouble(&self, error: &KafkaError, topic: usize) -> Error {
-        let said = self.broker.trouble(error);
-        let needs = [Need::new("Read", On::Topic(&self.topics[topic]))];
-        let refused = super::rights::code_of(error) == Some(Code::TopicAuthorizationFailed);
-        if refused { self.broker.watcher.trouble(error, &needs) } else { said }
+        self.broker.trouble_of(error, &self.topics[topic])
     }
 }
 

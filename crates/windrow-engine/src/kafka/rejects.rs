@@ -7,7 +7,10 @@
 //!
 //! A note is a message without a value beside the reject itself: key `PIPELINE/RECORD_ID`, header `windrow-control: replayed`, the topic it
 //! went to. Message and note are visible together or not at all, and the next replay reads the notes first: each reject goes to a topic
-//! once, however often it is asked for or killed. A reject and its note leave the topic together, by retention or by a purge.
+//! once, however often it is asked for or killed. So nothing is chosen while an open transaction of somebody may hide notes.
+//!
+//! A purge takes rejects with their notes, and so, within a segment, does retention. Of a reject of the Parquet whose own message the topic
+//! has deleted nobody knows any more whether it was sent: it is, where that is wanted.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +21,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use rustc_hash::FxHashSet;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::ends;
 use super::read::{Headers, Reader, Window, time};
 use super::rights::{Need, On};
 use super::topics::REJECTS;
@@ -55,8 +59,8 @@ impl<'a> RejectsTopic<'a> {
     ///
     /// # Errors
     /// `E-KAFKA-TOPIC`: it is not there. `E-KAFKA-…`: the brokers refuse.
-    pub fn open(broker: &'a Broker) -> Result<Self> {
-        Ok(Self { reader: Reader::open(broker, &[REJECTS.to_owned()])?.0 })
+    pub fn open(broker: &'a Broker, talk: &mut dyn FnMut(&str)) -> Result<Self> {
+        Ok(Self { reader: Reader::open(broker, &[REJECTS.to_owned()], talk)?.0 })
     }
 
     /// Reads all of it. False when somebody wants to stop.
@@ -126,6 +130,8 @@ pub struct Replay {
     pub topic: String,
     /// How that topic's messages are written: rows of files are CSV.
     pub format: MessageFormat,
+    /// Also those of which nobody knows any more whether they were sent.
+    pub forgotten: bool,
     /// Whether to look only.
     pub dry_run: bool,
 }
@@ -137,6 +143,8 @@ pub struct Replayed {
     pub sent: BTreeMap<String, u64>,
     /// Meant, and sent by an earlier call.
     pub before: u64,
+    /// Meant, and perhaps sent by an earlier call: the topic has deleted what would say so.
+    pub forgotten: u64,
     /// Meant, and without bytes to send: tombstones.
     pub empty: u64,
     /// Meant, and rows of files, which are CSV, while the topic's messages are not.
@@ -151,8 +159,15 @@ pub type Through<'t> = &'t mut dyn FnMut(Each<'_>) -> Result<bool>;
 /// Sends the bytes of rejects once more, each once to a topic.
 ///
 /// # Errors
-/// `E-KAFKA-TOPIC`: the topic, or that of rejects, is not there. `E-LOCKED`: another replay to the topic is on. `E-KAFKA-…`.
-pub fn replay(broker: &Broker, order: &Replay, waits: (&dyn Clock, &Control), through: Through<'_>) -> Result<Replayed> {
+/// `E-KAFKA-TOPIC`: the topic, or that of rejects, is not there. `E-LOCKED`: another replay to the topic is on.
+/// `E-KAFKA-HANGING`: notes may be hidden. `E-KAFKA-…`.
+pub fn replay(
+    broker: &Broker,
+    order: &Replay,
+    waits: (&dyn Clock, &Control),
+    talk: &mut dyn FnMut(&str),
+    through: Through<'_>,
+) -> Result<Replayed> {
     if broker.topic(&order.topic)?.is_none() {
         let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {}", order.topic));
         return Err(error.hint(format!("make it: windrow topics create --from-topic {}", order.topic)));
@@ -161,16 +176,12 @@ pub fn replay(broker: &Broker, order: &Replay, waits: (&dyn Clock, &Control), th
     let rival = Rival::Named("another `windrow rejects replay` sends to this topic");
     // Whatever an earlier call left open is decided from here on: the notes are whole.
     let writer = if order.dry_run { None } else { Some(Writer::open(broker.config.clone(), &name, rival, None)?) };
-    let mut done = FxHashSet::default();
-    let noted = RejectsTopic::open(broker)?.each(waits, &mut |_| Ok(()), &mut |note| {
-        done.insert(identity(note.key, note.topic));
-    })?;
-    let (mut replayed, mut open) = (Replayed { is_stopped: !noted, ..Replayed::default() }, (0, 0));
-    if !noted {
-        return Ok(replayed);
-    }
+    let (mut replayed, mut open) = (Replayed::default(), (0, 0));
+    let Some(mut noted) = Noted::read(RejectsTopic::open(broker, talk)?, &order.topic, waits)? else {
+        return Ok(Replayed { is_stopped: true, ..replayed });
+    };
     let whole = through(&mut |reject| {
-        let Some(raw) = chosen(order, reject, &mut done, &mut replayed) else { return Ok(()) };
+        let Some(raw) = chosen(order, reject, &mut noted, &mut replayed) else { return Ok(()) };
         if let Some(writer) = &writer {
             if open.0 == 0 {
                 writer.begin()?;
@@ -191,6 +202,46 @@ pub fn replay(broker: &Broker, order: &Replay, waits: (&dyn Clock, &Control), th
     Ok(Replayed { is_stopped: !whole, ..replayed })
 }
 
+/// What the topic says of rejects.
+#[derive(Default)]
+struct Noted {
+    /// Sent to the topic.
+    done: FxHashSet<u128>,
+    /// Those that it holds, where it has deleted others.
+    held: Option<FxHashSet<u128>>,
+}
+
+impl Noted {
+    /// None when somebody wants to stop.
+    fn read(mut rejects: RejectsTopic<'_>, topic: &str, waits: (&dyn Clock, &Control)) -> Result<Option<Self>> {
+        if let Some(hidden) = rejects.reader.hidden.take() {
+            let message = format!("nobody can say now which rejects were sent already: {hidden}");
+            return Err(ends::hanging(message));
+        }
+        let mut done = FxHashSet::default();
+        let has_begun = rejects.reader.parts.iter().any(|part| part.low > 0);
+        let mut held = has_begun.then(FxHashSet::default);
+        let whole = rejects.each(
+            waits,
+            &mut |reject| {
+                held.iter_mut().for_each(|held| {
+                    held.insert(identity(&key_of(reject), topic));
+                });
+                Ok(())
+            },
+            &mut |note| {
+                done.insert(identity(note.key, note.topic));
+            },
+        )?;
+        Ok(whole.then_some(Self { done, held }))
+    }
+
+    /// Whether a note of it may be gone.
+    fn may_have_forgotten(&self, identity: u128) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.contains(&identity))
+    }
+}
+
 fn commit(writer: &Writer) -> Result<()> {
     writer.settle()?;
     failpoint!("kafka-before-commit");
@@ -208,17 +259,18 @@ fn identity(key: &str, topic: &str) -> u128 {
 }
 
 /// The bytes of a reject that is meant and can be sent; counts the others.
-fn chosen<'r>(order: &Replay, reject: &Rejected<'r>, done: &mut FxHashSet<u128>, replayed: &mut Replayed) -> Option<&'r [u8]> {
+fn chosen<'r>(order: &Replay, reject: &Rejected<'r>, noted: &mut Noted, replayed: &mut Replayed) -> Option<&'r [u8]> {
     if !order.filter.fits(reject) {
         return None;
     }
     let identity = identity(&key_of(reject), &order.topic);
     match reject.raw {
-        _ if done.contains(&identity) => replayed.before += 1,
+        _ if noted.done.contains(&identity) => replayed.before += 1,
         None => replayed.empty += 1,
         Some(_) if !reject.is_message() && order.format != MessageFormat::Csv => replayed.of_files += 1,
+        Some(_) if !order.forgotten && noted.may_have_forgotten(identity) => replayed.forgotten += 1,
         Some(raw) => {
-            done.insert(identity);
+            noted.done.insert(identity);
             return Some(raw);
         }
     }
@@ -272,7 +324,8 @@ mod tests {
 
     #[test]
     fn what_can_be_sent_is_chosen_once_and_the_rest_is_counted() {
-        let order = |format| Replay { filter: Filter::default(), topic: "pages".into(), format, dry_run: false };
+        let order =
+            |format| Replay { filter: Filter::default(), topic: "pages".into(), format, forgotten: false, dry_run: false };
         let json = order(MessageFormat::Json);
         let message = Rejected {
             pipeline: "p",
@@ -284,8 +337,8 @@ mod tests {
             raw: Some(b"x"),
             rank: (0, 0, 0),
         };
-        let (mut done, mut replayed) = (FxHashSet::default(), Replayed::default());
-        let mut chosen = |order: &Replay, reject: &Rejected<'static>| chosen(order, reject, &mut done, &mut replayed);
+        let (mut noted, mut replayed) = (Noted::default(), Replayed::default());
+        let mut chosen = |order: &Replay, reject: &Rejected<'static>| chosen(order, reject, &mut noted, &mut replayed);
         assert_eq!(chosen(&json, &message), Some(&b"x"[..]));
         assert_eq!(chosen(&json, &message), None);
         assert_eq!(chosen(&json, &Rejected { record_id: "0:2", raw: None, ..message }), None);
@@ -295,5 +348,18 @@ mod tests {
         let elsewhere = Replay { topic: "others".into(), ..json.clone() };
         assert_eq!(chosen(&elsewhere, &message), Some(&b"x"[..]));
         assert_eq!((replayed.before, replayed.empty, replayed.of_files), (1, 1, 1));
+
+        let held = [identity("p/0:1", "pages")].into_iter().collect();
+        let (mut noted, mut replayed) = (Noted { held: Some(held), ..Noted::default() }, Replayed::default());
+        let deleted = Rejected { record_id: "0:9", ..message.clone() };
+        assert_eq!(
+            chosen(&json, &message, &mut noted, &mut replayed),
+            Some(&b"x"[..]),
+            "its message is there: so would be its note"
+        );
+        assert_eq!(chosen(&json, &deleted, &mut noted, &mut replayed), None);
+        assert_eq!(replayed.forgotten, 1);
+        let forgotten = Replay { forgotten: true, ..json };
+        assert_eq!(chosen(&forgotten, &deleted, &mut noted, &mut replayed), Some(&b"x"[..]));
     }
 }

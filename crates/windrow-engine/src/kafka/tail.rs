@@ -101,7 +101,7 @@ impl<'a> Tail<'a> {
         waits: (&dyn Clock, &Control),
         talk: &mut dyn FnMut(&str),
     ) -> Result<Self> {
-        let (reader, missing) = Reader::open(broker, topics)?;
+        let (reader, missing) = Reader::open(broker, topics, talk)?;
         let mut tail = Self { reader, choice: Choice::default(), parts: Vec::new(), missing, passed: Passed::default() };
         tail.choose(wanted, waits, talk)?;
         Ok(tail)

@@ -15,7 +15,7 @@ use crate::rig::{Rig, csv, line};
 
 /// Audits files alone.
 pub(crate) fn audit(job: &AuditJob) -> Result<Report> {
-    audit::audit(job, &SystemClock::new())
+    audit::audit(job, &SystemClock::new(), &mut |_| {})
 }
 
 fn audit_of(rig: &Rig) -> Report {

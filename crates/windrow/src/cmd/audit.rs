@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         state: settings.output.state,
         memory_bytes: settings.limits.memory,
     };
-    let report = audit::audit(&job, &app.clock)?;
+    let report = audit::audit(&job, &app.clock, &mut |told| app.term.say(told))?;
     print(&report, app)?;
     Ok(if report.is_clean() { Exit::Fine } else { Exit::Bad })
 }
@@ -111,6 +111,7 @@ fn text(report: &Report, app: &mut App) -> Result<(), Failure> {
         let more = [
             (topics.ahead, "not yet in the Parquet"),
             (topics.expired, "deleted by the topics since"),
+            (topics.hidden, "hidden by open transactions of others"),
             (topics.foreign, "of other writers"),
         ];
         for (count, what) in more.into_iter().filter(|(count, _)| *count > 0) {

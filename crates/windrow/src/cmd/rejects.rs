@@ -72,6 +72,9 @@ again, it sends only what was not. The running pipeline reads what is sent.
         /// All of them
         #[arg(long)]
         all: bool,
+        /// Also those that the topic of rejects has forgotten: an earlier call may have sent them
+        #[arg(long)]
+        forgotten: bool,
         /// Topic to send to [default: source.topic of the settings]
         #[arg(long, value_name = "TOPIC")]
         topic: Option<String>,
@@ -125,7 +128,7 @@ impl From {
     ) -> Result<bool, Error> {
         if self.from_topics {
             let broker = Broker::new(&settings.kafka)?;
-            return RejectsTopic::open(&broker)?.each((&app.clock, control), each, note);
+            return RejectsTopic::open(&broker, &mut |told| app.term.say(told))?.each((&app.clock, control), each, note);
         }
         rejects::in_output(&place(settings).committed()?, each)?;
         Ok(true)
@@ -195,12 +198,12 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     match &args.what {
         What::List { from } => look::list(from, app),
         What::Show { which, last, raw, from } => look::show(which, *last, *raw, from, app),
-        What::Replay { which, all, topic, dry_run, from } => {
+        What::Replay { which, all, forgotten, topic, dry_run, from } => {
             if which.is_all() && !all {
                 let error = Error::new(ErrorKind::Invalid, "E-USAGE", "which rejects?");
                 return Err(error.hint("give record ids, --reason or --since; or --all").into());
             }
-            act::replay(which, topic.as_deref(), *dry_run, from, app)
+            act::replay(which, topic.as_deref(), (*forgotten, *dry_run), from, app)
         }
         What::Purge { dry_run, yes, from } => act::purge(*dry_run, *yes, from, app),
     }

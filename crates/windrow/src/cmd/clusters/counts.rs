@@ -32,7 +32,7 @@ pub(super) fn run(settings: &Settings, goes_on: bool, app: &mut App) -> Done {
     let watch = Watch::start(&control)?;
     let broker = Broker::new(&settings.kafka)?;
     let topics = page_topics(settings)?;
-    let mut counting = Counting::open(&broker, &topics)?;
+    let mut counting = Counting::open(&broker, &topics, &mut |told| app.term.say(told))?;
     let file = settings.output.counts_file.clone().map(|path| CountsFile { path, topics });
     if !counting.missing.is_empty() {
         app.term.say(&format!(

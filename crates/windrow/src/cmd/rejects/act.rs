@@ -17,7 +17,13 @@ use crate::signals::Watch;
 use crate::term::text;
 
 /// Sends the bytes of rejects once more.
-pub(super) fn replay(which: &Which, topic: Option<&str>, dry_run: bool, from: &From, app: &mut App) -> Done {
+pub(super) fn replay(
+    which: &Which,
+    topic: Option<&str>,
+    (forgotten, dry_run): (bool, bool),
+    from: &From,
+    app: &mut App,
+) -> Done {
     let (settings, mut filter) = (from.settings(app)?, which.filter(from, app)?);
     let topic = topic.unwrap_or(&settings.source.topic).to_owned();
     if topic.is_empty() {
@@ -30,8 +36,9 @@ pub(super) fn replay(which: &Which, topic: Option<&str>, dry_run: bool, from: &F
     let control = Arc::new(Control::default());
     Watch::start(&control)?;
     let broker = Broker::new(&settings.kafka)?;
-    let order = Replay { filter, topic, format: settings.source.format, dry_run };
-    let done = rejects::replay(&broker, &order, (&app.clock, &control), &mut |each| {
+    let order = Replay { filter, topic, format: settings.source.format, forgotten, dry_run };
+    let mut talk = |told: &str| app.term.say(told);
+    let done = rejects::replay(&broker, &order, (&app.clock, &control), &mut talk, &mut |each| {
         from.each(&settings, (app, &control), each, &mut |_| {})
     })?;
     told(&done, &order, app)?;
@@ -53,7 +60,7 @@ fn told(done: &Replayed, order: &Replay, app: &mut App) -> Result<(), Failure> {
     if app.term.format != Format::Text {
         return app.term.object(&json!({
             "schema": "windrow.replay/1", "topic": order.topic, "dry_run": order.dry_run, "sent": sent, "sent_by_reason": done.sent,
-            "before": done.before, "empty": done.empty, "of_files": done.of_files, "stopped": done.is_stopped,
+            "before": done.before, "forgotten": done.forgotten, "empty": done.empty, "of_files": done.of_files, "stopped": done.is_stopped,
         }));
     }
     let verb = if order.dry_run { "would be sent" } else { "sent" };
@@ -62,6 +69,10 @@ fn told(done: &Replayed, order: &Replay, app: &mut App) -> Result<(), Failure> {
     app.term.say(&format!("{} {verb} to {}{reasons}", text::counted(sent, "reject"), text::plain(&order.topic)));
     let others = [
         (done.before, "sent by an earlier call, not again"),
+        (
+            done.forgotten,
+            "perhaps sent by an earlier call: windrow-rejects has deleted what would say so; --forgotten sends them",
+        ),
         (done.empty, "without bytes: nothing to send"),
         (done.of_files, "from files, CSV: the messages of the topic are not (source.format)"),
     ];
@@ -89,7 +100,7 @@ pub(super) fn purge(dry_run: bool, yes: bool, from: &From, app: &mut App) -> Don
     let control = Arc::new(Control::default());
     Watch::start(&control)?;
     let broker = Broker::new(&settings.kafka)?;
-    let mut topic = RejectsTopic::open(&broker)?;
+    let mut topic = RejectsTopic::open(&broker, &mut |told| app.term.say(told))?;
     let (mut n_rejects, mut n_notes) = (0_u64, 0_u64);
     let counted = topic.each(
         (&app.clock, &control),
