@@ -87,12 +87,21 @@ fn made_checked_deleted(call: &Call, rig: &Rig) -> Result<()> {
     ensure!(commits.contains("cleanup.policy=compact") && commits.contains("PartitionCount: 1"), "{commits}");
     ensure!(describe(rig, "topic_url")?.contains("PartitionCount: 2"), "two partitions were asked for");
 
+    call.topics(&["create", "--input-partitions", "7"])?.failed(2, "E-KAFKA-TOPIC")?;
+    let unfit = call.topics(&["check", "--input-partitions", "7"])?;
+    let told = unfit.code == Some(1) && unfit.objects[0]["flaw"] == "has 2 partitions, not 7";
+    ensure!(told && unfit.standings()["topic_url"] == "unfit", "{:?}: {:?}", unfit.code, unfit.objects);
+    call.topics(&["check", "--input-partitions", "2", "--partitions", "1", "--replication", "1"])?.fine()?;
     let again = call.topics(&["create"])?.fine()?;
     ensure!(again.standings().values().all(|standing| *standing == "there"), "{:?}", again.standings());
     call.topics(&["check"])?.fine()?;
     call.topics(&["delete"])?.failed(2, "E-USAGE")?;
     ensure!(listed(rig)? == all, "deleted without --yes");
     call.topics(&["delete", "--yes"])?.fine()?;
+    let left: BTreeSet<String> = all.iter().filter(|topic| !topic.starts_with("cluster_")).cloned().collect();
+    ensure!(left.len() == 4 && listed(rig)? == left, "what pipelines share stays: {:?}", listed(rig)?);
+    call.topics(&["delete", "--shared"])?.failed(2, "E-USAGE")?;
+    call.topics(&["delete", "--shared", "--yes"])?.fine()?;
     ensure!(call.topics(&["check"])?.code == Some(1), "check says that topics are missing");
     ensure!(listed(rig)?.into_iter().eq(["topic_url".to_owned()]), "the input stays, and nothing else: {:?}", listed(rig)?);
 

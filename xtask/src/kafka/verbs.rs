@@ -117,6 +117,7 @@ pub(crate) fn verbs() -> Result<()> {
     among_strangers(&stage, &found)?;
     waited(&stage)?;
     followed(&stage)?;
+    deleted(&stage)?;
     say(format_args!(
         "verbs: {} pages and {} owners counted in the topics as an independent reader does; the newest {LAST}, every cluster's pages, \
          strangers' messages and followers the same; {rejects} rejects listed, shown, replayed once with two kills, purged",
@@ -341,6 +342,19 @@ fn replayed(stage: &Stage, said: &BTreeMap<String, u64>) -> Result<()> {
     ensure!(stage.size("pages")? == before + 2 * wanted, "the new ones, and only those");
     let last = replay(&[])?;
     ensure!(last["sent"] == 0 && last["before"] == 2 * wanted, "killed behind the commit, then: {last}");
+    Ok(())
+}
+
+/// The topics that pipelines share stay; who wants to delete them too is told whose they are.
+fn deleted(stage: &Stage) -> Result<()> {
+    let state = stage.objects(&["state", "inspect"])?;
+    let pipeline = state[0]["pipeline"].as_str().context("an id")?;
+    let refused = output(&mut stage.pipeline.loud(&["topics", "delete", "--shared"]))?;
+    let told = String::from_utf8_lossy(&refused.stderr);
+    let named = told.contains(&format!("1 pipeline ({pipeline})"));
+    ensure!(refused.status.code() == Some(2) && named, "{pipeline} is not named: {told}");
+    stage.objects(&["topics", "delete", "--yes"])?;
+    ensure!(stage.size("windrow-commits")? > 0, "windrow-commits was deleted");
     Ok(())
 }
 

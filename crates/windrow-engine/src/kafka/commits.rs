@@ -4,6 +4,7 @@
 //! reads: they alone say how far the topics are, and in which order the rows came. Keys come round again, so that a compacted topic keeps
 //! the last [`RING`] epochs of a pipeline and no more; a roll is due long before.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::Message as _;
@@ -14,12 +15,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use windrow_core::record::Micros;
 
+use super::read::{Reader, Window};
 use super::rights::{Need, On};
 use super::topics::COMMITS;
 use super::{Broker, PATIENCE, Watcher};
 use crate::checkpoint::lock::host;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Counters;
+use crate::run::Control;
 use crate::source::Order;
 
 /// Epochs after which a key comes again.
@@ -135,6 +139,23 @@ pub(crate) fn read(broker: &Broker, pipeline: &str, known: u64, offset: u64) -> 
         return Err(emptied(known, broker));
     }
     found.remove(0);
+    Ok(found)
+}
+
+/// The pipelines that have committed something, by their ids.
+///
+/// # Errors
+/// `E-KAFKA-TOPIC`: the topic is not there. `E-KAFKA-…`: the brokers refuse.
+pub fn pipelines(broker: &Broker, waits: (&dyn Clock, &Control), talk: &mut dyn FnMut(&str)) -> Result<BTreeSet<String>> {
+    let (mut reader, _) = Reader::open(broker, &[COMMITS.to_owned()], talk)?;
+    let parts = reader.parts.iter().enumerate();
+    let windows: Vec<Window> = parts.map(|(part, at)| Window { part, from: at.low, to: at.high }).collect();
+    let mut found = BTreeSet::new();
+    reader.read(&windows, waits, &mut |_, message| {
+        let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+        found.extend(key.and_then(|key| key.rsplit_once('/')).map(|(pipeline, _)| pipeline.to_owned()));
+        false
+    })?;
     Ok(found)
 }
 

@@ -49,20 +49,45 @@ impl Role {
             Self::Commits => "commits",
         }
     }
+
+    /// Whether the topic is that of all pipelines of a broker.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Rejects | Self::Lineage | Self::Commits)
+    }
 }
 
 /// Topics that pipelines share.
 const OWN: [(&str, Role); 3] = [(REJECTS, Role::Rejects), (LINEAGE, Role::Lineage), (COMMITS, Role::Commits)];
 
-/// Partitions and copies to make topics with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Partitions and copies to make topics with. Topics of this pipeline alone that are there must have those that are given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Making {
-    /// Partitions of the input topic.
-    pub input_partitions: usize,
+    /// Partitions of the input topic; one when none are given.
+    pub input_partitions: Option<usize>,
     /// Partitions of each other topic; commits and lineage always have one.
-    pub partitions: usize,
-    /// Copies; none for three, or as many as there are brokers.
+    pub partitions: Option<usize>,
+    /// Copies; when none are given three, or as many as there are brokers.
     pub replication: Option<usize>,
+}
+
+impl Making {
+    /// Why a topic that is there is not what was asked for.
+    fn flaw(&self, role: Role, there: Shape) -> Option<String> {
+        let asked = match role {
+            Role::Lineage | Role::Commits if there.partitions != 1 => {
+                return Some("must have one partition: its order is its meaning".to_owned());
+            }
+            role if role.is_shared() => return None,
+            Role::Input => self.input_partitions,
+            _ => self.partitions,
+        };
+        let differs = |asked: Option<usize>, there: usize, one: &str, many: &str| {
+            let asked = asked.filter(|asked| *asked != there)?;
+            Some(format!("has {there} {}, not {asked}", if there == 1 { one } else { many }))
+        };
+        differs(asked, there.partitions, "partition", "partitions")
+            .or_else(|| differs(self.replication, there.replication, "copy", "copies"))
+    }
 }
 
 /// How a wanted topic stands.
@@ -87,13 +112,8 @@ pub struct Wanted {
     pub shape: Shape,
     /// How it stands.
     pub standing: Standing,
-}
-
-impl Wanted {
-    /// Why it cannot be used.
-    pub fn flaw(&self) -> Option<&'static str> {
-        matches!(self.standing, Standing::Unfit(_)).then_some("must have one partition: its order is its meaning")
-    }
+    /// Why it is unfit: a sentence that begins with its name.
+    pub flaw: Option<String>,
 }
 
 /// All topics of a pipeline, in order: input, those of the pages, then our own.
@@ -104,24 +124,31 @@ pub fn plan(settings: &Settings, making: Making, found: &Found) -> Result<Vec<Wa
         return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message).hint("give a smaller --replication"));
     }
     let slots = settings.model.clusters;
+    let partitions = making.partitions.unwrap_or(1);
     let (pages, own) = match settings.route() {
         None => (Vec::new(), &[][..]),
-        Some(Route::Keyed(topic)) => (vec![(topic, Role::Keyed, making.partitions)], &OWN[..]),
+        Some(Route::Keyed(topic)) => (vec![(topic, Role::Keyed, partitions)], &OWN[..]),
         Some(Route::Slots(prefix)) => {
-            let topics = (0..slots).map(|slot| (format!("{prefix}{slot}"), Role::Slot, making.partitions));
+            let topics = (0..slots).map(|slot| (format!("{prefix}{slot}"), Role::Slot, partitions));
             (topics.collect(), &OWN[..])
         }
     };
-    let input =
-        (!settings.source.topic.is_empty()).then(|| (settings.source.topic.clone(), Role::Input, making.input_partitions));
+    let input = (!settings.source.topic.is_empty())
+        .then(|| (settings.source.topic.clone(), Role::Input, making.input_partitions.unwrap_or(1)));
     let own = own.iter().map(|(name, role)| {
-        let partitions = if *role == Role::Rejects { making.partitions } else { 1 };
+        let partitions = if *role == Role::Rejects { partitions } else { 1 };
         ((*name).to_owned(), *role, partitions)
     });
     let wanted: Vec<Wanted> = (input.into_iter().chain(pages).chain(own))
         .map(|(topic, role, partitions)| {
-            let standing = standing(role, found.topics.get(&topic).copied());
-            Wanted { topic, role, shape: Shape { partitions, replication }, standing }
+            let there = found.topics.get(&topic).copied();
+            let flaw = there.and_then(|there| making.flaw(role, there));
+            let standing = match there {
+                None => Standing::Missing,
+                Some(shape) if flaw.is_some() => Standing::Unfit(shape),
+                Some(shape) => Standing::There(shape),
+            };
+            Wanted { topic, role, shape: Shape { partitions, replication }, standing, flaw }
         })
         .collect();
     wanted.iter().try_for_each(|wanted| good_name(&wanted.topic))?;
@@ -132,14 +159,6 @@ pub fn plan(settings: &Settings, making: Making, found: &Found) -> Result<Vec<Wa
         return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message).hint("set another output.topic_prefix"));
     }
     Ok(wanted)
-}
-
-fn standing(role: Role, shape: Option<Shape>) -> Standing {
-    match shape {
-        None => Standing::Missing,
-        Some(shape) if matches!(role, Role::Lineage | Role::Commits) && shape.partitions != 1 => Standing::Unfit(shape),
-        Some(shape) => Standing::There(shape),
-    }
 }
 
 /// Kafka's rule for names.
@@ -232,7 +251,7 @@ mod tests {
     use super::*;
     use crate::settings::{ClientKeys, OutputTopics};
 
-    const MAKING: Making = Making { input_partitions: 4, partitions: 2, replication: None };
+    const MAKING: Making = Making { input_partitions: Some(4), partitions: Some(2), replication: None };
 
     fn settings() -> Settings {
         let mut settings = Settings::default();
@@ -250,9 +269,9 @@ mod tests {
 
     #[test]
     fn a_plan_names_every_topic_with_its_shape() {
-        let plan = plan(&settings(), MAKING, &found(&[("cluster_1", 7), (LINEAGE, 3)])).unwrap();
+        let plan = plan(&settings(), MAKING, &found(&[("cluster_1", 2), (LINEAGE, 3)])).unwrap();
         let shown: Vec<_> = plan.iter().map(|one| (one.topic.as_str(), one.shape.partitions, one.standing)).collect();
-        let there = Shape { partitions: 7, replication: 1 };
+        let there = Shape { partitions: 2, replication: 1 };
         let unfit = Shape { partitions: 3, replication: 1 };
         let expected = [
             ("pages", 4, Standing::Missing),
@@ -265,6 +284,22 @@ mod tests {
         ];
         assert_eq!(shown, expected);
         assert!(plan.iter().all(|one| one.shape.replication == 1), "one broker, one copy");
+    }
+
+    #[test]
+    fn a_topic_that_is_there_must_be_what_is_asked_for() {
+        let there = found(&[("pages", 1), ("cluster_0", 3), (REJECTS, 7), (COMMITS, 2)]);
+        let flaws = |making: Making| {
+            let plan = plan(&settings(), making, &there).unwrap();
+            plan.into_iter().filter_map(|one| Some((one.topic, one.flaw?))).collect::<Vec<_>>()
+        };
+        let commits = (COMMITS.to_owned(), "must have one partition: its order is its meaning".to_owned());
+        assert_eq!(flaws(Making::default()), std::slice::from_ref(&commits), "nothing was asked for");
+        let differ = [("pages", "has 1 partition, not 4"), ("cluster_0", "has 3 partitions, not 2")];
+        let differ = differ.map(|(topic, flaw)| (topic.to_owned(), flaw.to_owned()));
+        assert_eq!(flaws(MAKING), [&differ[..], &[commits]].concat());
+        let two = Making { replication: Some(2), ..Making::default() };
+        assert_eq!(two.flaw(Role::Slot, Shape { partitions: 1, replication: 1 }).unwrap(), "has 1 copy, not 2");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! `windrow topics`: the topics that a pipeline needs.
 
+use std::collections::BTreeSet;
+
 use clap::Subcommand;
 use serde_json::json;
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::kafka::Broker;
 use windrow_engine::kafka::topics::{self, Making, Role, Standing, Wanted};
+use windrow_engine::kafka::{Broker, commits};
+use windrow_engine::run::Control;
 
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
@@ -49,12 +52,17 @@ enum What {
         dry_run: bool,
     },
     /// Say which topics are there, missing or unfit; exit 1 unless all is well
-    #[command(before_help = "Examples:\n  windrow topics check --kafka localhost:9092\n")]
+    #[command(before_help = "Examples:
+  windrow topics check --kafka localhost:9092
+  windrow topics check --config windrow.toml --input-partitions 12
+")]
     Check {
         #[command(flatten)]
         pipeline: Pipeline,
+        #[command(flatten)]
+        making: MakingFlags,
     },
-    /// Delete the topics that Windrow writes; never the input
+    /// Delete the topics of this pipeline's pages; never the input
     #[command(before_help = "Examples:
   windrow topics delete --kafka localhost:9092 --dry-run
   windrow topics delete --kafka localhost:9092 --yes
@@ -62,6 +70,9 @@ enum What {
     Delete {
         #[command(flatten)]
         pipeline: Pipeline,
+        /// Also windrow-rejects, -lineage and -commits, which all pipelines of the brokers share
+        #[arg(long)]
+        shared: bool,
         /// Show what would be done, and do nothing
         #[arg(long)]
         dry_run: bool,
@@ -82,13 +93,13 @@ struct Pipeline {
 
 #[derive(Debug, clap::Args)]
 struct MakingFlags {
-    /// Partitions of each cluster's topic and of the rejects
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    partitions: u32,
-    /// Partitions of the input topic
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    input_partitions: u32,
-    /// Copies of each topic [default: 3, or the number of brokers]
+    /// Partitions of each cluster's topic and of the rejects [default: 1, or as they are]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    partitions: Option<u32>,
+    /// Partitions of the input topic [default: 1, or as they are]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    input_partitions: Option<u32>,
+    /// Copies of each topic [default: 3, or the number of brokers, or as they are]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     replication: Option<u32>,
 }
@@ -96,25 +107,23 @@ struct MakingFlags {
 impl MakingFlags {
     fn making(&self) -> Making {
         Making {
-            input_partitions: self.input_partitions as usize,
-            partitions: self.partitions as usize,
+            input_partitions: self.input_partitions.map(|n| n as usize),
+            partitions: self.partitions.map(|n| n as usize),
             replication: self.replication.map(|n| n as usize),
         }
     }
 }
 
-const AS_THEY_ARE: Making = Making { input_partitions: 1, partitions: 1, replication: None };
-
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
     match &args.what {
         What::Create { pipeline, making, dry_run } => create(pipeline, making.making(), *dry_run, app),
-        What::Check { pipeline } => {
-            let (_, wanted) = plan(pipeline, AS_THEY_ARE, app)?;
+        What::Check { pipeline, making } => {
+            let (_, wanted) = plan(pipeline, making.making(), app)?;
             show(&wanted, &[], app)?;
             let is_well = wanted.iter().all(|one| matches!(one.standing, Standing::There(_)));
             Ok(if is_well { Exit::Fine } else { Exit::Bad })
         }
-        What::Delete { pipeline, dry_run, yes } => delete(pipeline, *dry_run, *yes, app),
+        What::Delete { pipeline, shared, dry_run, yes } => delete(pipeline, *shared, (*dry_run, *yes), app),
     }
 }
 
@@ -131,10 +140,10 @@ fn plan(pipeline: &Pipeline, making: Making, app: &App) -> Result<(Broker, Vec<W
 
 fn create(pipeline: &Pipeline, making: Making, dry_run: bool, app: &mut App) -> Done {
     let (broker, wanted) = plan(pipeline, making, app)?;
-    if let Some(unfit) = wanted.iter().find(|one| one.flaw().is_some()) {
-        let message = format!("the topic {} is there and unfit: {}", unfit.topic, unfit.flaw().unwrap_or_default());
+    if let Some((unfit, flaw)) = wanted.iter().find_map(|one| Some((one, one.flaw.as_ref()?))) {
+        let message = format!("the topic {} is there and unfit: it {flaw}", unfit.topic);
         return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message)
-            .hint("delete it first, if nobody needs it")
+            .hint("ask for what it has, or delete it first, if nobody needs it; nothing was made")
             .into());
     }
     let answers = if dry_run { Vec::new() } else { broker.create(&wanted)? };
@@ -146,21 +155,40 @@ fn create(pipeline: &Pipeline, making: Making, dry_run: bool, app: &mut App) -> 
     all_went_well(answers)
 }
 
-fn delete(pipeline: &Pipeline, dry_run: bool, yes: bool, app: &mut App) -> Done {
-    let (broker, wanted) = plan(pipeline, AS_THEY_ARE, app)?;
-    let ours: Vec<Wanted> =
-        wanted.into_iter().filter(|one| one.role != Role::Input && one.standing != Standing::Missing).collect();
+fn delete(pipeline: &Pipeline, shared: bool, (dry_run, yes): (bool, bool), app: &mut App) -> Done {
+    let (broker, wanted) = plan(pipeline, Making::default(), app)?;
+    let is_there = |one: &Wanted| one.role != Role::Input && one.standing != Standing::Missing;
+    let (of_all, mut ours): (Vec<_>, Vec<_>) = wanted.into_iter().filter(is_there).partition(|one| one.role.is_shared());
+    let mut what = text::counted(ours.len() as u64, "topic");
+    if shared {
+        let touched = if of_all.iter().any(|one| one.role == Role::Commits) {
+            commits::pipelines(&broker, (&app.clock, &Control::default()), &mut |told| app.term.say(told))?
+        } else {
+            BTreeSet::new()
+        };
+        ours.extend(of_all);
+        what = text::counted(ours.len() as u64, "topic") + &also_of(&touched);
+    } else if !of_all.is_empty() {
+        app.term.say("windrow-rejects, windrow-lineage and windrow-commits stay: all pipelines share them (--shared)");
+    }
     if !dry_run && !yes && !ours.is_empty() {
-        let message = format!("{} and all that they hold would be deleted", text::counted(ours.len() as u64, "topic"));
+        let message = format!("{what} and all that they hold would be deleted");
         let hint = "look with --dry-run; then say --yes";
         return Err(Error::new(ErrorKind::Invalid, "E-USAGE", message).hint(hint).into());
     }
     let names: Vec<&str> = ours.iter().map(|one| one.topic.as_str()).collect();
     let answers = if dry_run { Vec::new() } else { broker.delete(&names)? };
     show(&ours, &answers, app)?;
-    let done = if dry_run { "would be deleted" } else { "deleted" };
-    app.term.say(&format!("{} {done}", text::counted(ours.len() as u64, "topic")));
+    app.term.say(&format!("{what} {}", if dry_run { "would be deleted" } else { "deleted" }));
     all_went_well(answers)
+}
+
+/// Whose records go with the topics that are shared: none of these pipelines can go on.
+fn also_of(pipelines: &BTreeSet<String>) -> String {
+    let Some(first) = pipelines.first() else { return String::new() };
+    let names = pipelines.iter().skip(1).fold(first.clone(), |names, next| names + ", " + next);
+    let many = text::counted(pipelines.len() as u64, "pipeline");
+    format!(", among them those without which no pipeline can go on, of {many} ({}),", text::plain(&names))
 }
 
 /// The first refusal, if there is one.
@@ -200,12 +228,15 @@ fn show(wanted: &[Wanted], answers: &[(String, Option<Error>)], app: &mut App) -
             one.role.name().to_owned(),
             shape.partitions.to_string(),
             shape.replication.to_string(),
-            standing.to_owned(),
+            match (&one.flaw, app.term.format) {
+                (Some(flaw), Format::Text) => format!("{standing}: {flaw}"),
+                _ => standing.to_owned(),
+            },
         ];
         match app.term.format {
             Format::Json => app.term.json(&json!({
                 "schema": "windrow.topic/1", "topic": one.topic, "role": one.role.name(), "partitions": shape.partitions,
-                "replication": shape.replication, "standing": standing,
+                "replication": shape.replication, "standing": standing, "flaw": one.flaw,
             }))?,
             Format::Tsv => app.term.tsv(&row.each_ref().map(String::as_str))?,
             Format::Text => rows.push(row.to_vec()),

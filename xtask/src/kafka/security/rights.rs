@@ -81,6 +81,10 @@ pub(super) fn rights(stage: &Stage) -> Result<usize> {
     user.lacks(&delete, "Delete", "topic cluster_0")?;
     documented("topics delete")?.iter().try_for_each(|line| user.grant(line))?;
     user.topics("delete", 0)?;
+    let delete = [&delete[..], &["--shared"]].concat();
+    user.lacks(&delete, "Delete", "topic windrow-")?;
+    documented("topics delete --shared")?.iter().try_for_each(|line| user.grant(line))?;
+    user.stage.call(&user.settings, &delete)?.fine("topics delete --shared with the rights of the docs")?;
     Ok(user.refusals)
 }
 

@@ -72,7 +72,7 @@ pub(super) enum Refusal {
 
 /// Asks everything of brokers that have answered.
 pub(super) fn ask(broker: &Broker, found: Found, settings: &Settings, clock: &dyn Clock) -> Result<Facts> {
-    let wanted = topics::plan(settings, Making { input_partitions: 1, partitions: 1, replication: None }, &found)?;
+    let wanted = topics::plan(settings, Making::default(), &found)?;
     let names: Vec<&str> = wanted.iter().map(|one| one.topic.as_str()).collect();
     let allowed = operations::allowed(&broker.consumer, &names, PATIENCE).ok();
     let input = wanted.iter().find(|one| one.role == Role::Input);

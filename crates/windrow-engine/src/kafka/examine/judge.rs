@@ -90,7 +90,7 @@ fn topics(facts: &Facts) -> Vec<Verdict> {
         let error = kafka("E-KAFKA-TOPIC", message);
         verdicts.push(Verdict::bad("topics", error.hint("make them with the same settings: windrow topics create")));
     }
-    for (one, flaw) in facts.wanted.iter().filter_map(|one| Some((one, one.flaw()?))) {
+    for (one, flaw) in facts.wanted.iter().filter_map(|one| Some((one, one.flaw.as_ref()?))) {
         let error = kafka("E-KAFKA-TOPIC", format!("{} {flaw}", one.topic));
         verdicts.push(Verdict::bad("topics", error.hint("delete it, if nobody needs it, and call windrow topics create")));
     }
