@@ -70,6 +70,8 @@ pub enum Topics {
 pub struct Report {
     /// Rows of the inputs, up to the committed positions.
     pub input: u64,
+    /// Rows that the input topic has deleted since they were read: held among the outputs alone.
+    pub expired: u64,
     /// Pages in the outputs.
     pub pages: u64,
     /// Rejects in the outputs.
@@ -130,10 +132,11 @@ pub fn audit(job: &AuditJob, clock: &dyn Clock, talk: &mut dyn FnMut(&str)) -> R
         Topics::LeftOut => None,
     };
     let shape = output.map_or(ValueShape::Full, |output| output.value);
+    let mut still_there = 0;
     for index in 0..passes {
         let pass = Pass { index, of: passes };
         let (read, written) = std::thread::scope(|scope| {
-            let inputs = scope.spawn(|| inputs::traces(job, &manifest, pass));
+            let inputs = scope.spawn(|| inputs::read(job, &manifest, pass));
             let written = outputs::traces(&job.out, &files, pass, shape);
             (inputs.join(), written)
         });
@@ -148,8 +151,15 @@ pub fn audit(job: &AuditJob, clock: &dyn Clock, talk: &mut dyn FnMut(&str)) -> R
             let sent = topics::traces(output, &manifest, pass, (clock, &mut *talk))?;
             compare_topics(as_sent, sent, &mut report);
         }
-        compare(read?, written.traces, &mut report);
+        let read = read?;
+        if index == 0 {
+            report.expired = read.expired;
+        }
+        still_there += compare(read, written.traces, &mut report);
     }
+    // Without their bytes, and so without an example.
+    report.lost += report.expired.saturating_sub(still_there);
+    report.disagreeing += still_there.saturating_sub(report.expired);
     report.damaged_files.sort();
     report.damaged_files.dedup();
     Ok(report)
@@ -162,8 +172,11 @@ fn n_passes(manifest: &Manifest, memory_bytes: u64) -> u64 {
     (2 * bytes).div_ceil(memory_bytes.max(1 << 12)).max(1)
 }
 
-/// Merges both sides of a pass.
-fn compare(mut read: Vec<Trace>, mut written: Vec<Trace>, report: &mut Report) {
+/// Merges both sides of a pass. Gives how many outputs there are of what the inputs have deleted.
+fn compare(read: inputs::Read, mut written: Vec<Trace>, report: &mut Report) -> u64 {
+    let inputs::Read { traces: mut read, first, .. } = read;
+    let is_expired = |id: RecordId| first.get(&id.source).is_some_and(|first| id.offset < *first);
+    let mut still_there = 0;
     read.sort_unstable_by_key(|trace| (trace.source, trace.offset));
     written.sort_unstable_by_key(|trace| (trace.source, trace.offset));
     report.input += read.len() as u64;
@@ -179,12 +192,14 @@ fn compare(mut read: Vec<Trace>, mut written: Vec<Trace>, report: &mut Report) {
             }
         }
         note(&mut report.duplicated, &mut report.duplicated_examples, outputs.len() as u64 - 1, id);
-        let agrees =
-            |output: &Trace| output.decision == outputs[0].decision && row.is_some_and(|row| row.content == output.content);
+        still_there += u64::from(is_expired(id));
+        let as_read = if is_expired(id) { Some(outputs[0].content) } else { row.map(|row| row.content) };
+        let agrees = |output: &Trace| output.decision == outputs[0].decision && as_read == Some(output.content);
         let disagrees = u64::from(!outputs.iter().all(agrees));
         note(&mut report.disagreeing, &mut report.disagreeing_examples, disagrees, id);
     }
     rows.for_each(|row| note(&mut report.lost, &mut report.lost_examples, 1, row.id()));
+    still_there
 }
 
 /// Holds the topics of a pass against the Parquet.
@@ -249,6 +264,21 @@ mod tests {
         compare_topics(written, sent, &mut report);
         let expired = report.topics.map_or(0, |topics| topics.expired);
         assert_eq!([report.lost, report.duplicated, report.disagreeing, expired], wanted);
+    }
+
+    #[test]
+    fn what_the_input_has_deleted_is_held_among_the_outputs() {
+        let [one, two, three] = [trace(1, 10, 0), trace(2, 20, 0), trace(3, 30, 0)];
+        let counts = |written: &[Trace]| {
+            let (mut report, first) = (Report::default(), [(0, 2)].into_iter().collect());
+            let read = inputs::Read { traces: vec![two, three], first, expired: 1 };
+            let still_there = compare(read, written.to_vec(), &mut report);
+            [report.lost, report.duplicated, report.disagreeing, still_there]
+        };
+        assert_eq!(counts(&[one, two, three]), [0, 0, 0, 1]);
+        assert_eq!(counts(&[two, three]), [0, 0, 0, 0]);
+        assert_eq!(counts(&[one, trace(1, 11, 0), two, three]), [0, 1, 1, 1]);
+        assert_eq!(counts(&[one, two]), [1, 0, 0, 1]);
     }
 
     #[test]

@@ -318,6 +318,14 @@ fn interrupted(pipeline: &Pipeline) -> Result<()> {
 
 /// A topic that somebody wrote to, and a topic that lost what it had, are not clean.
 fn tampered(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
+    let whole = pipeline.audit()?;
+    let deleted: u64 = stdout(script(CLIENTS, "topics.py")?.args(["shorten", &pipeline.servers, "pages"]))?.trim().parse()?;
+    let audit = pipeline.audit()?;
+    let told = is_clean(&audit) && audit["expired"] == deleted && deleted > 0;
+    ensure!(
+        told && audit["input"].as_u64().map(|left| left + deleted) == whole["input"].as_u64(),
+        "{deleted} expired: {audit}"
+    );
     let topic = format!("{}_2", pipeline.name);
     let deleted = stdout(script(CLIENTS, "topics.py")?.args(["shorten", &pipeline.servers, &topic]))?;
     let audit = pipeline.audit()?;

@@ -1,5 +1,9 @@
 //! The inputs' side: read again by the code of the run, up to the committed positions.
+//!
+//! A topic keeps its messages for days and the outputs stay for good. What it has deleted since is counted by what was read of it, and
+//! taken as the outputs have it.
 
+use rustc_hash::FxHashMap;
 use windrow_core::clean::clean;
 use windrow_core::record::{RecordId, RejectReason};
 
@@ -7,25 +11,40 @@ use super::AuditJob;
 use super::trace::{Content, Hasher, Pass, Trace};
 use crate::checkpoint::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::kafka::{OnDataLoss, TopicInput};
 use crate::source::parse::Parser;
 use crate::source::replay::Replay;
 use crate::source::{self, Limits, Order, Positions, Source as _, SourcePosition, Wanted, generator, kafka};
 
-/// Traces of the rows of a pass.
-pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Vec<Trace>> {
+/// What was read in a pass.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) traces: Vec<Trace>,
+    /// Of each source that has deleted its beginning, the first offset that it still holds.
+    pub(super) first: FxHashMap<u32, u64>,
+    /// Rows of all passes that were read once, and are deleted.
+    pub(super) expired: u64,
+}
+
+/// Reads the rows of a pass.
+pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Read> {
     let mut positions = manifest.positions.at_start();
     let limits = Limits { record_bytes: usize::try_from(manifest.max_record).unwrap_or(usize::MAX), ..Limits::default() };
     let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
     let inputs: Vec<String> = inputs.iter().filter(|input| !input.starts_with(kafka::PREFIX)).cloned().collect();
-    let wanted = Wanted { inputs: &inputs, topic: job.topic.as_ref(), columns, limits };
+    let topic = job.topic.clone().map(|topic| TopicInput { on_data_loss: OnDataLoss::Earliest, ..topic });
+    let wanted = Wanted { inputs: &inputs, topic: topic.as_ref(), columns, limits };
     let opened = source::open(wanted, &mut positions)?;
+    let first = first_held(manifest, &positions);
     check_present(manifest, &opened.ordinals)?;
     let mut rows = Replay::new(opened, &positions, &Order::in_turn(&manifest.positions));
     let mut parser = Parser::new();
     let mut hasher = Hasher::default();
     let mut traces = Vec::new();
+    let mut still_there = 0;
     while let Some(batch) = rows.next()? {
+        still_there += if first.contains_key(&batch.slice.source) { batch.records.len() as u64 } else { 0 };
         for row in parser.parse(&batch) {
             let trace = match row {
                 Ok(row) if !pass.holds(row.origin) => continue,
@@ -46,8 +65,18 @@ pub(super) fn traces(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<
     let known = &manifest.positions.sources;
     match known.iter().enumerate().find(|(ordinal, source)| source.rows > 0 && rows.at(*ordinal) < source.offset) {
         Some((ordinal, source)) => Err(too_short(source, rows.at(ordinal))),
-        None => Ok(traces),
+        None => {
+            let began = known.iter().zip(0..).filter(|(_, ordinal)| first.contains_key(ordinal));
+            let rows: u64 = began.map(|(source, _)| source.rows).sum();
+            Ok(Read { traces, first, expired: rows.saturating_sub(still_there) })
+        }
     }
+}
+
+/// The partitions that were opened behind the place where they were read from.
+fn first_held(manifest: &Manifest, opened: &Positions) -> FxHashMap<u32, u64> {
+    let sources = manifest.positions.sources.iter().zip(&opened.sources).zip(0..);
+    sources.filter(|((known, opened), _)| opened.offset > known.start).map(|((_, opened), at)| (at, opened.offset)).collect()
 }
 
 fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], hasher: &mut Hasher) -> Trace {

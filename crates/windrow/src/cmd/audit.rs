@@ -99,8 +99,9 @@ fn text(report: &Report, app: &mut App) -> Result<(), Failure> {
         false => app.term.paint(Style::Red, "not clean"),
     };
     app.term.line(&format!(
-        "{verdict}: {} in the inputs, {} and {} in the outputs (commit {})",
+        "{verdict}: {} in the inputs{}, {} and {} in the outputs (commit {})",
         text::counted(report.input, "row"),
+        if report.expired > 0 { format!(" and {} deleted there since", text::count(report.expired)) } else { String::new() },
         text::counted(report.pages, "page"),
         text::counted(report.rejects, "reject"),
         report.epoch
