@@ -148,7 +148,7 @@ pub fn audit(job: &AuditJob, clock: &dyn Clock, talk: &mut dyn FnMut(&str)) -> R
         }
         if let Some(output) = output {
             let as_sent = written.as_sent.unwrap_or_else(|| written.traces.clone());
-            let sent = topics::traces(output, &manifest, pass, (clock, &mut *talk))?;
+            let sent = topics::traces(output, &manifest, pass, clock, &mut *talk)?;
             compare_topics(as_sent, sent, &mut report);
         }
         let read = read?;

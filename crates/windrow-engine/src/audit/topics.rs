@@ -154,7 +154,8 @@ pub(super) fn traces(
     output: &TopicOutput,
     manifest: &Manifest,
     pass: Pass,
-    (clock, talk): (&dyn Clock, &mut dyn FnMut(&str)),
+    clock: &dyn Clock,
+    talk: &mut dyn FnMut(&str),
 ) -> Result<Sent> {
     let broker = Broker::new(&output.keys)?;
     let mut wanted = output.page_topics();

@@ -124,7 +124,7 @@ pub fn look(broker: &Broker, asked: &Asked<'_>, waits: (&dyn Clock, &Control)) -
 
 /// Where the pipeline stands.
 fn pipeline(broker: &Broker, asked: &Asked<'_>, topics: &[String], waits: (&dyn Clock, &Control), lag: &mut Lag) -> Result<()> {
-    let (mut reader, missing) = Reader::open(broker, topics)?;
+    let (mut reader, missing) = Reader::open(broker, topics, &mut |_| {})?;
     lag.missing.extend(missing.iter().filter_map(|topic| broker.topic(topic).err()));
     if let Some((pipeline, Some(offset))) = asked.pipeline {
         let commit = newest_commit(&mut reader, pipeline, offset, waits);

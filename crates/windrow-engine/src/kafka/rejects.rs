@@ -351,15 +351,15 @@ mod tests {
 
         let held = [identity("p/0:1", "pages")].into_iter().collect();
         let (mut noted, mut replayed) = (Noted { held: Some(held), ..Noted::default() }, Replayed::default());
-        let deleted = Rejected { record_id: "0:9", ..message.clone() };
+        let deleted = Rejected { record_id: "0:9", ..message };
         assert_eq!(
-            chosen(&json, &message, &mut noted, &mut replayed),
+            super::chosen(&json, &message, &mut noted, &mut replayed),
             Some(&b"x"[..]),
             "its message is there: so would be its note"
         );
-        assert_eq!(chosen(&json, &deleted, &mut noted, &mut replayed), None);
+        assert_eq!(super::chosen(&json, &deleted, &mut noted, &mut replayed), None);
         assert_eq!(replayed.forgotten, 1);
         let forgotten = Replay { forgotten: true, ..json };
-        assert_eq!(chosen(&forgotten, &deleted, &mut noted, &mut replayed), Some(&b"x"[..]));
+        assert_eq!(super::chosen(&forgotten, &deleted, &mut noted, &mut replayed), Some(&b"x"[..]));
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn of(
     if groups.is_empty() {
         return Ok(groups);
     }
-    let (mut reader, _) = Reader::open(broker, topics)?;
+    let (mut reader, _) = Reader::open(broker, topics, &mut |_| {})?;
     let mut wanted = TopicPartitionList::with_capacity(reader.parts.len());
     for part in &reader.parts {
         wanted.add_partition(&reader.topics[part.topic], part.partition);

@@ -5,7 +5,7 @@ use super::*;
 const THERE: Standing = Standing::There(Shape { partitions: 1, replication: 1 });
 
 fn wanted(topic: &str, role: Role) -> Wanted {
-    Wanted { topic: topic.into(), role, shape: Shape { partitions: 1, replication: 1 }, standing: THERE }
+    Wanted { topic: topic.into(), role, shape: Shape { partitions: 1, replication: 1 }, standing: THERE, flaw: None }
 }
 
 /// A pipeline of two clusters where all is well.
