@@ -112,6 +112,7 @@ fn missing_and_unfit_topics_are_named() {
     assert!(only(&missing, "topics", "E-KAFKA-TOPIC").starts_with("there is no topic cluster_0 and 1 more | "));
     let mut unfit = facts();
     unfit.wanted[4].standing = Standing::Unfit(Shape { partitions: 3, replication: 1 });
+    unfit.wanted[4].flaw = Some("must have one partition".into());
     assert!(only(&unfit, "topics", "E-KAFKA-TOPIC").starts_with("windrow-commits must have one partition"));
 }
 
