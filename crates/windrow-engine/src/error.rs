@@ -59,7 +59,8 @@ impl Error {
 
     /// Whether the same may go well later, without anybody doing anything on this side.
     pub(crate) fn may_pass(&self) -> bool {
-        matches!(self.code, "E-KAFKA-AGAIN" | "E-KAFKA-REACH" | "E-KAFKA-PARTITIONS")
+        // A broker that stops ends connections as one does that wants TLS, and these settings have worked before.
+        matches!(self.code, "E-KAFKA-AGAIN" | "E-KAFKA-REACH" | "E-KAFKA-TLS" | "E-KAFKA-PARTITIONS")
     }
 
     /// The exit code of a command that ends with this error.
