@@ -357,7 +357,8 @@ fn elsewhere(keyed: &Pipeline, pages: &Path) -> Result<()> {
 /// The input deletes what was not read yet: the jump over it is committed before anything behind it, so that a kill does no harm.
 fn lost(pipeline: &Pipeline) -> Result<()> {
     pipeline.make_topics(1)?;
-    pipeline.killed_at("after-commit", 2)?;
+    // Early: what it has not read must reach beyond the half that is deleted, however large the batches are that come in.
+    pipeline.killed_with(&["--roll-rows", "2000"], "after-commit", 2)?;
     stdout(script(CLIENTS, "topics.py")?.args(["shorten", &pipeline.servers, "pages"]))?;
     let refused = output(&mut pipeline.call(&["run", "--until-end"]))?;
     let told = String::from_utf8_lossy(&refused.stderr);
