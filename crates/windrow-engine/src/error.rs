@@ -59,8 +59,10 @@ impl Error {
 
     /// Whether the same may go well later, without anybody doing anything on this side.
     pub(crate) fn may_pass(&self) -> bool {
-        // A broker that stops ends connections as one does that wants TLS, and these settings have worked before.
-        matches!(self.code, "E-KAFKA-AGAIN" | "E-KAFKA-REACH" | "E-KAFKA-TLS" | "E-KAFKA-PARTITIONS")
+        // A broker that stops ends connections as one does that wants TLS, and these settings have worked before. An open transaction of
+        // somebody else is ended by its producer or by the brokers.
+        let codes = ["E-KAFKA-AGAIN", "E-KAFKA-REACH", "E-KAFKA-TLS", "E-KAFKA-PARTITIONS", "E-KAFKA-HANGING"];
+        codes.contains(&self.code)
     }
 
     /// The exit code of a command that ends with this error.

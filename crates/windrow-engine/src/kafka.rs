@@ -85,6 +85,19 @@ fn is_passing(error: &KafkaError) -> bool {
     error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
 }
 
+/// Whether nobody answers just now: the client connects again by itself.
+fn is_unreachable(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let unreachable = [Code::OperationTimedOut, Code::RequestTimedOut, Code::BrokerTransportFailure, Code::AllBrokersDown];
+    error.rdkafka_error_code().is_some_and(|code| unreachable.contains(&code))
+}
+
+/// Nobody wants to wait for brokers any more.
+pub(crate) fn given_up() -> Error {
+    Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", "ended before the brokers had answered")
+        .hint("the same command goes on from the last commit")
+}
+
 /// What a group has committed. A coordinator's refusal comes as an event, while the call waits for another answer in vain.
 pub(crate) fn committed(
     group: &BaseConsumer<Watcher>,

@@ -122,6 +122,12 @@ impl Pipeline {
         Ok(manifest["body"]["pipeline"].as_str().context("a manifest names its pipeline")?.to_owned())
     }
 
+    /// The code of what the run waits for, as it writes it down.
+    pub(super) fn waits_for(&self) -> Result<Option<String>> {
+        let life: Value = serde_json::from_slice(&std::fs::read(self.out().join(".windrow/last.json"))?)?;
+        Ok(life["waits"]["code"].as_str().map(str::to_owned))
+    }
+
     /// How often a run of this folder has said that it waits and begins again.
     pub(super) fn times_begun(&self) -> Result<usize> {
         Ok(std::fs::read_to_string(self.dir.join("said.log"))?.matches("waits: ").count())

@@ -25,9 +25,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Message as _, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
-use super::Watcher;
 use super::refused::refused_key;
 use super::rights::{Need, On};
+use super::{Watcher, given_up};
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::waits::{Waits, Watch, Who};
 
@@ -311,8 +311,7 @@ impl Writer {
 
     fn check(&self) -> Result<()> {
         if self.given_up.load(Ordering::Acquire) {
-            let error = Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", "ended before the brokers had answered");
-            return Err(error.hint("the same command goes on from the last commit"));
+            return Err(given_up());
         }
         match self.failed() {
             Some((error, topic)) => Err(self.trouble(&error, &[Need::new("Write", On::Topic(&topic))])),

@@ -31,6 +31,7 @@ use crate::kafka::rights::{Need, On};
 use crate::kafka::topics::{COMMITS, LINEAGE, REJECTS};
 use crate::kafka::writer::{Rival, Writer, too_large};
 use crate::kafka::{Broker, Watcher, mirror};
+use crate::run::Control;
 use crate::run::waits::Waits;
 use crate::settings::{ClientKeys, words};
 use crate::sink::parquet::{Inlet, ParquetSink};
@@ -133,8 +134,9 @@ impl Claims {
     }
 
     /// Refuses to go on when another run has claimed the topics since.
-    pub(crate) fn check(&self, output: &TopicOutput, pipeline: &str) -> Result<()> {
-        self.offset.map_or(Ok(()), |offset| check_unclaimed(&Broker::new(&output.keys)?, pipeline, &self.run, offset))
+    pub(crate) fn check(&self, output: &TopicOutput, pipeline: &str, control: &Control) -> Result<()> {
+        let Some(offset) = self.offset else { return Ok(()) };
+        check_unclaimed(&Broker::new(&output.keys)?, pipeline, &self.run, offset, control)
     }
 }
 
