@@ -229,6 +229,10 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
         let mut summary = attempt.go_on(opened, observer);
         let mut has_worked = attempt.has_worked;
         opened = loop {
+            if before.is_some() {
+                // These settings have worked: a broker that ends connections wants nothing else, it stops.
+                summary = summary.map_err(Error::without_guess);
+            }
             match &summary {
                 Err(error) if before.is_some() && error.may_pass() && control.asked().is_none() => {
                     wait = if has_worked { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
