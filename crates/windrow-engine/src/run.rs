@@ -15,8 +15,8 @@ pub(crate) mod waits;
 mod work;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
@@ -208,7 +208,7 @@ pub struct Summary {
 /// How long the loop waits for a batch before it looks for edits, a due roll, or the wish to stop.
 const POLL: Duration = Duration::from_millis(100);
 /// How long a run that is to end waits for brokers.
-const HURRIED: Duration = Duration::from_secs(5);
+pub(crate) const HURRIED: Duration = Duration::from_secs(5);
 /// How long a run waits before it begins again, and how long at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -239,6 +239,9 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
                     control.wait(error, wait);
                 }
                 _ => break 'runs summary,
+            }
+            if control.is_asked() {
+                break 'runs summary;
             }
             // Before anything in the folders is touched: they may be another's by now.
             let ours = owned.check().and_then(|()| still_ours(job, &pipeline, &claims, control));
@@ -320,16 +323,21 @@ fn still_ours(job: &Job, pipeline: &str, claims: &Claims, control: &Control) -> 
 }
 
 /// The sinks of a job, and what is committed behind the last roll. Where topics are written, everybody who wrote them before is fenced.
-fn open_sink(job: &Job, manifest: &Manifest, control: &Control, claims: &mut Claims) -> Result<(Box<dyn Sink>, Vec<Commit>)> {
+fn open_sink<'c>(
+    job: &Job,
+    manifest: &Manifest,
+    control: &'c Control,
+    claims: &mut Claims,
+) -> Result<(Box<dyn Sink + 'c>, Vec<Commit>)> {
     let parquet = ParquetSink::open(&job.out, &manifest.pipeline)?;
     let Some(output) = &job.output else { return Ok((Box::new(parquet), Vec::new())) };
-    let claim = topics::claim(output, &manifest.pipeline, claims, control.waits())?;
+    let claim = topics::claim(output, &manifest.pipeline, claims, control)?;
     let commits = match manifest.commits {
         Some(offset) => commits::read(&claim.broker, &manifest.pipeline, manifest.epoch, offset, control)?,
         None => Vec::new(),
     };
     let closed_until = commits.last().map_or(manifest.epoch, |commit| commit.epoch);
-    Ok((Box::new(TopicSink::open(output, claim, parquet, &manifest.pipeline, closed_until)?), commits))
+    Ok((Box::new(TopicSink::open(output, claim, parquet, &manifest.pipeline, (closed_until, control))?), commits))
 }
 
 /// Applies an edit: now, when nobody runs the pipeline, else by leaving it to the running process.

@@ -97,7 +97,7 @@ pub fn produce(
         return Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", message).hint("give `-` without other inputs and --loop"));
     }
     let mut reader = Reader::open(order)?;
-    let line = Line::open(keys, order, reader.identity)?;
+    let line = Line::open(keys, order, reader.identity, control)?;
     // What cannot be read again has no row to go on behind.
     let done = if order.anew || is_stdin { 0 } else { line.done()? };
     let mut sending = Sending::new(line, order, done, clock, control);

@@ -175,7 +175,7 @@ pub fn replay(
     let name = format!("windrow-replay-{:016x}", xxh3_64(order.topic.as_bytes()));
     let rival = Rival::Named("another `windrow rejects replay` sends to this topic");
     // Whatever an earlier call left open is decided from here on: the notes are whole.
-    let writer = if order.dry_run { None } else { Some(Writer::open(broker.config.clone(), &name, rival, None)?) };
+    let writer = if order.dry_run { None } else { Some(Writer::open(broker.config.clone(), &name, rival, None, waits.1)?) };
     let (mut replayed, mut open) = (Replayed::default(), (0, 0));
     let Some(mut noted) = Noted::read(RejectsTopic::open(broker, talk)?, &order.topic, waits)? else {
         return Ok(Replayed { is_stopped: true, ..replayed });

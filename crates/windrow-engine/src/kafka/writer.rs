@@ -28,11 +28,16 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use super::refused::refused_key;
 use super::rights::{Need, On};
 use super::{Watcher, given_up};
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::Control;
 use crate::run::waits::{Waits, Watch, Who};
 
 /// How long a broker may take to begin or end a transaction before we ask again.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long a broker may take to make us the only one of our name, and how often we look whether somebody wants to end.
+const TAKING_OVER: Duration = Duration::from_secs(90);
+const ASKED: Duration = Duration::from_millis(500);
 /// How long we ask again at most, and how long we wait before, where the answer came at once.
 const LONGEST: Duration = Duration::from_secs(60);
 const BETWEEN: Duration = Duration::from_millis(20);
@@ -118,7 +123,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Connects under a transactional name, and ends what an earlier producer of that name left open.
-    pub(crate) fn open(mut config: ClientConfig, name: &str, rival: Rival, watched: Option<&'static str>) -> Result<Self> {
+    pub(crate) fn open(
+        mut config: ClientConfig,
+        name: &str,
+        rival: Rival,
+        watched: Option<&'static str>,
+        control: &Control,
+    ) -> Result<Self> {
         config.set("transactional.id", name).set("enable.idempotence", "true");
         let ours = [
             ("linger.ms", "100"),
@@ -141,14 +152,33 @@ impl Writer {
         let producer: BaseProducer<Deliveries> =
             config.create_with_context(deliveries.clone()).map_err(|error| refused_key(&error))?;
         let (given_up, producer) = (Arc::default(), Arc::new(producer));
-        let writer = Self { producer, deliveries, name: name.to_owned(), rival, given_up, waits: Waits::default() };
-        writer.producer.init_transactions(Duration::from_secs(90)).map_err(|error| writer.trouble(&error, &[]))?;
+        let waits = control.waits().clone();
+        let writer = Self { producer, deliveries, name: name.to_owned(), rival, given_up, waits };
+        writer.take_over(control)?;
         Ok(writer)
     }
 
-    /// Whom it tells from now on that it waits.
-    pub(crate) fn tell(&mut self, waits: &Waits) {
-        self.waits = waits.clone();
+    /// Becomes the only one of its name. The call goes on by itself when its time is over: the next one only asks what has become of it.
+    fn take_over(&self, control: &Control) -> Result<()> {
+        let (patience, clock) = (self.patience(), SystemClock::new());
+        loop {
+            let error = match self.producer.init_transactions(ASKED) {
+                Ok(()) => {
+                    patience.done();
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let is_on = matches!(&error, KafkaError::Transaction(error) if error.is_retriable());
+            if is_on && control.gives_up() {
+                return Err(given_up());
+            }
+            if !is_on || clock.elapsed() >= TAKING_OVER {
+                return Err(self.trouble(&error, &[]));
+            }
+            self.pause(BETWEEN);
+            patience.look();
+        }
     }
 
     /// What makes every wait end with an error.

@@ -14,6 +14,7 @@ use super::super::writer::{Rival, Writer};
 use super::super::{Broker, Watcher, committed};
 use super::Order;
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::Control;
 use crate::settings::ClientKeys;
 
 /// A transactional producer of one topic, and the group that holds how far it came.
@@ -29,7 +30,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Connects, and ends what an earlier call left open.
-    pub(super) fn open(keys: &ClientKeys, order: &Order, identity: u64) -> Result<Self> {
+    pub(super) fn open(keys: &ClientKeys, order: &Order, identity: u64, control: &Control) -> Result<Self> {
         let broker = Broker::new(keys)?;
         broker.look()?;
         if broker.topic(&order.topic)?.is_none() {
@@ -44,7 +45,7 @@ impl Line {
         let group: BaseConsumer<Watcher> =
             group.create_with_context(Watcher::of(&group)).map_err(|error| refused_key(&error))?;
         let rival = Rival::Named("another `windrow produce` sends the same inputs to this topic");
-        let writer = Writer::open(base, &name, rival, None)?;
+        let writer = Writer::open(base, &name, rival, None, control)?;
         let identity = format!("{identity:016x}");
         Ok(Self { writer, group, topic: order.topic.clone(), name, identity })
     }
