@@ -278,7 +278,10 @@ impl Attempt<'_> {
         let Self { job, clock, control, .. } = *self;
         let (mut sink, commits) = open_sink(job, opened.store.manifest(), control, self.claims)?;
         let mut work = Work::new(job, opened, sink.as_mut(), clock);
-        work.learn_again(&commits, job, observer)?;
+        if let Some(ended) = work.learn_again(&commits, job, control, observer)? {
+            work.begin(self.before);
+            return Ok(work.summary(ended));
+        }
         let reader = work.start(job, &control.waits)?;
         work.begin(self.before);
         control.waits.all_go_on();

@@ -41,6 +41,12 @@ impl Opened {
     pub(in crate::source) fn tell(&self, waits: &Waits) {
         self.watcher.tell(waits);
     }
+
+    /// The same for whom partitions that are added mean nothing: what is read again lies in those that there were.
+    pub(in crate::source) fn whole(mut self) -> Self {
+        self.identity.partitions = usize::MAX;
+        self
+    }
 }
 
 /// The thread that looks; it ends with its value.
