@@ -11,6 +11,10 @@ prints how many messages a topic holds.
 
 prints how often the topics of pipelines were claimed.
 
+    topics.py lives SERVERS PIPELINE
+
+prints for each claim of a pipeline the process that claimed, and the last epoch that was committed before: [[pid, epoch], …].
+
     topics.py shorten SERVERS TOPIC
 
 deletes the older half of partition 0 of TOPIC, as retention does, and prints how many pages that were.
@@ -69,6 +73,17 @@ def claims(servers):
     print(sum(1 for message, _ in messages(servers, ["windrow-commits"], "topics") if message.key().endswith(b"/claim")))
 
 
+def lives(servers, pipeline):
+    epoch, found = 0, []
+    for message, _ in messages(servers, ["windrow-commits"], "topics"):
+        record = json.loads(message.value())
+        if record["pipeline"] == pipeline and "epoch" in record:
+            epoch = record["epoch"]
+        elif record["pipeline"] == pipeline:
+            found.append([record["pid"], epoch])
+    print(json.dumps(found))
+
+
 def shorten(servers, topic):
     found = [(message.offset(), headers) for message, headers in messages(servers, [topic], "topics") if message.partition() == 0]
     end = found[len(found) // 2][0]
@@ -107,4 +122,5 @@ def hold(servers, topic):
 
 
 if __name__ == "__main__":
-    {"count": count, "size": size, "claims": claims, "shorten": shorten, "add": add, "hold": hold}[sys.argv[1]](*sys.argv[2:])
+    verbs = [count, size, claims, lives, shorten, add, hold]
+    {verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:])

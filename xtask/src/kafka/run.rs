@@ -188,14 +188,14 @@ impl Pipeline {
         Ok(audit)
     }
 
-    /// The audit must be clean, and count in the topics what an independent reader found.
-    pub(super) fn audited(&self, found: &Value) -> Result<()> {
+    /// The audit must be clean, and count in the topics what an independent reader found; gives what it says.
+    pub(super) fn audited(&self, found: &Value) -> Result<Value> {
         let audit = self.audit()?;
         ensure!(is_clean(&audit), "{}: {audit}", self.name);
         let topics = &audit["topics"];
         let same = topics["pages"] == found["pages"] && topics["rejects"] == found["rejects"] && topics["ahead"] == 0;
         ensure!(same && audit["pages"] == found["pages"], "{}: {audit}, a reader found {found}", self.name);
-        Ok(())
+        Ok(audit)
     }
 
     pub(super) fn delivered_in_slots(&self) -> Result<Value> {

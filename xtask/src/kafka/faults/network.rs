@@ -33,7 +33,7 @@ pub(super) fn network(windrow: &Path, extent: &Extent) -> Result<()> {
     let rig = Setup::new(Version::NEWEST).with("advertised.listeners", advertised).start()?;
     let proxy = Proxy::start(rig.spare(0), rig.client_port())?;
     let dir = fresh_dir("kafka-network")?.canonicalize()?;
-    campaign::write(&dir.join("pages.csv"), 0, extent.rows / 2)?;
+    campaign::write(&dir.join("pages.csv"), 0, extent.round())?;
     let pipeline = Pipeline::new(windrow, &proxy.address(), &dir, "netted", "pages", "roll_seconds = 1")?;
     pipeline.make_topics(3)?;
     let feed = Feed::start(&pipeline, &rig.inner(), "pages", extent)?;
