@@ -29,7 +29,7 @@ const REASON: &str = "bad_json";
 const PATIENCE_S: f64 = 60.0;
 
 /// What the independent reader finds.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 pub(super) struct Found {
     pub(super) pages: BTreeMap<String, BTreeMap<String, u64>>,
     pub(super) owners: u64,
