@@ -366,9 +366,7 @@ impl Cursor {
                 Err(gone("it does not hold that offset any more")
                     .hint("start again: it says what is there, and what can be done"))
             }
-            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
-                Err(gone("the topic was deleted").hint("make it again, or end the pipeline; what was learnt is committed"))
-            }
+            // That there is no such topic passes too, when a broker says so that has just started. Whether it is gone, the watch finds out.
             Some(Code::TopicAuthorizationFailed | Code::Fatal) => Err(gone(&error.to_string())),
             _ => Ok(()),
         }
