@@ -166,6 +166,8 @@ pub(super) fn traces(
     let windows: Vec<Window> =
         parts.iter().enumerate().map(|(part, &(_, low, high))| Window { part, from: low, to: high }).collect();
     let mut sent = Sent::default();
+    // What this user may not see is refused, and not missing.
+    missing.iter().try_for_each(|topic| broker.topic(topic).map(drop))?;
     sent.report.missing = missing;
     let begun = parts.iter().enumerate().filter(|(_, (_, low, _))| *low > 0);
     sent.begun = begun.map(|(part, (topic, ..))| Begun::new(part, slots(output, topic))).collect();

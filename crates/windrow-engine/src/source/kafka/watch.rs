@@ -33,6 +33,9 @@ const LOST: u32 = 4;
 /// Looks in a row that do not find the topic, or not all of its partitions, after which it is believed.
 const MISSING: u32 = 3;
 
+/// As many partitions as there may be.
+const ANY: usize = usize::MAX;
+
 /// A topic as it was opened.
 pub(in crate::source) struct Opened {
     pub(super) consumer: Arc<BaseConsumer<Watcher>>,
@@ -50,7 +53,7 @@ impl Opened {
 
     /// The same for whom partitions that are added mean nothing: what is read again lies in those that there were.
     pub(in crate::source) fn whole(mut self) -> Self {
-        self.identity.partitions = usize::MAX;
+        self.identity.partitions = ANY;
         self
     }
 }
@@ -127,7 +130,7 @@ impl Looks {
 
     fn seen(&mut self, topic: &str, was: Identity, now: Option<Identity>) -> Option<Error> {
         match now {
-            Some(now) if now.partitions >= was.partitions || is_another(was.id, now.id) => {
+            Some(now) if was.partitions == ANY || now.partitions >= was.partitions || is_another(was.id, now.id) => {
                 self.missing = 0;
                 changed(topic, was, now)
             }
@@ -191,6 +194,7 @@ mod tests {
         assert_eq!(told(0, 3), None, "brokers that do not tell");
         assert_eq!(changed("t", Identity { id: 0, ..was }, Identity { id: 8, partitions: 3 }), None);
     }
+
     #[test]
     fn a_topic_is_gone_when_it_stays_away() {
         let was = Identity { id: 7, partitions: 3 };
@@ -199,6 +203,9 @@ mod tests {
         let fewer = Some(Identity { partitions: 1, ..was });
         assert_eq!([seen(None), seen(fewer), seen(Some(was))], [None; 3], "a broker that has just started");
         assert_eq!([seen(None), seen(fewer), seen(None)], [None, None, Some("E-KAFKA-GONE")]);
+        let any = Identity { partitions: ANY, ..was };
+        let mut again = Looks::default();
+        assert!((0..=MISSING).all(|_| again.seen("t", any, fewer).is_none()), "what is read again lies in those that there were");
         assert_eq!(seen(Some(Identity { id: 8, partitions: 1 })), Some("E-KAFKA-GONE"), "another one at once");
     }
 }
