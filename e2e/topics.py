@@ -15,6 +15,14 @@ prints how often the topics of pipelines were claimed.
 
 prints for each claim of a pipeline the process that claimed, and the last epoch that was committed before: [[pid, epoch], …].
 
+    topics.py heir SERVERS PID
+
+prints when a process committed its first epoch behind its claim, in microseconds since 1970.
+
+    topics.py times SERVERS TOPIC
+
+prints the times of a topic's messages in milliseconds since 1970, in the order of the ids of their rows.
+
     topics.py shorten SERVERS TOPIC
 
 deletes the older half of partition 0 of TOPIC, as retention does, and prints how many pages that were.
@@ -84,6 +92,22 @@ def lives(servers, pipeline):
     print(json.dumps(found))
 
 
+def heir(servers, pid):
+    is_heir = False
+    for message, _ in messages(servers, ["windrow-commits"], "topics"):
+        record = json.loads(message.value())
+        if "epoch" not in record:
+            is_heir = record["pid"] == int(pid)
+        elif is_heir:
+            return print(record["written_at"])
+    sys.exit(f"process {pid} has committed nothing")
+
+
+def times(servers, topic):
+    found = [(int(json.loads(message.value())["id"]), message.timestamp()[1]) for message, _ in messages(servers, [topic], "topics")]
+    print(json.dumps([time for _, time in sorted(found)]))
+
+
 def shorten(servers, topic):
     found = [(message.offset(), headers) for message, headers in messages(servers, [topic], "topics") if message.partition() == 0]
     end = found[len(found) // 2][0]
@@ -122,5 +146,5 @@ def hold(servers, topic):
 
 
 if __name__ == "__main__":
-    verbs = [count, size, claims, lives, shorten, add, hold]
+    verbs = [count, size, claims, lives, heir, times, shorten, add, hold]
     {verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:])
