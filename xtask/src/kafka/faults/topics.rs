@@ -87,6 +87,7 @@ fn too_long(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     limit(&["--delete-config", "max.message.bytes"])?;
     let before = pipeline.to_the_end()?;
     ensure!(before["pages"] == 1, "the long page goes where there is room for it: {before}");
+    pipeline.audited(&pipeline.delivered_in_slots()?)?;
     say("an output message too long: E-KAFKA-SIZE, and on from there when the topic takes it");
     Ok(())
 }
@@ -105,7 +106,7 @@ fn made_anew(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
         let read = pipeline.to_the_end_with(&["--on-data-loss", "earliest"])?;
         let sent = pipeline.count_messages(&rig.bootstrap(), "small")?;
         ensure!(read["rows"].as_u64() == Some(sent), "{sent} messages in the new topic, and {read}");
-        pipeline.delivered_in_slots().map(drop)
+        pipeline.audited(&pipeline.delivered_in_slots()?).map(drop)
     };
     send("500")?;
     pipeline.to_the_end()?;
@@ -124,5 +125,5 @@ fn made_anew(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     send("5000")?;
     ends_with(pipeline, worker, &["E-KAFKA-GONE"], 4)?;
     say("the input deleted and made anew under a run: E-KAFKA-GONE");
-    Ok(())
+    goes_on()
 }
