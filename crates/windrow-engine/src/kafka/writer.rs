@@ -174,7 +174,7 @@ impl Writer {
                 return Err(given_up());
             }
             if !is_on || clock.elapsed() >= TAKING_OVER {
-                return Err(self.trouble(&error, &[]));
+                return Err(self.told(&error, &[]));
             }
             self.pause(BETWEEN);
             patience.look();
@@ -382,9 +382,14 @@ impl Writer {
         }
     }
 
+    /// The sentence for an error of a call that needs these rights. Brokers have taken this client once: nothing is guessed of its settings.
+    pub(crate) fn trouble(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
+        self.told(error, needs).without_guess()
+    }
+
     /// The sentence for an error of a call that needs these rights, besides those that any transaction needs. What a new producer can
     /// mend has the code `E-KAFKA-AGAIN`.
-    pub(crate) fn trouble(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
+    fn told(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
         let transaction = Need::new("Write", On::TransactionalId(&self.name));
         let said = |error: &KafkaError, needs: &[Need<'_>]| {
             let needs: Vec<_> = needs.iter().copied().chain([transaction]).collect();
