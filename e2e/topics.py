@@ -32,12 +32,18 @@ deletes the older half of partition 0 of TOPIC, as retention does, and prints ho
 writes into partition 0 of TOPIC what can stand there beside our own pages: a page of a former owner (cluster 999), a page without headers
 whose title is hostile, a value that is no JSON, a message without a value; and a page in a transaction that is aborted.
 
+    topics.py long SERVERS TOPIC
+
+writes two messages that are longer than most topics take: one has a value of 3,000,000 bytes, the other, which is no JSON, as long a key.
+
     topics.py hold SERVERS TOPIC
 
 opens a transaction in partition 0 of TOPIC, prints "open", and aborts it when its standard input ends.
 """
 
 import json
+import random
+import string
 import sys
 
 from committed import messages
@@ -134,6 +140,16 @@ def add(servers, topic):
     producer.abort_transaction()
 
 
+def long(servers, topic):
+    producer = Producer({"bootstrap.servers": servers, "message.max.bytes": 8_000_000})
+    letters = "".join(random.Random(7).choices(string.ascii_letters, k=3_000_000))
+    headers = {"trace": "too_long"}
+    producer.produce(topic, json.dumps({"title": letters})[:3_000_000].encode(), key=b"of too_long", headers=headers, partition=0)
+    producer.produce(topic, b"short", key=letters.encode(), headers=headers, partition=0)
+    if producer.flush(30):
+        sys.exit("the long messages were not taken")
+
+
 def hold(servers, topic):
     producer = Producer({"bootstrap.servers": servers, "transactional.id": f"holder-of-{topic}"})
     producer.init_transactions()
@@ -146,5 +162,5 @@ def hold(servers, topic):
 
 
 if __name__ == "__main__":
-    verbs = [count, size, claims, lives, heir, times, shorten, add, hold]
+    verbs = [count, size, claims, lives, heir, times, shorten, add, long, hold]
     {verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:])

@@ -11,6 +11,7 @@
 //!                              ├─ sample   (the newest messages of a topic)
 //!                              ├─ read ── tail   (topics of clusters, from outside)
 //!                              ├─ lag      (how far readers are behind)
+//!                              ├─ longest  (how long messages may be)
 //!                              ├─ mirror   (offsets of a group, for tools)
 //!                              └─ producers
 //!              watcher, trouble, rights, refused, probe: sentences
@@ -21,6 +22,7 @@ pub mod count;
 pub(crate) mod ends;
 pub mod examine;
 pub mod lag;
+pub(crate) mod longest;
 pub(crate) mod mirror;
 pub(crate) mod operations;
 mod probe;

@@ -22,7 +22,7 @@ use crate::kafka::Broker;
 use crate::kafka::read::{Headers, Reader, Window};
 use crate::kafka::topics::REJECTS;
 use crate::run::Control;
-use crate::sink::topics::{Route, TopicOutput};
+use crate::sink::topics::{Route, TopicOutput, room};
 
 /// What the topics hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -217,7 +217,7 @@ impl Teller<'_> {
         let Some(id) = id.filter(|id| self.pass.holds(*id)) else { return };
         let value = message.payload().unwrap_or_default();
         let trace = if is_reject {
-            Trace::new(id, self.hasher.reject(headers.text("windrow-reason").unwrap_or_default(), value))
+            Trace::new(id, self.reject(&headers, value))
         } else {
             // What cannot be read agrees with nothing.
             let content = self.content(value).unwrap_or(0);
@@ -225,6 +225,16 @@ impl Teller<'_> {
             Trace::decided(id, content, decision, slot)
         };
         self.sent.traces.push(trace);
+    }
+
+    /// A reject that was cut off is known by what its headers say of the whole.
+    fn reject(&mut self, headers: &Headers, value: &[u8]) -> u64 {
+        let reason = headers.text("windrow-reason").unwrap_or_default();
+        let whole = headers.number::<u64>(room::BYTES).zip(headers.text(room::HASH));
+        match whole.filter(|(bytes, _)| *bytes > value.len() as u64) {
+            Some((bytes, hash)) => self.hasher.reject_of(reason, bytes, hash),
+            None => self.hasher.reject(reason, value),
+        }
     }
 
     fn content(&mut self, value: &[u8]) -> Option<u64> {

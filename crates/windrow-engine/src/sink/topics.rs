@@ -10,6 +10,7 @@
 //! again that were committed behind the last roll: for those the topics are closed and only Parquet is written.
 
 mod message;
+pub(crate) mod room;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::ToBytes;
 use rdkafka::producer::BaseRecord;
 use serde::{Deserialize, Serialize};
 use windrow_core::lineage::{Happening, LineageEvent};
@@ -27,9 +27,10 @@ use crate::clock::{Clock as _, SystemClock, entropy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::kafka::commits::{Claimed, Commit, check_unclaimed};
+use crate::kafka::longest::{Longest, bound_waiting};
 use crate::kafka::rights::{Need, On};
 use crate::kafka::topics::{COMMITS, LINEAGE, REJECTS};
-use crate::kafka::writer::{Rival, Writer, too_large};
+use crate::kafka::writer::{Rival, Writer};
 use crate::kafka::{Broker, Watcher, mirror};
 use crate::run::{Control, HURRIED};
 use crate::settings::{ClientKeys, words};
@@ -92,6 +93,8 @@ pub struct TopicOutput {
     pub time: MessageTime,
     /// Length of an epoch.
     pub epoch: Duration,
+    /// Bytes that all queues together may hold: what waits for brokers has its share.
+    pub memory_bytes: u64,
 }
 
 impl TopicOutput {
@@ -114,6 +117,7 @@ pub(crate) struct Claim {
     writer: Writer,
     group: BaseConsumer<Watcher>,
     group_name: String,
+    longest: Longest,
     pub(crate) broker: Broker,
 }
 
@@ -151,17 +155,22 @@ pub(crate) fn claim(output: &TopicOutput, pipeline: &str, claims: &mut Claims, c
         let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {first}{more}"));
         return Err(error.hint("make them with the same settings: windrow topics create"));
     }
+    let mut of_writer = broker.config.clone();
+    bound_waiting(output.memory_bytes, &mut of_writer);
+    let longest = Longest::ask(&broker, &of_writer, &output.topics());
+    longest.bound_batches(&mut of_writer);
     let mut config = broker.config.clone();
     let group_name = mirror::group_of(&config, pipeline);
     config.set("group.id", &group_name);
     let group: BaseConsumer<Watcher> =
         config.create_with_context(Watcher::of(&config)).map_err(|error| broker.trouble(&error))?;
     let name = format!("windrow-{pipeline}");
-    let writer = Writer::open(broker.config.clone(), &name, Rival::InClaims, Some(COMMITS), control)?;
+    let mut writer = Writer::open(of_writer, &name, Rival::InClaims, Some(COMMITS), control)?;
+    writer.know(longest.clone());
     let claimed = Claimed::new(pipeline, &claims.run);
     claims.offset = heeding(control, &writer.given_up(), || put_down(&writer, &claimed))?.or(claims.offset);
     failpoint!("kafka-after-claim");
-    Ok(Claim { writer, group, group_name, broker })
+    Ok(Claim { writer, group, group_name, longest, broker })
 }
 
 /// Does what waits for brokers, which is given up when a run that is to end has waited for them long enough.
@@ -187,19 +196,13 @@ fn put_down(writer: &Writer, claimed: &Claimed) -> Result<Option<u64>> {
     let (key, value) = (claimed.key(), serde_json::to_vec(claimed).expect("plain data serializes"));
     writer.begin()?;
     let record: BaseRecord<'_, str, [u8]> = BaseRecord::to(COMMITS).key(key.as_str()).payload(&value);
-    sent(writer, record)?;
+    writer.put(record)?;
     writer.settle()?;
     writer.commit()?;
     let offset = writer.last_offset();
     // What is watched from now on is the records of epochs.
     writer.forget_offset();
     Ok(offset)
-}
-
-/// Sends what has to fit.
-fn sent<K: ToBytes + ?Sized>(writer: &Writer, record: BaseRecord<'_, K, [u8]>) -> Result<()> {
-    let topic = record.topic;
-    if writer.send(record)? { Ok(()) } else { Err(too_large(topic)) }
 }
 
 enum Message {
@@ -238,12 +241,12 @@ impl<'c> TopicSink<'c> {
         let (sender, receiver) = bounded(QUEUE_LEN);
         let has_failed = Arc::new(AtomicBool::new(false));
         let given_up = claim.writer.given_up();
-        let Claim { writer, group, group_name, .. } = claim;
+        let Claim { writer, group, group_name, longest, .. } = claim;
         let work = Thread {
             writer,
             group,
             group_name,
-            encoder: Encoder::new(output, pipeline),
+            encoder: Encoder::new(output, pipeline, longest.most(REJECTS)),
             parquet: parquet.inlet(),
             has_failed: Arc::clone(&has_failed),
             is_open: false,
@@ -411,19 +414,14 @@ impl Thread {
             while let Some(event) = lineage.next_if(|event| event.position <= position) {
                 self.announce(staged.epoch, event)?;
             }
-            if !self.writer.send(self.encoder.page(&staged, row))? {
-                return Err(too_large(self.encoder.topic(staged.outcome.decisions[row].slot)));
-            }
+            self.writer.put(self.encoder.page(&staged, row))?;
         }
         lineage.try_for_each(|event| self.announce(staged.epoch, event))?;
         for reject in &staged.prepared.rejects {
-            let record = self.encoder.reject(staged.epoch, reject, &staged.sources);
-            if !self.writer.send(record)? {
-                return Err(too_large(REJECTS));
-            }
+            self.writer.put(self.encoder.reject(staged.epoch, reject, &staged.sources))?;
         }
         for event in &staged.outcome.lineage {
-            sent(&self.writer, self.encoder.lineage(staged.epoch, event))?;
+            self.writer.put(self.encoder.lineage(staged.epoch, event))?;
         }
         self.writer.pause(Duration::ZERO);
         failpoint!("kafka-after-send");
@@ -434,7 +432,7 @@ impl Thread {
         if let Happening::ClusterBorn { slot, .. } = event.happening
             && let Some(control) = self.encoder.owner(epoch, event, slot)
         {
-            sent(&self.writer, control)?;
+            self.writer.put(control)?;
         }
         Ok(())
     }
@@ -443,7 +441,7 @@ impl Thread {
         self.begin()?;
         let (key, value) = (commit.key(), serde_json::to_vec(commit).expect("plain data serializes"));
         let record: BaseRecord<'_, str, [u8]> = BaseRecord::to(COMMITS).key(key.as_str()).payload(&value);
-        sent(&self.writer, record)?;
+        self.writer.put(record)?;
         self.writer.settle()?;
         failpoint!("kafka-before-offsets");
         let offsets = mirror::offsets(commit.positions.iter().map(|(name, offset)| (name.as_str(), *offset)));

@@ -74,7 +74,7 @@ impl Line {
     /// Sends one message; false when no broker would take it, for its length.
     pub(super) fn send(&self, text: &[u8]) -> Result<bool> {
         let record: BaseRecord<'_, (), [u8]> = BaseRecord::to(&self.topic).payload(text);
-        self.writer.send(record)
+        self.writer.send(record).map(|too_long| too_long.is_none())
     }
 
     /// Lets time pass, and the client work.
