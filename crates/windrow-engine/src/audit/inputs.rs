@@ -33,7 +33,7 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
     let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
     let inputs: Vec<String> = inputs.iter().filter(|input| !input.starts_with(kafka::PREFIX)).cloned().collect();
-    let topic = job.topic.clone().map(|topic| TopicInput { on_data_loss: OnDataLoss::Earliest, ..topic });
+    let topic = job.topic.clone().map(|topic| TopicInput { on_data_loss: OnDataLoss::Earliest, is_again: true, ..topic });
     let wanted = Wanted { inputs: &inputs, topic: topic.as_ref(), columns, limits };
     let opened = source::open(wanted, &mut positions)?;
     pass_replaced(manifest, &mut positions);

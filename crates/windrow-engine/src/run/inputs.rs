@@ -62,7 +62,7 @@ pub(crate) fn names(positions: &Positions) -> Vec<String> {
 
 /// Reads again, from positions that were committed, what was learnt after them. There is no going on without it.
 pub(crate) fn start_again(job: &Job, from: &mut Positions, order: &Order, control: &Control) -> Result<Reader> {
-    let topic = job.topic.as_ref().map(|topic| TopicInput { on_data_loss: OnDataLoss::Fail, ..topic.clone() });
+    let topic = job.topic.as_ref().map(|topic| TopicInput { on_data_loss: OnDataLoss::Fail, is_again: true, ..topic.clone() });
     let opened = source::open(Wanted { topic: topic.as_ref(), ..wanted(job) }, from).map_err(|error| match error.code {
         "E-KAFKA-GONE" => rows_gone().cause(error.message),
         _ => error,
@@ -187,6 +187,7 @@ mod tests {
             start: Some(Start::Earliest),
             on_data_loss: OnDataLoss::Fail,
             until_end: false,
+            is_again: false,
         };
         let job = Job {
             inputs: Vec::new(),

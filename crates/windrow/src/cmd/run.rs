@@ -196,6 +196,7 @@ pub(super) fn topic(settings: &Settings) -> Option<TopicInput> {
         start: Start::named(&source.from),
         on_data_loss: source.on_data_loss,
         until_end: false,
+        is_again: false,
     })
 }
 
