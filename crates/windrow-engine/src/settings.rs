@@ -329,6 +329,8 @@ fn disagreements(settings: &Settings) -> Vec<String> {
             model.clusters, model.max_micro_clusters
         ));
     }
+    let timeout = settings.kafka.get("transaction.timeout.ms");
+    problems.extend(settings.route().and_then(|_| endless(settings.output.epoch_ms, timeout)));
     let from = &settings.source.from;
     if !from.is_empty() && Start::named(from).is_none() {
         problems
@@ -347,6 +349,21 @@ fn disagreements(settings: &Settings) -> Vec<String> {
         problems.push("every weight under [features] is 0: pages would have no terms".into());
     }
     problems
+}
+
+/// Epochs that brokers would end before they are committed, each time anew.
+pub(crate) fn endless(epoch_ms: u64, given: Option<&str>) -> Option<String> {
+    const USUAL: &str = "60000";
+    // What is a reference is not known before it is followed.
+    let longest: u64 = given.unwrap_or(USUAL).parse().ok()?;
+    if epoch_ms <= longest / 2 {
+        return None;
+    }
+    let usual = if given.is_none() { ", its built-in value" } else { "" };
+    Some(format!(
+        "output.epoch_ms = {epoch_ms} is above half of kafka.transaction.timeout.ms = {longest}{usual}: brokers would end transactions before \
+         they are committed"
+    ))
 }
 
 fn settings_error(mut problems: Vec<String>) -> Error {

@@ -271,7 +271,8 @@ pub const KEYS: &[Key] = &[
         value_name: "N",
         ty: Type::Count { min: 10, max: 60_000 },
         change: Change::NextCommit,
-        doc: "Milliseconds after which what came in becomes visible in the topics, in one transaction.",
+        doc: "Milliseconds after which what came in becomes visible in the topics, in one transaction; at most half of \
+              `transaction.timeout.ms` under `[kafka]`, which is 60000 when nobody sets it.",
         set: |settings, value| settings.output.epoch_ms = value.count(),
         get: |settings| Value::Count(settings.output.epoch_ms),
     },

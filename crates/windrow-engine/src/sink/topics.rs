@@ -33,7 +33,7 @@ use crate::kafka::topics::{COMMITS, LINEAGE, REJECTS};
 use crate::kafka::writer::{Rival, Writer};
 use crate::kafka::{Broker, Watcher, mirror};
 use crate::run::{Control, HURRIED};
-use crate::settings::{ClientKeys, words};
+use crate::settings::{ClientKeys, endless, words};
 use crate::sink::parquet::{Inlet, ParquetSink};
 use crate::sink::{PublishedFile, Sink, Staged};
 
@@ -154,6 +154,11 @@ pub(crate) fn claim(output: &TopicOutput, pipeline: &str, claims: &mut Claims, c
         let more = if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
         let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {first}{more}"));
         return Err(error.hint("make them with the same settings: windrow topics create"));
+    }
+    // A value of a file of Java's clients is known only here.
+    let epoch_ms = u64::try_from(output.epoch.as_millis()).unwrap_or(u64::MAX);
+    if let Some(told) = endless(epoch_ms, broker.config.get("transaction.timeout.ms")) {
+        return Err(Error::new(ErrorKind::Invalid, "E-SETTINGS", told));
     }
     let mut of_writer = broker.config.clone();
     bound_waiting(output.memory_bytes, &mut of_writer);
