@@ -15,12 +15,10 @@ use crate::run::waits::Waits;
 use crate::run::{Control, Ended, Job, POLL};
 use crate::source::kafka::{OnDataLoss, TopicInput};
 use crate::source::replay::Replay;
-use crate::source::{self, Limits, Order, Positions, Source, Wanted};
+use crate::source::{self, Limits, Order, PREFETCHED, Positions, Source, Wanted};
 
 /// The share of the memory that rows on their way to the loop may take; the rest is for model and writers.
 const IN_FLIGHT: u64 = 4;
-/// The share of the memory that a topic's messages may take before they are asked for.
-const PREFETCHED: u64 = 32;
 /// How often brokers are asked whether a topic is as long as it was: one that has just taken over may not know yet.
 const LOOKS: usize = 10;
 const BETWEEN: Duration = Duration::from_millis(500);

@@ -386,7 +386,8 @@ pub const KEYS: &[Key] = &[
         value_name: "SIZE",
         ty: Type::Size { min: 32 << 20, max: u64::MAX },
         change: Change::NextCommit,
-        doc: "Bytes that rows and pages under way may take; reading waits when it is full.",
+        doc: "Bytes that rows and pages under way may take; reading waits when it is full. With topics it should be 8MB at least for each \
+              partition of the input. An eighth of it, from 8MB to 64MB, holds what waits for brokers, and bounds the longest message.",
         set: |settings, value| settings.limits.memory = value.count(),
         get: |settings| Value::Size(settings.limits.memory),
     },

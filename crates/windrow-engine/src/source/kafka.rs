@@ -22,12 +22,12 @@ use rdkafka::message::{BorrowedMessage, Header, Headers};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use windrow_core::record::{Beside, Micros, RejectReason};
 
-use super::{ColumnMap, Form, Limits, MessageFormat, Positions, Source, SourcePosition, Waiting};
+use super::{ColumnMap, Form, Limits, MessageFormat, PREFETCHED, Positions, Source, SourcePosition, Waiting};
 use crate::batch::{RawBatch, RawRecord, Slice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::operations::Identity;
 use crate::kafka::{Broker, Watcher, has_registry_prefix, registry_prefix};
-use crate::settings::{ClientKeys, words};
+use crate::settings::{ClientKeys, show_size, words};
 
 /// What the name of such a source begins with: `kafka:TOPIC/PARTITION`.
 pub const PREFIX: &str = "kafka:";
@@ -122,6 +122,7 @@ pub(super) fn open(
     for (partition, ordinal) in known.iter().enumerate() {
         check_range(input, &broker, partition, &mut positions.sources[*ordinal], warnings)?;
     }
+    warnings.extend(too_many(&input.topic, identity.partitions, limits.queue_bytes as u64 * PREFETCHED));
     let consumer = Arc::new(consumer(&broker, identity.partitions, input, limits)?);
     let mut assignment = TopicPartitionList::new();
     for (partition, ordinal) in known.iter().enumerate() {
@@ -156,7 +157,7 @@ const STATISTICS: &str = "5000";
 
 fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Limits) -> Result<BaseConsumer<Watcher>> {
     // For each partition: the client's default of 64 MiB would be more than all the memory for 16 of them.
-    let queued = (limits.queue_bytes / n_partitions.max(1)).clamp(1 << 20, 64 << 20) >> 10;
+    let queued = (limits.queue_bytes / n_partitions.max(1)).clamp(LEAST_QUEUE, 64 << 20) >> 10;
     let fetch_wait = broker.config.get("fetch.wait.max.ms").unwrap_or(FETCH_WAIT);
     broker.consumer(&[
         ("queued.max.messages.kbytes", &queued.to_string()),
@@ -164,6 +165,23 @@ fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Li
         ("fetch.wait.max.ms", fetch_wait),
         ("statistics.interval.ms", STATISTICS),
     ])
+}
+
+/// The client holds so much of each partition ready at least: a fetch brings as much.
+const LEAST_QUEUE: usize = 1 << 20;
+/// Memory that should be there for each partition: what is held ready is an eighth of it then, four times what it should be.
+const FOR_A_PARTITION: u64 = 8 * LEAST_QUEUE as u64;
+
+/// What is to be said where partitions are too many for the memory. A run takes more then, and goes on.
+pub(crate) fn too_many(topic: &str, n_partitions: usize, memory: u64) -> Option<String> {
+    let wanted = FOR_A_PARTITION * n_partitions as u64;
+    (memory < wanted).then(|| {
+        format!(
+            "{topic} has {n_partitions} partitions, of each of which the client holds 1 MB ready: limits.memory is {}, and should be {} at least",
+            show_size(memory),
+            show_size(wanted)
+        )
+    })
 }
 
 /// Which source each partition is; partitions that were never seen become new sources, and so do those of another topic with this name: ids
@@ -482,6 +500,13 @@ mod tests {
         let last = batch.records.last().map_or(7, |record| record.offset + 1);
         assert_eq!(batch.slice.to, last, "a commit comes before what is put aside");
         Ok((batch.records.len(), cursor.held.len()))
+    }
+
+    #[test]
+    fn memory_that_partitions_leave_no_room_in_is_told() {
+        assert_eq!(too_many("pages", 64, 512 << 20), None);
+        let told = too_many("pages", 65, 512 << 20).unwrap();
+        assert!(told.ends_with("limits.memory is 512MB, and should be 520MB at least"), "{told}");
     }
 
     #[test]

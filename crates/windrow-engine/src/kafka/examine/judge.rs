@@ -10,6 +10,7 @@ use super::ask::{AHEAD, Facts, Refusal};
 use crate::error::{Error, ErrorKind};
 use crate::settings::{Settings, show_size};
 use crate::sink::topics::room::{longest_page, longest_row};
+use crate::source::kafka::too_many;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 /// A roll may be missed once before the rows that a restart reads again are gone.
@@ -25,6 +26,7 @@ pub(super) fn judge(facts: &Facts, settings: &Settings, asked: &Asked) -> Vec<Ve
     verdicts.extend(shapes(facts));
     verdicts.extend(retention(facts, settings));
     verdicts.extend(sizes(facts, settings));
+    verdicts.extend(memory(facts, settings));
     verdicts.extend(transactions(facts, settings));
     verdicts.extend(clock(facts));
     verdicts
@@ -270,6 +272,15 @@ fn sizes(facts: &Facts, settings: &Settings) -> Option<Verdict> {
         _ => String::new(),
     };
     Some(Verdict::fine("sizes", format!("messages up to {} go out, pages have at most {}{cut}", bytes(least), bytes(longest))))
+}
+
+/// What the client holds ready of each partition must leave room for the rest.
+fn memory(facts: &Facts, settings: &Settings) -> Option<Verdict> {
+    let input = facts.wanted.iter().find(|one| one.role == Role::Input)?;
+    let (Standing::There(shape) | Standing::Unfit(shape)) = input.standing else { return None };
+    let told = too_many(&input.topic, shape.partitions, settings.limits.memory)?;
+    let error = Error::new(ErrorKind::Invalid, "E-SETTINGS", told);
+    Some(Verdict::bad("memory", error.hint("raise limits.memory (--memory), or expect the process to take more than it says")))
 }
 
 fn transactions(facts: &Facts, settings: &Settings) -> Option<Verdict> {

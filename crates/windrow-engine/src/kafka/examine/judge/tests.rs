@@ -150,6 +150,13 @@ fn messages_that_no_topic_takes_are_named() {
 }
 
 #[test]
+fn memory_that_is_too_little_for_the_partitions_is_named() {
+    let mut wide = facts();
+    wide.wanted[0].standing = Standing::There(Shape { partitions: 100, replication: 1 });
+    assert!(only(&wide, "memory", "E-SETTINGS").contains("limits.memory is 512MB, and should be 800MB at least"));
+}
+
+#[test]
 fn transactions_that_cannot_be_had_are_explained() {
     let nobody = Refusal::Nobody(kafka("E-KAFKA-REACH", "too late".into()));
     let mut facts = Facts { transactions: Some(nobody), ..facts() };
