@@ -87,6 +87,8 @@ def main(servers, out, prefix, slots):
         if record_id in pages:
             sys.exit(f"{record_id} is in the topics twice")
         pages[record_id] = message.topic()
+        if record_id in rows and not keyed and message.key() not in [record_id.encode(), (rows[record_id]["domain"] or "").encode() or None]:
+            sys.exit(f"{record_id} has the key {message.key()}")
         if record_id in rows:
             same_page(rows[record_id], message, headers, slot)
         if not keyed and message.partition() == 0 and owner.get(message.topic(), cluster) != cluster:

@@ -31,7 +31,7 @@ use windrow_core::featurize::FieldWeights;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::MessageFormat;
 
-use crate::sink::topics::{MessageTime, Route, ValueShape};
+use crate::sink::topics::{MessageKey, MessageTime, Route, ValueShape};
 use crate::source::kafka::{OnDataLoss, Start};
 pub(crate) use client::follow;
 
@@ -140,6 +140,8 @@ pub struct OutputSettings {
     pub keyed_topic: String,
     /// What the values of pages hold.
     pub value: ValueShape,
+    /// What pages are keyed by in the topics of clusters.
+    pub key: MessageKey,
     /// What the timestamps of pages' messages are.
     pub message_time: MessageTime,
     /// Milliseconds after which what came in becomes visible in the topics.
@@ -167,6 +169,7 @@ impl Default for OutputSettings {
             kafka: OutputTopics::Auto,
             keyed_topic: "windrow-pages".into(),
             value: ValueShape::Full,
+            key: MessageKey::Domain,
             message_time: MessageTime::Arrival,
             epoch_ms: 500,
             counts_file: None,

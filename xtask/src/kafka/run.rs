@@ -255,7 +255,7 @@ fn run_on(version: Version) -> Result<()> {
     damaged(&rig, &mended).context("damaged snapshots")?;
     mended.same_parquet(&killed).context("with damaged snapshots, and without")?;
 
-    let spread = pipeline("spread", "spread", "value = \"original\"")?;
+    let spread = pipeline("spread", "spread", "value = \"original\"\nkey = \"record_id\"")?;
     spread.make_topics(3)?;
     fill(&spread, "spread", &pages)?;
     spread.killed_at("kafka-after-commit", 3)?;

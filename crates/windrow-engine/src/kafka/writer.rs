@@ -28,7 +28,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use super::longest::{Longest, length};
 use super::refused::refused_key;
 use super::rights::{Need, On};
-use super::{Watcher, given_up};
+use super::{Watcher, given_up, named};
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::Control;
@@ -176,6 +176,7 @@ impl Writer {
         control: &Control,
     ) -> Result<Self> {
         config.set("transactional.id", name).set("enable.idempotence", "true");
+        named(&mut config, name, "writer");
         let longest = Longest::of_client(&config);
         let most = longest.of_client.to_string();
         let ours = [

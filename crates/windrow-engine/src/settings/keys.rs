@@ -2,7 +2,7 @@
 
 use super::value::{Type, Value};
 use super::{OutputTopics, Settings, show_size};
-use crate::sink::topics::{MessageTime, ValueShape};
+use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
 use crate::source::MessageFormat;
 use crate::source::kafka::OnDataLoss;
 
@@ -253,6 +253,17 @@ pub const KEYS: &[Key] = &[
         doc: "What the message of a page holds: everything known of it, or exactly the original's four fields.",
         set: |settings, value| settings.output.value = ValueShape::named(&value.into_text()).unwrap_or_default(),
         get: |settings| Value::Text(settings.output.value.name().into()),
+    },
+    Key {
+        name: "output.key",
+        flag: None,
+        value_name: "KEY",
+        ty: Type::Choice(MessageKey::NAMES),
+        change: Change::NextCommit,
+        doc: "What a page is keyed by in the topics of clusters: its registrable domain, so that the pages of a site stay in order in one \
+              partition, or its record id, so that partitions fill evenly. The one topic of all clusters is keyed by cluster.",
+        set: |settings, value| settings.output.key = MessageKey::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.output.key.name().into()),
     },
     Key {
         name: "output.message_time",

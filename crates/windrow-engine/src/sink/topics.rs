@@ -31,7 +31,7 @@ use crate::kafka::longest::{Longest, bound_waiting};
 use crate::kafka::rights::{Need, On};
 use crate::kafka::topics::{COMMITS, LINEAGE, REJECTS};
 use crate::kafka::writer::{Rival, Writer};
-use crate::kafka::{Broker, Watcher, mirror};
+use crate::kafka::{Broker, Watcher, mirror, named};
 use crate::run::{Control, HURRIED};
 use crate::settings::{ClientKeys, endless, words};
 use crate::sink::parquet::{Inlet, ParquetSink};
@@ -65,6 +65,16 @@ pub enum ValueShape {
     Original,
 }
 
+/// What a page is keyed by in the topic of its cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MessageKey {
+    /// Its registrable domain: the pages of a site stay in order.
+    #[default]
+    Domain,
+    /// Its record id: pages spread evenly over partitions.
+    RecordId,
+}
+
 /// What the timestamp of a page's message is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MessageTime {
@@ -76,6 +86,7 @@ pub enum MessageTime {
 }
 
 words!(ValueShape { Full = "full", Original = "original" });
+words!(MessageKey { Domain = "domain", RecordId = "record_id" });
 words!(MessageTime { Arrival = "arrival", Event = "event" });
 
 /// Where pages go besides Parquet.
@@ -89,6 +100,8 @@ pub struct TopicOutput {
     pub slots: u32,
     /// What values hold.
     pub value: ValueShape,
+    /// What pages are keyed by.
+    pub key: MessageKey,
     /// What timestamps are.
     pub time: MessageTime,
     /// Length of an epoch.
@@ -167,6 +180,7 @@ pub(crate) fn claim(output: &TopicOutput, pipeline: &str, claims: &mut Claims, c
     let mut config = broker.config.clone();
     let group_name = mirror::group_of(&config, pipeline);
     config.set("group.id", &group_name);
+    named(&mut config, pipeline, "positions");
     let group: BaseConsumer<Watcher> =
         config.create_with_context(Watcher::of(&config)).map_err(|error| broker.trouble(&error))?;
     let name = format!("windrow-{pipeline}");

@@ -88,8 +88,8 @@ pub(super) fn ask(broker: &Broker, found: Found, settings: &Settings, clock: &dy
         let partitions = state.into_iter().filter(|topic| topic.error().is_none()).flat_map(MetadataTopic::partitions);
         facts.transaction_copies = partitions.map(|part| part.replicas().len()).min();
         facts.of_broker = metadata.map(|metadata| of_broker(broker, metadata.orig_broker_id())).unwrap_or_default();
-        facts.transactions = transactions(&broker.config).err();
-        facts.group = group(&broker.config, input.map_or(topics::COMMITS, |(topic, _)| topic)).err();
+        facts.transactions = transactions(&broker.config_of("transactions")).err();
+        facts.group = group(&broker.config_of("group"), input.map_or(topics::COMMITS, |(topic, _)| topic)).err();
     }
     Ok(Facts { wanted, allowed, ..facts })
 }

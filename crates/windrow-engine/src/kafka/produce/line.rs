@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::super::refused::refused_key;
 use super::super::rights::{Need, On};
 use super::super::writer::{Rival, Writer};
-use super::super::{Broker, Watcher, committed};
+use super::super::{Broker, Watcher, committed, named};
 use super::Order;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::Control;
@@ -42,6 +42,7 @@ impl Line {
             format!("windrow-produce-{:016x}", xxh3_64(format!("{}\n{}", order.topic, order.inputs.join("\n")).as_bytes()));
         let mut group: ClientConfig = base.clone();
         group.set("group.id", &name).set("isolation.level", "read_committed");
+        named(&mut group, &name, "positions");
         let group: BaseConsumer<Watcher> =
             group.create_with_context(Watcher::of(&group)).map_err(|error| refused_key(&error))?;
         let rival = Rival::Named("another `windrow produce` sends the same inputs to this topic");

@@ -2,7 +2,7 @@
 //!
 //! | message | key | value | headers |
 //! |---|---|---|---|
-//! | page | registrable domain; the cluster's id in a keyed topic | JSON | record id, pipeline, epoch, decision, schema |
+//! | page | registrable domain or record id; the cluster's id in a keyed topic | JSON | record id, pipeline, epoch, decision, schema |
 //! | owner of a slot | none | none | what it announces |
 //! | reject | the message's | the original bytes; none of a tombstone | the message's, Kafka Connect's names, and ours |
 //! | lineage | the cluster's id | JSON | pipeline, epoch, schema |
@@ -17,7 +17,7 @@ use windrow_core::lineage::LineageEvent;
 use windrow_core::record::{Micros, Reject};
 
 use super::room::{BYTES, CUT, HASH, Part, hash};
-use super::{MessageTime, Route, TopicOutput, ValueShape};
+use super::{MessageKey, MessageTime, Route, TopicOutput, ValueShape};
 use crate::kafka::topics::{LINEAGE, REJECTS};
 use crate::sink::Staged;
 use crate::sink::line::{Line, flatten};
@@ -85,6 +85,7 @@ pub(super) struct Encoder {
     /// Topic of each slot, where slots have topics.
     slots: Vec<String>,
     value: ValueShape,
+    keyed_by: MessageKey,
     time: MessageTime,
     pipeline: String,
     /// The most that the message of a reject may have.
@@ -101,10 +102,10 @@ impl Encoder {
             Route::Slots(prefix) => (0..output.slots).map(|slot| format!("{prefix}{slot}")).collect(),
             Route::Keyed(_) => Vec::new(),
         };
-        let (route, value, time) = (output.route.clone(), output.value, output.time);
+        let (route, value, keyed_by, time) = (output.route.clone(), output.value, output.key, output.time);
         let (scratch, key, record_id, text) = (Vec::new(), String::new(), String::new(), String::new());
         let pipeline = pipeline.to_owned();
-        Self { route, slots, value, time, pipeline, longest_reject, scratch, key, record_id, text }
+        Self { route, slots, value, keyed_by, time, pipeline, longest_reject, scratch, key, record_id, text }
     }
 
     /// The topic of a slot.
@@ -159,9 +160,10 @@ impl Encoder {
         };
         written.expect("texts in memory serialize");
         self.key.clear();
-        match self.route {
-            Route::Slots(_) => self.key.push_str(pages.domain.get(row)),
-            Route::Keyed(_) => drop(write!(self.key, "{}", decision.cluster)),
+        match (&self.route, self.keyed_by) {
+            (Route::Slots(_), MessageKey::Domain) => self.key.push_str(pages.domain.get(row)),
+            (Route::Slots(_), MessageKey::RecordId) => self.key.push_str(&self.record_id),
+            (Route::Keyed(_), _) => drop(write!(self.key, "{}", decision.cluster)),
         }
         let headers = self
             .headers(8, staged.epoch, PAGE_SCHEMA)
@@ -315,13 +317,30 @@ mod tests {
 
     use super::*;
     use crate::kafka::longest::length;
+    use crate::sink::tests::staged;
+
+    fn encoder(route: Route, key: MessageKey) -> Encoder {
+        let (keys, memory_bytes) = (crate::settings::ClientKeys::default(), 1 << 30);
+        let (value, time, epoch) = (ValueShape::Full, MessageTime::Arrival, std::time::Duration::ZERO);
+        Encoder::new(&TopicOutput { keys, route, slots: 50, value, key, time, epoch, memory_bytes }, "p", 1 << 20)
+    }
+
+    #[test]
+    fn a_page_is_keyed_by_its_site_itself_or_its_cluster() {
+        let key = |route: Route, key: MessageKey| {
+            let (mut encoder, staged) = (encoder(route, key), staged(1, 0..1));
+            String::from_utf8(encoder.page(&staged, 0).key.unwrap().to_vec()).unwrap()
+        };
+        let slots = || Route::Slots("cluster_".into());
+        let cluster = staged(1, 0..1).outcome.decisions[0].cluster.to_string();
+        assert_eq!(key(slots(), MessageKey::Domain), "example.com");
+        assert_eq!(key(slots(), MessageKey::RecordId), "1:0");
+        assert_eq!(key(Route::Keyed("all".into()), MessageKey::RecordId), cluster);
+    }
 
     #[test]
     fn a_reject_keeps_what_came_with_it_and_says_why() {
-        let (route, keys) = (Route::Keyed("all".into()), crate::settings::ClientKeys::default());
-        let (value, time, epoch) = (ValueShape::Full, MessageTime::Arrival, std::time::Duration::ZERO);
-        let mut encoder =
-            Encoder::new(&TopicOutput { keys, route, slots: 1, value, time, epoch, memory_bytes: 1 << 30 }, "p", 1 << 20);
+        let mut encoder = encoder(Route::Keyed("all".into()), MessageKey::Domain);
         let given = |key: &str, value: &str| (key.to_owned(), Some(value.as_bytes().to_vec()));
         let headers = vec![given("trace", "t"), ("none".into(), None), given("windrow-control", "replayed")];
         let mut reject = Reject {
