@@ -103,6 +103,8 @@ pub(crate) fn examine() -> Result<()> {
     let watched = || format!("the broker's log is in {}", stage.rig.dir().display());
     stage.says(&[], &[("topics", "E-KAFKA-TOPIC", "there is no topic pages and 6 more"), ALONE]).with_context(watched)?;
     stage.topics("create")?;
+    // Parquet alone needs no transactions.
+    stage.says(&["--output", "none"], &[])?;
     let named = broken(&stage).with_context(watched)?;
     nobody(&stage)?;
     say(format_args!(

@@ -2,6 +2,7 @@
 //! records sees it.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -90,6 +91,7 @@ pub(crate) fn produce() -> Result<()> {
     ensure!(nothing["rows"] == 0 && number(&nothing, "done") == done, "all was sent: {nothing}");
     looped(&producer, &rig)?;
     piped(&producer)?;
+    rests(&producer)?;
     let whole = producer.run("undisturbed", &[])?;
     ensure!(number(&whole, "done") == done, "{whole} {last}");
 
@@ -99,7 +101,7 @@ pub(crate) fn produce() -> Result<()> {
     let (kills, rows) = (KILLS.len(), expected.len());
     say(format_args!(
         "produce: {kills} kills, then on from row {resumed}: {rows} messages, the same as undisturbed, read_committed; a looped input that \
-         grew; a pipe that stays open"
+         grew; a pipe that stays open; rests between bursts"
     ));
     Ok(())
 }
@@ -151,6 +153,39 @@ fn piped(producer: &Producer) -> Result<()> {
     ensure!(ended.status.success() && said["rows"] == 3 && count()? == 3, "{}: {said}", ended.status);
     let refused = output(producer.command("piped", &["--loop"]).stdin(Stdio::null()))?;
     ensure!(refused.status.code() == Some(2), "a pipe that is to begin again: {}", refused.status);
+    Ok(())
+}
+
+/// Between two bursts it says how far it is, and when it is stopped, what the next call does.
+fn rests(producer: &Producer) -> Result<()> {
+    producer.make("bursts")?;
+    let mut command = Command::new(&producer.windrow);
+    command.args([
+        "produce",
+        "--topic",
+        "bursts",
+        "--kafka",
+        &producer.servers,
+        "--burst",
+        "7",
+        "--every",
+        "600",
+        "--anew",
+        "--input",
+    ]);
+    let said = producer.input.with_file_name("said.log");
+    let mut child = command.arg(&producer.input).stdout(Stdio::null()).stderr(File::create(&said)?).spawn()?;
+    let line = |has: &str| Ok(std::fs::read_to_string(&said)?.lines().any(|line| line.contains(has)).then_some(()));
+    // A plain line comes every ten seconds.
+    let progress = wait_for(PATIENCE_S, || line("7 rows"));
+    stdout(Command::new("kill").args(["-TERM", &child.id().to_string()]))?;
+    let ended = child.wait()?;
+    ensure!(progress?.is_some() && ended.success(), "{ended}: nothing is said between two bursts");
+    let next = line("the same call without --anew goes on from there")?;
+    ensure!(next.is_some(), "what the next call does: {}", std::fs::read_to_string(&said)?);
+    let refused = output(&mut producer.command("bursts", &["--every", "5"]))?;
+    let told = String::from_utf8_lossy(&refused.stdout);
+    ensure!(refused.status.code() == Some(2) && told.contains("--burst"), "--every alone: {}: {told}", refused.status);
     Ok(())
 }
 
