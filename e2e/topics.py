@@ -27,9 +27,9 @@ prints the times of a topic's messages in milliseconds since 1970, in the order 
 
 deletes the older half of partition 0 of TOPIC, as retention does, and prints how many pages that were.
 
-    topics.py add SERVERS TOPIC
+    topics.py add SERVERS TOPIC [PARTITION]
 
-writes into partition 0 of TOPIC what can stand there beside our own pages: a page of a former owner (cluster 999), a page without headers
+writes into PARTITION of TOPIC, 0 if none is given, what can stand there beside our own pages: a page of a former owner (cluster 999), a page without headers
 whose title is hostile, a value that is no JSON, a message without a value; and a page in a transaction that is aborted.
 
     topics.py long SERVERS TOPIC
@@ -123,19 +123,20 @@ def shorten(servers, topic):
     print(sum(1 for offset, headers in found if offset < end and "windrow-control" not in headers))
 
 
-def add(servers, topic):
+def add(servers, topic, partition=0):
+    partition = int(partition)
     producer = Producer({"bootstrap.servers": servers, "transactional.id": "strangers"})
     producer.init_transactions()
     page = json.dumps({"title": "of a former owner", "cluster": 999}).encode()
     headers = {"windrow-cluster": "999", "windrow-schema": "windrow.page/1"}
     producer.begin_transaction()
-    producer.produce(topic, page, partition=0, headers=headers)
-    producer.produce(topic, json.dumps({"title": HOSTILE}).encode(), partition=0)
-    producer.produce(topic, b"no JSON \xff", partition=0)
-    producer.produce(topic, None, key=b"deleted", partition=0)
+    producer.produce(topic, page, partition=partition, headers=headers)
+    producer.produce(topic, json.dumps({"title": HOSTILE}).encode(), partition=partition)
+    producer.produce(topic, b"no JSON \xff", partition=partition)
+    producer.produce(topic, None, key=b"deleted", partition=partition)
     producer.commit_transaction()
     producer.begin_transaction()
-    producer.produce(topic, page, partition=0, headers=headers)
+    producer.produce(topic, page, partition=partition, headers=headers)
     producer.flush()
     producer.abort_transaction()
 
