@@ -56,6 +56,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-standby", 90, |_| kafka::standby()),
     quick("kafka-faults", 150, |_| kafka::faults::first_half()),
     quick("kafka-network", 150, |_| kafka::faults::second_half()),
+    quick("kafka-shapes", 60, |_| kafka::faults::other_shapes()),
     quick("kafka-ends", 200, |_| kafka::ends()),
     quick("kafka-run", 120, |_| kafka::run()),
     quick("kafka-verbs", 90, |_| kafka::verbs()),

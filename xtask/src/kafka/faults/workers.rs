@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::super::run::Pipeline;
 use super::super::standby::Running;
 use super::super::{Rig, Version};
+use super::brokers::restarts;
 use super::kills::{Kills, Plan};
 use super::{Extent, Feed, all_there, moves};
 use crate::campaign::{self, Chance};
@@ -24,7 +25,7 @@ pub(super) fn workers(windrow: &Path, extent: &Extent) -> Result<()> {
     campaign::write(&dir.join("pages.csv"), 0, extent.round())?;
     let pipeline = Pipeline::new(windrow, &servers, &dir, "worn", "pages", "roll_seconds = 1")?;
     pipeline.make_topics(3)?;
-    let feed = Feed::start(&pipeline, &servers, "pages", extent)?;
+    let mut feed = Feed::start(&pipeline, &servers, "pages", extent)?;
     let endless = &mut |_| Ok(false);
     let plan = Plan { run: &["run"], kills: extent.kills, rows: extent.rows, longest: LONGEST, feed: endless };
     let kills = Kills::at_random(&pipeline, plan, &mut Chance::new(extent.seed))?;
@@ -38,16 +39,7 @@ pub(super) fn workers(windrow: &Path, extent: &Extent) -> Result<()> {
 
     let mut worker = Running::start(pipeline.loud(&["run"]))?;
     moves(&pipeline, &mut worker)?;
-    for _ in 0..extent.broker_faults {
-        rig.kill()?;
-        rig.restart()?;
-        moves(&pipeline, &mut worker).context("after kill -9 of the broker")?;
-        rig.stop()?;
-        rig.restart()?;
-        moves(&pipeline, &mut worker).context("after a clean restart of the broker")?;
-    }
-    let n = extent.broker_faults;
-    say(format_args!("{n} kills and {n} clean restarts of the broker under load: the same worker got on each time"));
+    let faults = restarts(&mut rig, &pipeline, &mut worker, &mut feed, extent)?;
 
     feed.end()?;
     let found = all_there(&pipeline, &servers, "pages", worker)?;
@@ -57,7 +49,7 @@ pub(super) fn workers(windrow: &Path, extent: &Extent) -> Result<()> {
          the broker; lost {}, duplicated {}, disagreeing {}; {:.0} s, seed {}",
         found["pages"],
         found["rejects"],
-        2 * n,
+        faults,
         found["lost"],
         found["duplicated"],
         found["disagreeing"],
