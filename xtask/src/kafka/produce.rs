@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -92,6 +92,7 @@ pub(crate) fn produce() -> Result<()> {
     looped(&producer, &rig)?;
     piped(&producer)?;
     rests(&producer)?;
+    paced(&producer)?;
     let whole = producer.run("undisturbed", &[])?;
     ensure!(number(&whole, "done") == done, "{whole} {last}");
 
@@ -101,7 +102,7 @@ pub(crate) fn produce() -> Result<()> {
     let (kills, rows) = (KILLS.len(), expected.len());
     say(format_args!(
         "produce: {kills} kills, then on from row {resumed}: {rows} messages, the same as undisturbed, read_committed; a looped input that \
-         grew; a pipe that stays open; rests between bursts"
+         grew; a pipe that stays open; rests between bursts; bursts and rows by their own time, none early"
     ));
     Ok(())
 }
@@ -130,6 +131,37 @@ fn looped(producer: &Producer, rig: &Rig) -> Result<()> {
     let mut ids = read(rig, "looped")?.into_iter().map(id).collect::<Result<Vec<_>>>()?;
     ids.sort();
     ensure!(ids.concat() == "aaabbbcccdddef", "{ids:?}");
+    Ok(())
+}
+
+/// Rows of a burst come together, and none before its time: a machine that is slow makes them later. The messages have the times of sending.
+fn paced(producer: &Producer) -> Result<()> {
+    const BURST: usize = 10;
+    const EVERY_MS: u64 = 2_000;
+    let input = producer.input.with_file_name("paced.csv");
+    let producer = Producer { windrow: producer.windrow.clone(), servers: producer.servers.clone(), input };
+    let sent = |topic: &str, rows: usize, how: &[&str]| -> Result<(u64, Vec<u64>)> {
+        // A second of its own time from each row to the next.
+        let text = (0..rows).map(|n| format!("2024-01-01 00:00:{n:02},{n},http://{n}.example/,t,,\n")).collect::<String>();
+        std::fs::write(&producer.input, format!("creation_time,id,url,title,keywords,description\n{text}"))?;
+        producer.make(topic)?;
+        // The clock of the files is that of the messages; these have whole milliseconds.
+        std::fs::write(producer.input.with_extension("start"), "")?;
+        let start = producer.input.with_extension("start").metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH)?;
+        producer.run(topic, how)?;
+        let times = stdout(script(CLIENTS, "topics.py")?.args(["times", &producer.servers, topic]))?;
+        Ok((u64::try_from(start.as_millis())? - 1, serde_json::from_str(&times)?))
+    };
+    let (start, times) = sent("bursts", 4 * BURST, &["--burst", &BURST.to_string(), "--every", "2"])?;
+    let late = times.iter().enumerate().all(|(n, time)| *time >= start + (n / BURST) as u64 * EVERY_MS);
+    let gaps = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).zip(1..);
+    let (longest, before) = gaps.max().context("gaps")?;
+    ensure!(times.len() == 4 * BURST && late, "rows that came before their burst: begun at {start}, {times:?}");
+    ensure!(before % BURST == 0 && longest > EVERY_MS / 2, "the longest gap, {longest} ms, is before row {before}: {times:?}");
+    // Half as fast as the rows' own time.
+    let (start, times) = sent("slowed", 3, &["--speed", "0.5"])?;
+    let late = times.iter().zip(0..).all(|(time, n)| *time >= start + n * 2_000);
+    ensure!(times.len() == 3 && late, "rows that came before their time: begun at {start}, {times:?}");
     Ok(())
 }
 
