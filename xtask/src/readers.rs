@@ -1,4 +1,5 @@
-//! Every set through `run` and `audit`, and the Parquet read by DuckDB, Polars and pandas, value by value.
+//! Every set through `run` and `audit`, and the Parquet read by DuckDB, Polars and pandas, value by value; and what `export` writes, by other
+//! programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,6 +35,43 @@ pub(crate) fn readers() -> Result<()> {
         let name = input.file_name().context("a file")?.to_string_lossy().into_owned();
         check(&windrow, input, &out.join(name.split('.').next().unwrap_or(&name))).context(name)?;
     }
+    Ok(())
+}
+
+/// Rows whose texts a spreadsheet would run, or could not show.
+const HOSTILE: &str = "creation_time,id,url,title,keywords,description\n\
+     2023-05-17T20:21:51.822Z,=1+1,http://a.example/x,\"=HYPERLINK(\"\"http://b.example\"\",\"\"x\"\")\",+cmd,-2+3\n\
+     1899-01-01,0012345678901234567890,http://a.example/y,@SUM(A1),-12.5,\"\ttab, and\r\na \"\"quoted\"\" line\"\n\
+     ,3e5,http://a.example/z,\u{ff1d}1 \u{202e}left \u{1f600},\u{5d0}\u{5d1},'=1\n";
+
+/// Pages taken away as CSV, XLSX and Parquet.
+pub(crate) fn exports() -> Result<()> {
+    let (windrow, dir) = (windrow("fast", &[])?, fresh_dir("exports")?);
+    std::fs::write(dir.join("hostile.csv"), HOSTILE)?;
+    let call = |args: &[&str]| {
+        let mut command = Command::new(&windrow);
+        command.current_dir(&dir).arg("--quiet").args(args);
+        command
+    };
+    let inputs = [root().join(SAMPLE), dir.join("hostile.csv")];
+    stdout(call(&["run", "--out", "out", "--input"]).args(&inputs))?;
+    let clusters: Vec<String> = stdout(&mut call(&["clusters", "-o", "json", "--out", "out"]))?
+        .lines()
+        .map(|line| Ok(serde_json::from_str::<Value>(line)?["cluster"].to_string()))
+        .collect::<Result<_>>()?;
+    // All of them but one.
+    let named = &clusters[1..];
+    let files = ["pages.csv", "pages.xlsx", "pages.parquet"];
+    for file in files {
+        let mut export = call(&["export", "--folder", "out", "--out", file, "-o", "json"]);
+        for cluster in named {
+            export.args(["--cluster", cluster]);
+        }
+        stdout(&mut export)?;
+    }
+    let read = output(script(READERS, "export.py")?.current_dir(&dir).arg("out").args(files).args(named))?;
+    ensure!(read.status.success(), "{}{}", String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
+    say(format_args!("export: {}", String::from_utf8_lossy(&read.stdout).trim()));
     Ok(())
 }
 

@@ -46,6 +46,7 @@ const SUITES: &[Suite] = &[
     quick("demo", 30, |_| demo::check()),
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
+    quick("exports", 30, |_| readers::exports()),
     quick("faults", 180, |_| faults::short()),
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),

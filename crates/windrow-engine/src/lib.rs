@@ -7,6 +7,7 @@ pub mod clock;
 pub mod error;
 pub mod eval;
 pub mod event;
+pub mod export;
 pub mod failpoint;
 pub mod kafka;
 pub mod lookup;

@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod eval;
 mod explain;
+mod export;
 mod init;
 mod man;
 mod produce;
@@ -38,6 +39,7 @@ pub(crate) enum Verb {
     Tail(tail::Args),
     Rejects(rejects::Args),
     Explain(explain::Args),
+    Export(export::Args),
     Status(status::Args),
     Serve(serve::Args),
     Audit(audit::Args),
@@ -63,6 +65,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Rejects(args) => rejects::run(&args, app),
         Verb::Serve(args) => serve::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
+        Verb::Export(args) => export::run(&args, app),
         Verb::Status(args) => status::run(&args, app),
         Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),

@@ -30,6 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::sink::{Family, PublishedFile, Sink, Staged};
 
+pub(crate) use encode::page_properties;
 pub use encode::{SCHEMA_VERSION, schema};
 
 /// Batches that may wait for the writer; a batch holds about a megabyte.

@@ -14,6 +14,7 @@ use windrow_core::pipeline::{ClusterView, View};
 use windrow_engine::checkpoint::{self, Committed, Reading};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::{self, Control, Edited};
+use windrow_engine::settings::OutputSettings;
 
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
@@ -135,8 +136,11 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(app: &App, flags: &SettingFlags<PlaceKeys>) -> Result<Self, Error> {
-        let output = app.settings(&flags.given)?.settings.output;
-        Ok(Self { out: output.out, state: output.state })
+        Ok(Self::of(app.settings(&flags.given)?.settings.output))
+    }
+
+    pub(super) fn of(output: OutputSettings) -> Self {
+        Self { out: output.out, state: output.state }
     }
 
     pub(super) fn read(&self) -> Result<Option<Reading>, Error> {

@@ -9,13 +9,14 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 20] = [
     "demo",
     "run",
     "clusters",
     "tail",
     "rejects",
     "explain",
+    "export",
     "status",
     "serve",
     "audit",

@@ -246,3 +246,33 @@ fn demo_prints_clusters_and_leaves_parquet() {
     rig.write("mine", "not a demo's");
     rig.run(&["demo", "--out", "."]).failed(2, "E-EXISTS");
 }
+
+#[test]
+fn pages_of_a_cluster_are_taken_away() {
+    let rig = Rig::with_sample();
+    let clusters = rig.run(&["clusters", "--out", "out", "-o", "json"]).fine().lines();
+    let id = clusters[0]["cluster"].to_string();
+    let export = |file: &str, more: &[&str]| {
+        let args = [&["export", "--folder", "out", "--cluster", &id, "--out", file, "-o", "json"][..], more].concat();
+        rig.run(&args)
+    };
+    for file in ["pages.csv", "pages.XLSX", "pages.parquet"] {
+        let exported = export(file, &[]).fine().json();
+        assert_eq!(exported["pages"], clusters[0]["delivered"], "{file}: {exported}");
+    }
+    let written = std::fs::read_to_string(rig.path("pages.csv")).unwrap();
+    assert!(written.starts_with("\u{feff}cluster,label,creation_time,title,") && written.contains("\r\n"), "{written}");
+
+    export("pages.csv", &[]).failed(2, "E-EXISTS");
+    let (all, later) =
+        (export("pages.csv", &["--force"]).fine().json(), export("later.csv", &["--since", "2023-05-01"]).fine().json());
+    let earlier = export("earlier.csv", &["--until", "2023-05-01"]);
+    let earlier = if earlier.code == Some(0) { earlier.json()["pages"].as_u64().unwrap() } else { 0 };
+    assert_eq!(later["pages"].as_u64().unwrap() + earlier, all["pages"].as_u64().unwrap(), "two parts make the whole");
+
+    export("pages.doc", &[]).failed(2, "E-EXPORT-FORM");
+    rig.run(&["export", "--folder", "out", "--cluster", "999", "--out", "none.csv"]).failed(2, "E-EXPORT-NOTHING");
+    export("nowhere/pages.csv", &[]).failed(3, "E-IO");
+    let left: Vec<_> = std::fs::read_dir(rig.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name == "none.csv" || name.to_string_lossy().ends_with(".tmp")), "{left:?}");
+}

@@ -76,6 +76,11 @@ fn dictionary() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
+/// Parquet settings of a file of pages that no epoch made.
+pub(crate) fn page_properties(pipeline: &str) -> WriterProperties {
+    properties(Family::Pages, pipeline, 0)
+}
+
 /// Parquet settings of a file.
 pub(super) fn properties(family: Family, pipeline: &str, epoch: u64) -> WriterProperties {
     let about = |key: &str, value: String| KeyValue::new(key.to_owned(), value);

@@ -1,0 +1,110 @@
+//! `windrow export`: pages of clusters to take away.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use windrow_core::clean;
+use windrow_core::cluster::ClusterId;
+use windrow_core::record::Micros;
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::export::{self, Exported, Wanted};
+use windrow_engine::settings::{Given, Origin};
+
+use super::clusters::Place;
+use super::{App, Done, Exit};
+use crate::args::{Format, KeySet, SettingFlags};
+
+/// The settings of the place, but for the output folder: `--out` is the file here.
+#[derive(Debug)]
+pub(crate) struct StateKeys;
+
+impl KeySet for StateKeys {
+    const KEYS: &'static [&'static str] = &["output.state"];
+}
+
+/// Write the pages of clusters to a file: CSV, XLSX or Parquet
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  windrow export --cluster 7 --out sale.xlsx
+  windrow export --cluster 7 --since 2023-05-01 --out may.csv --folder out
+  windrow export --cluster 7 --cluster 12 --out both.parquet
+
+Pages are those delivered to the cluster, as of the last roll. CSV is made for
+spreadsheets: texts that one would take for a formula begin with a quote;
+programs want --raw, or Parquet.
+")]
+pub(crate) struct Args {
+    /// Id of a cluster; may be given several times
+    #[arg(long, value_name = "ID", required = true)]
+    cluster: Vec<ClusterId>,
+    /// The file: its name ends with .csv, .xlsx or .parquet
+    #[arg(long, value_name = "FILE", required = true)]
+    out: PathBuf,
+    /// Only pages created at this time or later
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Micros>,
+    /// Only pages created before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Micros>,
+    /// CSV with texts as they are, also those that begin like formulas
+    #[arg(long)]
+    raw: bool,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
+    /// Output folder of the run [default: output.out of the settings]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingFlags<StateKeys>,
+}
+
+fn time(text: &str) -> Result<Micros, String> {
+    clean::time(text).ok_or_else(|| "a time such as 2023-05-01 or 2023-05-01T12:00:00Z".into())
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Done {
+    let folder = args.folder.iter().map(|folder| Given {
+        key: "output.out".into(),
+        texts: vec![folder.to_string_lossy().into_owned()],
+        origin: Origin::Flag("folder".into()),
+    });
+    let given: Vec<Given> = args.settings.given.iter().cloned().chain(folder).collect();
+    let committed = Place::of(app.settings(&given)?.settings.output).committed()?;
+    if export::is_there(&args.out) && !args.force {
+        let message = format!("{} is there already", args.out.display());
+        return Err(Error::new(ErrorKind::Invalid, "E-EXISTS", message).hint("--force replaces it").into());
+    }
+    let wanted = Wanted { clusters: args.cluster.clone(), since: args.since, until: args.until, raw: args.raw };
+    let exported = export::export(&committed, &wanted, &args.out)?;
+    tell(args, &exported, app)?;
+    Ok(Exit::Fine)
+}
+
+fn tell(args: &Args, exported: &Exported, app: &mut App) -> Result<(), super::Failure> {
+    let (pages, file) = (exported.pages, args.out.display().to_string());
+    match app.term.format {
+        Format::Json => app.term.json(&json!({
+            "schema": "windrow.export/1",
+            "file": file,
+            "clusters": args.cluster,
+            "pages": pages,
+            "without_time": exported.without_time,
+            "sheets": exported.sheets,
+            "cut": exported.cut,
+        }))?,
+        Format::Tsv => {
+            app.term.tsv(&["file", "pages"])?;
+            app.term.tsv(&[&file, &pages.to_string()])?;
+        }
+        Format::Text => app.term.line(&format!("{pages} pages in {file}"))?,
+    }
+    if exported.without_time > 0 {
+        app.term.say(&format!("{} pages without a creation time were left out", exported.without_time));
+    }
+    if exported.cut > 0 {
+        app.term
+            .say(&format!("{} texts were longer than a cell holds, and cut; CSV and Parquet have them whole", exported.cut));
+    }
+    Ok(())
+}
