@@ -96,7 +96,7 @@ struct Row<'a> {
 
 /// Whatever takes rows.
 enum Writer {
-    Spread(Spread),
+    Spread(Box<Spread>),
     Sheets(Box<Sheets>),
     Parquet(Box<ArrowWriter<File>>),
 }
@@ -136,9 +136,9 @@ impl Writer {
         let form = to.extension().and_then(|form| form.to_str()).map(str::to_ascii_lowercase);
         let create = || File::create(hidden).map_err(|error| environment("create", hidden, &error));
         match form.as_deref() {
-            Some("csv") => {
-                Spread::create(create()?, raw).map(Self::Spread).map_err(|error| environment("write", hidden, &error))
-            }
+            Some("csv") => Spread::create(create()?, raw)
+                .map(|spread| Self::Spread(Box::new(spread)))
+                .map_err(|error| environment("write", hidden, &error)),
             Some("xlsx") => Ok(Self::Sheets(Box::new(Sheets::new()))),
             Some("parquet") => {
                 let writer = ArrowWriter::try_new(create()?, schema(Family::Pages), Some(page_properties(pipeline)));

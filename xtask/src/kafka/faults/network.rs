@@ -22,9 +22,9 @@ use crate::shell::{Watch, fresh_dir, let_pass, say, wait_for};
 const DELAY: Duration = Duration::from_millis(300);
 /// Between two resets.
 const BETWEEN: Duration = Duration::from_millis(700);
-/// Shorter than librdkafka's own, so that a minute shows what takes an hour: a request, and a transaction.
-/// Longer than the records of claims are waited for.
+/// A transaction that lasts longer than the records of claims are waited for.
 const LASTING: &str = "transaction.timeout.ms=600000";
+/// Shorter than librdkafka's own, so that a minute shows what takes an hour: a request, and a transaction.
 const KEYS: [&str; 4] = ["-X", "socket.timeout.ms=6000", "-X", "transaction.timeout.ms=10000"];
 
 pub(super) fn network(windrow: &Path, extent: &Extent) -> Result<()> {

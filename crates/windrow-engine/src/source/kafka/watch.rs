@@ -205,7 +205,10 @@ mod tests {
         assert_eq!([seen(None), seen(fewer), seen(None)], [None, None, Some("E-KAFKA-GONE")]);
         let any = Identity { partitions: ANY, ..was };
         let mut again = Looks::default();
-        assert!((0..=MISSING).all(|_| again.seen("t", any, fewer).is_none()), "what is read again lies in those that there were");
+        assert!(
+            (0..=MISSING).all(|_| again.seen("t", any, fewer).is_none()),
+            "what is read again lies in those that there were"
+        );
         assert_eq!(seen(Some(Identity { id: 8, partitions: 1 })), Some("E-KAFKA-GONE"), "another one at once");
     }
 }
