@@ -2,7 +2,7 @@
 //!
 //! A worker that dies before it has done anything proves nothing. So two of three are given time to get to work, and the third may be hit
 //! in its start, or in the recovery from the last kill. A kill has landed when the dead worker leaves rows that no roll holds: hidden files
-//! that are its own. Half of the kills must have, and rows must be committed by workers of which each was killed.
+//! that are its own. It goes on until half as many as are wanted have, and rows must be committed by workers of which each was killed.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -19,6 +19,11 @@ use crate::shell::{let_pass, stdout, wait_for};
 
 /// Kills in a row that may go by without anything committed.
 const LONGEST_STILL: usize = 20;
+
+/// Kills for each that is wanted, until as many as half of those wanted must have landed.
+const MOST: usize = 2;
+/// The shortest time that a worker is given at most.
+const SOONEST: Duration = Duration::from_millis(2);
 
 /// What is to be reached, and how.
 pub(super) struct Plan<'a> {
@@ -51,24 +56,32 @@ impl Kills {
 
     /// Kills until the plan is fulfilled.
     pub(super) fn at_random(pipeline: &Pipeline, plan: Plan<'_>, chance: &mut Chance) -> Result<Self> {
-        let Plan { run, kills, rows, longest, feed } = plan;
+        let Plan { run, kills, rows, mut longest, feed } = plan;
         let (mut done, before) = (Self::default(), committed(pipeline)?);
         let mut still = 0;
-        while done.number() < kills || done.rows < rows as u64 {
+        while done.number() < kills || done.rows < rows as u64 || done.landed * 2 < kills {
+            let (landed, number) = (done.landed, done.number());
+            ensure!(
+                landed * 2 >= kills || number < MOST * kills,
+                "only {landed} of {number} kills landed, and {kills} were wanted"
+            );
             let has_end = feed(done.number())?;
             let after = Duration::from_millis(chance.below(usize::try_from(longest.as_millis())?) as u64);
-            done.one(pipeline, run, after, has_end).with_context(|| format!("random kill {}", done.number()))?;
+            if !done.one(pipeline, run, after, has_end).with_context(|| format!("random kill {}", done.number()))? {
+                // It had come to the end of its input: the next one is killed sooner.
+                longest /= 2;
+                ensure!(longest >= SOONEST, "workers come to the end of their input before they are killed");
+            }
             let now = committed(pipeline)?.saturating_sub(before);
             still = if now > done.rows { 0 } else { still + 1 };
             ensure!(still < LONGEST_STILL, "{still} kills, and nothing was committed; said last:\n{}", pipeline.said_last()?);
             done.rows = now;
         }
-        let (landed, number) = (done.landed, done.number());
-        ensure!(landed * 2 >= number, "only {landed} of {number} kills landed");
         Ok(done)
     }
 
-    fn one(&mut self, pipeline: &Pipeline, run: &[&str], after: Duration, has_end: bool) -> Result<()> {
+    /// One life; whether it ended by the kill.
+    fn one(&mut self, pipeline: &Pipeline, run: &[&str], after: Duration, has_end: bool) -> Result<bool> {
         let start = Start::mark(pipeline)?;
         let mut worker = Running::start(pipeline.loud(run))?;
         if self.number() % 3 < 2 {
@@ -82,11 +95,13 @@ impl Kills {
         // It may be gone already, which is looked at below.
         let _ = worker.signal("KILL");
         let status = wait_for(PATIENCE_S, || worker.ended())?.context("it outlived its kill")?;
-        let by_itself = has_end && status.success();
-        ensure!(by_itself || status.signal() == Some(9), "ended with {status} before its kill:\n{}", pipeline.said_last()?);
-        self.landed += usize::from(!by_itself && start.is_at_work(pipeline)?);
+        if has_end && status.success() {
+            return Ok(false);
+        }
+        ensure!(status.signal() == Some(9), "ended with {status} before its kill:\n{}", pipeline.said_last()?);
+        self.landed += usize::from(start.is_at_work(pipeline)?);
         self.lives.push((worker.pid(), epoch(pipeline)?));
-        Ok(())
+        Ok(true)
     }
 
     /// Starts that found epochs in the topics which no roll held, as the records of the topics have it.

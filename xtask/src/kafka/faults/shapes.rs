@@ -16,10 +16,10 @@ use crate::faults::points;
 use crate::shell::{Watch, fresh_dir, say, stdout};
 
 /// Rows that come before a kill at a random time, and before one at a point: work for the life that it ends.
-const LONG: usize = 30_000;
+const LONG: usize = 40_000;
 const SHORT: usize = 6_000;
-/// Several rolls before each kill.
-const ROLLS: &str = "roll_rows = 5000";
+/// Long beside what a roll takes: a kill is to hit the work between two of them.
+const ROLLS: &str = "roll_rows = 20000";
 /// Of the points, those that the short form meets: within a transaction, behind it, and on either side of a roll.
 const OF_TOPICS: [&str; 4] = ["kafka-before-commit", "kafka-after-commit", "after-snapshot", "after-manifest-rename"];
 const OF_PARQUET: [&str; 4] = ["after-stage", "after-snapshot", "after-manifest-rename", "after-commit"];
@@ -110,7 +110,7 @@ fn topic_to_parquet(pipeline: &Pipeline, calm: &Pipeline, servers: &str, extent:
     campaign::write(&pipeline.dir.join("pages.csv"), 0, extent.round())?;
     let feed = Feed::start(pipeline, servers, "pages", extent)?;
     let endless = &mut |_| Ok(false);
-    let longest = Duration::from_millis(1_600);
+    let longest = Duration::from_millis(1_000);
     let plan = Plan { run: &["run"], kills: extent.shape_kills, rows: 0, longest, feed: endless };
     let kills = Kills::at_random(pipeline, plan, &mut Chance::new(extent.seed))?;
     feed.end()?;
