@@ -24,6 +24,7 @@ use windrow_core::record::Micros;
 use crate::checkpoint::Committed;
 use crate::checkpoint::files::{aside, environment, remove, rename, sync_dir};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lookup::{column, no_column};
 use crate::sink::Family;
 use crate::sink::parquet::{open_published, page_properties, schema};
 use sheet::Sheets;
@@ -214,15 +215,6 @@ fn in_time(batch: &RecordBatch, wanted: &Wanted, exported: &mut Exported) -> Res
     exported.without_time += times.null_count() as u64;
     let keep: BooleanArray = times.iter().map(|time| Some(wanted.holds(time))).collect();
     Ok(arrow_select::filter::filter_record_batch(batch, &keep).expect("one flag a row"))
-}
-
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn arrow_array::Array> {
-    batch.column_by_name(name).map(AsRef::as_ref).ok_or_else(|| no_column(name))
-}
-
-fn no_column(name: &str) -> Error {
-    Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("the output has no such column `{name}`"))
-        .hint("was it written by another version of windrow?")
 }
 
 /// The rows of a batch of pages.

@@ -204,11 +204,14 @@ fn filtered(
     builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)])).build()
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
-    batch.column_by_name(name).map(AsRef::as_ref).ok_or_else(|| {
-        Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("the output has no column `{name}`"))
-            .hint("was it written by another version of windrow?")
-    })
+/// A column of a batch of the output.
+pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
+    batch.column_by_name(name).map(AsRef::as_ref).ok_or_else(|| no_column(name))
+}
+
+pub(crate) fn no_column(name: &str) -> Error {
+    Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("the output has no such column `{name}`"))
+        .hint("was it written by another version of windrow?")
 }
 
 fn published(batch: &RecordBatch, row: usize) -> Result<Published> {
