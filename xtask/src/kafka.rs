@@ -14,7 +14,6 @@
 
 mod check;
 mod config;
-mod damaged;
 pub(crate) mod down;
 mod ends;
 mod examine;

@@ -90,14 +90,12 @@ pub(crate) struct App {
     pub(crate) global: Global,
     /// The time.
     pub(crate) clock: SystemClock,
-    /// The verb's name.
-    verb: String,
 }
 
 impl App {
     /// The machine's own clock and environment.
-    pub(crate) fn new(term: Term, global: Global, verb: String) -> Self {
-        Self { term, global, clock: SystemClock::new(), verb }
+    pub(crate) fn new(term: Term, global: Global) -> Self {
+        Self { term, global, clock: SystemClock::new() }
     }
 
     /// The settings in force: built-in < file < environment < `flags`.
@@ -114,9 +112,7 @@ impl App {
         if self.global.verbose {
             given.iter().for_each(|one| self.term.say(&format!("{} = {} ({})", one.key, one.shown(), one.origin)));
         }
-        let mut resolved = settings::resolve(&given)?;
-        resolved.settings.kafka.call_for(&self.verb);
-        Ok(resolved)
+        settings::resolve(&given)
     }
 }
 

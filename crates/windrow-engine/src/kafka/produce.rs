@@ -83,8 +83,7 @@ pub struct Sent {
     pub elapsed: Duration,
 }
 
-/// Sends rows until the input ends, the limit is reached, or `control` says stop. `observer` is called after every batch read, and often while
-/// the next row is waited for.
+/// Sends rows until the input ends, the limit is reached, or `control` says stop. `observer` is called after every batch read.
 pub fn produce(
     keys: &ClientKeys,
     order: &Order,
@@ -98,10 +97,10 @@ pub fn produce(
         return Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", message).hint("give `-` without other inputs and --loop"));
     }
     let mut reader = Reader::open(order)?;
-    let line = Line::open(keys, order, reader.identity, control)?;
+    let line = Line::open(keys, order, reader.identity)?;
     // What cannot be read again has no row to go on behind.
     let done = if order.anew || is_stdin { 0 } else { line.done()? };
-    let mut sending = Sending::new(line, order, done, clock, control, observer);
+    let mut sending = Sending::new(line, order, done, clock, control);
     let (mut parser, mut skip, mut rounds) = (Parser::new(), done, 0);
     let ended = 'all: loop {
         let Some(raw) = reader.next(order)? else { break Ended::EndOfInput };
@@ -116,7 +115,7 @@ pub fn produce(
                 break 'all ended;
             }
         }
-        sending.tell();
+        observer(sending.sent.rows, sending.elapsed());
         if raw.is_nothing()
             && let Some(ended) = sending.rest()?
         {
@@ -182,7 +181,6 @@ struct Sending<'a> {
     value: ValueShape,
     clock: &'a dyn Clock,
     control: &'a Control,
-    observer: &'a mut dyn FnMut(u64, Duration),
     started: Duration,
     /// When the open transaction began, and the rows that it holds.
     begun: Duration,
@@ -192,31 +190,17 @@ struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    fn new(
-        line: Line,
-        order: &Order,
-        resumed_at: u64,
-        clock: &'a dyn Clock,
-        control: &'a Control,
-        observer: &'a mut dyn FnMut(u64, Duration),
-    ) -> Self {
+    fn new(line: Line, order: &Order, resumed_at: u64, clock: &'a dyn Clock, control: &'a Control) -> Self {
         let left_out = Default::default();
         let ended = Ended::EndOfInput;
         let sent = Sent { ended, resumed_at, done: resumed_at, rows: 0, left_out, elapsed: Duration::ZERO };
         let (started, limit, value) = (clock.elapsed(), order.limit.unwrap_or(u64::MAX), order.value);
         let pacer = Pacer::new(order.pace);
-        let (text, begun) = (Vec::new(), started);
-        Self { line, pacer, limit, value, clock, control, observer, started, begun, open_rows: 0, sent, text }
+        Self { line, pacer, limit, value, clock, control, started, begun: started, open_rows: 0, sent, text: Vec::new() }
     }
 
     fn elapsed(&self) -> Duration {
         self.clock.elapsed().saturating_sub(self.started)
-    }
-
-    /// Says how far it is.
-    fn tell(&mut self) {
-        let elapsed = self.elapsed();
-        (self.observer)(self.sent.rows, elapsed);
     }
 
     /// Rows that this call has done: sent, or left out.
@@ -270,8 +254,6 @@ impl<'a> Sending<'a> {
             if due <= now {
                 return Ok(None);
             }
-            // A burst, or the rows' own time, may be minutes away.
-            self.tell();
             self.line.pause(due.saturating_sub(now).min(STEP));
         }
     }

@@ -170,7 +170,7 @@ impl Waits {
         }
     }
 
-    pub(super) fn elapsed(&self) -> Duration {
+    fn elapsed(&self) -> Duration {
         self.0.clock.elapsed()
     }
 
