@@ -110,7 +110,7 @@ pub fn export(committed: &Committed, wanted: &Wanted, to: &Path) -> Result<Expor
     let hidden = aside(to);
     let mut writer = Writer::create(to, &hidden, wanted.raw, &committed.manifest.pipeline)?;
     let mut exported = Exported::default();
-    let done = copy(committed, wanted, &mut writer, &mut exported)
+    let done = copy(committed, wanted, (&mut writer, &hidden), &mut exported)
         .and_then(|()| if exported.pages == 0 { Err(nothing(wanted)) } else { writer.finish(&hidden, &mut exported) });
     if let Err(error) = done {
         remove(&hidden)?;
@@ -177,7 +177,7 @@ impl Writer {
 }
 
 /// Hands the rows that are wanted to the writer, in the order in which they were published.
-fn copy(committed: &Committed, wanted: &Wanted, writer: &mut Writer, exported: &mut Exported) -> Result<()> {
+fn copy(committed: &Committed, wanted: &Wanted, (writer, hidden): (&mut Writer, &Path), exported: &mut Exported) -> Result<()> {
     let out = &committed.layout.out;
     let files = committed.manifest.all_files(&committed.layout.history())?;
     for file in files.iter().filter(|file| file.family == Family::Pages) {
@@ -200,7 +200,7 @@ fn copy(committed: &Committed, wanted: &Wanted, writer: &mut Writer, exported: &
             let batch = batch.map_err(|error| unreadable(&error))?;
             let batch = in_time(&batch, wanted, exported)?;
             exported.pages += batch.num_rows() as u64;
-            writer.write(&batch, &path)?;
+            writer.write(&batch, hidden)?;
         }
     }
     Ok(())
