@@ -3,7 +3,7 @@
 Reads the topics PREFIX0 .. PREFIX(SLOTS-1), or the one topic PREFIX when SLOTS is 0, windrow-rejects and windrow-lineage with
 confluent-kafka, and OUT with pyarrow. Messages of other
 pipelines are passed over. Every page must be in its slot's topic once with the values of its row in the Parquet; every
-reject once with its bytes; every line of the lineage once; and between an announcement of an owner and the next, a slot's pages must be
+reject once with its bytes, or as many as there was room for; every line of the lineage once; and between an announcement of an owner and the next, a slot's pages must be
 that owner's. Prints one JSON object of counts, or says what differs and exits with 1.
 """
 
@@ -51,6 +51,14 @@ def same_page(row, message, headers, slot):
         sys.exit(f"{row['record_id']}: the topic says {value}, the Parquet {row}")
 
 
+def same_bytes(value, raw, headers):
+    """Whole, or cut off and said to be."""
+    if "windrow-cut" not in headers:
+        return value == raw
+    is_cut = "value" in headers["windrow-cut"].decode().split(",")
+    return raw.startswith(value) and is_cut == (len(value) < len(raw)) and int(headers["windrow-bytes"]) == len(raw)
+
+
 def as_it_came(message, headers):
     """The producer of garbage keys each of it and gives it a header; Kafka Connect's are there too."""
     reason = headers["windrow-reason"].decode()
@@ -79,6 +87,8 @@ def main(servers, out, prefix, slots):
         if record_id in pages:
             sys.exit(f"{record_id} is in the topics twice")
         pages[record_id] = message.topic()
+        if record_id in rows and not keyed and message.key() not in [record_id.encode(), (rows[record_id]["domain"] or "").encode() or None]:
+            sys.exit(f"{record_id} has the key {message.key()}")
         if record_id in rows:
             same_page(rows[record_id], message, headers, slot)
         if not keyed and message.partition() == 0 and owner.get(message.topic(), cluster) != cluster:
@@ -92,7 +102,7 @@ def main(servers, out, prefix, slots):
             sys.exit(f"{record_id} is among the rejects twice")
         found[record_id] = message.value()
         row = rejects.get(record_id)
-        if row and ((message.value() or b"") != row["raw"] or headers["windrow-reason"].decode() != row["reason"]):
+        if row and (not same_bytes(message.value() or b"", row["raw"], headers) or headers["windrow-reason"].decode() != row["reason"]):
             sys.exit(f"{record_id}: the topic says {message.value()} {headers}, the Parquet {row}")
         reject_keys += as_it_came(message, headers)
     once(rejects, found, "rejects")

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Each point three times, twenty kills at random times (the default); of kafka, 300 kills and a million rows
     #[arg(long)]
     full: bool,
-    /// Only the points whose name holds this, and no random kills; of kafka, one of workers, topics, network, rivals
+    /// Only the points whose name holds this, and no random kills; of kafka, one of workers, brokers, topics, network, rivals, shapes
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Seed of the random times

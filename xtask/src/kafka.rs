@@ -14,6 +14,7 @@
 
 mod check;
 mod config;
+mod damaged;
 pub(crate) mod down;
 mod ends;
 mod examine;

@@ -32,6 +32,8 @@ pub struct Error {
     pub causes: Vec<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Where it is guessed from how a broker behaves: what it is for whom the same settings have worked before.
+    pub otherwise: Option<Box<Error>>,
 }
 
 /// Result of everything in the engine.
@@ -40,7 +42,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error without cause or hint.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), causes: Vec::new(), hint: None }
+        Self { kind, code, message: message.into(), causes: Vec::new(), hint: None, otherwise: None }
     }
 
     /// Adds what lay below.
@@ -57,10 +59,24 @@ impl Error {
         self
     }
 
+    /// Makes it a guess.
+    #[must_use]
+    pub(crate) fn or_else(mut self, otherwise: Self) -> Self {
+        self.otherwise = Some(Box::new(otherwise));
+        self
+    }
+
+    /// The same for whom the same settings have worked before.
+    pub(crate) fn without_guess(mut self) -> Self {
+        self.otherwise.take().map_or(self, |otherwise| *otherwise)
+    }
+
     /// Whether the same may go well later, without anybody doing anything on this side.
     pub(crate) fn may_pass(&self) -> bool {
-        // A broker that stops ends connections as one does that wants TLS, and these settings have worked before.
-        matches!(self.code, "E-KAFKA-AGAIN" | "E-KAFKA-REACH" | "E-KAFKA-TLS" | "E-KAFKA-PARTITIONS")
+        // These settings have worked before: a broker that stops ends connections as one does that wants TLS, and the address of one that is
+        // down answers nobody, or has no name. An open transaction of somebody else is ended by its producer or by the brokers.
+        let codes = ["E-KAFKA-AGAIN", "E-KAFKA-REACH", "E-KAFKA-TLS", "E-KAFKA-ADV", "E-KAFKA-PARTITIONS", "E-KAFKA-HANGING"];
+        codes.contains(&self.code)
     }
 
     /// The exit code of a command that ends with this error.

@@ -11,6 +11,7 @@
 //!                              ├─ sample   (the newest messages of a topic)
 //!                              ├─ read ── tail   (topics of clusters, from outside)
 //!                              ├─ lag      (how far readers are behind)
+//!                              ├─ longest  (how long messages may be)
 //!                              ├─ mirror   (offsets of a group, for tools)
 //!                              └─ producers
 //!              watcher, trouble, rights, refused, probe: sentences
@@ -21,6 +22,7 @@ pub mod count;
 pub(crate) mod ends;
 pub mod examine;
 pub mod lag;
+pub(crate) mod longest;
 pub(crate) mod mirror;
 pub(crate) mod operations;
 mod probe;
@@ -85,6 +87,19 @@ fn is_passing(error: &KafkaError) -> bool {
     error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
 }
 
+/// Whether nobody answers just now: the client connects again by itself.
+fn is_unreachable(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let unreachable = [Code::OperationTimedOut, Code::RequestTimedOut, Code::BrokerTransportFailure, Code::AllBrokersDown];
+    error.rdkafka_error_code().is_some_and(|code| unreachable.contains(&code))
+}
+
+/// Nobody wants to wait for brokers any more.
+pub(crate) fn given_up() -> Error {
+    Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", "ended before the brokers had answered")
+        .hint("the same command goes on from the last commit")
+}
+
 /// What a group has committed. A coordinator's refusal comes as an event, while the call waits for another answer in vain.
 pub(crate) fn committed(
     group: &BaseConsumer<Watcher>,
@@ -108,7 +123,7 @@ pub(crate) fn committed(
 /// librdkafka's configuration: ours below, the user's above.
 pub(crate) fn config(keys: &ClientKeys) -> Result<ClientConfig> {
     let mut config = ClientConfig::new();
-    config.set("client.id", "windrow").set_log_level(RDKafkaLogLevel::Info);
+    config.set_log_level(RDKafkaLogLevel::Info);
     let mut given = keys.resolved()?;
     if let Some(file) = given.remove("properties") {
         config.extend(properties::read(Path::new(&file))?);
@@ -130,12 +145,22 @@ pub(crate) fn config(keys: &ClientKeys) -> Result<ClientConfig> {
     Ok(config)
 }
 
+/// Says to brokers who a client is, in their logs, quotas and figures: the verb or pipeline that it is of, and what it does. What a user has
+/// set stays.
+pub(crate) fn named(config: &mut ClientConfig, of: &str, role: &str) {
+    if config.get("client.id").is_none() {
+        let name = [of.trim_start_matches("windrow-"), role].join("-");
+        config.set("client.id", format!("windrow-{}", name.trim_start_matches('-')));
+    }
+}
+
 /// A connection to look at a cluster of brokers and to administer it.
 pub struct Broker {
     pub(crate) config: ClientConfig,
     consumer: BaseConsumer<Watcher>,
     pub(crate) watcher: Watcher,
     pub(crate) servers: String,
+    verb: String,
 }
 
 /// What a topic looks like.
@@ -169,8 +194,17 @@ impl Broker {
         let config = config(keys)?;
         let watcher = Watcher::of(&config);
         let servers = config.get("bootstrap.servers").unwrap_or_default().to_owned();
-        let consumer = config.create_with_context(watcher.clone()).map_err(|error| refused_key(&error))?;
-        Ok(Self { config, consumer, watcher, servers })
+        let (mut looking, verb) = (config.clone(), keys.verb().to_owned());
+        named(&mut looking, &verb, "look");
+        let consumer = looking.create_with_context(watcher.clone()).map_err(|error| refused_key(&error))?;
+        Ok(Self { config, consumer, watcher, servers, verb })
+    }
+
+    /// The configuration of a client that does this.
+    pub(crate) fn config_of(&self, role: &str) -> ClientConfig {
+        let mut config = self.config.clone();
+        named(&mut config, &self.verb, role);
+        config
     }
 
     /// Brokers and topics as they are now.
@@ -265,7 +299,7 @@ impl Broker {
             ("isolation.level", "read_committed"),
             ("fetch.queue.backoff.ms", self.config.get("fetch.queue.backoff.ms").unwrap_or(REST)),
         ];
-        let mut config = self.config.clone();
+        let mut config = self.config_of("reader");
         ours.iter().chain(keys).for_each(|(key, value)| {
             config.set(*key, *value);
         });
@@ -273,7 +307,7 @@ impl Broker {
     }
 
     fn admin(&self) -> Result<AdminClient<Watcher>> {
-        self.config.create_with_context(self.watcher.clone()).map_err(|error| refused_key(&error))
+        self.config_of("admin").create_with_context(self.watcher.clone()).map_err(|error| refused_key(&error))
     }
 
     /// What librdkafka said: its errors wait in a queue until somebody asks.
@@ -300,5 +334,25 @@ impl Broker {
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Broker").field("servers", &self.servers).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_say_who_they_are_unless_they_are_named() {
+        let name = |given: &[(&str, &str)], verb: &str| {
+            let mut keys = ClientKeys::of(&[&[("bootstrap.servers", "127.0.0.1:1")], given].concat());
+            keys.call_for(verb);
+            Broker::new(&keys).unwrap().config_of("reader").get("client.id").unwrap_or_default().to_owned()
+        };
+        assert_eq!(name(&[], "tail"), "windrow-tail-reader");
+        assert_eq!(name(&[], ""), "windrow-reader");
+        assert_eq!(name(&[("client.id", "mine")], "tail"), "mine");
+        let mut config = ClientConfig::new();
+        named(&mut config, "windrow-0a1b", "writer");
+        assert_eq!(config.get("client.id"), Some("windrow-0a1b-writer"), "a transactional name is one of ours");
     }
 }

@@ -34,6 +34,8 @@ pub struct Rejected<'a> {
     pub time: Option<Micros>,
     /// Its bytes as they were; none of a tombstone.
     pub raw: Option<&'a [u8]>,
+    /// How many there are, where the topic had no room for all of them.
+    pub cut_from: Option<u64>,
     /// What comes later is greater.
     pub rank: (Micros, i64, i64),
 }
@@ -111,6 +113,7 @@ pub fn in_output(committed: &Committed, each: Each<'_>) -> Result<()> {
                     commit: file.epoch,
                     time: None,
                     raw: (!is_tombstone).then(|| raw.value(row)),
+                    cut_from: None,
                     rank: (n, 0, 0),
                 })?;
             }
@@ -145,6 +148,7 @@ mod tests {
             commit: 3,
             time: Some(50),
             raw: None,
+            cut_from: None,
             rank: (50, 0, 7),
         };
         let all = Filter::default();

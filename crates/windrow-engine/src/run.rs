@@ -15,8 +15,8 @@ pub(crate) mod waits;
 mod work;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
@@ -95,6 +95,8 @@ impl Default for Roll {
 #[derive(Default)]
 pub struct Control {
     asked: AtomicU8,
+    /// When somebody who waits for brokers found that it was asked for.
+    found: OnceLock<Duration>,
     waits: Waits,
 }
 
@@ -120,6 +122,11 @@ impl Control {
         }
     }
 
+    /// Who is told of waits.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
     /// Asks the loop to roll and come back.
     pub fn stop(&self) {
         self.asked.fetch_max(1, Ordering::AcqRel);
@@ -133,6 +140,12 @@ impl Control {
     /// Whether anything was asked for.
     pub fn is_asked(&self) -> bool {
         self.asked().is_some()
+    }
+
+    /// Whether whoever waits for brokers has waited long enough: some time after the run was asked to end.
+    pub(crate) fn gives_up(&self) -> bool {
+        let now = self.waits.elapsed();
+        self.is_asked() && now.saturating_sub(*self.found.get_or_init(|| now)) >= HURRIED
     }
 
     /// What the loop was asked for.
@@ -194,6 +207,8 @@ pub struct Summary {
 
 /// How long the loop waits for a batch before it looks for edits, a due roll, or the wish to stop.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a run that is to end waits for brokers.
+pub(crate) const HURRIED: Duration = Duration::from_secs(5);
 /// How long a run waits before it begins again, and how long at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -214,6 +229,10 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
         let mut summary = attempt.go_on(opened, observer);
         let mut has_worked = attempt.has_worked;
         opened = loop {
+            if before.is_some() {
+                // These settings have worked: a broker that ends connections wants nothing else, it stops.
+                summary = summary.map_err(Error::without_guess);
+            }
             match &summary {
                 Err(error) if before.is_some() && error.may_pass() && control.asked().is_none() => {
                     wait = if has_worked { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
@@ -221,8 +240,11 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
                 }
                 _ => break 'runs summary,
             }
+            if control.is_asked() {
+                break 'runs summary;
+            }
             // Before anything in the folders is touched: they may be another's by now.
-            let ours = owned.check().and_then(|()| still_ours(job, &pipeline, &claims));
+            let ours = owned.check().and_then(|()| still_ours(job, &pipeline, &claims, control));
             match ours.and_then(|()| checkpoint::open(job, &owned)) {
                 Ok(again) => break again,
                 Err(error) => (summary, has_worked) = (Err(error), false),
@@ -254,9 +276,12 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn go_on(&mut self, opened: Opened, observer: &mut Observer<'_>) -> Result<Summary> {
         let Self { job, clock, control, .. } = *self;
-        let (mut sink, commits) = open_sink(job, opened.store.manifest(), &control.waits, self.claims)?;
+        let (mut sink, commits) = open_sink(job, opened.store.manifest(), control, self.claims)?;
         let mut work = Work::new(job, opened, sink.as_mut(), clock);
-        work.learn_again(&commits, job, observer)?;
+        if let Some(ended) = work.learn_again(&commits, job, control, observer)? {
+            work.begin(self.before);
+            return Ok(work.summary(ended));
+        }
         let reader = work.start(job, &control.waits)?;
         work.begin(self.before);
         control.waits.all_go_on();
@@ -296,21 +321,26 @@ impl Attempt<'_> {
 }
 
 /// Refuses to begin again when another process has claimed the topics since we did.
-fn still_ours(job: &Job, pipeline: &str, claims: &Claims) -> Result<()> {
-    job.output.as_ref().map_or(Ok(()), |output| claims.check(output, pipeline))
+fn still_ours(job: &Job, pipeline: &str, claims: &Claims, control: &Control) -> Result<()> {
+    job.output.as_ref().map_or(Ok(()), |output| claims.check(output, pipeline, control))
 }
 
 /// The sinks of a job, and what is committed behind the last roll. Where topics are written, everybody who wrote them before is fenced.
-fn open_sink(job: &Job, manifest: &Manifest, waits: &Waits, claims: &mut Claims) -> Result<(Box<dyn Sink>, Vec<Commit>)> {
+fn open_sink<'c>(
+    job: &Job,
+    manifest: &Manifest,
+    control: &'c Control,
+    claims: &mut Claims,
+) -> Result<(Box<dyn Sink + 'c>, Vec<Commit>)> {
     let parquet = ParquetSink::open(&job.out, &manifest.pipeline)?;
     let Some(output) = &job.output else { return Ok((Box::new(parquet), Vec::new())) };
-    let claim = topics::claim(output, &manifest.pipeline, claims, waits)?;
+    let claim = topics::claim(output, &manifest.pipeline, claims, control)?;
     let commits = match manifest.commits {
-        Some(offset) => commits::read(&claim.broker, &manifest.pipeline, manifest.epoch, offset)?,
+        Some(offset) => commits::read(&claim.broker, &manifest.pipeline, manifest.epoch, offset, control)?,
         None => Vec::new(),
     };
     let closed_until = commits.last().map_or(manifest.epoch, |commit| commit.epoch);
-    Ok((Box::new(TopicSink::open(output, claim, parquet, &manifest.pipeline, closed_until)?), commits))
+    Ok((Box::new(TopicSink::open(output, claim, parquet, &manifest.pipeline, (closed_until, control))?), commits))
 }
 
 /// Applies an edit: now, when nobody runs the pipeline, else by leaving it to the running process.

@@ -31,7 +31,7 @@ use windrow_core::featurize::FieldWeights;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::MessageFormat;
 
-use crate::sink::topics::{MessageTime, Route, ValueShape};
+use crate::sink::topics::{MessageKey, MessageTime, Route, ValueShape};
 use crate::source::kafka::{OnDataLoss, Start};
 pub(crate) use client::follow;
 
@@ -140,6 +140,8 @@ pub struct OutputSettings {
     pub keyed_topic: String,
     /// What the values of pages hold.
     pub value: ValueShape,
+    /// What pages are keyed by in the topics of clusters.
+    pub key: MessageKey,
     /// What the timestamps of pages' messages are.
     pub message_time: MessageTime,
     /// Milliseconds after which what came in becomes visible in the topics.
@@ -167,6 +169,7 @@ impl Default for OutputSettings {
             kafka: OutputTopics::Auto,
             keyed_topic: "windrow-pages".into(),
             value: ValueShape::Full,
+            key: MessageKey::Domain,
             message_time: MessageTime::Arrival,
             epoch_ms: 500,
             counts_file: None,
@@ -329,6 +332,8 @@ fn disagreements(settings: &Settings) -> Vec<String> {
             model.clusters, model.max_micro_clusters
         ));
     }
+    let timeout = settings.kafka.get("transaction.timeout.ms");
+    problems.extend(settings.route().and_then(|_| endless(settings.output.epoch_ms, timeout)));
     let from = &settings.source.from;
     if !from.is_empty() && Start::named(from).is_none() {
         problems
@@ -347,6 +352,21 @@ fn disagreements(settings: &Settings) -> Vec<String> {
         problems.push("every weight under [features] is 0: pages would have no terms".into());
     }
     problems
+}
+
+/// Epochs that brokers would end before they are committed, each time anew.
+pub(crate) fn endless(epoch_ms: u64, given: Option<&str>) -> Option<String> {
+    const USUAL: &str = "60000";
+    // What is a reference is not known before it is followed.
+    let longest: u64 = given.unwrap_or(USUAL).parse().ok()?;
+    if epoch_ms <= longest / 2 {
+        return None;
+    }
+    let usual = if given.is_none() { ", its built-in value" } else { "" };
+    Some(format!(
+        "output.epoch_ms = {epoch_ms} is above half of kafka.transaction.timeout.ms = {longest}{usual}: brokers would end transactions before \
+         they are committed"
+    ))
 }
 
 fn settings_error(mut problems: Vec<String>) -> Error {

@@ -96,6 +96,9 @@ impl Positions {
     }
 }
 
+/// The share of the memory that a topic's messages may take before they are asked for.
+pub(crate) const PREFETCHED: u64 = 32;
+
 /// How much a source may hand out at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -90,12 +90,14 @@ pub(crate) struct App {
     pub(crate) global: Global,
     /// The time.
     pub(crate) clock: SystemClock,
+    /// The verb's name.
+    verb: String,
 }
 
 impl App {
     /// The machine's own clock and environment.
-    pub(crate) fn new(term: Term, global: Global) -> Self {
-        Self { term, global, clock: SystemClock::new() }
+    pub(crate) fn new(term: Term, global: Global, verb: String) -> Self {
+        Self { term, global, clock: SystemClock::new(), verb }
     }
 
     /// The settings in force: built-in < file < environment < `flags`.
@@ -112,7 +114,9 @@ impl App {
         if self.global.verbose {
             given.iter().for_each(|one| self.term.say(&format!("{} = {} ({})", one.key, one.shown(), one.origin)));
         }
-        settings::resolve(&given)
+        let mut resolved = settings::resolve(&given)?;
+        resolved.settings.kafka.call_for(&self.verb);
+        Ok(resolved)
     }
 }
 

@@ -26,12 +26,15 @@ use crate::term::Term;
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
-    let matches = args::command().try_get_matches();
-    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let parsed = args::command().try_get_matches().and_then(|matches| {
+        let verb = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&matches)?, verb))
+    });
+    let (cli, verb) = match parsed {
         Ok(cli) => cli,
         Err(error) => return args::usage(&error),
     };
-    let mut app = App::new(Term::new(&cli.global), cli.global);
+    let mut app = App::new(Term::new(&cli.global), cli.global, verb);
     let done = cmd::dispatch(cli.verb, &mut app).and_then(|exit| app.term.flush().map(|()| exit));
     match done {
         Ok(exit) => ExitCode::from(exit.code()),

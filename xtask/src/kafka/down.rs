@@ -3,7 +3,8 @@
 //! ```text
 //! rows ── produce ──> pages ── run ──> topics and Parquet        meanwhile: produce goes on
 //!     broker: SIGSTOP ── status, log, memory ── SIGCONT ── gets on
-//!             kill -9 ── status, log, memory ── start   ── gets on         at the end: audit
+//!             kill -9 ── status, log, memory ── start   ── gets on
+//!             SIGSTOP ── Ctrl-C ── SIGCONT; kill -9 ── Ctrl-C ── start     at the end: audit
 //! ```
 //!
 //! The topic holds more than the worker can read before the fault, so that it is at full speed, with full queues, when nobody takes
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::run::Pipeline;
-use super::standby::{Running, committed, committed_beyond, leaves};
+use super::standby::{Running, committed, committed_beyond};
 use super::{Rig, Version};
 use crate::campaign;
 use crate::shell::{Watch, fresh_dir, output, say, stdout, wait_for, windrow};
@@ -36,6 +37,8 @@ impl Extent {
 const BUDGET_MB: u64 = 512;
 /// Seconds until something that was asked for must be seen.
 const PATIENCE_S: f64 = 120.0;
+/// Seconds until Ctrl-C must have ended the worker: five in which it waits for brokers, and what clients take to end.
+const ENDS_S: f64 = 20.0;
 /// Rows a second that come in meanwhile.
 const RATE: &str = "2000";
 
@@ -76,8 +79,17 @@ pub(crate) fn down(extent: &Extent) -> Result<()> {
     stage.goes_on("dead")?;
     drop(producer);
     let peak = stage.rss("VmHWM")?;
-    let Stage { rig, pipeline, worker, .. } = stage;
-    leaves(worker)?;
+    let producer = self::producer(&stage.pipeline, &stage.pages)?;
+    stage.rig.freeze()?;
+    stage.ends("stopped", &["E-KAFKA-SLOW", "E-KAFKA-REACH"])?;
+    stage.rig.thaw()?;
+    stage.worker = Running::start(stage.pipeline.loud(&["run"]))?;
+    committed_beyond(&stage.pipeline, committed(&stage.pipeline)?)?;
+    stage.rig.kill()?;
+    stage.ends("dead, and the worker begins again", &["E-KAFKA-AGAIN"])?;
+    stage.rig.restart()?;
+    drop(producer);
+    let Stage { rig, pipeline, .. } = stage;
     let done = pipeline.to_the_end()?;
     let found = pipeline.delivered_in_slots()?;
     pipeline.audited(&found)?;
@@ -154,6 +166,20 @@ impl Stage {
             watch.seconds()
         ));
         Ok(most)
+    }
+
+    /// Ctrl-C ends it soon, whoever does not answer: with the reason, for not all can be committed.
+    fn ends(&mut self, what: &str, codes: &[&str]) -> Result<()> {
+        let waits = wait_for(PATIENCE_S, || Ok(self.pipeline.waits_for()?.filter(|code| codes.contains(&code.as_str()))))?;
+        let waits = waits.with_context(|| format!("{what}: it never waits for {codes:?}"))?;
+        let watch = Watch::start();
+        self.worker.signal("INT")?;
+        let status = wait_for(ENDS_S, || self.worker.ended())?;
+        let status = status.with_context(|| format!("{what}: Ctrl-C, and it goes on: {:?}", self.pipeline.said_last()))?;
+        let said = self.pipeline.said_last()?;
+        ensure!(status.code() == Some(4) && said.contains("error[E-KAFKA-"), "{what}: Ctrl-C: {status}: {said}");
+        say(format_args!("{what} ({waits}): Ctrl-C ended it after {:.0} s", watch.seconds()));
+        Ok(())
     }
 
     /// It says that it goes on, and does.

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,7 +12,7 @@ use super::standby::{Running, committed, committed_beyond, leaves};
 use super::{Rig, Setup, Version};
 use crate::campaign::{self, Chance};
 use crate::python::{CLIENTS, script};
-use crate::shell::{fresh_dir, output, say, stdout, wait_for, windrow};
+use crate::shell::{fresh_dir, let_pass, output, say, stdout, wait_for, windrow};
 
 const ROWS: usize = 150_000;
 const RATE: &str = "3000";
@@ -21,12 +20,16 @@ const PATIENCE_S: f64 = 90.0;
 /// How often a worker stands still, and how long: past the time that its transactions may last.
 const STOPS: usize = 3;
 const STOPPED: Duration = Duration::from_secs(6);
+/// Seconds until a worker that has lost its transaction has claimed the topics again.
+const CLAIMED_S: f64 = 15.0;
+/// How long the broker is dead: longer than any call to it waits.
+const DEAD_S: f64 = 15.0;
 const TRANSACTION_MS: &str = "transaction.timeout.ms=3000";
 
 pub(crate) fn ends() -> Result<()> {
     // Brokers look for transactions that took too long every ten seconds, if nobody says otherwise.
     let key = "transaction.abort.timed.out.transaction.cleanup.interval.ms";
-    let rig = Setup::new(Version::NEWEST).with(key, "500").start()?;
+    let mut rig = Setup::new(Version::NEWEST).with(key, "500").start()?;
     let (windrow, dir) = (windrow("fast", &["failpoints"])?, fresh_dir("kafka-ends")?.canonicalize()?);
     let stage = Stage { windrow, servers: rig.bootstrap(), pages: dir.join("pages.csv") };
     campaign::write(&stage.pages, 0, ROWS)?;
@@ -34,6 +37,7 @@ pub(crate) fn ends() -> Result<()> {
     pipeline.make_topics(1)?;
     let producer = stage.feed(&pipeline)?;
     only_slow(&stage.servers, &pipeline)?;
+    let producer = dies_meanwhile(&mut rig, &stage, &pipeline, producer)?;
     let heir = two_owners(&stage, &pipeline, &dir)?;
     drop(producer);
     two_producers(&stage, &heir)?;
@@ -59,7 +63,7 @@ impl Stage {
     }
 
     fn feed(&self, pipeline: &Pipeline) -> Result<Running> {
-        let mut produce = pipeline.loud(&["produce", "--topic", "pages", "--rate", RATE, "--input"]);
+        let mut produce = pipeline.loud(&["produce", "--topic", "pages", "--rate", RATE, "--loop", "--input"]);
         produce.arg(&self.pages);
         Running::start(produce)
     }
@@ -80,8 +84,7 @@ fn only_slow(servers: &str, pipeline: &Pipeline) -> Result<()> {
     for _ in 0..STOPS {
         committed_beyond(pipeline, committed(pipeline)?)?;
         worker.signal("STOP")?;
-        let (_open, never) = mpsc::channel::<()>();
-        let _ = never.recv_timeout(STOPPED);
+        let_pass(STOPPED);
         worker.signal("CONT")?;
         ensure!(worker.is_alive()?, "it ended while it stood still");
     }
@@ -94,6 +97,37 @@ fn only_slow(servers: &str, pipeline: &Pipeline) -> Result<()> {
         claims - 1
     ));
     Ok(())
+}
+
+/// A broker that dies while a worker begins again ends the connections that it has just made. It wants no login: the worker lives on.
+fn dies_meanwhile(rig: &mut Rig, stage: &Stage, pipeline: &Pipeline, producer: Running) -> Result<Running> {
+    let mut run = pipeline.loud(&["run", "-X", TRANSACTION_MS]);
+    run.env("WINDROW_FAILPOINT", "kafka-after-claim:2:STOP");
+    let mut worker = Running::start(run)?;
+    let mut claims = None;
+    // One that was stopped between two transactions has lost none.
+    for _ in 0..STOPS {
+        committed_beyond(pipeline, committed(pipeline)?)?;
+        worker.signal("STOP")?;
+        let_pass(STOPPED);
+        worker.signal("CONT")?;
+        claims = wait_for(CLAIMED_S, || Ok(worker.is_stopped()?.then_some(())))?;
+        if claims.is_some() {
+            break;
+        }
+    }
+    claims.context("it does not claim the topics again")?;
+    rig.kill()?;
+    worker.signal("CONT")?;
+    let ended = wait_for(DEAD_S, || worker.ended())?;
+    ensure!(ended.is_none(), "the broker died as the worker began again, and the worker ended: {}", pipeline.said_last()?);
+    rig.restart()?;
+    drop(producer);
+    let producer = stage.feed(pipeline)?;
+    committed_beyond(pipeline, committed(pipeline)?)?;
+    leaves(worker)?;
+    say("a broker that died while the worker began again: the same worker got on");
+    Ok(producer)
 }
 
 /// Two runs own copies of one state, as no lock can see: the one that came later stays.

@@ -118,9 +118,10 @@ pub(crate) fn messages() -> Result<()> {
     }
     refusals(&call)?;
     nothing_left(&rig, &call.dir)?;
+    changed_over(&call)?;
     say(format_args!(
         "messages: JSON of the original, nested JSON, CSV and garbage: proposed and read as they were sent, {looked_at} messages; \
-         a registry's prefix, an empty topic, none, and no broker: each named"
+         a registry's prefix, also behind good messages, an empty topic, none, and no broker: each named"
     ));
     Ok(())
 }
@@ -208,6 +209,28 @@ fn refusals(call: &Call) -> Result<()> {
     ensure!(empty["messages"] == 0 && empty["format"] == "json" && empty["source_columns"] == "", "{empty}");
     let text = stdout(&mut call.check("empty", &["20"]))?;
     ensure!(text.contains("empty is empty"), "{text}");
+    Ok(())
+}
+
+/// A producer that changes over to Avro: what it wrote before is learnt, and of what follows nothing is rejected, however often one tries.
+fn changed_over(call: &Call) -> Result<()> {
+    let make = ["topics", "create", "--output", "none", "--from-topic", "changes"];
+    stdout(call.command(&make).args(["--kafka", &call.servers]))?;
+    for form in ["original", "registry"] {
+        let mut producer = script(CLIENTS, "producer.py")?;
+        stdout(producer.args([&call.servers, "changes", form]).arg(root().join(INPUT)))?;
+    }
+    let run = ["run", "--from-topic", "changes", "--from", "earliest", "--output", "none", "--until-end", "--out", "changed"];
+    for _ in 0..2 {
+        let done = output(call.command(&run).args(["--kafka", &call.servers]))?;
+        let told = String::from_utf8_lossy(&done.stderr);
+        let fits = done.status.code() == Some(2) && told.contains("E-KAFKA-REGISTRY") && told.contains("10 messages in a row");
+        ensure!(fits, "{}: {told}", done.status);
+        let state: Value =
+            serde_json::from_str(&stdout(call.command(&["state", "inspect", "-o", "json", "--out"]).arg("changed"))?)?;
+        let counters = &state["counters"];
+        ensure!(counters["pages"] == LOOKED_AT && counters["rows"] == LOOKED_AT, "{counters}");
+    }
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 //! records sees it.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -90,6 +91,8 @@ pub(crate) fn produce() -> Result<()> {
     ensure!(nothing["rows"] == 0 && number(&nothing, "done") == done, "all was sent: {nothing}");
     looped(&producer, &rig)?;
     piped(&producer)?;
+    rests(&producer)?;
+    paced(&producer)?;
     let whole = producer.run("undisturbed", &[])?;
     ensure!(number(&whole, "done") == done, "{whole} {last}");
 
@@ -99,7 +102,7 @@ pub(crate) fn produce() -> Result<()> {
     let (kills, rows) = (KILLS.len(), expected.len());
     say(format_args!(
         "produce: {kills} kills, then on from row {resumed}: {rows} messages, the same as undisturbed, read_committed; a looped input that \
-         grew; a pipe that stays open"
+         grew; a pipe that stays open; rests between bursts; bursts and rows by their own time, none early"
     ));
     Ok(())
 }
@@ -131,6 +134,37 @@ fn looped(producer: &Producer, rig: &Rig) -> Result<()> {
     Ok(())
 }
 
+/// Rows of a burst come together, and none before its time: a machine that is slow makes them later. The messages have the times of sending.
+fn paced(producer: &Producer) -> Result<()> {
+    const BURST: usize = 10;
+    const EVERY_MS: u64 = 2_000;
+    let input = producer.input.with_file_name("paced.csv");
+    let producer = Producer { windrow: producer.windrow.clone(), servers: producer.servers.clone(), input };
+    let sent = |topic: &str, rows: usize, how: &[&str]| -> Result<(u64, Vec<u64>)> {
+        // A second of its own time from each row to the next.
+        let text = (0..rows).map(|n| format!("2024-01-01 00:00:{n:02},{n},http://{n}.example/,t,,\n")).collect::<String>();
+        std::fs::write(&producer.input, format!("creation_time,id,url,title,keywords,description\n{text}"))?;
+        producer.make(topic)?;
+        // The clock of the files is that of the messages; these have whole milliseconds.
+        std::fs::write(producer.input.with_extension("start"), "")?;
+        let start = producer.input.with_extension("start").metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH)?;
+        producer.run(topic, how)?;
+        let times = stdout(script(CLIENTS, "topics.py")?.args(["times", &producer.servers, topic]))?;
+        Ok((u64::try_from(start.as_millis())? - 1, serde_json::from_str(&times)?))
+    };
+    let (start, times) = sent("bursts", 4 * BURST, &["--burst", &BURST.to_string(), "--every", "2"])?;
+    let late = times.iter().enumerate().all(|(n, time)| *time >= start + (n / BURST) as u64 * EVERY_MS);
+    let gaps = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).zip(1..);
+    let (longest, before) = gaps.max().context("gaps")?;
+    ensure!(times.len() == 4 * BURST && late, "rows that came before their burst: begun at {start}, {times:?}");
+    ensure!(before % BURST == 0 && longest > EVERY_MS / 2, "the longest gap, {longest} ms, is before row {before}: {times:?}");
+    // Half as fast as the rows' own time.
+    let (start, times) = sent("slowed", 3, &["--speed", "0.5"])?;
+    let late = times.iter().zip(0..).all(|(time, n)| *time >= start + n * 2_000);
+    ensure!(times.len() == 3 && late, "rows that came before their time: begun at {start}, {times:?}");
+    Ok(())
+}
+
 /// Rows of a pipe are in the topic while the pipe is still open.
 fn piped(producer: &Producer) -> Result<()> {
     let producer = Producer { windrow: producer.windrow.clone(), servers: producer.servers.clone(), input: "-".into() };
@@ -151,6 +185,39 @@ fn piped(producer: &Producer) -> Result<()> {
     ensure!(ended.status.success() && said["rows"] == 3 && count()? == 3, "{}: {said}", ended.status);
     let refused = output(producer.command("piped", &["--loop"]).stdin(Stdio::null()))?;
     ensure!(refused.status.code() == Some(2), "a pipe that is to begin again: {}", refused.status);
+    Ok(())
+}
+
+/// Between two bursts it says how far it is, and when it is stopped, what the next call does.
+fn rests(producer: &Producer) -> Result<()> {
+    producer.make("bursts")?;
+    let mut command = Command::new(&producer.windrow);
+    command.args([
+        "produce",
+        "--topic",
+        "bursts",
+        "--kafka",
+        &producer.servers,
+        "--burst",
+        "7",
+        "--every",
+        "600",
+        "--anew",
+        "--input",
+    ]);
+    let said = producer.input.with_file_name("said.log");
+    let mut child = command.arg(&producer.input).stdout(Stdio::null()).stderr(File::create(&said)?).spawn()?;
+    let line = |has: &str| Ok(std::fs::read_to_string(&said)?.lines().any(|line| line.contains(has)).then_some(()));
+    // A plain line comes every ten seconds.
+    let progress = wait_for(PATIENCE_S, || line("7 rows"));
+    stdout(Command::new("kill").args(["-TERM", &child.id().to_string()]))?;
+    let ended = child.wait()?;
+    ensure!(progress?.is_some() && ended.success(), "{ended}: nothing is said between two bursts");
+    let next = line("the same call without --anew goes on from there")?;
+    ensure!(next.is_some(), "what the next call does: {}", std::fs::read_to_string(&said)?);
+    let refused = output(&mut producer.command("bursts", &["--every", "5"]))?;
+    let told = String::from_utf8_lossy(&refused.stdout);
+    ensure!(refused.status.code() == Some(2) && told.contains("--burst"), "--every alone: {}: {told}", refused.status);
     Ok(())
 }
 

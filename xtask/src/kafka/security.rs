@@ -33,6 +33,8 @@ const ADMIN: &str = "admin";
 const USER: &str = "windrow";
 /// Another one, for a run.
 const RUNNER: &str = "runner";
+/// A third one, for an audit.
+const AUDITOR: &str = "auditor";
 
 /// How the broker listens: name, port, protocol of the client, key and certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,7 +260,7 @@ fn setup(certificates: &Certificates) -> Setup {
             setup = setup.with(&key("sasl.enabled.mechanisms"), &mechanisms.join(","));
             for mechanism in mechanisms {
                 let jaas = if *mechanism == "PLAIN" {
-                    let users = [USER, RUNNER, ADMIN].map(|user| format!("user_{user}=\"{PASSWORD}\"")).join(" ");
+                    let users = [USER, RUNNER, AUDITOR, ADMIN].map(|user| format!("user_{user}=\"{PASSWORD}\"")).join(" ");
                     format!("org.apache.kafka.common.security.plain.PlainLoginModule required {users};")
                 } else {
                     "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned()

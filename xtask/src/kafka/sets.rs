@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::run::Pipeline;
@@ -38,45 +38,57 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Small sets, newest version.
 pub(crate) fn sets() -> Result<()> {
-    through(Version::NEWEST, &named(SMALL))
+    let (sets, missing) = named(SMALL);
+    through(Version::NEWEST, &sets, &missing)
 }
 
-/// All sets, all versions.
+/// All sets, all versions. Whoever has the folder of the sets has them all.
 pub(crate) fn all_sets() -> Result<()> {
-    let mut sets = named(&[SMALL, LARGE].concat());
-    sets.extend(shared_data(BARE).map(|path| (path, true)));
-    [Version::V4_3, Version::V3_9, Version::V2_8].into_iter().try_for_each(|version| through(version, &sets))
-}
-
-/// The sample and those that are there; whether they want a header.
-fn named(names: &[&str]) -> Vec<(PathBuf, bool)> {
-    let found = names.iter().filter_map(|name| {
-        let path = shared_data(name);
-        if path.is_none() {
-            say(format_args!("../shared/data/{name} is not there: passed over"));
+    let (sets, missing) = named(&[SMALL, LARGE, &[BARE]].concat());
+    if let Some(readme) = shared_data("README.md") {
+        let readme = std::fs::read_to_string(readme)?;
+        let promised = |name: &&&str| readme.contains(name.trim_end_matches(".csv.gz"));
+        let lacks: Vec<_> = missing.iter().filter(promised).collect();
+        if !lacks.is_empty() {
+            bail!("../shared/data/README.md names {lacks:?}, and they are not there");
         }
-        path.map(|path| (path, false))
-    });
-    [(root().join(SAMPLE), false)].into_iter().chain(found).collect()
+    }
+    [Version::V4_3, Version::V3_9, Version::V2_8].into_iter().try_for_each(|version| through(version, &sets, &missing))
 }
 
-fn through(version: Version, sets: &[(PathBuf, bool)]) -> Result<()> {
+/// The sample and those that are there, and the names of those that are not.
+fn named(names: &[&'static str]) -> (Vec<PathBuf>, Vec<&'static str>) {
+    let (mut found, mut missing) = (vec![root().join(SAMPLE)], Vec::new());
+    for name in names {
+        match shared_data(name) {
+            Some(path) => found.push(path),
+            None => {
+                say(format_args!("../shared/data/{name} is not there: passed over"));
+                missing.push(*name);
+            }
+        }
+    }
+    (found, missing)
+}
+
+fn through(version: Version, sets: &[PathBuf], missing: &[&str]) -> Result<()> {
     let rig = Rig::start(version)?;
     let (windrow, dir) = (windrow("fast", &["failpoints"])?, fresh_dir("kafka-sets")?.canonicalize()?);
     let mut total = [0; 3];
-    for (index, (path, is_bare)) in sets.iter().enumerate() {
+    for (index, path) in sets.iter().enumerate() {
         let (name, file) = (format!("set{index}"), path.file_name().unwrap_or_default().to_string_lossy());
         let pipeline = Pipeline::new(&windrow, &rig.bootstrap(), &dir, &name, &format!("{name}_in"), "")?;
-        let input = if *is_bare { with_header(path, &dir)? } else { path.clone() };
+        let input = if file == BARE { with_header(path, &dir)? } else { path.clone() };
         let counts = one(&rig, &pipeline, &name, &input).with_context(|| format!("{file} with {version:?}"))?;
         say(format_args!("{}: {file}: {} rows, {} pages, {} rejects", version.number(), counts[0], counts[1], counts[2]));
         total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     }
     let [rows, pages, rejects] = total;
+    let (number, wanted) = (sets.len(), sets.len() + missing.len());
     say(format_args!(
-        "sets with {}: {} sets, {rows} rows, {pages} pages and {rejects} rejects, each once in topics and Parquet for five readers",
-        version.number(),
-        sets.len()
+        "sets with {}: {number} of {wanted} sets, {rows} rows, {pages} pages and {rejects} rejects, each once in topics and Parquet for five \
+         readers",
+        version.number()
     ));
     Ok(())
 }

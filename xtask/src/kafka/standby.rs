@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::run::Pipeline;
 use super::{Rig, Version};
 use crate::campaign;
+use crate::python::{CLIENTS, script};
 use crate::shell::{Watch, fresh_dir, output, say, stdout, wait_for, windrow};
 
 const ROWS: usize = 200_000;
@@ -84,12 +86,16 @@ pub(crate) fn standby() -> Result<()> {
     let heir = Running::start(pipeline.loud(&["run", "--standby"]))?;
     leaves(bored)?;
 
+    // The clock of the files is that of the records.
+    let mark = dir.join("killed");
+    std::fs::write(&mark, "")?;
     worker.signal("KILL")?;
     let watch = Watch::start();
     owned_by(&pipeline, &heir)?;
     let seconds = watch.seconds();
     let before = committed(&pipeline)?;
     committed_beyond(&pipeline, before)?;
+    let on = goes_on_after(&rig, &heir, mark.metadata()?.modified()?)?;
 
     heir.signal("STOP")?;
     let watch = Watch::start();
@@ -110,10 +116,18 @@ pub(crate) fn standby() -> Result<()> {
     let found = pipeline.delivered_in_slots()?;
     pipeline.audited(&found)?;
     say(format_args!(
-        "standby: took over {seconds:.1} s after kill -9, {stopped:.1} s after SIGSTOP: {} pages, each once",
+        "standby: the lock {seconds:.1} s after kill -9, and a commit of its own {on:.1} s after it; the lock {stopped:.1} s after SIGSTOP: {} pages, \
+         each once",
         found["pages"]
     ));
     Ok(())
+}
+
+/// Seconds from an instant to the first epoch that this process has committed of its own.
+fn goes_on_after(rig: &Rig, process: &Running, since: SystemTime) -> Result<f64> {
+    let committed_at = stdout(script(CLIENTS, "topics.py")?.args(["heir", &rig.bootstrap(), &process.pid().to_string()]))?;
+    let since = since.duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64();
+    Ok(committed_at.trim().parse::<f64>()? / 1e6 - since)
 }
 
 /// Rows that are committed.

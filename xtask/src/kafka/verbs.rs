@@ -29,7 +29,7 @@ const REASON: &str = "bad_json";
 const PATIENCE_S: f64 = 60.0;
 
 /// What the independent reader finds.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 pub(super) struct Found {
     pub(super) pages: BTreeMap<String, BTreeMap<String, u64>>,
     pub(super) owners: u64,
@@ -117,6 +117,7 @@ pub(crate) fn verbs() -> Result<()> {
     among_strangers(&stage, &found)?;
     waited(&stage)?;
     followed(&stage)?;
+    grown(&stage)?;
     deleted(&stage)?;
     say(format_args!(
         "verbs: {} pages and {} owners counted in the topics as an independent reader does; the newest {LAST}, every cluster's pages, \
@@ -265,6 +266,38 @@ fn followed(stage: &Stage) -> Result<()> {
     let _ = piped.wait();
     done?;
     ended.into_iter().collect()
+}
+
+/// Partitions and topics that are added under those who follow are followed too, from their first message.
+fn grown(stage: &Stage) -> Result<()> {
+    let (wide, late) = (format!("{NAME}_0"), format!("{NAME}_{}", CLUSTERS - 1));
+    let is_there = || -> Result<bool> { Ok(stage.rig.topics(&["--list"])?.lines().any(|topic| topic == late)) };
+    stage.rig.topics(&["--delete", "--topic", &late])?;
+    wait_for(PATIENCE_S, || Ok((!is_there()?).then_some(())))?.context("a topic that cannot be deleted")?;
+    let (mut tail, shown) = stage.begun(&["tail", "--follow", "--last", "1", "-o", "json"], "grown.jsonl")?;
+    let (mut watch, counts) = stage.begun(&["clusters", "--watch", "--from-topics", "-o", "json"], "grown-counts.jsonl")?;
+    let done = (|| {
+        until(&shown, "a first page", |lines| lines.len() == 1)?;
+        until(&counts, "a first count", |lines| lines.len() == 1)?;
+        stage.rig.topics(&["--alter", "--topic", &wide, "--partitions", "3"])?;
+        stage.rig.topics(&["--create", "--topic", &late, "--partitions", "1", "--replication-factor", "1"])?;
+        for (topic, partition) in [(&wide, "2"), (&late, "0")] {
+            stdout(script(CLIENTS, "topics.py")?.args(["add", &stage.rig.bootstrap(), topic, partition]))?;
+        }
+        let found = stage.found()?;
+        until(&counts, "a count of what was added", |lines| {
+            lines.last().is_some_and(|last| same_counts(last, &found).is_ok())
+        })?;
+        let came = until(&shown, "four pages", |lines| lines.len() == 5)?;
+        let places: BTreeSet<_> = came[1..].iter().map(|one| (one["topic"].to_string(), one["partition"].as_i64())).collect();
+        ensure!(places.len() == 2, "the new partition and the new topic: {places:?}");
+        Ok(())
+    })();
+    for child in [&mut tail, &mut watch] {
+        stdout(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+        child.wait()?;
+    }
+    done
 }
 
 /// Rejects of the Parquet and of the topic: the same; sent once more, once; and deleted. Gives how many.

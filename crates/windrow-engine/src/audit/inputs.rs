@@ -33,11 +33,12 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
     let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
     let inputs: Vec<String> = inputs.iter().filter(|input| !input.starts_with(kafka::PREFIX)).cloned().collect();
-    let topic = job.topic.clone().map(|topic| TopicInput { on_data_loss: OnDataLoss::Earliest, ..topic });
+    let topic = job.topic.clone().map(|topic| TopicInput { on_data_loss: OnDataLoss::Earliest, is_again: true, ..topic });
     let wanted = Wanted { inputs: &inputs, topic: topic.as_ref(), columns, limits };
     let opened = source::open(wanted, &mut positions)?;
+    pass_replaced(manifest, &mut positions);
     let first = first_held(manifest, &positions);
-    check_present(manifest, &opened.ordinals)?;
+    check_present(manifest, &opened.ordinals, &positions)?;
     let mut rows = Replay::new(opened, &positions, &Order::in_turn(&manifest.positions));
     let mut parser = Parser::new();
     let mut hasher = Hasher::default();
@@ -73,6 +74,17 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
     }
 }
 
+/// A topic that was made anew has taken the old one with it, and its partitions are other sources: nothing of the old ones is read, as if
+/// their retention had deleted all.
+fn pass_replaced(manifest: &Manifest, positions: &mut Positions) {
+    let known = &manifest.positions.sources;
+    for (ordinal, source) in known.iter().enumerate().filter(|(_, source)| source.name.starts_with(kafka::PREFIX)) {
+        if known[ordinal + 1..].iter().any(|later| later.name == source.name) {
+            positions.sources[ordinal].offset = source.offset;
+        }
+    }
+}
+
 /// The partitions that were opened behind the place where they were read from.
 fn first_held(manifest: &Manifest, opened: &Positions) -> FxHashMap<u32, u64> {
     let sources = manifest.positions.sources.iter().zip(&opened.sources).zip(0..);
@@ -94,10 +106,13 @@ fn too_short(source: &SourcePosition, end: u64) -> Error {
     Error::new(ErrorKind::Invalid, "E-AUDIT-INPUT", message).hint("give --input everything that the runs were given, whole")
 }
 
-/// A source that cannot be read proves nothing.
-fn check_present(manifest: &Manifest, ordinals: &[u32]) -> Result<()> {
+/// A source that cannot be read proves nothing; one of which nothing is left is passed over.
+fn check_present(manifest: &Manifest, ordinals: &[u32], from: &Positions) -> Result<()> {
     let sources: &Positions = &manifest.positions;
-    let is_present = |ordinal: usize| ordinals.iter().any(|present| *present as usize == ordinal);
+    let is_present = |ordinal: usize| {
+        ordinals.iter().any(|present| *present as usize == ordinal)
+            || from.sources[ordinal].offset >= sources.sources[ordinal].offset
+    };
     let absent = sources.sources.iter().enumerate().find(|(ordinal, source)| source.rows > 0 && !is_present(*ordinal));
     let Some((_, source)) = absent else { return Ok(()) };
     let message = format!("{} was read, and is not among the inputs as it was", source.name);

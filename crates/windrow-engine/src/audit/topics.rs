@@ -22,7 +22,7 @@ use crate::kafka::Broker;
 use crate::kafka::read::{Headers, Reader, Window};
 use crate::kafka::topics::REJECTS;
 use crate::run::Control;
-use crate::sink::topics::{Route, TopicOutput};
+use crate::sink::topics::{Route, TopicOutput, room};
 
 /// What the topics hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -166,6 +166,8 @@ pub(super) fn traces(
     let windows: Vec<Window> =
         parts.iter().enumerate().map(|(part, &(_, low, high))| Window { part, from: low, to: high }).collect();
     let mut sent = Sent::default();
+    // What this user may not see is refused, and not missing.
+    missing.iter().try_for_each(|topic| broker.topic(topic).map(drop))?;
     sent.report.missing = missing;
     let begun = parts.iter().enumerate().filter(|(_, (_, low, _))| *low > 0);
     sent.begun = begun.map(|(part, (topic, ..))| Begun::new(part, slots(output, topic))).collect();
@@ -215,7 +217,7 @@ impl Teller<'_> {
         let Some(id) = id.filter(|id| self.pass.holds(*id)) else { return };
         let value = message.payload().unwrap_or_default();
         let trace = if is_reject {
-            Trace::new(id, self.hasher.reject(headers.text("windrow-reason").unwrap_or_default(), value))
+            Trace::new(id, self.reject(&headers, value))
         } else {
             // What cannot be read agrees with nothing.
             let content = self.content(value).unwrap_or(0);
@@ -223,6 +225,16 @@ impl Teller<'_> {
             Trace::decided(id, content, decision, slot)
         };
         self.sent.traces.push(trace);
+    }
+
+    /// A reject that was cut off is known by what its headers say of the whole.
+    fn reject(&mut self, headers: &Headers, value: &[u8]) -> u64 {
+        let reason = headers.text("windrow-reason").unwrap_or_default();
+        let whole = headers.number::<u64>(room::BYTES).zip(headers.text(room::HASH));
+        match whole.filter(|(bytes, _)| *bytes > value.len() as u64) {
+            Some((bytes, hash)) => self.hasher.reject_of(reason, bytes, hash),
+            None => self.hasher.reject(reason, value),
+        }
     }
 
     fn content(&mut self, value: &[u8]) -> Option<u64> {

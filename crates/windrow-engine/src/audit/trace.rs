@@ -3,7 +3,7 @@
 use windrow_core::record::{Micros, RecordId};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::sink::topics::ValueShape;
+use crate::sink::topics::{ValueShape, room};
 
 const PAGE: u8 = 0;
 const REJECT: u8 = 1;
@@ -103,9 +103,15 @@ impl Hasher {
 
     /// A reject.
     pub(super) fn reject(&mut self, reason: &str, raw: &[u8]) -> u64 {
+        self.reject_of(reason, raw.len() as u64, &room::hash(raw))
+    }
+
+    /// A reject by the length and the hash of its bytes: where there was no room for all of them, these are told.
+    pub(super) fn reject_of(&mut self, reason: &str, bytes: u64, hash: &str) -> u64 {
         self.start(REJECT);
         self.push(reason.as_bytes());
-        self.push(raw);
+        self.push(&bytes.to_le_bytes());
+        self.push(hash.as_bytes());
         xxh3_64(&self.0)
     }
 

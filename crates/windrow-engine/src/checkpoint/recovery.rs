@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::failpoint::failpoint;
 use crate::observe::Counters;
-use crate::run::{Job, cut, inputs};
+use crate::run::{Control, Job, cut, inputs};
 use crate::sink::topics::Route;
 use crate::sink::{Family, PublishedFile, parquet};
 use crate::source::{Order, Positions};
@@ -356,7 +356,7 @@ fn learn_step(
         // Moved on all the same: over messages that were gone before they were read, or over a header.
         reached.clone_from(to);
     } else {
-        let reader = inputs::start_again(job, &mut reached, &order)?;
+        let reader = inputs::start_again(job, &mut reached, &order, &Control::default())?;
         for event in reader.events() {
             let batch = match event {
                 Event::Batch(batch) => batch,

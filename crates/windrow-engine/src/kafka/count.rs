@@ -96,9 +96,13 @@ impl<'a> Counting<'a> {
         self.reader.begin(&windows)
     }
 
-    /// Counts what came; waits a little when nothing did. Whether something came.
-    pub fn more(&mut self) -> Result<bool> {
+    /// Counts what came, also in partitions and topics that were added meanwhile; waits a little when nothing did. Whether something came.
+    pub fn more(&mut self, clock: &dyn Clock) -> Result<bool> {
         let Self { reader, topic_of, counts, .. } = self;
+        reader.look_again(clock, &|_| true)?;
+        topic_of.extend(reader.parts[topic_of.len()..].iter().map(|part| part.topic));
+        let named = |topic: &String| TopicCount { topic: topic.clone(), ..TopicCount::default() };
+        counts.extend(reader.topics[counts.len()..].iter().map(named));
         reader.round(&mut |part, message: &BorrowedMessage<'_>| {
             counts[topic_of[part]].take(Kind::of(message), time(message));
             false

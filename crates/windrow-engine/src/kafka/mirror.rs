@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use super::rights::{self, Need, On};
 use super::watcher::KEPT;
-use super::{Watcher, config};
+use super::{Watcher, config, named};
 use crate::error::Result;
 use crate::settings::ClientKeys;
 use crate::source::Positions;
@@ -60,6 +60,7 @@ impl Mirror {
         let mut config = config(keys)?;
         let group = group_of(&config, pipeline);
         config.set("group.id", &group).set("enable.auto.commit", "false");
+        named(&mut config, pipeline, "positions");
         let watcher = Watcher::of(&config);
         let consumer = config.create_with_context(watcher.clone()).map_err(|error| watcher.trouble(&error, &[]))?;
         Ok(Self { consumer, watcher, group, sent: TopicPartitionList::new() })

@@ -83,7 +83,8 @@ pub struct Sent {
     pub elapsed: Duration,
 }
 
-/// Sends rows until the input ends, the limit is reached, or `control` says stop. `observer` is called after every batch read.
+/// Sends rows until the input ends, the limit is reached, or `control` says stop. `observer` is called after every batch read, and often while
+/// the next row is waited for.
 pub fn produce(
     keys: &ClientKeys,
     order: &Order,
@@ -97,10 +98,10 @@ pub fn produce(
         return Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", message).hint("give `-` without other inputs and --loop"));
     }
     let mut reader = Reader::open(order)?;
-    let line = Line::open(keys, order, reader.identity)?;
+    let line = Line::open(keys, order, reader.identity, control)?;
     // What cannot be read again has no row to go on behind.
     let done = if order.anew || is_stdin { 0 } else { line.done()? };
-    let mut sending = Sending::new(line, order, done, clock, control);
+    let mut sending = Sending::new(line, order, done, clock, control, observer);
     let (mut parser, mut skip, mut rounds) = (Parser::new(), done, 0);
     let ended = 'all: loop {
         let Some(raw) = reader.next(order)? else { break Ended::EndOfInput };
@@ -115,7 +116,7 @@ pub fn produce(
                 break 'all ended;
             }
         }
-        observer(sending.sent.rows, sending.elapsed());
+        sending.tell();
         if raw.is_nothing()
             && let Some(ended) = sending.rest()?
         {
@@ -181,6 +182,7 @@ struct Sending<'a> {
     value: ValueShape,
     clock: &'a dyn Clock,
     control: &'a Control,
+    observer: &'a mut dyn FnMut(u64, Duration),
     started: Duration,
     /// When the open transaction began, and the rows that it holds.
     begun: Duration,
@@ -190,17 +192,31 @@ struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    fn new(line: Line, order: &Order, resumed_at: u64, clock: &'a dyn Clock, control: &'a Control) -> Self {
+    fn new(
+        line: Line,
+        order: &Order,
+        resumed_at: u64,
+        clock: &'a dyn Clock,
+        control: &'a Control,
+        observer: &'a mut dyn FnMut(u64, Duration),
+    ) -> Self {
         let left_out = Default::default();
         let ended = Ended::EndOfInput;
         let sent = Sent { ended, resumed_at, done: resumed_at, rows: 0, left_out, elapsed: Duration::ZERO };
         let (started, limit, value) = (clock.elapsed(), order.limit.unwrap_or(u64::MAX), order.value);
         let pacer = Pacer::new(order.pace);
-        Self { line, pacer, limit, value, clock, control, started, begun: started, open_rows: 0, sent, text: Vec::new() }
+        let (text, begun) = (Vec::new(), started);
+        Self { line, pacer, limit, value, clock, control, observer, started, begun, open_rows: 0, sent, text }
     }
 
     fn elapsed(&self) -> Duration {
         self.clock.elapsed().saturating_sub(self.started)
+    }
+
+    /// Says how far it is.
+    fn tell(&mut self) {
+        let elapsed = self.elapsed();
+        (self.observer)(self.sent.rows, elapsed);
     }
 
     /// Rows that this call has done: sent, or left out.
@@ -254,6 +270,8 @@ impl<'a> Sending<'a> {
             if due <= now {
                 return Ok(None);
             }
+            // A burst, or the rows' own time, may be minutes away.
+            self.tell();
             self.line.pause(due.saturating_sub(now).min(STEP));
         }
     }

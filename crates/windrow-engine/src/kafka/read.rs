@@ -26,6 +26,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::run::Control;
 use crate::settings::nearest_of;
 
+/// How often somebody who reads on looks for partitions and topics that were added, and how long an answer may take.
+const INTERVAL: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(1);
 /// How long we wait when no partition has anything.
 const STEP: Duration = Duration::from_millis(20);
 /// Messages taken of one partition before the next has its turn.
@@ -79,6 +82,10 @@ pub(crate) struct Reader<'a> {
     /// What open transactions hide, in a sentence.
     pub(crate) hidden: Option<String>,
     open: Vec<Open>,
+    /// Topics that were asked for, those too that are not there.
+    wanted: Vec<String>,
+    /// When they are looked at again.
+    look_at: Duration,
 }
 
 impl<'a> Reader<'a> {
@@ -106,7 +113,8 @@ impl<'a> Reader<'a> {
             ("fetch.wait.max.ms", "100"),
         ]);
         let consumer = Arc::new(consumer?);
-        let mut reader = Self { broker, consumer, topics, parts: Vec::new(), hidden: None, open: Vec::new() };
+        let (parts, open, look_at) = (Vec::new(), Vec::new(), Duration::ZERO);
+        let mut reader = Self { broker, consumer, topics, parts, hidden: None, open, wanted: wanted.to_vec(), look_at };
         reader.ranges(&places, talk)?;
         Ok((reader, missing))
     }
@@ -141,9 +149,53 @@ impl<'a> Reader<'a> {
         for window in windows.iter().filter(|window| window.from < window.to) {
             let part = &self.parts[window.part];
             let queue = self.consumer.split_partition_queue(&self.topics[part.topic], part.partition);
-            let queue = queue.ok_or_else(|| Error::new(ErrorKind::Internal, "E-KAFKA", "the client gives no queue"))?;
+            let queue = queue.ok_or_else(no_queue)?;
             self.open.push(Open { part: window.part, queue, next: window.from, to: window.to, is_done: false });
         }
+        Ok(())
+    }
+
+    /// Looks now and then for partitions and topics that were added, while others are read on: those that are to be followed, by the places
+    /// of their topics, are new parts, and read from their first message. Brokers that do not answer are asked again later.
+    pub(crate) fn look_again(&mut self, clock: &dyn Clock, is_followed: &dyn Fn(usize) -> bool) -> Result<()> {
+        if clock.elapsed() < self.look_at {
+            return Ok(());
+        }
+        self.look_at = clock.elapsed() + INTERVAL;
+        let Ok(metadata) = self.consumer.fetch_metadata(None, ANSWER) else { return Ok(()) };
+        let mut added = TopicPartitionList::new();
+        for found in metadata.topics() {
+            if !self.wanted.iter().any(|wanted| wanted == found.name()) {
+                continue;
+            }
+            let known = self.topics.iter().position(|topic| topic == found.name());
+            let topic = known.unwrap_or(self.topics.len());
+            if !is_followed(topic) {
+                continue;
+            }
+            if known.is_none() {
+                self.topics.push(found.name().to_owned());
+            }
+            for partition in 0..number(found.partitions().len()) {
+                if !self.parts.iter().any(|part| (part.topic, part.partition) == (topic, partition)) {
+                    self.follow_new(topic, partition, &mut added)?;
+                }
+            }
+        }
+        // Behind the queues: what is fetched before a partition has its own would come by the common one.
+        if added.count() > 0 {
+            self.consumer.incremental_assign(&added).map_err(|error| self.trouble(&error, 0))?;
+        }
+        Ok(())
+    }
+
+    fn follow_new(&mut self, topic: usize, partition: i32, added: &mut TopicPartitionList) -> Result<()> {
+        let name = self.topics[topic].as_str();
+        let asked = added.add_partition_offset(name, partition, Offset::Beginning);
+        asked.map_err(|error| self.trouble(&error, topic))?;
+        let queue = self.consumer.split_partition_queue(name, partition).ok_or_else(no_queue)?;
+        self.open.push(Open { part: self.parts.len(), queue, next: 0, to: i64::MAX, is_done: false });
+        self.parts.push(Part { topic, partition, low: 0, high: 0, hidden: 0 });
         Ok(())
     }
 
@@ -232,6 +284,10 @@ impl<'a> Reader<'a> {
     fn trouble(&self, error: &KafkaError, topic: usize) -> Error {
         self.broker.trouble_of(error, &self.topics[topic])
     }
+}
+
+fn no_queue() -> Error {
+    Error::new(ErrorKind::Internal, "E-KAFKA", "the client gives no queue")
 }
 
 /// Hands a message of a window on, unless it was handed on already.

@@ -25,13 +25,14 @@ use super::ends;
 use super::read::{Headers, Reader, Window, time};
 use super::rights::{Need, On};
 use super::topics::REJECTS;
-use super::writer::{Rival, Writer, too_large};
+use super::writer::{Rival, Writer};
 use super::{Broker, PATIENCE};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::rejects::{Each, Filter, Rejected};
 use crate::run::Control;
+use crate::sink::topics::room;
 use crate::source::MessageFormat;
 use crate::source::kafka::PREFIX;
 
@@ -98,6 +99,8 @@ fn rejected(message: &BorrowedMessage<'_>, headers: &Headers, each: Each<'_>) ->
     let (topic, partition) = (text("__connect.errors.topic"), text("__connect.errors.partition"));
     let source = if partition.is_empty() { topic.to_owned() } else { format!("{PREFIX}{topic}/{partition}") };
     let time = time(message);
+    let raw = message.payload();
+    let bytes = headers.number::<u64>(room::BYTES);
     each(&Rejected {
         pipeline: text("windrow-pipeline"),
         record_id: text("windrow-record-id"),
@@ -105,7 +108,8 @@ fn rejected(message: &BorrowedMessage<'_>, headers: &Headers, each: Each<'_>) ->
         source: &source,
         commit: headers.number("windrow-epoch").unwrap_or(0),
         time,
-        raw: message.payload(),
+        raw,
+        cut_from: bytes.filter(|bytes| raw.is_some_and(|raw| (raw.len() as u64) < *bytes)),
         rank: (time.unwrap_or(0), message.partition().into(), message.offset()),
     })
 }
@@ -147,6 +151,8 @@ pub struct Replayed {
     pub forgotten: u64,
     /// Meant, and without bytes to send: tombstones.
     pub empty: u64,
+    /// Meant, and cut off in the topic: the Parquet has all of their bytes.
+    pub cut: u64,
     /// Meant, and rows of files, which are CSV, while the topic's messages are not.
     pub of_files: u64,
     /// Whether somebody wanted to stop before the end.
@@ -175,7 +181,7 @@ pub fn replay(
     let name = format!("windrow-replay-{:016x}", xxh3_64(order.topic.as_bytes()));
     let rival = Rival::Named("another `windrow rejects replay` sends to this topic");
     // Whatever an earlier call left open is decided from here on: the notes are whole.
-    let writer = if order.dry_run { None } else { Some(Writer::open(broker.config.clone(), &name, rival, None)?) };
+    let writer = if order.dry_run { None } else { Some(Writer::open(broker.config.clone(), &name, rival, None, waits.1)?) };
     let (mut replayed, mut open) = (Replayed::default(), (0, 0));
     let Some(mut noted) = Noted::read(RejectsTopic::open(broker, talk)?, &order.topic, waits)? else {
         return Ok(Replayed { is_stopped: true, ..replayed });
@@ -267,6 +273,7 @@ fn chosen<'r>(order: &Replay, reject: &Rejected<'r>, noted: &mut Noted, replayed
     match reject.raw {
         _ if noted.done.contains(&identity) => replayed.before += 1,
         None => replayed.empty += 1,
+        Some(_) if reject.cut_from.is_some() => replayed.cut += 1,
         Some(_) if !reject.is_message() && order.format != MessageFormat::Csv => replayed.of_files += 1,
         Some(_) if !order.forgotten && noted.may_have_forgotten(identity) => replayed.forgotten += 1,
         Some(raw) => {
@@ -285,15 +292,13 @@ fn send(writer: &Writer, topic: &str, reject: &Rejected<'_>, raw: &[u8]) -> Resu
     let key = key_of(reject);
     let of = OwnedHeaders::new().insert(header("windrow-replay-of", &key));
     let message: BaseRecord<'_, str, [u8]> = BaseRecord::to(topic).payload(raw).headers(of);
-    if !writer.send(message)? {
-        return Err(too_large(topic));
-    }
+    writer.put(message)?;
     let about = OwnedHeaders::new()
         .insert(header("windrow-control", "replayed"))
         .insert(header("windrow-topic", topic))
         .insert(header("windrow-reason", reject.reason));
     let note: BaseRecord<'_, str, [u8]> = BaseRecord::to(REJECTS).key(key.as_str()).headers(about);
-    writer.send(note).map(drop)
+    writer.put(note)
 }
 
 impl Broker {
@@ -335,6 +340,7 @@ mod tests {
             commit: 1,
             time: None,
             raw: Some(b"x"),
+            cut_from: None,
             rank: (0, 0, 0),
         };
         let (mut noted, mut replayed) = (Noted::default(), Replayed::default());
@@ -347,7 +353,8 @@ mod tests {
         assert_eq!(chosen(&order(MessageFormat::Csv), &row), Some(&b"x"[..]));
         let elsewhere = Replay { topic: "others".into(), ..json.clone() };
         assert_eq!(chosen(&elsewhere, &message), Some(&b"x"[..]));
-        assert_eq!((replayed.before, replayed.empty, replayed.of_files), (1, 1, 1));
+        assert_eq!(chosen(&elsewhere, &Rejected { record_id: "0:4", cut_from: Some(2), ..message }), None);
+        assert_eq!((replayed.before, replayed.empty, replayed.of_files, replayed.cut), (1, 1, 1, 1));
 
         let held = [identity("p/0:1", "pages")].into_iter().collect();
         let (mut noted, mut replayed) = (Noted { held: Some(held), ..Noted::default() }, Replayed::default());

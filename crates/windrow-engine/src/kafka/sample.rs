@@ -37,7 +37,8 @@ pub fn registry_prefix(topic: &str) -> Error {
     let message =
         format!("the messages of {topic} begin with the zero byte of a schema registry, and Avro or Protobuf is not read");
     Error::new(ErrorKind::Invalid, "E-KAFKA-REGISTRY", message)
-        .hint("write them to another topic as JSON (a Kafka Connect converter or ksqlDB does that), and read that one")
+        .hint("write them to another topic as JSON (a Kafka Connect converter or ksqlDB does that), and read that one. A few that strayed in: \
+               delete up to behind them with kafka-delete-records.sh, and go on with --on-data-loss earliest")
 }
 
 fn missing(topic: &str, found: &Found) -> Error {

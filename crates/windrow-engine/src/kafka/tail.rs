@@ -83,6 +83,8 @@ pub struct Tail<'a> {
     choice: Choice,
     /// Parts that hold something of the choice.
     parts: Vec<usize>,
+    /// Topics that do; all when nothing is named.
+    homes: Option<BTreeSet<usize>>,
     /// Topics that are not there.
     pub missing: Vec<String>,
     /// What was passed over so far.
@@ -102,7 +104,8 @@ impl<'a> Tail<'a> {
         talk: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let (reader, missing) = Reader::open(broker, topics, talk)?;
-        let mut tail = Self { reader, choice: Choice::default(), parts: Vec::new(), missing, passed: Passed::default() };
+        let (parts, choice, passed) = (Vec::new(), Choice::default(), Passed::default());
+        let mut tail = Self { reader, choice, parts, homes: None, missing, passed };
         tail.choose(wanted, waits, talk)?;
         Ok(tail)
     }
@@ -116,8 +119,9 @@ impl<'a> Tail<'a> {
                 (None, Err(_)) => return Err(no_topic(text, &self.reader.topics)),
             }
         }
-        let homes = self.homes(waits, talk)?;
-        let is_wanted = |topic: &usize| wanted.is_empty() || topics.contains(topic) || homes.contains(topic);
+        let homes = &self.homes(waits, talk)? | &topics;
+        self.homes = (!wanted.is_empty()).then_some(homes);
+        let is_wanted = |topic: &usize| self.homes.as_ref().is_none_or(|homes| homes.contains(topic));
         self.parts = (0..self.reader.parts.len()).filter(|part| is_wanted(&self.reader.parts[*part].topic)).collect();
         self.choice.topics = (!wanted.is_empty()).then_some(topics);
         Ok(())
@@ -226,8 +230,10 @@ impl<'a> Tail<'a> {
         self.reader.begin(&windows)
     }
 
-    /// What came since the last call; waits a little when nothing did.
-    pub fn come(&mut self) -> Result<Vec<Seen>> {
+    /// What came since the last call, also in partitions and topics that were added meanwhile; waits a little when nothing did.
+    pub fn come(&mut self, clock: &dyn Clock) -> Result<Vec<Seen>> {
+        let homes = self.homes.as_ref();
+        self.reader.look_again(clock, &|topic| homes.is_none_or(|homes| homes.contains(&topic)))?;
         let (mut came, at, mut passed) = (Vec::new(), self.places(), self.passed);
         let choice = std::mem::take(&mut self.choice);
         let round = self.reader.round(&mut |part, message| {

@@ -5,11 +5,13 @@
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::longest::USUAL;
 use super::rights::{Need, On};
 use super::{Broker, Found, LOOKS, PATIENCE, PAUSE, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 use crate::sink::topics::Route;
+use crate::sink::topics::room::widest_page;
 
 /// Rejects of all pipelines.
 pub const REJECTS: &str = "windrow-rejects";
@@ -114,6 +116,8 @@ pub struct Wanted {
     pub standing: Standing,
     /// Why it is unfit: a sentence that begins with its name.
     pub flaw: Option<String>,
+    /// The `max.message.bytes` that it is made with, where what brokers usually take is not enough.
+    pub longest: Option<String>,
 }
 
 /// All topics of a pipeline, in order: input, those of the pages, then our own.
@@ -123,7 +127,7 @@ pub fn plan(settings: &Settings, making: Making, found: &Found) -> Result<Vec<Wa
         let message = format!("{replication} copies need as many brokers, and there are {}", found.brokers.len());
         return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message).hint("give a smaller --replication"));
     }
-    let slots = settings.model.clusters;
+    let (slots, longest) = (settings.model.clusters, widest_page(settings));
     let partitions = making.partitions.unwrap_or(1);
     let (pages, own) = match settings.route() {
         None => (Vec::new(), &[][..]),
@@ -148,7 +152,9 @@ pub fn plan(settings: &Settings, making: Making, found: &Found) -> Result<Vec<Wa
                 Some(shape) if flaw.is_some() => Standing::Unfit(shape),
                 Some(shape) => Standing::There(shape),
             };
-            Wanted { topic, role, shape: Shape { partitions, replication }, standing, flaw }
+            let longest = matches!(role, Role::Slot | Role::Keyed | Role::Rejects).then_some(longest);
+            let longest = longest.filter(|longest| *longest > USUAL).map(|longest| longest.to_string());
+            Wanted { topic, role, shape: Shape { partitions, replication }, standing, flaw, longest }
         })
         .collect();
     wanted.iter().try_for_each(|wanted| good_name(&wanted.topic))?;
@@ -239,7 +245,11 @@ fn new_topic(wanted: &Wanted) -> Result<NewTopic<'_>> {
     };
     let (partitions, replication) = (count(wanted.shape.partitions)?, count(wanted.shape.replication)?);
     let new = NewTopic::new(&wanted.topic, partitions, TopicReplication::Fixed(replication));
-    Ok(if wanted.role == Role::Commits { new.set("cleanup.policy", "compact") } else { new })
+    let new = if wanted.role == Role::Commits { new.set("cleanup.policy", "compact") } else { new };
+    Ok(match &wanted.longest {
+        Some(longest) => new.set("max.message.bytes", longest),
+        None => new,
+    })
 }
 
 fn options() -> AdminOptions {
@@ -284,6 +294,9 @@ mod tests {
         ];
         assert_eq!(shown, expected);
         assert!(plan.iter().all(|one| one.shape.replication == 1), "one broker, one copy");
+        let longer: Vec<_> = plan.iter().filter(|one| one.longest.is_some()).map(|one| one.topic.as_str()).collect();
+        assert_eq!(longer, ["cluster_0", "cluster_1", "cluster_2", REJECTS]);
+        assert_eq!(plan[1].longest.as_deref(), Some("2101248"), "the longest row, and what is around it");
     }
 
     #[test]

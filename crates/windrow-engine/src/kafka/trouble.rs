@@ -137,8 +137,7 @@ impl Asked {
     /// The same, with what is only guessed believed when it comes again and again: a broker that stops ends connections too.
     fn believed<'a>(&self, said: &'a [String]) -> Option<(Kind, &'a str)> {
         let (kind, line) = self.worst(said)?;
-        let is_guess = matches!(kind, Kind::WantsTls | Kind::WantsLogin);
-        let is_sure = !is_guess || said.iter().filter(|line| self.kind(line) == Some(kind)).count() >= SURE;
+        let is_sure = !is_guess(kind) || said.iter().filter(|line| self.kind(line) == Some(kind)).count() >= SURE;
         Some((if is_sure { kind } else { Kind::Unreachable }, line))
     }
 }
@@ -226,7 +225,13 @@ pub(super) fn of(error: &KafkaError, said: &[String], asked: &Asked) -> Error {
         ),
         Kind::Tls => return tls(line, asked),
     };
-    kafka(code, message).cause(tidy(line)).hint(hint)
+    let found = kafka(code, message).cause(tidy(line)).hint(hint);
+    if is_guess(kind) { found.or_else(silent(line, asked)) } else { found }
+}
+
+/// Whether a kind is guessed from a connection that the other side has ended: a broker that stops ends it too.
+fn is_guess(kind: Kind) -> bool {
+    matches!(kind, Kind::WantsTls | Kind::WantsLogin)
 }
 
 const LOGIN_TLS: &str =
@@ -360,7 +365,7 @@ mod tests {
         assert_eq!(refused.causes[0], "broker:9092/bootstrap: Connect to ipv4#1.2.3.4:9092 failed: Connection refused");
         let other =
             told("kafka:29092/1: Failed to resolve 'kafka:29092': Name or service not known (after 3ms in state CONNECT)");
-        assert_eq!(other.code, "E-KAFKA-ADV");
+        assert!(other.code == "E-KAFKA-ADV" && other.may_pass(), "a broker whose machine is down: {other}");
         assert!(other.message.contains("broker:9092") && other.message.contains("kafka:29092"), "{other}");
         assert_eq!(told("Failed to resolve 'broker:9092': Name or service not known").code, "E-KAFKA-REACH");
         assert_eq!(
@@ -399,9 +404,16 @@ mod tests {
         for (state, protocol) in [("APIVERSION_QUERY", "PLAINTEXT"), ("UP", "PLAINTEXT"), ("UP", "SSL")] {
             let line = format!("broker:9092/1: Disconnected: connection reset by peer (after 2ms in state {state})");
             assert!(!is_final(std::slice::from_ref(&line), &asked(protocol)), "{line}");
-            let often = vec![line; SURE];
+            let often = vec![line.clone(); SURE];
             assert_eq!(passing(&often, &asked(protocol)).unwrap().code, "E-KAFKA-REACH", "it worked before");
+            let guess = told_by(&line, protocol);
+            assert!(matches!(guess.code, "E-KAFKA-AUTH" | "E-KAFKA-TLS"), "{guess}");
+            let passes = guess.without_guess();
+            assert!(passes.code == "E-KAFKA-REACH" && passes.may_pass(), "{passes}");
         }
+        // What a broker says is no guess.
+        let refused = told("SASL authentication error: Authentication failed");
+        assert!(refused.code == "E-KAFKA-AUTH" && refused.clone().without_guess() == refused && !refused.may_pass());
         assert_eq!(passing(&[], &asked("PLAINTEXT")), None);
     }
 

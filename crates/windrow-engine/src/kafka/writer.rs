@@ -22,17 +22,23 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Message as _, ToBytes};
+use rdkafka::message::{BorrowedMessage, Headers, Message as _, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
-use super::Watcher;
+use super::longest::{Longest, length};
 use super::refused::refused_key;
 use super::rights::{Need, On};
+use super::{Watcher, given_up, named};
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::Control;
 use crate::run::waits::{Waits, Watch, Who};
 
 /// How long a broker may take to begin or end a transaction before we ask again.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long a broker may take to make us the only one of our name, and how often we look whether somebody wants to end.
+const TAKING_OVER: Duration = Duration::from_secs(90);
+const ASKED: Duration = Duration::from_millis(500);
 /// How long we ask again at most, and how long we wait before, where the answer came at once.
 const LONGEST: Duration = Duration::from_secs(60);
 const BETWEEN: Duration = Duration::from_millis(20);
@@ -53,11 +59,44 @@ type Answer = std::result::Result<(), KafkaError>;
 #[derive(Debug, Clone, Default)]
 struct Deliveries {
     watcher: Watcher,
-    /// The first failure.
-    failed: Arc<Mutex<Option<(KafkaError, String)>>>,
+    /// The first failure; of messages that are too long, the longest.
+    failed: Arc<Mutex<Option<Failure>>>,
     /// The topic whose offsets somebody wants to know, and the last one of them.
     watched: Option<&'static str>,
     last_offset: Arc<AtomicI64>,
+}
+
+/// A message that was refused.
+#[derive(Debug, Clone)]
+struct Failure {
+    error: KafkaError,
+    topic: String,
+    length: Length,
+}
+
+/// Whose message was too long, and how long it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Length {
+    /// Id of the record that it is of, where it says so.
+    record_id: Option<String>,
+    bytes: usize,
+}
+
+impl Length {
+    fn new<H: Headers>(key: usize, value: usize, headers: Option<&H>) -> Self {
+        let id = headers.and_then(|headers| headers.iter().find(|header| header.key == "windrow-record-id"));
+        let id = id.and_then(|header| header.value).map(|id| String::from_utf8_lossy(id).into_owned());
+        Self { record_id: id, bytes: length(key, value, headers) }
+    }
+
+    fn of_record<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(record: &BaseRecord<'_, K, P>) -> Self {
+        let key = record.key.map_or(0, |key| key.to_bytes().len());
+        Self::new(key, record.payload.map_or(0, |value| value.to_bytes().len()), record.headers.as_ref())
+    }
+
+    fn of_message(message: &BorrowedMessage<'_>) -> Self {
+        Self::new(message.key_len(), message.payload_len(), message.headers())
+    }
 }
 
 impl ClientContext for Deliveries {
@@ -81,8 +120,13 @@ impl ProducerContext for Deliveries {
             Ok(_) => {}
             Err((error, message)) => {
                 let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                if failed.as_ref().is_none_or(|(first, _)| is_echo(first) && !is_echo(error)) {
-                    *failed = Some((error.clone(), message.topic().to_owned()));
+                let length = Length::of_message(message);
+                let says_more = |first: &Failure| {
+                    is_echo(&first.error) && !is_echo(error)
+                        || is_too_long(&first.error) && is_too_long(error) && length.bytes > first.length.bytes
+                };
+                if failed.as_ref().is_none_or(says_more) {
+                    *failed = Some(Failure { error: error.clone(), topic: message.topic().to_owned(), length });
                 }
             }
         }
@@ -92,6 +136,10 @@ impl ProducerContext for Deliveries {
 /// Whether an error only follows from an earlier one.
 fn is_echo(error: &KafkaError) -> bool {
     matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight | Code::State | Code::Fatal))
+}
+
+fn is_too_long(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize))
 }
 
 /// Who else may write under a transactional name.
@@ -114,12 +162,23 @@ pub(crate) struct Writer {
     given_up: Arc<AtomicBool>,
     /// Whom it tells that it waits.
     waits: Waits,
+    /// How long messages may be.
+    longest: Longest,
 }
 
 impl Writer {
     /// Connects under a transactional name, and ends what an earlier producer of that name left open.
-    pub(crate) fn open(mut config: ClientConfig, name: &str, rival: Rival, watched: Option<&'static str>) -> Result<Self> {
+    pub(crate) fn open(
+        mut config: ClientConfig,
+        name: &str,
+        rival: Rival,
+        watched: Option<&'static str>,
+        control: &Control,
+    ) -> Result<Self> {
         config.set("transactional.id", name).set("enable.idempotence", "true");
+        named(&mut config, name, "writer");
+        let longest = Longest::of_client(&config);
+        let most = longest.of_client.to_string();
         let ours = [
             ("linger.ms", "100"),
             ("compression.type", "lz4"),
@@ -128,8 +187,7 @@ impl Writer {
             ("queue.buffering.max.messages", "30000"),
             // As Java's clients do: the same key goes to the same partition whoever writes it.
             ("partitioner", "murmur2_random"),
-            // The broker's own limit decides.
-            ("message.max.bytes", "16777216"),
+            ("message.max.bytes", &most),
         ];
         for (key, value) in ours {
             if config.get(key).is_none() {
@@ -141,14 +199,38 @@ impl Writer {
         let producer: BaseProducer<Deliveries> =
             config.create_with_context(deliveries.clone()).map_err(|error| refused_key(&error))?;
         let (given_up, producer) = (Arc::default(), Arc::new(producer));
-        let writer = Self { producer, deliveries, name: name.to_owned(), rival, given_up, waits: Waits::default() };
-        writer.producer.init_transactions(Duration::from_secs(90)).map_err(|error| writer.trouble(&error, &[]))?;
+        let waits = control.waits().clone();
+        let writer = Self { producer, deliveries, name: name.to_owned(), rival, given_up, waits, longest };
+        writer.take_over(control)?;
         Ok(writer)
     }
 
-    /// Whom it tells from now on that it waits.
-    pub(crate) fn tell(&mut self, waits: &Waits) {
-        self.waits = waits.clone();
+    /// Becomes the only one of its name. The call goes on by itself when its time is over: the next one only asks what has become of it.
+    fn take_over(&self, control: &Control) -> Result<()> {
+        let (patience, clock) = (self.patience(), SystemClock::new());
+        loop {
+            let error = match self.producer.init_transactions(ASKED) {
+                Ok(()) => {
+                    patience.done();
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let is_on = matches!(&error, KafkaError::Transaction(error) if error.is_retriable());
+            if is_on && control.gives_up() {
+                return Err(given_up());
+            }
+            if !is_on || clock.elapsed() >= TAKING_OVER {
+                return Err(self.told(&error, &[]));
+            }
+            self.pause(BETWEEN);
+            patience.look();
+        }
+    }
+
+    /// How long messages may be, for those that are not.
+    pub(crate) fn know(&mut self, longest: Longest) {
+        self.longest = longest;
     }
 
     /// What makes every wait end with an error.
@@ -171,14 +253,26 @@ impl Writer {
         self.producer.begin_transaction().map_err(|error| self.trouble(&error, &[]))
     }
 
-    /// Sends one message; false when the client itself would not take it, for its length.
-    pub(crate) fn send<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(&self, mut record: BaseRecord<'_, K, P>) -> Result<bool> {
+    /// Sends one message, which has to fit.
+    pub(crate) fn put<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(&self, record: BaseRecord<'_, K, P>) -> Result<()> {
+        let topic = record.topic;
+        match self.send(record)? {
+            None => Ok(()),
+            Some(length) => Err(too_large(topic, &length, Some(self.longest.most(topic)))),
+        }
+    }
+
+    /// Sends one message; gives its length when the client itself would not take it for that.
+    pub(crate) fn send<K: ToBytes + ?Sized, P: ToBytes + ?Sized>(
+        &self,
+        mut record: BaseRecord<'_, K, P>,
+    ) -> Result<Option<Length>> {
         let mut full = None;
         loop {
             match self.producer.send(record) {
                 Ok(()) => {
                     full.into_iter().for_each(Patience::done);
-                    return Ok(true);
+                    return Ok(None);
                 }
                 Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
                     record = back;
@@ -186,7 +280,9 @@ impl Writer {
                     self.check()?;
                     full.get_or_insert_with(|| self.patience()).look();
                 }
-                Err((KafkaError::MessageProduction(Code::MessageSizeTooLarge), _)) => return Ok(false),
+                Err((KafkaError::MessageProduction(Code::MessageSizeTooLarge), back)) => {
+                    return Ok(Some(Length::of_record(&back)));
+                }
                 Err((error, back)) => return Err(self.trouble(&error, &[Need::new("Write", On::Topic(back.topic))])),
             }
         }
@@ -311,25 +407,24 @@ impl Writer {
 
     fn check(&self) -> Result<()> {
         if self.given_up.load(Ordering::Acquire) {
-            let error = Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", "ended before the brokers had answered");
-            return Err(error.hint("the same command goes on from the last commit"));
+            return Err(given_up());
         }
         match self.failed() {
-            Some((error, topic)) => Err(self.trouble(&error, &[Need::new("Write", On::Topic(&topic))])),
+            Some(Failure { error, topic, .. }) => Err(self.trouble(&error, &[Need::new("Write", On::Topic(&topic))])),
             None => Ok(()),
         }
     }
 
-    /// The first message that was refused, and its topic.
-    fn failed(&self) -> Option<(KafkaError, String)> {
+    /// The first message that was refused.
+    fn failed(&self) -> Option<Failure> {
         self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The same, once its report has come, if it comes within so many looks.
-    fn refused_message(&self, looks: usize) -> Option<(KafkaError, String)> {
+    fn refused_message(&self, looks: usize) -> Option<Failure> {
         (0..looks).find_map(|_| {
             self.pause(LOOK);
-            self.failed().filter(|(error, _)| !is_echo(error))
+            self.failed().filter(|failure| !is_echo(&failure.error))
         })
     }
 
@@ -353,9 +448,14 @@ impl Writer {
         }
     }
 
+    /// The sentence for an error of a call that needs these rights. Brokers have taken this client once: nothing is guessed of its settings.
+    pub(crate) fn trouble(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
+        self.told(error, needs).without_guess()
+    }
+
     /// The sentence for an error of a call that needs these rights, besides those that any transaction needs. What a new producer can
     /// mend has the code `E-KAFKA-AGAIN`.
-    pub(crate) fn trouble(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
+    fn told(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
         let transaction = Need::new("Write", On::TransactionalId(&self.name));
         let said = |error: &KafkaError, needs: &[Need<'_>]| {
             let needs: Vec<_> = needs.iter().copied().chain([transaction]).collect();
@@ -371,13 +471,15 @@ impl Writer {
             other => is_echo(other),
         };
         let message = self.refused_message(if is_over { LOOKS } else { 1 });
-        let (is_fenced, topic) = (self.is_fenced(error), message.as_ref().map(|(_, topic)| topic.as_str()));
-        let error = message.as_ref().map_or(error, |(error, _)| error);
+        let (is_fenced, topic) = (self.is_fenced(error), message.as_ref().map(|failure| failure.topic.as_str()));
+        let error = message.as_ref().map_or(error, |failure| &failure.error);
         if is_fenced || self.is_fenced(error) {
             return self.fenced();
         }
+        if let Some(Failure { topic, length, .. }) = message.as_ref().filter(|failure| is_too_long(&failure.error)) {
+            return too_large(topic, length, self.longest.of(topic));
+        }
         match (error.rdkafka_error_code(), topic) {
-            (Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize), Some(topic)) => too_large(topic),
             (Some(Code::UnknownTopicOrPartition | Code::UnknownTopic), Some(topic)) => {
                 Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {topic} any more"))
                     .hint("make it again: windrow topics create")
@@ -418,8 +520,32 @@ fn again(message: String) -> Error {
     Error::new(ErrorKind::Kafka, "E-KAFKA-AGAIN", message).hint("nothing of the transaction is visible; start again")
 }
 
-/// A message that no broker takes.
-pub(crate) fn too_large(topic: &str) -> Error {
-    Error::new(ErrorKind::Kafka, "E-KAFKA-SIZE", format!("a message is longer than the topic {topic} takes"))
-        .hint("raise max.message.bytes of the topic (a page may need more room than its row: JSON escapes), and start again")
+/// A message that no broker takes, of a topic that takes so much, where that is known.
+fn too_large(topic: &str, length: &Length, most: Option<u64>) -> Error {
+    let of = length.record_id.as_ref().map_or_else(|| "a message".to_owned(), |id| format!("the message of record {id}"));
+    let takes = most.map_or_else(|| "less".to_owned(), |most| format!("{most} at most"));
+    let message = format!("{of} has {} bytes, and the topic {topic} takes {takes}", length.bytes);
+    Error::new(ErrorKind::Kafka, "E-KAFKA-SIZE", message).hint(
+        "raise max.message.bytes of the topic (above 16 MB kafka.message.max.bytes too), and start again: `windrow check` says how much is \
+         needed. A page may need more room than its row: names of fields, headers, escapes of JSON",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::{Header, OwnedHeaders};
+
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_too_long_is_named() {
+        let id = Header { key: "windrow-record-id", value: Some("0:47") };
+        let record: BaseRecord<'_, str, str> =
+            BaseRecord::to("t").key("k").payload("value").headers(OwnedHeaders::new().insert(id));
+        let length = Length::of_record(&record);
+        assert_eq!(length, Length { record_id: Some("0:47".into()), bytes: 128 + 1 + 5 + 17 + 4 + 10 });
+        let told = |most| too_large("t", &length, most).message;
+        assert_eq!(told(Some(100)), "the message of record 0:47 has 165 bytes, and the topic t takes 100 at most");
+        assert_eq!(told(None), "the message of record 0:47 has 165 bytes, and the topic t takes less");
+    }
 }

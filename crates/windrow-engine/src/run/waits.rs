@@ -170,7 +170,7 @@ impl Waits {
         }
     }
 
-    fn elapsed(&self) -> Duration {
+    pub(super) fn elapsed(&self) -> Duration {
         self.0.clock.elapsed()
     }
 

@@ -12,14 +12,14 @@ use crate::checkpoint::edits::PlacedEdit;
 use crate::checkpoint::{Opened, Point, Store, recovery};
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::event::Event;
 use crate::failpoint::failpoint;
 use crate::kafka::commits::{Commit, MOST_SINCE_ROLL};
 use crate::kafka::mirror::Mirror;
 use crate::observe::{Counters, Observer, Progress};
 use crate::read::Reader;
+use crate::run::inputs::Again;
 use crate::run::waits::Waits;
-use crate::run::{Ended, Job, Roll, Summary, cut, inputs};
+use crate::run::{Control, Ended, Job, Roll, Summary, cut, inputs};
 use crate::sink::{Sink, Staged};
 use crate::source::{Order, Positions};
 
@@ -250,20 +250,30 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Learns again what was committed behind the last roll, in the order in which it was, and looks whether it gives the same.
-    pub(super) fn learn_again(&mut self, commits: &[Commit], job: &Job, observer: &mut Observer<'_>) -> Result<()> {
+    /// Learns again what was committed behind the last roll, in the order in which it was, and looks whether it gives the same. Tells when
+    /// the run was asked to end before that: all that was learnt is committed as it is.
+    pub(super) fn learn_again(
+        &mut self,
+        commits: &[Commit],
+        job: &Job,
+        control: &Control,
+        observer: &mut Observer<'_>,
+    ) -> Result<Option<Ended>> {
         let mut order = Order::default();
         commits.iter().for_each(|commit| order.append(&commit.order));
         let mut from = self.positions.clone();
-        let reader = if order.is_empty() { None } else { Some(inputs::start_again(job, &mut from, &order)?) };
+        let reader = if order.is_empty() { None } else { Some(inputs::start_again(job, &mut from, &order, control)?) };
         for commit in commits {
             while let Some((source, offset)) = commit.order.end()
                 && self.positions.sources.get(source as usize).is_none_or(|source| source.offset < offset)
             {
-                match reader.as_ref().and_then(|reader| reader.events().recv().ok()) {
-                    Some(Event::Batch(batch)) => self.learn(*batch, observer)?,
-                    Some(Event::Failed(error)) => return Err(error),
-                    Some(Event::End) | None => return Err(recovery::rows_gone()),
+                match reader.as_ref().map_or(Ok(Again::End), |reader| inputs::next_again(reader, control))? {
+                    Again::Batch(batch) => self.learn(*batch, observer)?,
+                    Again::End => return Err(recovery::rows_gone()),
+                    Again::Asked(ended) => {
+                        self.total = commits.last().map_or(Counters::default(), |last| last.counters.clone());
+                        return Ok(Some(ended));
+                    }
                 }
             }
             let n_edits = usize::try_from(commit.edits.saturating_sub(self.edits)).expect("edits in memory");
@@ -274,7 +284,7 @@ impl<'a> Work<'a> {
             }
             self.end_epoch()?;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Opens the inputs where they stand. What a new pipeline or a new source is must be committed before anything is visible of it, and

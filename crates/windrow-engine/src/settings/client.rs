@@ -14,13 +14,18 @@ pub const SECTION: &str = "kafka.";
 
 /// librdkafka's keys with their values.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct ClientKeys(BTreeMap<String, String>);
+pub struct ClientKeys {
+    given: BTreeMap<String, String>,
+    /// The verb that the clients are made for.
+    verb: String,
+}
 
 impl ClientKeys {
     /// These keys.
     #[cfg(test)]
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
-        Self(pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect())
+        let given = pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Self { given, verb: String::new() }
     }
 
     /// Takes a value; says what is wrong with it, to follow the key's name.
@@ -33,29 +38,39 @@ impl ClientKeys {
                  file, or in the environment as {env}"
             ));
         }
-        self.0.insert(key.to_owned(), text.clone());
+        self.given.insert(key.to_owned(), text.clone());
         Ok(())
+    }
+
+    /// Says for which verb clients are made: they tell it to the brokers.
+    pub fn call_for(&mut self, verb: &str) {
+        verb.clone_into(&mut self.verb);
+    }
+
+    /// The verb that clients are made for; empty when nobody has said so.
+    pub(crate) fn verb(&self) -> &str {
+        &self.verb
     }
 
     /// Whether nothing was given.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.given.is_empty()
     }
 
     /// A key's value as it was given.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.given.get(key).map(String::as_str)
     }
 
     /// All keys with what may be shown of their values.
     pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         let hidden = |key: &str, value: &str| is_secret(key) && !is_reference(value);
-        self.0.iter().map(move |(key, value)| (key.as_str(), if hidden(key, value) { "(secret)" } else { value.as_str() }))
+        self.given.iter().map(move |(key, value)| (key.as_str(), if hidden(key, value) { "(secret)" } else { value.as_str() }))
     }
 
     /// All keys with their values, references followed.
     pub(crate) fn resolved(&self) -> Result<BTreeMap<&str, String>> {
-        self.0.iter().map(|(key, value)| Ok((key.as_str(), follow(key, value)?))).collect()
+        self.given.iter().map(|(key, value)| Ok((key.as_str(), follow(key, value)?))).collect()
     }
 }
 

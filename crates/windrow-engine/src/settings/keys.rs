@@ -2,7 +2,7 @@
 
 use super::value::{Type, Value};
 use super::{OutputTopics, Settings, show_size};
-use crate::sink::topics::{MessageTime, ValueShape};
+use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
 use crate::source::MessageFormat;
 use crate::source::kafka::OnDataLoss;
 
@@ -255,6 +255,17 @@ pub const KEYS: &[Key] = &[
         get: |settings| Value::Text(settings.output.value.name().into()),
     },
     Key {
+        name: "output.key",
+        flag: None,
+        value_name: "KEY",
+        ty: Type::Choice(MessageKey::NAMES),
+        change: Change::NextCommit,
+        doc: "What a page is keyed by in the topics of clusters: its registrable domain, so that the pages of a site stay in order in one \
+              partition, or its record id, so that partitions fill evenly. The one topic of all clusters is keyed by cluster.",
+        set: |settings, value| settings.output.key = MessageKey::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.output.key.name().into()),
+    },
+    Key {
         name: "output.message_time",
         flag: None,
         value_name: "TIME",
@@ -271,7 +282,8 @@ pub const KEYS: &[Key] = &[
         value_name: "N",
         ty: Type::Count { min: 10, max: 60_000 },
         change: Change::NextCommit,
-        doc: "Milliseconds after which what came in becomes visible in the topics, in one transaction.",
+        doc: "Milliseconds after which what came in becomes visible in the topics, in one transaction; at most half of \
+              `transaction.timeout.ms` under `[kafka]`, which is 60000 when nobody sets it.",
         set: |settings, value| settings.output.epoch_ms = value.count(),
         get: |settings| Value::Count(settings.output.epoch_ms),
     },
@@ -385,7 +397,8 @@ pub const KEYS: &[Key] = &[
         value_name: "SIZE",
         ty: Type::Size { min: 32 << 20, max: u64::MAX },
         change: Change::NextCommit,
-        doc: "Bytes that rows and pages under way may take; reading waits when it is full.",
+        doc: "Bytes that rows and pages under way may take; reading waits when it is full. With topics it should be 8MB at least for each \
+              partition of the input. An eighth of it, from 8MB to 64MB, holds what waits for brokers, and bounds the longest message.",
         set: |settings, value| settings.limits.memory = value.count(),
         get: |settings| Value::Size(settings.limits.memory),
     },

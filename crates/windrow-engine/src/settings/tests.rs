@@ -49,6 +49,24 @@ fn values_that_do_not_go_together_are_refused() {
 }
 
 #[test]
+fn epochs_that_no_broker_waits_for_are_refused() {
+    let with = |epoch: &str, timeout: &str, output: &str| {
+        let timeout = if timeout.is_empty() { String::new() } else { format!("\"transaction.timeout.ms\" = \"{timeout}\"\n") };
+        file(&format!(
+            "[output]\nkafka = \"{output}\"\nepoch_ms = {epoch}\n[kafka]\n{timeout}\"bootstrap.servers\" = \"b:1\"\n"
+        ))
+    };
+    for (epoch, timeout) in [("30001", ""), ("60000", ""), ("500", "400"), ("501", "1000"), ("60000", "60000")] {
+        let error = with(epoch, timeout, "topics").unwrap_err();
+        assert!(error.code == "E-SETTINGS" && error.message.contains("above half of kafka.transaction.timeout.ms"), "{error}");
+    }
+    for (epoch, timeout) in [("30000", ""), ("500", "1000"), ("60000", "120000"), ("60000", "${NAME}")] {
+        assert!(with(epoch, timeout, "auto").is_ok(), "{epoch} {timeout}");
+    }
+    assert!(with("60000", "", "none").is_ok(), "no transactions");
+}
+
+#[test]
 fn broken_toml_names_its_line() {
     let text = message("[model]\nclusters = = 3\n");
     assert!(text.contains("E-SETTINGS-FILE") && text.contains("windrow.toml:2:"), "{text}");

@@ -10,29 +10,30 @@
 //! again that were committed behind the last roll: for those the topics are closed and only Parquet is written.
 
 mod message;
+pub(crate) mod room;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::ToBytes;
 use rdkafka::producer::BaseRecord;
 use serde::{Deserialize, Serialize};
 use windrow_core::lineage::{Happening, LineageEvent};
 
-use crate::clock::entropy;
+use crate::clock::{Clock as _, SystemClock, entropy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::kafka::commits::{Claimed, Commit, check_unclaimed};
+use crate::kafka::longest::{Longest, bound_waiting};
 use crate::kafka::rights::{Need, On};
 use crate::kafka::topics::{COMMITS, LINEAGE, REJECTS};
-use crate::kafka::writer::{Rival, Writer, too_large};
-use crate::kafka::{Broker, Watcher, mirror};
-use crate::run::waits::Waits;
-use crate::settings::{ClientKeys, words};
+use crate::kafka::writer::{Rival, Writer};
+use crate::kafka::{Broker, Watcher, mirror, named};
+use crate::run::{Control, HURRIED};
+use crate::settings::{ClientKeys, endless, words};
 use crate::sink::parquet::{Inlet, ParquetSink};
 use crate::sink::{PublishedFile, Sink, Staged};
 
@@ -41,8 +42,8 @@ use message::Encoder;
 /// Batches that may wait for the thread: as many as come in while an epoch is committed.
 const QUEUE_LEN: usize = 16;
 
-/// How long a run that is to end waits for brokers.
-const HURRIED: Duration = Duration::from_secs(5);
+/// How often whoever waits looks whether the run is to end.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Which topics pages go to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,16 @@ pub enum ValueShape {
     Original,
 }
 
+/// What a page is keyed by in the topic of its cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MessageKey {
+    /// Its registrable domain: the pages of a site stay in order.
+    #[default]
+    Domain,
+    /// Its record id: pages spread evenly over partitions.
+    RecordId,
+}
+
 /// What the timestamp of a page's message is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MessageTime {
@@ -75,6 +86,7 @@ pub enum MessageTime {
 }
 
 words!(ValueShape { Full = "full", Original = "original" });
+words!(MessageKey { Domain = "domain", RecordId = "record_id" });
 words!(MessageTime { Arrival = "arrival", Event = "event" });
 
 /// Where pages go besides Parquet.
@@ -88,10 +100,14 @@ pub struct TopicOutput {
     pub slots: u32,
     /// What values hold.
     pub value: ValueShape,
+    /// What pages are keyed by.
+    pub key: MessageKey,
     /// What timestamps are.
     pub time: MessageTime,
     /// Length of an epoch.
     pub epoch: Duration,
+    /// Bytes that all queues together may hold: what waits for brokers has its share.
+    pub memory_bytes: u64,
 }
 
 impl TopicOutput {
@@ -114,6 +130,7 @@ pub(crate) struct Claim {
     writer: Writer,
     group: BaseConsumer<Watcher>,
     group_name: String,
+    longest: Longest,
     pub(crate) broker: Broker,
 }
 
@@ -133,13 +150,14 @@ impl Claims {
     }
 
     /// Refuses to go on when another run has claimed the topics since.
-    pub(crate) fn check(&self, output: &TopicOutput, pipeline: &str) -> Result<()> {
-        self.offset.map_or(Ok(()), |offset| check_unclaimed(&Broker::new(&output.keys)?, pipeline, &self.run, offset))
+    pub(crate) fn check(&self, output: &TopicOutput, pipeline: &str, control: &Control) -> Result<()> {
+        let Some(offset) = self.offset else { return Ok(()) };
+        check_unclaimed(&Broker::new(&output.keys)?, pipeline, &self.run, offset, control)
     }
 }
 
 /// Looks whether all topics are there, and fences whoever wrote before.
-pub(crate) fn claim(output: &TopicOutput, pipeline: &str, claims: &mut Claims, waits: &Waits) -> Result<Claim> {
+pub(crate) fn claim(output: &TopicOutput, pipeline: &str, claims: &mut Claims, control: &Control) -> Result<Claim> {
     let broker = Broker::new(&output.keys)?;
     let found = broker.look()?;
     let missing: Vec<_> = output.topics().into_iter().filter(|topic| !found.topics.contains_key(topic)).collect();
@@ -150,17 +168,46 @@ pub(crate) fn claim(output: &TopicOutput, pipeline: &str, claims: &mut Claims, w
         let error = Error::new(ErrorKind::Kafka, "E-KAFKA-TOPIC", format!("there is no topic {first}{more}"));
         return Err(error.hint("make them with the same settings: windrow topics create"));
     }
+    // A value of a file of Java's clients is known only here.
+    let epoch_ms = u64::try_from(output.epoch.as_millis()).unwrap_or(u64::MAX);
+    if let Some(told) = endless(epoch_ms, broker.config.get("transaction.timeout.ms")) {
+        return Err(Error::new(ErrorKind::Invalid, "E-SETTINGS", told));
+    }
+    let mut of_writer = broker.config.clone();
+    bound_waiting(output.memory_bytes, &mut of_writer);
+    let longest = Longest::ask(&broker, &of_writer, &output.topics());
+    longest.bound_batches(&mut of_writer);
     let mut config = broker.config.clone();
     let group_name = mirror::group_of(&config, pipeline);
     config.set("group.id", &group_name);
+    named(&mut config, pipeline, "positions");
     let group: BaseConsumer<Watcher> =
         config.create_with_context(Watcher::of(&config)).map_err(|error| broker.trouble(&error))?;
     let name = format!("windrow-{pipeline}");
-    let mut writer = Writer::open(broker.config.clone(), &name, Rival::InClaims, Some(COMMITS))?;
-    writer.tell(waits);
-    claims.offset = put_down(&writer, &Claimed::new(pipeline, &claims.run))?.or(claims.offset);
+    let mut writer = Writer::open(of_writer, &name, Rival::InClaims, Some(COMMITS), control)?;
+    writer.know(longest.clone());
+    let claimed = Claimed::new(pipeline, &claims.run);
+    claims.offset = heeding(control, &writer.given_up(), || put_down(&writer, &claimed))?.or(claims.offset);
     failpoint!("kafka-after-claim");
-    Ok(Claim { writer, group, group_name, broker })
+    Ok(Claim { writer, group, group_name, longest, broker })
+}
+
+/// Does what waits for brokers, which is given up when a run that is to end has waited for them long enough.
+fn heeding<T: Send>(control: &Control, given_up: &AtomicBool, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let (tell, told) = bounded(1);
+    std::thread::scope(|scope| {
+        // Somebody listens until it is told.
+        let working = Builder::new().name("windrow-claim".into()).spawn_scoped(scope, move || drop(tell.send(work())));
+        working.map_err(no_thread)?;
+        loop {
+            match told.recv_timeout(LOOK) {
+                Ok(done) => return done,
+                Err(RecvTimeoutError::Timeout) if control.gives_up() => given_up.store(true, Ordering::Release),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+            }
+        }
+    })
 }
 
 /// Puts the claim on record, in a transaction of its own; gives where.
@@ -168,19 +215,13 @@ fn put_down(writer: &Writer, claimed: &Claimed) -> Result<Option<u64>> {
     let (key, value) = (claimed.key(), serde_json::to_vec(claimed).expect("plain data serializes"));
     writer.begin()?;
     let record: BaseRecord<'_, str, [u8]> = BaseRecord::to(COMMITS).key(key.as_str()).payload(&value);
-    sent(writer, record)?;
+    writer.put(record)?;
     writer.settle()?;
     writer.commit()?;
     let offset = writer.last_offset();
     // What is watched from now on is the records of epochs.
     writer.forget_offset();
     Ok(offset)
-}
-
-/// Sends what has to fit.
-fn sent<K: ToBytes + ?Sized>(writer: &Writer, record: BaseRecord<'_, K, [u8]>) -> Result<()> {
-    let topic = record.topic;
-    if writer.send(record)? { Ok(()) } else { Err(too_large(topic)) }
 }
 
 enum Message {
@@ -191,7 +232,7 @@ enum Message {
 }
 
 /// Writes topics, and hands everything on to Parquet.
-pub(crate) struct TopicSink {
+pub(crate) struct TopicSink<'c> {
     parquet: ParquetSink,
     /// Epochs up to this one are committed: they go to Parquet alone.
     closed_until: u64,
@@ -199,69 +240,95 @@ pub(crate) struct TopicSink {
     commits: Option<u64>,
     has_failed: Arc<AtomicBool>,
     given_up: Arc<AtomicBool>,
-    is_hurried: bool,
+    /// Who may want the run to end while it waits here; and when it has waited long enough, where it ends for another reason.
+    control: &'c Control,
+    clock: SystemClock,
+    until: Option<Duration>,
     sender: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl TopicSink {
-    /// A sink that has committed epochs up to `closed_until`, the record of which stands at `commits`.
+impl<'c> TopicSink<'c> {
+    /// A sink that has committed epochs up to `closed_until`, for a run that is asked to end by `control`.
     pub(crate) fn open(
         output: &TopicOutput,
         claim: Claim,
         parquet: ParquetSink,
         pipeline: &str,
-        closed_until: u64,
+        (closed_until, control): (u64, &'c Control),
     ) -> Result<Self> {
         let (sender, receiver) = bounded(QUEUE_LEN);
         let has_failed = Arc::new(AtomicBool::new(false));
         let given_up = claim.writer.given_up();
-        let Claim { writer, group, group_name, .. } = claim;
+        let Claim { writer, group, group_name, longest, .. } = claim;
         let work = Thread {
             writer,
             group,
             group_name,
-            encoder: Encoder::new(output, pipeline),
+            encoder: Encoder::new(output, pipeline, longest.most(REJECTS)),
             parquet: parquet.inlet(),
             has_failed: Arc::clone(&has_failed),
             is_open: false,
         };
-        let thread = std::thread::Builder::new()
-            .name("windrow-topics".into())
-            .spawn(move || work.run(&receiver))
-            .map_err(|error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start the writer thread").cause(error))?;
+        let thread = Builder::new().name("windrow-topics".into()).spawn(move || work.run(&receiver)).map_err(no_thread)?;
         Ok(Self {
             parquet,
             closed_until,
             commits: None,
             has_failed,
             given_up,
-            is_hurried: false,
+            control,
+            clock: SystemClock::new(),
+            until: None,
             sender: Some(sender),
             thread: Some(thread),
         })
     }
 
-    fn send(&self, message: Message) -> Result<()> {
+    fn send(&mut self, message: Message) -> Result<()> {
         if self.has_failed.load(Ordering::Acquire) {
             self.ask()?;
         }
-        self.sender.as_ref().expect("the sender lives until drop").send(message).map_err(|_| gone())
+        self.hand_over(message)
+    }
+
+    /// Hands a message to the thread, once there is room.
+    fn hand_over(&mut self, mut message: Message) -> Result<()> {
+        loop {
+            let sender = self.sender.as_ref().expect("the sender lives until drop");
+            match sender.send_timeout(message, LOOK) {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Timeout(back)) => message = back,
+                Err(SendTimeoutError::Disconnected(_)) => return Err(gone()),
+            }
+            self.look();
+        }
     }
 
     /// Waits until everything sent is done, and every epoch that was ended is committed.
-    fn ask(&self) -> Result<Option<u64>> {
+    fn ask(&mut self) -> Result<Option<u64>> {
         let (reply, answer) = bounded(1);
-        let sender = self.sender.as_ref().expect("the sender lives until drop");
-        sender.send(Message::Ask(reply)).map_err(|_| gone())?;
-        if self.is_hurried {
-            match answer.recv_timeout(HURRIED) {
-                Err(RecvTimeoutError::Timeout) => self.given_up.store(true, Ordering::Release),
-                answer => return answer.unwrap_or_else(|_| Err(gone())),
+        self.hand_over(Message::Ask(reply))?;
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
             }
         }
-        answer.recv().unwrap_or_else(|_| Err(gone()))
     }
+
+    /// Gives the brokers up when a run that is to end has waited for them long enough: the thread then ends with an error, which whoever
+    /// waits is told.
+    fn look(&mut self) {
+        if self.control.gives_up() || self.until.is_some_and(|until| self.clock.elapsed() >= until) {
+            self.given_up.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn no_thread(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Environment, "E-THREAD", "cannot start the writer thread").cause(error)
 }
 
 fn no_metadata() -> Error {
@@ -272,7 +339,7 @@ fn gone() -> Error {
     Error::new(ErrorKind::Internal, "E-WRITER", "the writer of the topics stopped without saying why")
 }
 
-impl Sink for TopicSink {
+impl Sink for TopicSink<'_> {
     fn stage(&mut self, staged: Staged) -> Result<()> {
         if staged.epoch <= self.closed_until { self.parquet.stage(staged) } else { self.send(Message::Stage(Box::new(staged))) }
     }
@@ -299,11 +366,11 @@ impl Sink for TopicSink {
     }
 
     fn hurry(&mut self) {
-        self.is_hurried = true;
+        self.until.get_or_insert_with(|| self.clock.elapsed() + HURRIED);
     }
 }
 
-impl Drop for TopicSink {
+impl Drop for TopicSink<'_> {
     fn drop(&mut self) {
         // Whoever drops it without having sealed wants nothing of the open epoch.
         self.given_up.store(true, Ordering::Release);
@@ -366,19 +433,14 @@ impl Thread {
             while let Some(event) = lineage.next_if(|event| event.position <= position) {
                 self.announce(staged.epoch, event)?;
             }
-            if !self.writer.send(self.encoder.page(&staged, row))? {
-                return Err(too_large(self.encoder.topic(staged.outcome.decisions[row].slot)));
-            }
+            self.writer.put(self.encoder.page(&staged, row))?;
         }
         lineage.try_for_each(|event| self.announce(staged.epoch, event))?;
         for reject in &staged.prepared.rejects {
-            let record = self.encoder.reject(staged.epoch, reject, &staged.sources);
-            if !self.writer.send(record)? {
-                return Err(too_large(REJECTS));
-            }
+            self.writer.put(self.encoder.reject(staged.epoch, reject, &staged.sources))?;
         }
         for event in &staged.outcome.lineage {
-            sent(&self.writer, self.encoder.lineage(staged.epoch, event))?;
+            self.writer.put(self.encoder.lineage(staged.epoch, event))?;
         }
         self.writer.pause(Duration::ZERO);
         failpoint!("kafka-after-send");
@@ -389,7 +451,7 @@ impl Thread {
         if let Happening::ClusterBorn { slot, .. } = event.happening
             && let Some(control) = self.encoder.owner(epoch, event, slot)
         {
-            sent(&self.writer, control)?;
+            self.writer.put(control)?;
         }
         Ok(())
     }
@@ -398,7 +460,7 @@ impl Thread {
         self.begin()?;
         let (key, value) = (commit.key(), serde_json::to_vec(commit).expect("plain data serializes"));
         let record: BaseRecord<'_, str, [u8]> = BaseRecord::to(COMMITS).key(key.as_str()).payload(&value);
-        sent(&self.writer, record)?;
+        self.writer.put(record)?;
         self.writer.settle()?;
         failpoint!("kafka-before-offsets");
         let offsets = mirror::offsets(commit.positions.iter().map(|(name, offset)| (name.as_str(), *offset)));

@@ -22,12 +22,12 @@ use rdkafka::message::{BorrowedMessage, Header, Headers};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use windrow_core::record::{Beside, Micros, RejectReason};
 
-use super::{ColumnMap, Form, Limits, MessageFormat, Positions, Source, SourcePosition, Waiting};
+use super::{ColumnMap, Form, Limits, MessageFormat, PREFETCHED, Positions, Source, SourcePosition, Waiting};
 use crate::batch::{RawBatch, RawRecord, Slice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::operations::Identity;
 use crate::kafka::{Broker, Watcher, has_registry_prefix, registry_prefix};
-use crate::settings::{ClientKeys, words};
+use crate::settings::{ClientKeys, show_size, words};
 
 /// What the name of such a source begins with: `kafka:TOPIC/PARTITION`.
 pub const PREFIX: &str = "kafka:";
@@ -83,6 +83,8 @@ pub struct TopicInput {
     pub on_data_loss: OnDataLoss,
     /// End where the topic ends, instead of waiting for more.
     pub until_end: bool,
+    /// Whether it is read again, up to where it was read before: nothing is decided of it any more.
+    pub is_again: bool,
 }
 
 impl TopicInput {
@@ -120,6 +122,7 @@ pub(super) fn open(
     for (partition, ordinal) in known.iter().enumerate() {
         check_range(input, &broker, partition, &mut positions.sources[*ordinal], warnings)?;
     }
+    warnings.extend(too_many(&input.topic, identity.partitions, limits.queue_bytes as u64 * PREFETCHED));
     let consumer = Arc::new(consumer(&broker, identity.partitions, input, limits)?);
     let mut assignment = TopicPartitionList::new();
     for (partition, ordinal) in known.iter().enumerate() {
@@ -135,14 +138,11 @@ pub(super) fn open(
         queue.set_nonempty_callback(move || {
             let _ = bell.try_send(());
         });
-        let position = &positions.sources[ordinal];
-        // Only of what was never read before: what a message becomes must not depend on when a run began.
-        let head = (position.rows == 0 && position.offset == position.start).then_some(0);
-        let at = position.offset;
+        let at = positions.sources[ordinal].offset;
         let (consumer, form, topic) = (Arc::clone(&consumer), Arc::clone(&form), input.topic.clone());
         let ordinal = u32::try_from(ordinal).expect("fewer than 2^32 sources");
-        let cursor = Cursor { topic, partition, ordinal, at, head };
-        parts.push((ordinal, Box::new(Partition { consumer, queue, form, limits, cursor, held: None, has_ended: false })));
+        let cursor = Cursor { topic, partition, ordinal, at, handed: at, is_again: input.is_again, held: Vec::new() };
+        parts.push((ordinal, Box::new(Partition { consumer, queue, form, limits, cursor, failed: None, has_ended: false })));
     }
     // Behind the queues: what is fetched before a partition has its own would come by the common one.
     consumer.assign(&assignment).map_err(|error| broker.trouble(&error))?;
@@ -157,7 +157,7 @@ const STATISTICS: &str = "5000";
 
 fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Limits) -> Result<BaseConsumer<Watcher>> {
     // For each partition: the client's default of 64 MiB would be more than all the memory for 16 of them.
-    let queued = (limits.queue_bytes / n_partitions.max(1)).clamp(1 << 20, 64 << 20) >> 10;
+    let queued = (limits.queue_bytes / n_partitions.max(1)).clamp(LEAST_QUEUE, 64 << 20) >> 10;
     let fetch_wait = broker.config.get("fetch.wait.max.ms").unwrap_or(FETCH_WAIT);
     broker.consumer(&[
         ("queued.max.messages.kbytes", &queued.to_string()),
@@ -165,6 +165,23 @@ fn consumer(broker: &Broker, n_partitions: usize, input: &TopicInput, limits: Li
         ("fetch.wait.max.ms", fetch_wait),
         ("statistics.interval.ms", STATISTICS),
     ])
+}
+
+/// The client holds so much of each partition ready at least: a fetch brings as much.
+const LEAST_QUEUE: usize = 1 << 20;
+/// Memory that should be there for each partition: what is held ready is an eighth of it then, four times what it should be.
+const FOR_A_PARTITION: u64 = 8 * LEAST_QUEUE as u64;
+
+/// What is to be said where partitions are too many for the memory. A run takes more then, and goes on.
+pub(crate) fn too_many(topic: &str, n_partitions: usize, memory: u64) -> Option<String> {
+    let wanted = FOR_A_PARTITION * n_partitions as u64;
+    (memory < wanted).then(|| {
+        format!(
+            "{topic} has {n_partitions} partitions, of each of which the client holds 1 MB ready: limits.memory is {}, and should be {} at least",
+            show_size(memory),
+            show_size(wanted)
+        )
+    })
 }
 
 /// Which source each partition is; partitions that were never seen become new sources, and so do those of another topic with this name: ids
@@ -302,9 +319,9 @@ fn number(partition: usize) -> i32 {
     i32::try_from(partition).expect("a topic has fewer than 2^31 partitions")
 }
 
-/// So many messages at the beginning of a partition, all as a schema registry's look, and the topic is taken for one of those. Fewer,
-/// and any that come later, are strays: rejects like other garbage.
-const PREFIXED: u32 = 10;
+/// So many messages in a row, all as a schema registry's look, and the topic is taken for one of those. Fewer are strays: rejects like
+/// other garbage.
+const PREFIXED: usize = 10;
 
 /// One partition, from an offset on.
 struct Partition {
@@ -313,8 +330,8 @@ struct Partition {
     form: Arc<Form>,
     limits: Limits,
     cursor: Cursor,
-    /// Messages at its beginning that are not handed out before it is known that they are strays.
-    held: Option<RawBatch>,
+    /// What ends it, behind what was taken before.
+    failed: Option<Error>,
     /// Whether its end was met, where that is an end.
     has_ended: bool,
 }
@@ -326,33 +343,67 @@ struct Cursor {
     ordinal: u32,
     /// The next offset.
     at: u64,
-    /// Messages since the beginning of the partition, as long as all of them began with byte 0.
-    head: Option<u32>,
+    /// Everything before was handed out.
+    handed: u64,
+    /// Whether what is read was read before: what its messages are was decided then.
+    is_again: bool,
+    /// Messages in a row that begin with byte 0: not handed out before it is known what they are, so that no commit comes between them.
+    held: Vec<Message>,
+}
+
+/// A message that is put aside.
+struct Message {
+    offset: u64,
+    value: Vec<u8>,
+    beside: Option<Beside>,
+}
+
+/// Puts a message behind the others of a batch.
+fn push(batch: &mut RawBatch, longest: usize, offset: u64, value: Option<&[u8]>, beside: Option<Beside>) {
+    let bytes = value.unwrap_or_default();
+    let record = batch.form.record(bytes, batch.bytes.len(), offset, longest);
+    let flaw = if value.is_none() { Some(RejectReason::Tombstone) } else { record.flaw };
+    batch.bytes.extend_from_slice(bytes);
+    batch.records.push(RawRecord { flaw, ..record });
+    batch.beside.extend(beside.map(|beside| (offset, beside)));
+    batch.slice.to = offset + 1;
 }
 
 impl Cursor {
-    /// Adds a message to a batch. One that was handed out already is passed over: false.
-    fn take(&mut self, offset: u64, value: Option<&[u8]>, longest: usize, batch: &mut RawBatch) -> Result<bool> {
+    /// Takes a message: into the batch, or aside while it may be one of a schema registry's. One that was taken already is passed over.
+    fn take(
+        &mut self,
+        offset: u64,
+        value: Option<&[u8]>,
+        beside: Option<Beside>,
+        longest: usize,
+        batch: &mut RawBatch,
+    ) -> Result<()> {
         if offset < self.at {
-            return Ok(false);
+            return Ok(());
         }
-        let bytes = value.unwrap_or_default();
-        self.head = self.head.filter(|_| has_registry_prefix(bytes)).map(|prefixed| prefixed + 1);
-        if self.head == Some(PREFIXED) {
-            return Err(registry_prefix(&self.topic));
-        }
-        let record = batch.form.record(bytes, batch.bytes.len(), offset, longest);
-        let flaw = if value.is_none() { Some(RejectReason::Tombstone) } else { record.flaw };
-        batch.bytes.extend_from_slice(bytes);
-        batch.records.push(RawRecord { flaw, ..record });
         self.at = offset + 1;
-        batch.slice.to = self.at;
-        Ok(true)
+        match value.filter(|value| has_registry_prefix(value) && !self.is_again) {
+            Some(value) => self.held.push(Message { offset, value: value.to_vec(), beside }),
+            None => {
+                self.release(longest, batch);
+                push(batch, longest, offset, value, beside);
+            }
+        }
+        if self.held.len() < PREFIXED { Ok(()) } else { Err(self.of_registry()) }
     }
 
-    /// Whether what was taken may still turn out to be a schema registry's.
-    fn is_unsure(&self) -> bool {
-        self.head.is_some_and(|prefixed| prefixed > 0)
+    /// What was put aside are strays.
+    fn release(&mut self, longest: usize, batch: &mut RawBatch) {
+        for Message { offset, value, beside } in self.held.drain(..) {
+            push(batch, longest, offset, Some(&value), beside);
+        }
+    }
+
+    fn of_registry(&self) -> Error {
+        let first = self.held.first().map_or(self.at, |message| message.offset);
+        let place = format!("partition {}, from offset {first} on: {PREFIXED} messages in a row", self.partition);
+        registry_prefix(&self.topic).cause(place)
     }
 
     /// What the client says besides messages. Most of it passes: the client connects again by itself.
@@ -366,9 +417,7 @@ impl Cursor {
                 Err(gone("it does not hold that offset any more")
                     .hint("start again: it says what is there, and what can be done"))
             }
-            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
-                Err(gone("the topic was deleted").hint("make it again, or end the pipeline; what was learnt is committed"))
-            }
+            // That there is no such topic passes too, when a broker says so that has just started. Whether it is gone, the watch finds out.
             Some(Code::TopicAuthorizationFailed | Code::Fatal) => Err(gone(&error.to_string())),
             _ => Ok(()),
         }
@@ -377,41 +426,45 @@ impl Cursor {
 
 impl Source for Partition {
     fn next(&mut self) -> Result<Option<RawBatch>> {
-        let Self { consumer, queue, form, limits, cursor, held, has_ended } = self;
-        let ordinal = cursor.ordinal;
-        let nothing = |at| {
-            let slice = Slice { source: ordinal, from: at, to: at };
-            RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() }
-        };
-        let mut batch = held.take().unwrap_or_else(|| nothing(cursor.at));
+        let Self { consumer, queue, form, limits, cursor, failed, has_ended } = self;
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        let slice = Slice { source: cursor.ordinal, from: cursor.handed, to: cursor.handed };
+        let mut batch = RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() };
         // What waits in the consumer's own queue are errors. A message there came before the partition had its queue.
         match consumer.poll(Duration::ZERO) {
             None => {}
             Some(Err(error)) => cursor.event(&error)?,
             Some(Ok(_)) => return Err(mixed_up(&cursor.topic)),
         }
-        while cursor.is_unsure() || batch.records.len() < limits.batch_rows && batch.bytes.len() < limits.batch_bytes {
-            match queue.poll(Duration::ZERO) {
+        while batch.records.len() < limits.batch_rows && batch.bytes.len() < limits.batch_bytes {
+            let done = match queue.poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(message)) => {
                     let offset = message.offset().cast_unsigned();
-                    if cursor.take(offset, message.payload(), limits.record_bytes, &mut batch)? {
-                        batch.beside.extend(beside(&message).map(|beside| (offset, beside)));
-                    }
+                    cursor.take(offset, message.payload(), beside(&message), limits.record_bytes, &mut batch)
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
+                    cursor.release(limits.record_bytes, &mut batch);
                     *has_ended = true;
                     break;
                 }
-                Some(Err(error)) => cursor.event(&error)?,
+                Some(Err(error)) => cursor.event(&error),
+            };
+            if let Err(error) = done {
+                *failed = Some(error);
+                break;
             }
         }
-        if cursor.is_unsure() && !*has_ended {
-            let before = batch.slice.from;
-            *held = Some(batch);
-            return Ok(Some(nothing(before)));
+        cursor.handed = batch.slice.to;
+        match failed.take() {
+            Some(error) if batch.is_nothing() => Err(error),
+            error => {
+                *failed = error;
+                Ok(if *has_ended && batch.is_nothing() { None } else { Some(batch) })
+            }
         }
-        Ok(if *has_ended && batch.is_nothing() { None } else { Some(batch) })
     }
 }
 
@@ -432,29 +485,42 @@ fn mixed_up(topic: &str) -> Error {
 mod tests {
     use super::*;
 
-    /// What becomes of a partition's messages: how many were taken, and whether all may be handed out, or the error.
-    fn taken(head: Option<u32>, messages: &[&[u8]]) -> std::result::Result<(usize, bool), &'static str> {
+    /// What becomes of a partition's messages: how many are taken, and how many of them are put aside, or the error and how many were
+    /// taken before it.
+    fn taken(is_again: bool, messages: &[&[u8]]) -> std::result::Result<(usize, usize), (&'static str, usize)> {
         let form = Form::of_messages(MessageFormat::Json, &ColumnMap::default()).unwrap();
         let slice = Slice { source: 0, from: 7, to: 7 };
         let mut batch = RawBatch { form: Arc::new(form), slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() };
-        let mut cursor = Cursor { topic: "pages".into(), partition: 0, ordinal: 0, at: 7, head };
+        let (topic, held) = ("pages".into(), Vec::new());
+        let mut cursor = Cursor { topic, partition: 0, ordinal: 0, at: 7, handed: 7, is_again, held };
         for (offset, message) in (7..).zip(messages) {
-            cursor.take(offset, Some(message), 1 << 20, &mut batch).map_err(|error| error.code)?;
+            let done = cursor.take(offset, Some(message), None, 1 << 20, &mut batch);
+            done.map_err(|error| (error.code, batch.records.len()))?;
         }
-        Ok((batch.records.len(), !cursor.is_unsure()))
+        let last = batch.records.last().map_or(7, |record| record.offset + 1);
+        assert_eq!(batch.slice.to, last, "a commit comes before what is put aside");
+        Ok((batch.records.len(), cursor.held.len()))
     }
 
     #[test]
-    fn a_registry_is_told_from_a_stray_by_the_beginning_of_a_partition_alone() {
+    fn memory_that_partitions_leave_no_room_in_is_told() {
+        assert_eq!(too_many("pages", 64, 512 << 20), None);
+        let told = too_many("pages", 65, 512 << 20).unwrap();
+        assert!(told.ends_with("limits.memory is 512MB, and should be 520MB at least"), "{told}");
+    }
+
+    #[test]
+    fn a_registry_is_told_from_strays_wherever_its_messages_begin() {
         let (avro, good): (&[u8], &[u8]) = (b"\0\0\0\0\x07title", b"{}");
-        let few = vec![avro; PREFIXED as usize - 1];
-        let many = vec![avro; PREFIXED as usize];
-        assert_eq!(taken(Some(0), &many), Err("E-KAFKA-REGISTRY"));
-        assert_eq!(taken(Some(0), &few), Ok((few.len(), false)), "not known yet");
-        assert_eq!(taken(Some(0), &[&few[..], &[good]].concat()), Ok((few.len() + 1, true)), "strays");
-        assert_eq!(taken(Some(0), &[&[good], &many[..]].concat()), Ok((many.len() + 1, true)), "behind a good one");
-        // Opened again behind what was read, by a restart or to learn again.
-        assert_eq!(taken(None, &[avro]), Ok((1, true)));
-        assert_eq!(taken(None, &many), Ok((many.len(), true)));
+        let few = vec![avro; PREFIXED - 1];
+        let many = vec![avro; PREFIXED];
+        assert_eq!(taken(false, &many), Err(("E-KAFKA-REGISTRY", 0)));
+        assert_eq!(taken(false, &few), Ok((0, few.len())), "not known yet");
+        assert_eq!(taken(false, &[&few[..], &[good]].concat()), Ok((few.len() + 1, 0)), "strays");
+        assert_eq!(taken(false, &[&few[..], &[good], &few].concat()), Ok((few.len() + 1, few.len())), "strays twice");
+        let behind = [&[good], &many[..]].concat();
+        assert_eq!(taken(false, &behind), Err(("E-KAFKA-REGISTRY", 1)), "what stands before is taken");
+        // What was committed once is read again as it was, whatever it is.
+        assert_eq!(taken(true, &behind), Ok((behind.len(), 0)));
     }
 }

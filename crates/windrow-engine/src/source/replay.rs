@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::kafka::watch::Watch;
 use super::{Opened, Positions, Source, Waiting};
 use crate::batch::{RawBatch, Slice};
 use crate::error::Result;
@@ -50,6 +51,16 @@ impl Order {
         self.0.is_empty()
     }
 
+    /// How far it leads in each source.
+    pub fn ends(&self) -> BTreeMap<u32, u64> {
+        let mut ends = BTreeMap::new();
+        for &(source, to) in &self.0 {
+            let end = ends.entry(source).or_insert(to);
+            *end = to.max(*end);
+        }
+        ends
+    }
+
     /// Where the last step ends.
     pub fn end(&self) -> Option<(u32, u64)> {
         self.0.last().copied()
@@ -69,6 +80,7 @@ pub(crate) struct Replay {
     /// How far each source has come.
     at: Vec<u64>,
     waiting: Waiting,
+    watch: Option<Watch>,
 }
 
 impl Replay {
@@ -76,7 +88,8 @@ impl Replay {
     pub(crate) fn new(opened: Opened, from: &Positions, order: &Order) -> Self {
         let parts = opened.parts.into_iter().map(|(ordinal, source)| (ordinal, Part { source, left: None }));
         let at = from.sources.iter().map(|source| source.offset).collect();
-        Self { parts: parts.collect(), steps: order.0.iter().copied().collect(), at, waiting: opened.waiting }
+        let watch = opened.watched.map(|watched| Watch::start(watched.whole()));
+        Self { parts: parts.collect(), steps: order.0.iter().copied().collect(), at, waiting: opened.waiting, watch }
     }
 
     /// How far the source has come.
@@ -87,6 +100,9 @@ impl Replay {
 
 impl Source for Replay {
     fn next(&mut self) -> Result<Option<RawBatch>> {
+        if let Some(watch) = &self.watch {
+            watch.check()?;
+        }
         while let Some(&(ordinal, to)) = self.steps.front() {
             if self.at[ordinal as usize] >= to {
                 self.steps.pop_front();
@@ -173,6 +189,7 @@ mod tests {
             order.add(Slice { source, from, to });
         }
         assert_eq!(order.0, [(0, 14), (1, 7), (0, 21), (1, 21), (0, 28)]);
+        assert_eq!(order.ends(), BTreeMap::from([(0, 28), (1, 21)]));
         let (letters, at) = read(Replay::new(opened(["abcdef", "uvwxyz"]), &from, &order));
         assert_eq!((letters.as_str(), at), ("abucvwd", vec![28, 21]));
 

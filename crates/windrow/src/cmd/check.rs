@@ -38,6 +38,7 @@ impl KeySet for CheckKeys {
         "source.format",
         "output.out",
         "output.state",
+        "output.kafka",
         "output.roll_rows",
         "output.roll_size",
         "output.roll_seconds",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::kafka::produce::{self, Order, Pace, Sent};
+use windrow_engine::kafka::produce::{self, Order, Pace, STDIN, Sent};
 use windrow_engine::run::{Control, Ended};
 
 use super::run::reasons;
@@ -32,8 +32,9 @@ impl KeySet for ProduceKeys {
   zcat pages.csv.gz | windrow produce --config windrow.toml --input -
 
 Stopped or killed, the same call goes on behind the last row that is in the
-topic; not so with `--input -`, standard input, which begins where it begins.
-Readers must set isolation.level=read_committed.
+topic, as long as the brokers remember it: seven days without a call, or their
+offsets.retention.minutes. Not so with `--input -`, standard input, which begins
+where it begins. Readers must set isolation.level=read_committed.
 ")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), group = "pace")]
     burst: Option<u64>,
     /// Seconds from one burst to the next
-    #[arg(long, value_name = "SECONDS", value_parser = positive, default_value_t = 60.0)]
+    #[arg(long, value_name = "SECONDS", value_parser = positive, default_value_t = 60.0, requires = "burst")]
     every: f64,
     /// By the rows' own time, so many times as fast
     #[arg(long, value_name = "FACTOR", value_parser = positive, group = "pace")]
@@ -113,6 +114,17 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     Ok(if sent.ended == Ended::Interrupted { Exit::Interrupted } else { Exit::Fine })
 }
 
+/// What a call after one that was stopped does.
+fn next_call(order: &Order) -> &'static str {
+    if order.inputs.iter().any(|input| input == STDIN) {
+        "the next call sends all that it is given on standard input"
+    } else if order.anew {
+        "the same call without --anew goes on from there"
+    } else {
+        "the same call goes on from there"
+    }
+}
+
 fn report(sent: &Sent, order: &Order, app: &mut App) -> Result<(), Failure> {
     let n_left_out: u64 = sent.left_out.iter().sum();
     let done = sent.done;
@@ -133,7 +145,7 @@ fn report(sent: &Sent, order: &Order, app: &mut App) -> Result<(), Failure> {
         app.term.say(&note);
     }
     if sent.ended != Ended::EndOfInput {
-        app.term.say(&format!("stopped behind row {done}; the same call goes on from there"));
+        app.term.say(&format!("stopped behind row {done}; {}", next_call(order)));
     }
     Ok(())
 }

@@ -196,14 +196,25 @@ pub(super) fn topic(settings: &Settings) -> Option<TopicInput> {
         start: Start::named(&source.from),
         on_data_loss: source.on_data_loss,
         until_end: false,
+        is_again: false,
     })
 }
 
 /// The topics to write, if there are any.
 pub(super) fn topic_output(settings: &Settings) -> Option<TopicOutput> {
     let (output, slots, route) = (&settings.output, settings.model.clusters, settings.route()?);
-    let (value, time, epoch) = (output.value, output.message_time, Duration::from_millis(output.epoch_ms));
-    Some(TopicOutput { keys: settings.kafka.clone(), route, slots, value, time, epoch })
+    let (value, key, time) = (output.value, output.key, output.message_time);
+    let epoch = Duration::from_millis(output.epoch_ms);
+    Some(TopicOutput {
+        keys: settings.kafka.clone(),
+        route,
+        slots,
+        value,
+        key,
+        time,
+        epoch,
+        memory_bytes: settings.limits.memory,
+    })
 }
 
 /// Threads to start: as set, else one a core.

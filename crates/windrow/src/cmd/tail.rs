@@ -95,7 +95,7 @@ pub(super) fn page_topics(settings: &Settings) -> Result<Vec<String>, Error> {
 fn follow(tail: &mut Tail<'_>, args: &Args, control: &Control, app: &mut App) -> Result<(), Failure> {
     tail.follow()?;
     while !control.is_asked() && !app.term.is_closed() {
-        let came = tail.come()?;
+        let came = tail.come(&app.clock)?;
         print(&came, args, app)?;
         if !came.is_empty() {
             app.term.flush()?;

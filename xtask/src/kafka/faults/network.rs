@@ -22,6 +22,8 @@ use crate::shell::{Watch, fresh_dir, let_pass, say, wait_for};
 const DELAY: Duration = Duration::from_millis(300);
 /// Between two resets.
 const BETWEEN: Duration = Duration::from_millis(700);
+/// A transaction that lasts longer than the records of claims are waited for.
+const LASTING: &str = "transaction.timeout.ms=600000";
 /// Shorter than librdkafka's own, so that a minute shows what takes an hour: a request, and a transaction.
 const KEYS: [&str; 4] = ["-X", "socket.timeout.ms=6000", "-X", "transaction.timeout.ms=10000"];
 
@@ -31,7 +33,7 @@ pub(super) fn network(windrow: &Path, extent: &Extent) -> Result<()> {
     let rig = Setup::new(Version::NEWEST).with("advertised.listeners", advertised).start()?;
     let proxy = Proxy::start(rig.spare(0), rig.client_port())?;
     let dir = fresh_dir("kafka-network")?.canonicalize()?;
-    campaign::write(&dir.join("pages.csv"), 0, extent.rows / 2)?;
+    campaign::write(&dir.join("pages.csv"), 0, extent.round())?;
     let pipeline = Pipeline::new(windrow, &proxy.address(), &dir, "netted", "pages", "roll_seconds = 1")?;
     pipeline.make_topics(3)?;
     let feed = Feed::start(&pipeline, &rig.inner(), "pages", extent)?;
@@ -66,6 +68,7 @@ pub(super) fn network(windrow: &Path, extent: &Extent) -> Result<()> {
         moves(&pipeline, &mut worker).context("after the answer to a commit was lost")?;
     }
     say(format_args!("{} answers to commits were cut off, the commits done", hits(&proxy.hits().cut)?));
+    worker = left_open(&proxy, &pipeline, worker)?;
 
     feed.end()?;
     let found = all_there(&pipeline, &rig.inner(), "pages", worker)?;
@@ -76,6 +79,28 @@ pub(super) fn network(windrow: &Path, extent: &Extent) -> Result<()> {
         watch.seconds()
     ));
     Ok(())
+}
+
+/// A worker whose commit no broker hears of gives it up, and begins again beside its own open transaction, which lasts longer than anybody
+/// waits for, and stands before whatever claims there are.
+fn left_open(proxy: &Proxy, pipeline: &Pipeline, worker: Running) -> Result<Running> {
+    worker.signal("KILL")?;
+    drop(worker);
+    let mut run = pipeline.loud(&["run", "-X", "socket.timeout.ms=6000", "-X", LASTING]);
+    run.env("WINDROW_FAILPOINT", "kafka-before-commit:3:STOP");
+    let mut worker = Running::start(run)?;
+    let stopped = wait_for(super::PATIENCE_S, || Ok(worker.is_stopped()?.then_some(())))?;
+    stopped.context("it never came to its commit")?;
+    proxy.set(Fault::BlackHole);
+    worker.signal("CONT")?;
+    let begins_again = || Ok((pipeline.waits_for()?.as_deref() == Some("E-KAFKA-AGAIN")).then_some(()));
+    let given_up = wait_for(super::PATIENCE_S, begins_again)?;
+    proxy.set(Fault::None);
+    given_up.context("the commit is not given up")?;
+    let watch = Watch::start();
+    moves(pipeline, &mut worker).context("beside its own open transaction")?;
+    say(format_args!("a commit that no broker heard of: begun again beside it, on after {:.0} s", watch.seconds()));
+    Ok(worker)
 }
 
 /// What has hit nothing proves nothing.

@@ -12,6 +12,7 @@ use super::super::standby::{PATIENCE_S, Running};
 use super::super::{Rig, Version};
 use super::{Extent, Feed, all_there, ends_with, moves};
 use crate::campaign::{self, Chance};
+use crate::python::{CLIENTS, script};
 use crate::shell::{Watch, fresh_dir, output, say, stdout, wait_for};
 
 pub(super) fn topics(windrow: &Path, extent: &Extent) -> Result<()> {
@@ -23,6 +24,7 @@ pub(super) fn topics(windrow: &Path, extent: &Extent) -> Result<()> {
     pipeline.make_topics(2)?;
     let found = more_partitions(&rig, &pipeline, extent)?;
     too_long(&rig, &pipeline)?;
+    too_long_in(&rig, &pipeline)?;
     let anew = Pipeline::new(windrow, &servers, &dir, "anew", "small", "roll_seconds = 1")?;
     anew.make_topics(1)?;
     made_anew(&rig, &anew)?;
@@ -83,11 +85,35 @@ fn too_long(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     };
     limit(&["--add-config", "max.message.bytes=100000"])?;
     stdout(&mut pipeline.call(&["produce", "--topic", "pages", "--input", "long.csv"]))?;
-    stops(pipeline, "E-KAFKA-SIZE")?;
+    stops(pipeline, "error[E-KAFKA-SIZE]: the message of record")?;
     limit(&["--delete-config", "max.message.bytes"])?;
     let before = pipeline.to_the_end()?;
     ensure!(before["pages"] == 1, "the long page goes where there is room for it: {before}");
+    pipeline.audited(&pipeline.delivered_in_slots()?)?;
     say("an output message too long: E-KAFKA-SIZE, and on from there when the topic takes it");
+    Ok(())
+}
+
+/// Messages that are longer than the topic of rejects takes, by their values and by their keys, are rejects like others.
+fn too_long_in(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
+    let servers = rig.bootstrap();
+    let of = ["--bootstrap-server", &servers, "--alter", "--entity-type", "topics", "--entity-name", "pages"];
+    rig.tool("kafka.admin.ConfigCommand", &[&of[..], &["--add-config", "max.message.bytes=8000000"]].concat())?;
+    stdout(script(CLIENTS, "topics.py")?.args(["long", &servers, "pages"]))?;
+    let done = pipeline.to_the_end()?;
+    ensure!(done["rejects"] == 2 && done["rejects_by_reason"]["too_long"] == 1, "two messages are too long: {done}");
+    pipeline.audited(&pipeline.delivered_in_slots()?)?;
+    let shown = pipeline.objects(&["rejects", "show", "--from-topics", "--reason", "too_long"])?;
+    ensure!(shown.len() == 1 && shown[0]["cut_from"] == 3_000_000, "cut off and said to be: {} are shown", shown.len());
+    let replayed = |from: &[&str]| -> Result<(Value, Value)> {
+        let mut objects =
+            pipeline.objects(&[&["rejects", "replay", "--dry-run", "--reason", "too_long"], from].concat())?.into_iter();
+        let object = objects.next().context("an object")?;
+        Ok((object["sent"].clone(), object["cut"].clone()))
+    };
+    let found = (replayed(&["--from-topics"])?, replayed(&[])?);
+    ensure!(found == ((0.into(), 1.into()), (1.into(), 0.into())), "only the Parquet has all of it: {found:?}");
+    say("input messages longer than the topic of rejects takes: cut off there, whole in the Parquet");
     Ok(())
 }
 
@@ -105,7 +131,7 @@ fn made_anew(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
         let read = pipeline.to_the_end_with(&["--on-data-loss", "earliest"])?;
         let sent = pipeline.count_messages(&rig.bootstrap(), "small")?;
         ensure!(read["rows"].as_u64() == Some(sent), "{sent} messages in the new topic, and {read}");
-        pipeline.delivered_in_slots().map(drop)
+        pipeline.audited(&pipeline.delivered_in_slots()?).map(drop)
     };
     send("500")?;
     pipeline.to_the_end()?;
@@ -124,5 +150,5 @@ fn made_anew(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
     send("5000")?;
     ends_with(pipeline, worker, &["E-KAFKA-GONE"], 4)?;
     say("the input deleted and made anew under a run: E-KAFKA-GONE");
-    Ok(())
+    goes_on()
 }

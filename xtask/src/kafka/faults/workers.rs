@@ -3,63 +3,64 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
 use super::super::run::Pipeline;
 use super::super::standby::Running;
 use super::super::{Rig, Version};
+use super::brokers::restarts;
+use super::kills::{Kills, Plan};
 use super::{Extent, Feed, all_there, moves};
 use crate::campaign::{self, Chance};
 use crate::faults::points;
-use crate::shell::{Watch, fresh_dir, let_pass, say};
+use crate::shell::{Watch, fresh_dir, say};
+
+/// A worker that is to be killed lives no longer, since its start or since it was seen at work: beyond a roll, which is due each second.
+const LONGEST: Duration = Duration::from_millis(1_600);
 
 pub(super) fn workers(windrow: &Path, extent: &Extent) -> Result<()> {
     let watch = Watch::start();
     let mut rig = Rig::start(Version::NEWEST)?;
     let (servers, dir) = (rig.bootstrap(), fresh_dir("kafka-faults")?.canonicalize()?);
-    campaign::write(&dir.join("pages.csv"), 0, extent.rows / 4)?;
+    campaign::write(&dir.join("pages.csv"), 0, extent.round())?;
     let pipeline = Pipeline::new(windrow, &servers, &dir, "worn", "pages", "roll_seconds = 1")?;
     pipeline.make_topics(3)?;
-    let feed = Feed::start(&pipeline, &servers, "pages", extent)?;
-    kill_at_random(&pipeline, extent)?;
-    say(format_args!("{} kills of the worker at random times under load, each landed", extent.kills));
-    kill_at_points(&pipeline, extent)?;
+    let mut feed = Feed::start(&pipeline, &servers, "pages", extent)?;
+    let endless = &mut |_| Ok(false);
+    let plan = Plan { run: &["run"], kills: extent.kills, rows: extent.rows, longest: LONGEST, feed: endless };
+    let kills = Kills::at_random(&pipeline, plan, &mut Chance::new(extent.seed))?;
+    let (number, landed, behind) = (kills.number(), kills.landed, kills.behind_the_topics(&pipeline, &servers)?);
+    say(format_args!(
+        "{number} kills of the worker at random times under load: {landed} left rows that no roll held, {behind} starts found epochs in \
+         the topics that no roll held; {} rows committed by workers that were killed",
+        kills.rows
+    ));
+    let points = kill_at_points(&pipeline, extent)?;
 
     let mut worker = Running::start(pipeline.loud(&["run"]))?;
     moves(&pipeline, &mut worker)?;
-    for _ in 0..extent.broker_faults {
-        rig.kill()?;
-        rig.restart()?;
-        moves(&pipeline, &mut worker).context("after kill -9 of the broker")?;
-        rig.stop()?;
-        rig.restart()?;
-        moves(&pipeline, &mut worker).context("after a clean restart of the broker")?;
-    }
-    let n = extent.broker_faults;
-    say(format_args!("{n} kills and {n} clean restarts of the broker under load: the same worker got on each time"));
+    let faults = restarts(&mut rig, &pipeline, &mut worker, &mut feed, extent)?;
 
     feed.end()?;
     let found = all_there(&pipeline, &servers, "pages", worker)?;
     let rows = [&found["pages"], &found["rejects"]].iter().filter_map(|count| count.as_u64()).sum::<u64>();
-    ensure!(rows >= extent.rows as u64, "{rows} rows are fewer than {}", extent.rows);
-    let (pages, rejects) = (&found["pages"], &found["rejects"]);
-    say(format_args!("workers: {pages} pages and {rejects} rejects, each once; {:.0} s", watch.seconds()));
-    Ok(())
-}
-
-fn kill_at_random(pipeline: &Pipeline, extent: &Extent) -> Result<()> {
-    let mut chance = Chance::new(extent.seed);
-    for round in 0..extent.kills {
-        let mut worker = Running::start(pipeline.loud(&["run"]))?;
-        let_pass(Duration::from_millis(100 + chance.below(1_500) as u64));
-        ensure!(worker.is_alive()?, "the worker ended before kill {round}");
-        worker.signal("KILL")?;
-    }
+    say(format_args!(
+        "workers: {rows} rows, {} pages and {} rejects; {number} kills at random of which {landed} landed, {points} at points, {} faults of \
+         the broker; lost {}, duplicated {}, disagreeing {}; {:.0} s, seed {}",
+        found["pages"],
+        found["rejects"],
+        faults,
+        found["lost"],
+        found["duplicated"],
+        found["disagreeing"],
+        watch.seconds(),
+        extent.seed
+    ));
     Ok(())
 }
 
 /// Once at each point, in whatever state the kill before has left.
-fn kill_at_points(pipeline: &Pipeline, extent: &Extent) -> Result<()> {
+fn kill_at_points(pipeline: &Pipeline, extent: &Extent) -> Result<usize> {
     let points = points()?;
     let chosen: Vec<&String> = points.iter().filter(|point| extent.all_points || !is_met_elsewhere(point)).collect();
     for point in &chosen {
@@ -69,7 +70,7 @@ fn kill_at_points(pipeline: &Pipeline, extent: &Extent) -> Result<()> {
         pipeline.killed_at(point, 1)?;
     }
     say(format_args!("{} kills of the worker under load, each at the point wanted: {chosen:?}", chosen.len()));
-    Ok(())
+    Ok(chosen.len())
 }
 
 /// Points that the suite kafka-run kills at.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::super::examine::wrong;
-use super::{ADMIN, LIMIT_S, Listener, PASSWORD, RUNNER, Stage, USER};
+use super::{ADMIN, AUDITOR, LIMIT_S, Listener, PASSWORD, RUNNER, Stage, USER};
 use crate::python::{CLIENTS, script};
 use crate::shell::{root, stdout};
 
@@ -176,7 +176,48 @@ fn run(user: &mut User<'_>) -> Result<()> {
         user.grant(&line.replace("User:windrow", &format!("User:{RUNNER}")))?;
     }
     user.stage.call(&settings, &call)?.fine("the next run with the rights of the docs")?;
-    status(user, &settings, &out)
+    checks(user, &settings, &out)?;
+    status(user, &settings, &out)?;
+    audit(user, &out)
+}
+
+/// `check` finds nothing wrong with what the docs say of it, which is what they say of `run`; and looks at more where it may.
+fn checks(user: &User<'_>, settings: &Path, out: &str) -> Result<()> {
+    let call = [&["check", "-o", "json", "--out", out][..], &PIPELINE].concat();
+    let looks_at = |what: &str| -> Result<bool> {
+        let done = user.stage.call(settings, &call)?.fine("check with the rights of the docs of `run`")?;
+        let said: Value = serde_json::from_str(&done.said)?;
+        Ok(said["checks"].as_array().is_some_and(|checks| checks.iter().any(|check| check["what"] == what)))
+    };
+    let lines = documented("check")?;
+    ensure!(lines.len() == 3 && !looks_at("retention")?, "lines of the docs: {lines:?}; or retention is no secret");
+    lines.iter().try_for_each(|line| user.grant(&line.replace("User:windrow", &format!("User:{RUNNER}"))))?;
+    ensure!(looks_at("retention")?, "check with {lines:?} does not look at retention");
+    Ok(())
+}
+
+/// `audit` as somebody who has only what the docs say of it.
+fn audit(user: &mut User<'_>, out: &str) -> Result<()> {
+    let keys = [("sasl.mechanism", "PLAIN"), ("sasl.username", AUDITOR), ("sasl.password", PASSWORD)];
+    let settings = user.stage.settings(Listener::SaslTls, &keys)?;
+    let call = ["audit", "-o", "json", "--out", out, PIPELINE[0], PIPELINE[1]];
+    let lines = documented("audit")?;
+    ensure!(lines.len() == 3, "lines of the docs: {lines:?}");
+    for line in &lines {
+        let named = format!("the user {AUDITOR} lacks the right ");
+        user.stage.fails(&settings, &call, 4, "E-KAFKA-RIGHTS", &[&named]).with_context(|| format!("audit without {line}"))?;
+        user.refusals += 1;
+        user.grant(&line.replace("User:windrow", &format!("User:{AUDITOR}")))?;
+    }
+    let done = user.stage.call(&settings, &call)?;
+    let audit: Value =
+        serde_json::from_str(&done.said).with_context(|| format!("with the rights of the docs: {}", done.talk))?;
+    let topics = &audit["topics"];
+    let is_whole = topics["missing"] == json!([]) && topics["pages"] == audit["pages"] && audit["lost"] == 0;
+    // All that is wrong are the messages that `tail` was shown.
+    let is_all = is_whole && topics["foreign"] == 3 && audit["pages"].as_u64() > Some(0);
+    ensure!(is_all && done.code == Some(1), "it does not see all: {:?}: {audit}", done.code);
+    Ok(())
 }
 
 /// What this user may not see is said, and the rest told.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminOptions, OwnedResourceSpecifier, ResourceSpecifier};
+use rdkafka::admin::{OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,6 +11,7 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::super::longest::{Properties, described};
 use super::super::operations::{self, Answers};
 use super::super::refused::refused_key;
 use super::super::rights::{self, Need, On};
@@ -33,9 +34,6 @@ const KNOCKS: usize = 8;
 
 /// How long a coordinator of transactions may take to answer: on brokers that never had one, it is made now.
 const COORDINATOR: Duration = Duration::from_secs(6);
-
-/// Properties by name.
-pub(super) type Properties = BTreeMap<String, String>;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -90,8 +88,8 @@ pub(super) fn ask(broker: &Broker, found: Found, settings: &Settings, clock: &dy
         let partitions = state.into_iter().filter(|topic| topic.error().is_none()).flat_map(MetadataTopic::partitions);
         facts.transaction_copies = partitions.map(|part| part.replicas().len()).min();
         facts.of_broker = metadata.map(|metadata| of_broker(broker, metadata.orig_broker_id())).unwrap_or_default();
-        facts.transactions = transactions(&broker.config).err();
-        facts.group = group(&broker.config, input.map_or(topics::COMMITS, |(topic, _)| topic)).err();
+        facts.transactions = transactions(&broker.config_of("transactions")).err();
+        facts.group = group(&broker.config_of("group"), input.map_or(topics::COMMITS, |(topic, _)| topic)).err();
     }
     Ok(Facts { wanted, allowed, ..facts })
 }
@@ -122,20 +120,6 @@ fn properties(broker: &Broker, names: &[&str], allowed: Option<&Answers>) -> BTr
 
 fn of_broker(broker: &Broker, id: i32) -> Properties {
     described(broker, &[ResourceSpecifier::Broker(id)]).into_iter().next().map(|(_, properties)| properties).unwrap_or_default()
-}
-
-/// What may not be read is not there: no run needs it.
-fn described(broker: &Broker, asked: &[ResourceSpecifier<'_>]) -> Vec<(OwnedResourceSpecifier, Properties)> {
-    if asked.is_empty() {
-        return Vec::new();
-    }
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let Ok(admin) = broker.admin() else { return Vec::new() };
-    let answers = pollster::block_on(admin.describe_configs(asked, &options)).unwrap_or_default();
-    let properties = |entries: Vec<rdkafka::admin::ConfigEntry>| {
-        entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
-    };
-    answers.into_iter().flatten().map(|found| (found.specifier, properties(found.entries))).collect()
 }
 
 /// The first message that is stamped with a time to come.

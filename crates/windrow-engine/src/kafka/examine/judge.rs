@@ -1,13 +1,16 @@
 //! The judgements: from facts to one verdict a subject, the first that is wrong with what to do about it.
 
+use super::super::longest::of_client;
 use super::super::operations::Allowed;
 use super::super::rights::{Need, On};
-use super::super::topics::{Role, Standing, Wanted};
+use super::super::topics::{REJECTS, Role, Standing, Wanted};
 use super::super::trouble::{self, Asked};
 use super::Verdict;
 use super::ask::{AHEAD, Facts, Refusal};
 use crate::error::{Error, ErrorKind};
 use crate::settings::{Settings, show_size};
+use crate::sink::topics::room::{longest_page, longest_row};
+use crate::source::kafka::too_many;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 /// A roll may be missed once before the rows that a restart reads again are gone.
@@ -23,6 +26,7 @@ pub(super) fn judge(facts: &Facts, settings: &Settings, asked: &Asked) -> Vec<Ve
     verdicts.extend(shapes(facts));
     verdicts.extend(retention(facts, settings));
     verdicts.extend(sizes(facts, settings));
+    verdicts.extend(memory(facts, settings));
     verdicts.extend(transactions(facts, settings));
     verdicts.extend(clock(facts));
     verdicts
@@ -195,10 +199,14 @@ fn shapes(facts: &Facts) -> Vec<Verdict> {
 }
 
 fn altered(message: String, topic: &str, property: &str) -> Verdict {
-    let hint = format!(
+    Verdict::bad("shapes", kafka("E-KAFKA-TOPIC", message).hint(alter(topic, property)))
+}
+
+/// The command that sets a property of a topic.
+fn alter(topic: &str, property: &str) -> String {
+    format!(
         "kafka-configs.sh --bootstrap-server HOST:PORT --alter --entity-type topics --entity-name {topic} --add-config {property}"
-    );
-    Verdict::bad("shapes", kafka("E-KAFKA-TOPIC", message).hint(hint))
+    )
 }
 
 /// A run that starts again reads again what was not in a roll yet.
@@ -224,36 +232,55 @@ fn retention(facts: &Facts, settings: &Settings) -> Option<Verdict> {
     Some(Verdict::bad("retention", kafka("E-KAFKA-RETENTION", message).hint(hint)))
 }
 
-/// A page must fit into a message: the longest row, at least.
+/// A page must fit into a message, with all that is around its row.
 fn sizes(facts: &Facts, settings: &Settings) -> Option<Verdict> {
-    let longest = settings.limits.max_record;
+    let (longest, row) = (longest_page(settings), settings.limits.max_record);
     let outputs = || facts.wanted.iter().filter(|one| one.role != Role::Input);
     outputs().next()?;
-    let ours = settings.kafka.get("message.max.bytes").and_then(|text| text.parse::<u64>().ok());
-    if let Some(ours) = ours.filter(|ours| *ours < longest) {
-        let message =
-            format!("kafka.message.max.bytes is {}, and a row may have {} (limits.max_record)", bytes(ours), bytes(longest));
-        let hint = "take kafka.message.max.bytes out, or lower limits.max_record";
+    let needs = format!(
+        "the page of a row of {} (limits.max_record) may need {}, with names of fields, headers and escapes",
+        bytes(row),
+        bytes(longest)
+    );
+    let lower = |takes: u64| match longest_row(settings, takes) {
+        Some(most) => format!(", or lower limits.max_record to {most} at most: longer rows are then rejects"),
+        None => String::new(),
+    };
+    let given = settings.kafka.get("message.max.bytes").and_then(|text| text.parse().ok());
+    let ours = given.unwrap_or_else(|| of_client(settings.limits.memory));
+    if ours < longest {
+        let message = format!("kafka.message.max.bytes is {}, and {needs}", bytes(ours));
+        let hint = format!("set kafka.message.max.bytes to {longest}{}", lower(ours));
         return Some(Verdict::bad("sizes", kafka("E-KAFKA-SIZE", message).hint(hint)));
     }
     let takes = |one: &Wanted| u64::try_from(facts.number(&one.topic, "max.message.bytes")?).ok();
-    let takes: Vec<(&str, u64)> = outputs().filter_map(|one| Some((one.topic.as_str(), takes(one)?))).collect();
-    let (topic, least) = takes.iter().min_by_key(|(_, takes)| *takes).copied()?;
-    if least >= longest {
-        return Some(Verdict::fine(
-            "sizes",
-            format!("messages up to {} go out, rows have at most {}", bytes(least), bytes(longest)),
-        ));
+    // Rejects are cut to what their topic takes; lineage and commit records are short.
+    let pages = outputs().filter(|one| matches!(one.role, Role::Slot | Role::Keyed));
+    let all: Vec<(&str, u64)> = pages.filter_map(|one| Some((one.topic.as_str(), takes(one)?))).collect();
+    let (topic, least) = all.iter().min_by_key(|(_, takes)| *takes).copied()?;
+    if least < longest {
+        let few = all.iter().filter(|(_, takes)| *takes < longest).count();
+        let message = format!("{} takes messages up to {}, and {needs}", and_more(topic, few), bytes(least));
+        let hint = format!("{}{}", alter(topic, &format!("max.message.bytes={longest}")), lower(least));
+        return Some(Verdict::bad("sizes", kafka("E-KAFKA-SIZE", message).hint(hint)));
     }
-    let few = takes.iter().filter(|(_, takes)| *takes < longest).count();
-    let message = format!(
-        "{} takes messages up to {}, and a row may have {} (limits.max_record)",
-        and_more(topic, few),
-        bytes(least),
-        bytes(longest)
-    );
-    let hint = "raise max.message.bytes of the topic, or lower limits.max_record: longer rows are then rejects";
-    Some(Verdict::bad("sizes", kafka("E-KAFKA-SIZE", message).hint(hint)))
+    let of_role = |role: Role| facts.wanted.iter().find(|one| one.role == role).and_then(takes);
+    let cut = match (of_role(Role::Input), of_role(Role::Rejects)) {
+        (Some(input), Some(rejects)) if input > rejects => {
+            format!("; rejects above {} are cut off in {REJECTS}, the Parquet has them whole", bytes(rejects))
+        }
+        _ => String::new(),
+    };
+    Some(Verdict::fine("sizes", format!("messages up to {} go out, pages have at most {}{cut}", bytes(least), bytes(longest))))
+}
+
+/// What the client holds ready of each partition must leave room for the rest.
+fn memory(facts: &Facts, settings: &Settings) -> Option<Verdict> {
+    let input = facts.wanted.iter().find(|one| one.role == Role::Input)?;
+    let (Standing::There(shape) | Standing::Unfit(shape)) = input.standing else { return None };
+    let told = too_many(&input.topic, shape.partitions, settings.limits.memory)?;
+    let error = Error::new(ErrorKind::Invalid, "E-SETTINGS", told);
+    Some(Verdict::bad("memory", error.hint("raise limits.memory (--memory), or expect the process to take more than it says")))
 }
 
 fn transactions(facts: &Facts, settings: &Settings) -> Option<Verdict> {

@@ -105,7 +105,7 @@ fn offsets_of_all(broker: &Broker, groups: &[Group], wanted: &TopicPartitionList
 
 /// What one group has committed of these partitions.
 pub(super) fn committed_of(broker: &Broker, group: &str, wanted: &TopicPartitionList) -> Result<Offsets> {
-    let mut config = broker.config.clone();
+    let mut config = broker.config_of("groups");
     config.set("group.id", group).set("enable.auto.commit", "false");
     let watcher = Watcher::of(&config);
     let consumer: BaseConsumer<Watcher> =

@@ -11,9 +11,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::super::refused::refused_key;
 use super::super::rights::{Need, On};
 use super::super::writer::{Rival, Writer};
-use super::super::{Broker, Watcher, committed};
+use super::super::{Broker, Watcher, committed, named};
 use super::Order;
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::Control;
 use crate::settings::ClientKeys;
 
 /// A transactional producer of one topic, and the group that holds how far it came.
@@ -29,7 +30,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Connects, and ends what an earlier call left open.
-    pub(super) fn open(keys: &ClientKeys, order: &Order, identity: u64) -> Result<Self> {
+    pub(super) fn open(keys: &ClientKeys, order: &Order, identity: u64, control: &Control) -> Result<Self> {
         let broker = Broker::new(keys)?;
         broker.look()?;
         if broker.topic(&order.topic)?.is_none() {
@@ -41,10 +42,11 @@ impl Line {
             format!("windrow-produce-{:016x}", xxh3_64(format!("{}\n{}", order.topic, order.inputs.join("\n")).as_bytes()));
         let mut group: ClientConfig = base.clone();
         group.set("group.id", &name).set("isolation.level", "read_committed");
+        named(&mut group, &name, "positions");
         let group: BaseConsumer<Watcher> =
             group.create_with_context(Watcher::of(&group)).map_err(|error| refused_key(&error))?;
         let rival = Rival::Named("another `windrow produce` sends the same inputs to this topic");
-        let writer = Writer::open(base, &name, rival, None)?;
+        let writer = Writer::open(base, &name, rival, None, control)?;
         let identity = format!("{identity:016x}");
         Ok(Self { writer, group, topic: order.topic.clone(), name, identity })
     }
@@ -73,7 +75,7 @@ impl Line {
     /// Sends one message; false when no broker would take it, for its length.
     pub(super) fn send(&self, text: &[u8]) -> Result<bool> {
         let record: BaseRecord<'_, (), [u8]> = BaseRecord::to(&self.topic).payload(text);
-        self.writer.send(record)
+        self.writer.send(record).map(|too_long| too_long.is_none())
     }
 
     /// Lets time pass, and the client work.

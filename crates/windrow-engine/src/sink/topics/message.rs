@@ -2,7 +2,7 @@
 //!
 //! | message | key | value | headers |
 //! |---|---|---|---|
-//! | page | registrable domain; the cluster's id in a keyed topic | JSON | record id, pipeline, epoch, decision, schema |
+//! | page | registrable domain or record id; the cluster's id in a keyed topic | JSON | record id, pipeline, epoch, decision, schema |
 //! | owner of a slot | none | none | what it announces |
 //! | reject | the message's | the original bytes; none of a tombstone | the message's, Kafka Connect's names, and ours |
 //! | lineage | the cluster's id | JSON | pipeline, epoch, schema |
@@ -16,7 +16,8 @@ use windrow_core::featurize::main_domain;
 use windrow_core::lineage::LineageEvent;
 use windrow_core::record::{Micros, Reject};
 
-use super::{MessageTime, Route, TopicOutput, ValueShape};
+use super::room::{BYTES, CUT, HASH, Part, hash};
+use super::{MessageKey, MessageTime, Route, TopicOutput, ValueShape};
 use crate::kafka::topics::{LINEAGE, REJECTS};
 use crate::sink::Staged;
 use crate::sink::line::{Line, flatten};
@@ -84,8 +85,11 @@ pub(super) struct Encoder {
     /// Topic of each slot, where slots have topics.
     slots: Vec<String>,
     value: ValueShape,
+    keyed_by: MessageKey,
     time: MessageTime,
     pipeline: String,
+    /// The most that the message of a reject may have.
+    longest_reject: u64,
     scratch: Vec<u8>,
     key: String,
     record_id: String,
@@ -93,14 +97,15 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(output: &TopicOutput, pipeline: &str) -> Self {
+    pub(super) fn new(output: &TopicOutput, pipeline: &str, longest_reject: u64) -> Self {
         let slots = match &output.route {
             Route::Slots(prefix) => (0..output.slots).map(|slot| format!("{prefix}{slot}")).collect(),
             Route::Keyed(_) => Vec::new(),
         };
-        let (route, value, time) = (output.route.clone(), output.value, output.time);
+        let (route, value, keyed_by, time) = (output.route.clone(), output.value, output.key, output.time);
         let (scratch, key, record_id, text) = (Vec::new(), String::new(), String::new(), String::new());
-        Self { route, slots, value, time, pipeline: pipeline.to_owned(), scratch, key, record_id, text }
+        let pipeline = pipeline.to_owned();
+        Self { route, slots, value, keyed_by, time, pipeline, longest_reject, scratch, key, record_id, text }
     }
 
     /// The topic of a slot.
@@ -155,9 +160,10 @@ impl Encoder {
         };
         written.expect("texts in memory serialize");
         self.key.clear();
-        match self.route {
-            Route::Slots(_) => self.key.push_str(pages.domain.get(row)),
-            Route::Keyed(_) => drop(write!(self.key, "{}", decision.cluster)),
+        match (&self.route, self.keyed_by) {
+            (Route::Slots(_), MessageKey::Domain) => self.key.push_str(pages.domain.get(row)),
+            (Route::Slots(_), MessageKey::RecordId) => self.key.push_str(&self.record_id),
+            (Route::Keyed(_), _) => drop(write!(self.key, "{}", decision.cluster)),
         }
         let headers = self
             .headers(8, staged.epoch, PAGE_SCHEMA)
@@ -199,15 +205,16 @@ impl Encoder {
         Some(if self.key.is_empty() { record } else { record.key(self.key.as_bytes()) })
     }
 
-    /// A reject: its bytes as they were, and why, as Kafka Connect says it.
+    /// A reject: its bytes as they were, as far as there is room, and why, as Kafka Connect says it.
     pub(super) fn reject<'a>(&mut self, epoch: u64, reject: &'a Reject, sources: &[String]) -> Record<'a> {
         self.write_record_id(reject.origin);
         let source = sources.get(reject.origin.source as usize).map_or("", String::as_str);
         // Rows of files have no partition.
         let place = source.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('/'));
         let offset = reject.origin.offset.to_string();
-        let mut headers = OwnedHeaders::new_with_capacity(13);
-        for (key, value) in reject.beside.iter().flat_map(|beside| &beside.headers) {
+        let part = Part::of(reject, source, self.longest_reject);
+        let mut headers = OwnedHeaders::new_with_capacity(16);
+        for (key, value) in reject.beside.iter().filter(|_| part.headers).flat_map(|beside| &beside.headers) {
             // What we say of it goes without what somebody said of it before.
             if !OURS.iter().any(|ours| key.starts_with(ours)) {
                 headers = headers.insert(Header { key, value: value.as_deref() });
@@ -227,12 +234,18 @@ impl Encoder {
         if let Some((_, partition)) = place {
             headers = headers.insert(header("__connect.errors.partition", partition.as_bytes()));
         }
+        if let Some(cut) = part.cut(reject) {
+            headers = headers
+                .insert(header(CUT, cut.as_bytes()))
+                .insert(header(BYTES, reject.raw.len().to_string().as_bytes()))
+                .insert(header(HASH, hash(&reject.raw).as_bytes()));
+        }
         let mut record = Record::to(REJECTS).headers(headers);
-        if let Some(key) = reject.beside.as_ref().and_then(|beside| beside.key.as_deref()) {
+        if let Some(key) = reject.beside.as_ref().filter(|_| part.key).and_then(|beside| beside.key.as_deref()) {
             record = record.key(key);
         }
         let is_tombstone = reject.reason == windrow_core::record::RejectReason::Tombstone;
-        if is_tombstone { record } else { record.payload(&reject.raw) }
+        if is_tombstone { record } else { record.payload(&reject.raw[..part.value]) }
     }
 
     /// A line of the lineage.
@@ -303,12 +316,31 @@ mod tests {
     use windrow_core::record::{Beside, RejectReason};
 
     use super::*;
+    use crate::kafka::longest::length;
+    use crate::sink::tests::staged;
+
+    fn encoder(route: Route, key: MessageKey) -> Encoder {
+        let (keys, memory_bytes) = (crate::settings::ClientKeys::default(), 1 << 30);
+        let (value, time, epoch) = (ValueShape::Full, MessageTime::Arrival, std::time::Duration::ZERO);
+        Encoder::new(&TopicOutput { keys, route, slots: 50, value, key, time, epoch, memory_bytes }, "p", 1 << 20)
+    }
+
+    #[test]
+    fn a_page_is_keyed_by_its_site_itself_or_its_cluster() {
+        let key = |route: Route, key: MessageKey| {
+            let (mut encoder, staged) = (encoder(route, key), staged(1, 0..1));
+            String::from_utf8(encoder.page(&staged, 0).key.unwrap().to_vec()).unwrap()
+        };
+        let slots = || Route::Slots("cluster_".into());
+        let cluster = staged(1, 0..1).outcome.decisions[0].cluster.to_string();
+        assert_eq!(key(slots(), MessageKey::Domain), "example.com");
+        assert_eq!(key(slots(), MessageKey::RecordId), "1:0");
+        assert_eq!(key(Route::Keyed("all".into()), MessageKey::RecordId), cluster);
+    }
 
     #[test]
     fn a_reject_keeps_what_came_with_it_and_says_why() {
-        let (route, keys) = (Route::Keyed("all".into()), crate::settings::ClientKeys::default());
-        let (value, time, epoch) = (ValueShape::Full, MessageTime::Arrival, std::time::Duration::ZERO);
-        let mut encoder = Encoder::new(&TopicOutput { keys, route, slots: 1, value, time, epoch }, "p");
+        let mut encoder = encoder(Route::Keyed("all".into()), MessageKey::Domain);
         let given = |key: &str, value: &str| (key.to_owned(), Some(value.as_bytes().to_vec()));
         let headers = vec![given("trace", "t"), ("none".into(), None), given("windrow-control", "replayed")];
         let mut reject = Reject {
@@ -350,6 +382,16 @@ mod tests {
         let of_file = shown(&record);
         assert!(of_file.contains(&("__connect.errors.topic".into(), Some("pages.csv".into()))));
         assert!(!of_file.iter().any(|(key, _)| key == "__connect.errors.partition"), "a file has none: {of_file:?}");
+
+        reject.raw = vec![b'x'; 2 << 20];
+        let record = encoder.reject(3, &reject, &["pages.csv".into()]);
+        let kept = record.payload.map_or(0, <[u8]>::len);
+        let size = length(0, kept, record.headers.as_ref());
+        assert!(size <= 1 << 20 && size > (1 << 20) - 1_000, "{size} bytes");
+        let cut: Vec<_> = shown(&record).into_iter().filter_map(|(key, value)| Some((key, value?))).rev().take(3).collect();
+        let expected =
+            [("windrow-hash", hash(&reject.raw)), ("windrow-bytes", (2 << 20).to_string()), ("windrow-cut", "value".into())];
+        assert_eq!(cut, expected.map(|(key, value)| (key.to_owned(), value)));
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! in the new one, as long as there is such an offset. So a thread of its own asks the brokers every [`INTERVAL`] how many partitions
 //! there are and which topic it is; what it finds is handed to whoever reads next. Nothing of this is on the way of a row.
 //!
+//! What it does tell is not always so: a broker that has just started may answer that there is no such topic, until it is told by the
+//! controller which there are. So a topic is gone when [`MISSING`] looks in a row have not found it.
+//!
 //! Nor does it tell when it has lost its last broker for good: a broker that stops may answer that there are no brokers, and librdkafka 2.12
 //! then drops the only one that it has and sometimes looks for no other, whoever comes back. [`LOST`] looks in a row without an answer end
 //! the attempt, and the next one has a new client.
@@ -14,6 +17,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::Watcher;
@@ -26,6 +30,11 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(2);
 /// Looks in a row without an answer after which the client is given up.
 const LOST: u32 = 4;
+/// Looks in a row that do not find the topic, or not all of its partitions, after which it is believed.
+const MISSING: u32 = 3;
+
+/// As many partitions as there may be.
+const ANY: usize = usize::MAX;
 
 /// A topic as it was opened.
 pub(in crate::source) struct Opened {
@@ -40,6 +49,12 @@ impl Opened {
     /// Whom it tells that the brokers are silent.
     pub(in crate::source) fn tell(&self, waits: &Waits) {
         self.watcher.tell(waits);
+    }
+
+    /// The same for whom partitions that are added mean nothing: what is read again lies in those that there were.
+    pub(in crate::source) fn whole(mut self) -> Self {
+        self.identity.partitions = ANY;
+        self
     }
 }
 
@@ -82,24 +97,55 @@ impl Drop for Watch {
 
 /// Looks until there is something to tell, or nobody wants to know.
 fn look(opened: &Opened, stopped: &Receiver<()>, finding: &OnceLock<Error>) {
-    let mut unanswered = 0;
+    let mut looks = Looks::default();
     while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        let found = match identity(&opened.consumer, &opened.topic, ANSWER) {
-            // A topic that is not there is for the client to tell.
-            Ok(now) => {
-                unanswered = 0;
-                now.and_then(|now| changed(&opened.topic, opened.identity, now))
-            }
-            Err(error) => {
-                unanswered += 1;
-                (unanswered == LOST).then(|| lost(&opened.topic).cause(error))
-            }
-        };
-        if let Some(error) = found {
+        if let Some(error) = looks.take(opened, identity(&opened.consumer, &opened.topic, ANSWER)) {
             let _ = finding.set(error);
             return;
         }
     }
+}
+
+/// Looks in a row that did not find what is wanted.
+#[derive(Default)]
+struct Looks {
+    unanswered: u32,
+    missing: u32,
+}
+
+impl Looks {
+    /// Counts a look; gives what there is to tell.
+    fn take(&mut self, opened: &Opened, found: std::result::Result<Option<Identity>, KafkaError>) -> Option<Error> {
+        match found {
+            Err(error) => {
+                self.unanswered += 1;
+                (self.unanswered == LOST).then(|| lost(&opened.topic).cause(error))
+            }
+            Ok(now) => {
+                self.unanswered = 0;
+                self.seen(&opened.topic, opened.identity, now)
+            }
+        }
+    }
+
+    fn seen(&mut self, topic: &str, was: Identity, now: Option<Identity>) -> Option<Error> {
+        match now {
+            Some(now) if was.partitions == ANY || now.partitions >= was.partitions || is_another(was.id, now.id) => {
+                self.missing = 0;
+                changed(topic, was, now)
+            }
+            _ => {
+                self.missing += 1;
+                (self.missing == MISSING).then(|| deleted(topic))
+            }
+        }
+    }
+}
+
+/// No broker knows it any more.
+fn deleted(topic: &str) -> Error {
+    Error::new(ErrorKind::Kafka, "E-KAFKA-GONE", format!("{topic} cannot be read on: the topic was deleted"))
+        .hint("make it again, or end the pipeline; what was learnt is committed")
 }
 
 /// The client has no broker any more that answers.
@@ -147,5 +193,22 @@ mod tests {
         assert_eq!(told(8, 4), Some("E-KAFKA-GONE"));
         assert_eq!(told(0, 3), None, "brokers that do not tell");
         assert_eq!(changed("t", Identity { id: 0, ..was }, Identity { id: 8, partitions: 3 }), None);
+    }
+
+    #[test]
+    fn a_topic_is_gone_when_it_stays_away() {
+        let was = Identity { id: 7, partitions: 3 };
+        let mut looks = Looks::default();
+        let mut seen = |now| looks.seen("t", was, now).map(|error| error.code);
+        let fewer = Some(Identity { partitions: 1, ..was });
+        assert_eq!([seen(None), seen(fewer), seen(Some(was))], [None; 3], "a broker that has just started");
+        assert_eq!([seen(None), seen(fewer), seen(None)], [None, None, Some("E-KAFKA-GONE")]);
+        let any = Identity { partitions: ANY, ..was };
+        let mut again = Looks::default();
+        assert!(
+            (0..=MISSING).all(|_| again.seen("t", any, fewer).is_none()),
+            "what is read again lies in those that there were"
+        );
+        assert_eq!(seen(Some(Identity { id: 8, partitions: 1 })), Some("E-KAFKA-GONE"), "another one at once");
     }
 }

@@ -102,7 +102,7 @@ fn follow(counting: &mut Counting<'_>, file: Option<&CountsFile>, control: &Cont
         }
         let until = app.clock.elapsed() + LOOK;
         while app.clock.elapsed() < until && !control.is_asked() {
-            counting.more()?;
+            counting.more(&app.clock)?;
         }
     }
     live.leave();
@@ -133,10 +133,12 @@ fn change(before: Option<&[TopicCount]>, counts: &[TopicCount], app: &mut App) -
 fn told(before: Option<&[TopicCount]>, counts: &[TopicCount]) -> String {
     let sum = |counts: &[TopicCount]| counts.iter().map(|count| count.pages).sum::<u64>();
     let Some(before) = before else { return text::counted(sum(counts), "page") };
+    // Topics that were added stand behind the others.
+    let was = |at: usize| before.get(at).map_or(0, |before| before.pages);
     let mut grown: Vec<(u64, &str)> = counts
         .iter()
-        .zip(before)
-        .map(|(now, before)| (now.pages - before.pages, now.topic.as_str()))
+        .enumerate()
+        .map(|(at, now)| (now.pages - was(at), now.topic.as_str()))
         .filter(|(pages, _)| *pages > 0)
         .collect();
     grown.sort_by_key(|&(pages, topic)| (std::cmp::Reverse(pages), topic));
@@ -179,7 +181,7 @@ fn tsv(before: Option<&[TopicCount]>, counts: &[TopicCount], app: &mut App) -> R
     }
     for (at, count) in counts.iter().enumerate() {
         let none = BTreeMap::new();
-        let old = before.map_or(&none, |before| &before[at].clusters);
+        let old = before.and_then(|before| before.get(at)).map_or(&none, |before| &before.clusters);
         for (cluster, pages) in count.clusters.iter().filter(|(cluster, pages)| old.get(*cluster) != Some(*pages)) {
             app.term.tsv(&[count.topic.clone(), shown(*cluster), pages.to_string()])?;
         }

@@ -60,7 +60,8 @@ fn told(done: &Replayed, order: &Replay, app: &mut App) -> Result<(), Failure> {
     if app.term.format != Format::Text {
         return app.term.object(&json!({
             "schema": "windrow.replay/1", "topic": order.topic, "dry_run": order.dry_run, "sent": sent, "sent_by_reason": done.sent,
-            "before": done.before, "forgotten": done.forgotten, "empty": done.empty, "of_files": done.of_files, "stopped": done.is_stopped,
+            "before": done.before, "forgotten": done.forgotten, "empty": done.empty, "cut": done.cut, "of_files": done.of_files,
+            "stopped": done.is_stopped,
         }));
     }
     let verb = if order.dry_run { "would be sent" } else { "sent" };
@@ -74,6 +75,7 @@ fn told(done: &Replayed, order: &Replay, app: &mut App) -> Result<(), Failure> {
             "perhaps sent by an earlier call: windrow-rejects has deleted what would say so; --forgotten sends them",
         ),
         (done.empty, "without bytes: nothing to send"),
+        (done.cut, "cut off in windrow-rejects, which had no room for all of their bytes: the Parquet has them (--out)"),
         (done.of_files, "from files, CSV: the messages of the topic are not (source.format)"),
     ];
     for (count, why) in others.into_iter().filter(|(count, _)| *count > 0) {

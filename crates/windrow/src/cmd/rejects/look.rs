@@ -158,6 +158,7 @@ struct Kept {
     commit: u64,
     time: Option<Micros>,
     raw: Option<Vec<u8>>,
+    cut_from: Option<u64>,
 }
 
 impl Kept {
@@ -171,6 +172,7 @@ impl Kept {
             commit: reject.commit,
             time: reject.time,
             raw: reject.raw.map(<[u8]>::to_vec),
+            cut_from: reject.cut_from,
         }
     }
 
@@ -232,6 +234,7 @@ fn shown_one(one: &Kept, raw: bool, place: &str, app: &mut App) -> Result<(), Fa
             "time": one.time.map(text::time),
             "raw": bytes.map(String::from_utf8_lossy),
             "raw_hex": bytes.map(hex),
+            "cut_from": one.cut_from,
         })),
         Format::Tsv => app.term.tsv(&[
             place,
@@ -251,6 +254,10 @@ fn shown_one(one: &Kept, raw: bool, place: &str, app: &mut App) -> Result<(), Fa
             let id = app.term.paint(Style::Bold, &text::plain(&one.record_id));
             let reason = app.term.paint(Style::Red, &text::plain(&one.reason));
             app.term.line(&format!("{id}  {reason}  {}  {when}", text::plain(&one.source)))?;
+            if let Some(all) = one.cut_from {
+                let all = text::counted(all, "byte");
+                app.term.line(&format!("  the topic had no room for all of its {all}: the Parquet has them"))?;
+            }
             app.term.line(&format!("  {}", escaped.unwrap_or_else(|| "(no bytes)".into())))
         }
     }

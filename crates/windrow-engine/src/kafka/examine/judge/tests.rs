@@ -1,11 +1,18 @@
 use super::super::super::Shape;
-use super::super::super::topics::{COMMITS, LINEAGE};
+use super::super::super::topics::{COMMITS, LINEAGE, REJECTS};
 use super::*;
 
 const THERE: Standing = Standing::There(Shape { partitions: 1, replication: 1 });
 
 fn wanted(topic: &str, role: Role) -> Wanted {
-    Wanted { topic: topic.into(), role, shape: Shape { partitions: 1, replication: 1 }, standing: THERE, flaw: None }
+    Wanted {
+        topic: topic.into(),
+        role,
+        shape: Shape { partitions: 1, replication: 1 },
+        standing: THERE,
+        flaw: None,
+        longest: None,
+    }
 }
 
 /// A pipeline of two clusters where all is well.
@@ -16,14 +23,16 @@ fn facts() -> Facts {
         wanted("cluster_1", Role::Slot),
         wanted(LINEAGE, Role::Lineage),
         wanted(COMMITS, Role::Commits),
+        wanted(REJECTS, Role::Rejects),
     ];
     let all = Allowed { read: true, write: true, describe_configs: true };
     let allowed = wanted.iter().map(|one| (one.topic.clone(), Ok(all))).collect();
     let mut facts = Facts { brokers: vec![("b:1".into(), None)], wanted, allowed: Some(allowed), ..Facts::default() };
-    for topic in ["pages", "cluster_0", "cluster_1", LINEAGE, COMMITS] {
+    for topic in ["pages", "cluster_0", "cluster_1", LINEAGE, COMMITS, REJECTS] {
         let policy = if topic == COMMITS { "compact" } else { "delete" };
         set(&mut facts, topic, "cleanup.policy", policy);
-        set(&mut facts, topic, "max.message.bytes", "1048588");
+        let longest = if topic.starts_with("cluster_") { "2101248" } else { "1048588" };
+        set(&mut facts, topic, "max.message.bytes", longest);
         set(&mut facts, topic, "retention.ms", "604800000");
     }
     facts
@@ -121,14 +130,30 @@ fn messages_that_no_topic_takes_are_named() {
     let mut small = facts();
     set(&mut small, "cluster_1", "max.message.bytes", "1000");
     let text = only(&small, "sizes", "E-KAFKA-SIZE");
-    assert!(
-        text.starts_with("cluster_1 takes messages up to 1000 bytes, and a row may have 1MB (limits.max_record)"),
-        "{text}"
-    );
-    // A long input is no trouble: what is longer than a row may be is a reject.
+    let parts = [
+        "cluster_1 takes messages up to 1000 bytes, and the page of a row of 1MB (limits.max_record) may need 2052kB",
+        "--entity-name cluster_1 --add-config max.message.bytes=2101248",
+    ];
+    assert!(parts.iter().all(|part| text.contains(part)) && !text.contains("lower limits.max_record"), "{text}");
     set(&mut small, "cluster_1", "max.message.bytes", "1048588");
-    set(&mut small, "pages", "max.message.bytes", "10");
-    assert_eq!(wrong(&small, &Settings::default()), []);
+    let text = only(&small, "sizes", "E-KAFKA-SIZE");
+    assert!(text.ends_with(", or lower limits.max_record to 522246 at most: longer rows are then rejects"), "{text}");
+    set(&mut small, "cluster_1", "max.message.bytes", "2101248");
+    let told = |facts: &Facts| {
+        let verdicts = judge(facts, &Settings::default(), &Asked::default());
+        verdicts.into_iter().find(|one| one.what == "sizes").and_then(|one| one.told.ok()).unwrap_or_default()
+    };
+    assert!(!told(&small).contains("cut off"), "{}", told(&small));
+    // A long input stops nothing: what is longer than a row may be is a reject, and of those the topic takes what it takes.
+    set(&mut small, "pages", "max.message.bytes", "10000000");
+    assert!(told(&small).ends_with("; rejects above 1048588 bytes are cut off in windrow-rejects, the Parquet has them whole"));
+}
+
+#[test]
+fn memory_that_is_too_little_for_the_partitions_is_named() {
+    let mut wide = facts();
+    wide.wanted[0].standing = Standing::There(Shape { partitions: 100, replication: 1 });
+    assert!(only(&wide, "memory", "E-SETTINGS").contains("limits.memory is 512MB, and should be 800MB at least"));
 }
 
 #[test]
