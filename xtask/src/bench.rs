@@ -3,6 +3,7 @@
 mod embedded;
 mod kafka;
 mod quality;
+mod serve;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -23,6 +24,8 @@ enum What {
     Embedded(embedded::Args),
     /// Rows a second and latency between topics, beside a bare copy and a Spark job
     Kafka(kafka::Args),
+    /// The rate of a run that many clients follow, beside that of one that nobody looks at
+    Serve(serve::Args),
 }
 
 pub(crate) fn bench(args: &Args) -> Result<()> {
@@ -30,5 +33,6 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         What::Quality(args) => quality::quality(args),
         What::Embedded(args) => embedded::embedded(args),
         What::Kafka(args) => kafka::kafka(args),
+        What::Serve(args) => serve::serve(args),
     }
 }
