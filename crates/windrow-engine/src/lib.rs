@@ -9,6 +9,7 @@ pub mod eval;
 pub mod event;
 pub mod export;
 pub mod failpoint;
+pub mod history;
 pub mod kafka;
 pub mod lookup;
 pub mod observe;
