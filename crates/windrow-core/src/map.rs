@@ -26,8 +26,8 @@ const LEAST_DISTANCE: f64 = 0.15;
 /// What a former place counts against all others together.
 const ANCHOR: f64 = 0.5;
 /// How far places reach after the map was made to fit, and within what it is left alone.
-const REACH: f64 = 0.85;
-const FITS: std::ops::RangeInclusive<f64> = 0.5..=0.95;
+const REACH: f64 = 0.95;
+const FITS: std::ops::RangeInclusive<f64> = 0.6..=1.0;
 /// Themes lie within this share of the way to the nearest cluster, and within this distance.
 const THEMES_WITHIN: f64 = 0.42;
 const THEMES_AT_MOST: f64 = 0.14;

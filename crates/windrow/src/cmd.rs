@@ -11,6 +11,7 @@ mod explain;
 mod export;
 mod init;
 mod man;
+mod plot;
 mod produce;
 mod rejects;
 mod run;
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     Rejects(rejects::Args),
     Explain(explain::Args),
     Export(export::Args),
+    Plot(plot::Args),
     Status(status::Args),
     Serve(serve::Args),
     Audit(audit::Args),
@@ -66,6 +68,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Serve(args) => serve::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
         Verb::Export(args) => export::run(&args, app),
+        Verb::Plot(args) => plot::run(&args, app),
         Verb::Status(args) => status::run(&args, app),
         Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),
