@@ -4,9 +4,11 @@
 
 mod show;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use windrow_engine::checkpoint::life::Life;
 use windrow_engine::clock::Clock as _;
 use windrow_engine::error::Error;
 use windrow_engine::kafka::Broker;
@@ -14,6 +16,7 @@ use windrow_engine::kafka::lag::{self, Asked, Group, Lag, Place};
 use windrow_engine::observe::Counters;
 use windrow_engine::run::Control;
 use windrow_engine::settings::Settings;
+use windrow_engine::sink::topics::Route;
 use windrow_engine::source::SourcePosition;
 use windrow_engine::source::kafka::{PREFIX, Start};
 use windrow_engine::status::{Status, new_files};
@@ -142,7 +145,39 @@ fn look(mut settings: Settings, control: &Control, app: &App) -> Result<Known, E
         (input.position, input.end, input.behind) = (Some(0), Some(bytes), Some(bytes));
         input
     }));
-    Ok(Known { files: status.files()?, resume: resume(&status, app), status, inputs, lag, output, now })
+    Ok(Known { files: status.files()?, resume: resume_or_begin(&status, app), status, inputs, lag, output, now })
+}
+
+/// What lies on disk, as the contract has it; no broker is asked.
+pub(crate) fn of_disk(out: &Path, state: Option<&Path>, now: i64) -> Result<Value, Error> {
+    let status = Status::read(out, state)?;
+    let positions = status.positions();
+    let kind = match status.manifest.as_ref().map(|manifest| (manifest.commits, &manifest.route)) {
+        Some((Some(_), Some(Route::Keyed(_)))) => "keyed",
+        Some((Some(_), _)) => "topics",
+        _ => "none",
+    };
+    let route = status.manifest.as_ref().and_then(|manifest| manifest.route.clone());
+    let topics = match route.filter(|_| kind != "none") {
+        Some(Route::Keyed(topic)) => vec![topic],
+        Some(Route::Slots(prefix)) => {
+            let manifest = status.manifest.as_ref();
+            let model = manifest.map(|manifest| manifest.model_settings(&status.layout.manifest())).transpose()?;
+            (0..model.map_or(0, |model| model.clusters)).map(|slot| format!("{prefix}{slot}")).collect()
+        }
+        None => Vec::new(),
+    };
+    let begin = || format!("windrow run --out {}", quoted(&status.layout.out.display().to_string()));
+    let known = Known {
+        files: status.files()?,
+        inputs: positions.sources.iter().map(Input::of_source).collect(),
+        lag: None,
+        output: Output { kind, topics },
+        resume: status.life.as_ref().map_or_else(begin, resume),
+        status,
+        now,
+    };
+    Ok(object(&known))
 }
 
 fn output(settings: &Settings, status: &Status) -> Output {
@@ -181,7 +216,7 @@ fn brokers(settings: &Settings, status: &Status, output: &Output, control: &Cont
 }
 
 /// The command that goes on: the last one, or the one that begins.
-fn resume(status: &Status, app: &App) -> String {
+fn resume_or_begin(status: &Status, app: &App) -> String {
     let Some(life) = &status.life else {
         let config = app.global.config.as_ref().map(|config| format!(" --config {}", quoted(&config.display().to_string())));
         return format!(
@@ -189,6 +224,11 @@ fn resume(status: &Status, app: &App) -> String {
             config.unwrap_or_else(|| format!(" --out {}", quoted(&status.layout.out.display().to_string())))
         );
     };
+    resume(life)
+}
+
+/// The command that goes on where a run ended.
+pub(crate) fn resume(life: &Life) -> String {
     let mut words = life.command.iter();
     let program = words.next().map(|program| program.rsplit('/').next().unwrap_or(program)).unwrap_or("windrow");
     let command = std::iter::once(program.to_owned()).chain(words.map(|word| quoted(word))).collect::<Vec<_>>().join(" ");
