@@ -11,6 +11,7 @@ mod docs;
 mod faults;
 mod kafka;
 mod measure;
+mod plots;
 mod python;
 mod readers;
 mod shell;
