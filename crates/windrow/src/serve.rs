@@ -13,6 +13,7 @@ pub(crate) mod board;
 mod door;
 pub(crate) mod follow;
 mod metrics;
+mod page;
 mod table;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -58,6 +59,8 @@ struct Route {
 
 /// Every route there is.
 const ROUTES: &[Route] = &[
+    Route { path: "/", gives: "the page", method: || get(page::index) },
+    Route { path: "/assets/{name}", gives: "the page's files", method: || get(page::asset) },
     Route { path: "/livez", gives: "whether the process answers", method: || get(api::live) },
     Route { path: "/readyz", gives: "whether there is something to show, and why not", method: || get(api::readiness) },
     Route { path: "/metrics", gives: "counters for Prometheus", method: || get(metrics::metrics) },
