@@ -1,5 +1,6 @@
 // A table asked of the server, and asked again when it may have changed. What is on the screen stays until the next answer is
 // there: nothing blinks.
+import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, Refused } from "./api";
 import { paused, tick } from "./live";
@@ -19,6 +20,9 @@ function keep(of: string, data: unknown): void {
   const oldest = kept.keys().next();
   if (kept.size > KEPT_MOST && !oldest.done) kept.delete(oldest.value);
 }
+
+/** Tables that are asked for and not shown yet: the page is busy. */
+export const awaited = signal(0);
 
 export interface Answer<T> {
   data: T | undefined;
@@ -45,6 +49,8 @@ export function useAnswer<T>(of: string | null, live = true): Answer<T> {
     const turn = async () => {
       const mine = { of, control: new AbortController(), again: false };
       asking.current = mine;
+      const first = kept.has(of) ? 0 : 1;
+      awaited.value += first;
       try {
         const data = await ask<T>(of, mine.control.signal);
         if (asking.current !== mine) return;
@@ -55,6 +61,8 @@ export function useAnswer<T>(of: string | null, live = true): Answer<T> {
         setHeld((before) => (paused.peek() && before?.of === of ? before : { of, data }));
       } catch (error) {
         if (asking.current === mine && error instanceof Refused) setError(error);
+      } finally {
+        awaited.value -= first;
       }
       if (asking.current !== mine) return;
       asking.current = undefined;

@@ -1,5 +1,6 @@
 // The frame around the views: how the pipeline stands, the way from view to view, and what must be said at once.
 import { useEffect, useRef } from "preact/hooks";
+import { awaited } from "./answer";
 import { count, duration } from "./format";
 import { helpIsOpen, KEYS, onKey, WAYS } from "./keys";
 import { loaded, missed, now, pause, paused, silentSince } from "./live";
@@ -55,7 +56,7 @@ export function App() {
         To the content
       </a>
       <Top view={view} />
-      <main id="main" tabIndex={-1} data-view={view} data-ready={loaded.value ? "" : undefined}>
+      <main id="main" tabIndex={-1} data-view={view} aria-busy={!loaded.value || awaited.value > 0}>
         <h1 class="unseen">{NAMES.find(([known]) => known === view)?.[1] ?? `Cluster ${id}`}</h1>
         <Silent />
         <Stands />
