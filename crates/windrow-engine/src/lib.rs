@@ -16,6 +16,7 @@ pub mod observe;
 pub mod read;
 pub mod rejects;
 pub mod run;
+pub mod search;
 pub mod settings;
 pub mod sink;
 pub mod source;
