@@ -149,6 +149,11 @@ impl Pipeline {
         self.model.summary()
     }
 
+    /// Living clusters with the pages given to them at their arrival: as in the view, and cheap.
+    pub fn delivered(&self) -> impl Iterator<Item = (ClusterId, u64)> + '_ {
+        self.book.alive.iter().map(|(cluster, entry)| (*cluster, entry.delivered))
+    }
+
     /// Learns a prepared batch. `outcome` is overwritten.
     pub fn learn(&mut self, prepared: &Prepared, outcome: &mut Outcome) {
         outcome.clear();

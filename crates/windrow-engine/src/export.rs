@@ -84,15 +84,15 @@ const COLUMNS: [&str; 14] = [
 ];
 
 /// A page as a row of a table.
-struct Row<'a> {
-    cluster: i32,
-    creation_time: Option<Micros>,
-    score: f64,
-    novel: bool,
-    micro_cluster: i64,
-    slot: i32,
+pub(crate) struct Row<'a> {
+    pub(crate) cluster: i32,
+    pub(crate) creation_time: Option<Micros>,
+    pub(crate) score: f64,
+    pub(crate) novel: bool,
+    pub(crate) micro_cluster: i64,
+    pub(crate) slot: i32,
     /// label; title, url, description, keywords, domain, id; record_id
-    texts: [&'a str; 8],
+    pub(crate) texts: [&'a str; 8],
 }
 
 /// Whatever takes rows.
@@ -218,7 +218,7 @@ fn in_time(batch: &RecordBatch, wanted: &Wanted, exported: &mut Exported) -> Res
 }
 
 /// The rows of a batch of pages.
-fn rows(batch: &RecordBatch) -> Result<impl Iterator<Item = Row<'_>>> {
+pub(crate) fn rows(batch: &RecordBatch) -> Result<impl Iterator<Item = Row<'_>>> {
     let text =
         |name: &str| -> Result<&StringArray> { column(batch, name)?.as_string_opt::<i32>().ok_or_else(|| no_column(name)) };
     let times = column(batch, "creation_time")?.as_primitive::<TimestampMicrosecondType>();

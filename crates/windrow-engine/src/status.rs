@@ -136,6 +136,7 @@ mod tests {
                 message: reason.starts_with(char::is_uppercase).then(String::new),
                 exit_code: 0,
             }),
+            stops: Vec::new(),
         });
         Status { layout, manifest: None, holder, standbys: Vec::new(), life }
     }

@@ -10,6 +10,8 @@ mod audit;
 mod damage;
 #[path = "commit/edits.rs"]
 mod edits;
+#[path = "commit/history.rs"]
+mod history;
 #[path = "commit/order.rs"]
 mod order;
 #[path = "commit/readers.rs"]

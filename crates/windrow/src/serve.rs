@@ -1,22 +1,28 @@
 //! SERVE: what is known of a pipeline, over HTTP, for browsers and programs.
 //!
 //! ```text
-//! follow: manifest, snapshot ── Board ──┐
-//! request ── door: Host, Origin, token ─┴─> one of ROUTES ──> JSON, CSV, metrics
+//! live: the loop of a run ──────────┬── Board, Past ──┐
+//! follow: manifest, snapshot, files ┘                │
+//! request ── door: Host, Origin, token ──────────────┴─> one of ROUTES ──> JSON, CSV, metrics
 //! ```
 //!
 //! The server has a thread of its own and reads the board only: no request reaches the pipeline. Every route stands in [`ROUTES`], and
 //! every one of them lies behind the door; what a stranger's page may do in a browser is said in the headers of every answer.
 
 mod api;
-pub(crate) mod board;
+mod ask;
+mod board;
 mod door;
-pub(crate) mod follow;
+mod follow;
+mod live;
 mod metrics;
+mod now;
 mod page;
+mod past;
 mod table;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -31,6 +37,9 @@ use windrow_engine::error::{Error, ErrorKind};
 
 use board::Board;
 pub(crate) use door::Door;
+pub(crate) use follow::Follower;
+use follow::Past;
+pub(crate) use live::Live;
 
 /// Where it listens when nothing is said.
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8765);
@@ -46,8 +55,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What every route has at hand.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) board: Arc<Board>,
-    pub(crate) door: Door,
+    board: Arc<Board>,
+    past: Arc<Past>,
+    out: PathBuf,
+    door: Door,
+}
+
+impl Shared {
+    /// What a follower knows, behind a door.
+    pub(crate) fn new(follower: &Follower, door: Door) -> Self {
+        let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
+        Self { board, past, out: follower.out.clone(), door }
+    }
 }
 
 /// One route: its path, what it gives, and how.
@@ -68,6 +87,9 @@ const ROUTES: &[Route] = &[
     Route { path: "/api/v1/now", gives: "state and counters", method: || get(api::now) },
     Route { path: "/api/v1/clusters", gives: "living clusters", method: || get(api::clusters) },
     Route { path: "/api/v1/clusters/{id}", gives: "one cluster", method: || get(api::cluster) },
+    Route { path: "/api/v1/timeline", gives: "pages of clusters over time", method: || get(past::timeline) },
+    Route { path: "/api/v1/messages", gives: "pages of clusters in a window", method: || get(past::messages) },
+    Route { path: "/api/v1/domains", gives: "pages by main domain and cluster", method: || get(past::domains) },
 ];
 
 fn router(shared: &Arc<Shared>) -> Router {
@@ -82,14 +104,15 @@ fn router(shared: &Arc<Shared>) -> Router {
         .with_state(Arc::clone(shared))
 }
 
+/// An address that cannot be listened at.
+pub(crate) fn refused(address: SocketAddr, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Environment, "E-LISTEN", format!("cannot listen at {address}"))
+        .cause(error)
+        .hint("give another with --listen ADDRESS:PORT; port 0 takes a free one")
+}
+
 /// Takes the port: the one asked for, or the usual one or the next that is free; and whether that is another.
 pub(crate) fn listen(asked: Option<SocketAddr>) -> Result<(TcpListener, bool), Error> {
-    let refused = |address: SocketAddr, error: &std::io::Error| {
-        let message = format!("cannot listen at {address}");
-        Error::new(ErrorKind::Environment, "E-LISTEN", message)
-            .cause(error)
-            .hint("give another with --listen ADDRESS:PORT; port 0 takes a free one")
-    };
     if let Some(address) = asked {
         return Ok((TcpListener::bind(address).map_err(|error| refused(address, &error))?, false));
     }

@@ -14,7 +14,7 @@ const DOMAINS_SHOWN: usize = 10;
 const LANGUAGE_MICRO_CLUSTERS: usize = 20;
 
 /// One living cluster as others see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ClusterView {
     /// Its id.
     pub cluster: ClusterId,

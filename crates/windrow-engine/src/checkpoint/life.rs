@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use windrow_core::record::Micros;
 
+use super::manifest::Manifest;
 use super::{Layout, files};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -13,6 +14,9 @@ use crate::run::Ended;
 
 /// Name and version of the form of the file; none in files of programs that knew no waiting.
 const SCHEMA: &str = "windrow.life/1";
+/// Stops that are remembered.
+const STOPS: usize = 100;
+const KILLED: &str = "killed";
 
 /// The last run of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,20 @@ pub struct Life {
     pub waits: Option<Waiting>,
     /// How it ended; none while it runs, and when it was killed.
     pub end: Option<End>,
+    /// When nobody ran the pipeline before, oldest first; the last ones only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<Stop>,
+}
+
+/// A time in which nobody ran the pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// When the run before ended; of one that was killed, its last commit.
+    pub from: Micros,
+    /// When the next one began.
+    pub to: Micros,
+    /// How the run before ended: as in [`End::reason`], or `killed`.
+    pub reason: String,
 }
 
 /// What a run waits for.
@@ -82,9 +100,25 @@ impl Life {
         let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
         let command = std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect();
         let (pid, began) = (std::process::id(), clock.now());
-        let life = Self { schema: SCHEMA.into(), pid, began, command, folder, waits: None, end: None };
+        let stops = Self::read(layout).map_or_else(Vec::new, |last| last.stops_until(began, layout));
+        let life = Self { schema: SCHEMA.into(), pid, began, command, folder, waits: None, end: None, stops };
         life.write(layout)?;
         Ok(life)
+    }
+
+    /// The stops that it knew of, and the one behind it.
+    fn stops_until(self, began: Micros, layout: &Layout) -> Vec<Stop> {
+        let (from, reason) = match self.end {
+            Some(end) => (end.at, end.reason),
+            None => {
+                let committed = Manifest::read(&layout.manifest()).ok().flatten().map(|manifest| manifest.written_at);
+                (committed.unwrap_or(self.began).max(self.began), KILLED.to_owned())
+            }
+        };
+        let mut stops = self.stops;
+        stops.push(Stop { from, to: began.max(from), reason });
+        stops.drain(..stops.len().saturating_sub(STOPS));
+        stops
     }
 
     /// Says what it waits for now, if for anything.
@@ -128,6 +162,21 @@ mod tests {
     fn files_of_programs_that_knew_no_waiting_are_read() {
         let old = r#"{"pid":7,"began":5,"command":["windrow","run"],"folder":"/x","end":null}"#;
         let life: Life = serde_json::from_str(old).unwrap();
-        assert_eq!((life.pid, life.schema.as_str(), life.waits), (7, "", None));
+        assert_eq!((life.pid, life.schema.as_str(), life.waits.clone()), (7, "", None));
+        let layout = Layout { out: "/none".into(), state: "/none".into() };
+        let stops = life.stops_until(9, &layout);
+        assert_eq!(stops, [Stop { from: 5, to: 9, reason: KILLED.into() }]);
+    }
+
+    #[test]
+    fn the_last_stops_are_remembered() {
+        let layout = Layout { out: "/none".into(), state: "/none".into() };
+        let end = End { at: 1_000, reason: "stopped".into(), message: None, exit_code: 0 };
+        let stops = (0..101).map(|n| Stop { from: n, to: n, reason: String::new() }).collect();
+        let (command, folder) = (Vec::new(), String::new());
+        let life = Life { schema: SCHEMA.into(), pid: 7, began: 5, command, folder, waits: None, end: Some(end), stops };
+        let stops = life.stops_until(1_500, &layout);
+        assert_eq!((stops.len(), stops[0].from), (STOPS, 2));
+        assert_eq!(stops.last(), Some(&Stop { from: 1_000, to: 1_500, reason: "stopped".into() }));
     }
 }

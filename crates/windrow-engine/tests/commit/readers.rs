@@ -6,6 +6,7 @@ use std::time::Duration;
 use windrow_engine::checkpoint::{Committed, read_committed, verify};
 use windrow_engine::lookup::{Wanted, find};
 use windrow_engine::run::Roll;
+use windrow_engine::search::{Filter, n_files, newest, since};
 use windrow_engine::sink::Family;
 use windrow_engine::sink::parquet::hidden_name;
 
@@ -76,4 +77,45 @@ fn readers_beside_fast_rolls_see_whole_commits() {
         }
         assert_eq!(running.join().unwrap().epoch, 100);
     });
+}
+
+#[test]
+fn a_search_goes_back_page_by_page_and_leaves_nothing_out() {
+    let rig = Rig::new(950);
+    rig.run().unwrap();
+    let committed = committed(&rig);
+    for (text, limit) in [("", 7), ("", 400), ("novel:false", 50), ("url~1", 3)] {
+        let filter = Filter::parse(text, 0).unwrap();
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let part = newest(&committed, &filter, before, limit).unwrap();
+            assert!(part.pages.len() <= limit && part.total == committed.manifest.counters.pages);
+            found.extend(part.pages);
+            before = part.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        found.reverse();
+        let mut all = Vec::new();
+        since(&committed, 0, &filter, &mut |page| {
+            all.push(page);
+            true
+        })
+        .unwrap();
+        assert_eq!(found, all, "{text}");
+        assert!(all.len() > limit, "{text}: {}", all.len());
+    }
+    let seen = since(&committed, 0, &Filter::default(), &mut |_| false).unwrap();
+    assert_eq!(seen, n_files(&committed).unwrap());
+    rig.write("in/more.csv", &csv(950..1_050));
+    rig.run().unwrap();
+    let mut n = 0;
+    let more = read_committed(&rig.job.out, None).unwrap().unwrap();
+    since(&more, seen, &Filter::default(), &mut |_| {
+        n += 1;
+        true
+    })
+    .unwrap();
+    assert_eq!(n, more.manifest.counters.pages - committed.manifest.counters.pages);
 }

@@ -6,16 +6,19 @@
 mod picture;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use windrow_engine::checkpoint::{self, lock::Lock};
+use windrow_engine::clock::SystemClock;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Ended, Job, Roll};
 
 use self::picture::Picture;
 use super::run::{propose, query, quoted, tell_counts, threads};
+use super::serving::{ServeFlags, Shown};
 use super::{App, Done, Exit};
 use crate::args::{Format, KeySet, SettingFlags};
 use crate::progress::ProgressLine;
@@ -68,6 +71,11 @@ pub(crate) struct Args {
     /// Nothing that moves: run through, then print the clusters
     #[arg(long)]
     once: bool,
+    /// Open the page in a browser
+    #[arg(long, conflicts_with = "no_serve")]
+    open: bool,
+    #[command(flatten)]
+    serve: ServeFlags,
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
@@ -93,6 +101,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     };
     let control = Arc::new(Control::default());
     let watch = Watch::start(&control)?;
+    let clock = SystemClock::new();
+    let mut shown = Shown::start(&args.serve, (&job.out, None), &clock, app)?;
+    if let Some(shown) = shown.as_ref().filter(|_| args.open) {
+        open_in_browser(&shown.url, app);
+    }
     let mut stage = Stage {
         pace: args.rate.unwrap_or(if is_live { RATE_TO_WATCH } else { 0 }),
         end: (args.seconds > 0).then(|| Duration::from_secs(args.seconds)),
@@ -104,7 +117,10 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         watch: &watch,
         term: &app.term,
     };
-    let ended = run::run(&job, &app.clock, &control, &mut |progress| stage.show(progress));
+    let ended = run::run(&job, &app.clock, &control, &mut |progress| {
+        shown.iter_mut().for_each(|shown| shown.update(progress));
+        stage.show(progress);
+    });
     stage.live.leave();
     if let Some(line) = &stage.line {
         line.finish();
@@ -128,6 +144,15 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     match summary.ended {
         Ended::Interrupted => Ok(Exit::Interrupted),
         Ended::EndOfInput | Ended::Stopped => Ok(Exit::Fine),
+    }
+}
+
+/// Asks the desktop to open a page; nobody waits for it.
+fn open_in_browser(url: &str, app: &App) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let quiet = || std::process::Stdio::null();
+    if let Err(error) = Command::new(program).arg(url).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn() {
+        app.term.say(&format!("note: cannot call {program} ({error}): open the URL above"));
     }
 }
 

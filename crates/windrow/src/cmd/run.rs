@@ -8,12 +8,14 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use windrow_core::record::RejectReason;
 use windrow_engine::checkpoint::{Layout, manifest::Manifest};
+use windrow_engine::clock::SystemClock;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::{self, Control, Ended, Job, Roll, Standing, Summary, Told};
 use windrow_engine::settings::Settings;
 use windrow_engine::sink::topics::TopicOutput;
 use windrow_engine::source::kafka::{Start, TopicInput};
 
+use super::serving::{ServeFlags, Shown};
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::progress::{ProgressLine, rate};
@@ -70,6 +72,8 @@ pub(crate) struct Args {
     #[arg(long)]
     standby: bool,
     #[command(flatten)]
+    serve: ServeFlags,
+    #[command(flatten)]
     kafka: KafkaFlags,
 }
 
@@ -103,6 +107,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
             let _ = writeln!(std::io::stderr(), "{told}");
         }
     });
+    let clock = SystemClock::new();
+    let mut shown = None;
     let summary = loop {
         if args.standby {
             run::stand_by(&job, &app.clock, &control, &mut |standing| tell_standing(standing, app))?;
@@ -111,8 +117,14 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
                 return Ok(exit);
             }
         }
+        if shown.is_none() {
+            shown = Shown::start(&args.serve, (&job.out, job.state.as_deref()), &clock, app)?;
+        }
         let mut line = ProgressLine::new(&app.term);
-        let ended = run::run(&job, &app.clock, &control, &mut |progress| line.update(progress));
+        let ended = run::run(&job, &app.clock, &control, &mut |progress| {
+            line.update(progress);
+            shown.iter_mut().for_each(|shown| shown.update(progress));
+        });
         line.finish();
         match ended {
             // Another standby was faster.

@@ -10,11 +10,10 @@ use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::Control;
 
 use super::clusters::{Place, PlaceKeys};
+use super::serving::{listen, open};
 use super::{App, Done, Exit};
 use crate::args::SettingFlags;
-use crate::serve::board::Board;
-use crate::serve::follow::Follower;
-use crate::serve::{Door, Server, Shared, listen};
+use crate::serve::Follower;
 use crate::signals::Watch;
 
 /// Time between two looks at the manifest.
@@ -50,36 +49,20 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         Some(file) => token_in(file)?,
         None => entropy()?,
     };
-    let (listener, is_other) = listen(args.listen)?;
-    let address = listener.local_addr()?;
-    if is_other {
-        app.term.say(&format!("port {} is taken: {} it is", crate::serve::LISTEN.port(), address.port()));
-    }
-    let board = Arc::new(Board::default());
-    let follower = Follower::new(place.out.clone(), place.state.clone(), Arc::clone(&board));
+    let listener = listen(args.listen, app)?;
+    let mut follower = Follower::new(&place.out, place.state.as_deref());
     follower.look();
-    if board.read().epoch.is_none() {
+    if follower.is_empty() {
         app.term.say(&format!("nothing is committed in {} yet: it is shown when it comes (Ctrl-C ends)", place.out.display()));
     }
     let watch = Watch::start(&Arc::new(Control::default()))?;
-    let door = Door::new(address, &args.host, token.clone());
-    let _server = Server::start(listener, Shared { board, door })?;
-    app.term.line(&format!("http://{}/?token={token}", shown(address, &args.host)))?;
+    let (_server, url) = open(listener, &args.host, token, &follower)?;
+    app.term.line(&url)?;
     app.term.flush()?;
     while !watch.wait(LOOK) {
         follower.look();
     }
     Ok(if watch.was_interrupt() { Exit::Interrupted } else { Exit::Fine })
-}
-
-/// The address as a browser can open it.
-fn shown(address: SocketAddr, hosts: &[String]) -> String {
-    match hosts.first() {
-        Some(host) if host.contains(':') => host.clone(),
-        Some(host) => format!("{host}:{}", address.port()),
-        None if address.ip().is_unspecified() => format!("localhost:{}", address.port()),
-        None => address.to_string(),
-    }
 }
 
 fn token_in(file: &Path) -> Result<String, Error> {

@@ -7,6 +7,7 @@ mod show;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use windrow_engine::checkpoint::life::Life;
 use windrow_engine::clock::Clock as _;
 use windrow_engine::error::Error;
 use windrow_engine::kafka::Broker;
@@ -142,7 +143,7 @@ fn look(mut settings: Settings, control: &Control, app: &App) -> Result<Known, E
         (input.position, input.end, input.behind) = (Some(0), Some(bytes), Some(bytes));
         input
     }));
-    Ok(Known { files: status.files()?, resume: resume(&status, app), status, inputs, lag, output, now })
+    Ok(Known { files: status.files()?, resume: resume_or_begin(&status, app), status, inputs, lag, output, now })
 }
 
 fn output(settings: &Settings, status: &Status) -> Output {
@@ -181,7 +182,7 @@ fn brokers(settings: &Settings, status: &Status, output: &Output, control: &Cont
 }
 
 /// The command that goes on: the last one, or the one that begins.
-fn resume(status: &Status, app: &App) -> String {
+fn resume_or_begin(status: &Status, app: &App) -> String {
     let Some(life) = &status.life else {
         let config = app.global.config.as_ref().map(|config| format!(" --config {}", quoted(&config.display().to_string())));
         return format!(
@@ -189,6 +190,11 @@ fn resume(status: &Status, app: &App) -> String {
             config.unwrap_or_else(|| format!(" --out {}", quoted(&status.layout.out.display().to_string())))
         );
     };
+    resume(life)
+}
+
+/// The command that goes on where a run ended.
+pub(crate) fn resume(life: &Life) -> String {
     let mut words = life.command.iter();
     let program = words.next().map(|program| program.rsplit('/').next().unwrap_or(program)).unwrap_or("windrow");
     let command = std::iter::once(program.to_owned()).chain(words.map(|word| quoted(word))).collect::<Vec<_>>().join(" ");

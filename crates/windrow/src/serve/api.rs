@@ -3,20 +3,18 @@
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use windrow_core::cluster::ClusterId;
+use serde_json::json;
 use windrow_core::pipeline::ClusterView;
 
-use super::board::{Known, Standing};
-use super::table::{Form, answer, csv, json as answer_json};
+use super::ask::{Asked, Named};
+use super::now::now_object;
+use super::table::{Form, answer, csv, json as answer_json, refusal};
 use super::{ROUTES, Shared};
 use crate::shape::{CLUSTER_COLUMNS, cluster_cells, cluster_object};
-use crate::term::text::time;
 
 /// The board and the door.
 pub(super) type At = State<Arc<Shared>>;
@@ -44,21 +42,6 @@ enum Sort {
     Cluster,
 }
 
-/// An error as programs read it.
-pub(super) fn refusal(status: StatusCode, code: &str, message: &str, hint: &str) -> Response {
-    answer_json(status, &json!({"schema": "windrow.refusal/1", "code": code, "message": message, "hint": hint}))
-}
-
-/// What is asked for cannot be.
-fn wrong(error: &dyn std::fmt::Display) -> Response {
-    refusal(
-        StatusCode::BAD_REQUEST,
-        "E-HTTP-QUERY",
-        &error.to_string(),
-        "docs/reference/api.md has the routes and what they take",
-    )
-}
-
 pub(super) async fn nothing() -> Response {
     refusal(StatusCode::NOT_FOUND, "E-HTTP-PATH", "there is no such path", "GET /api/v1 lists them")
 }
@@ -84,39 +67,10 @@ pub(super) fn routes() -> Ready<Response> {
 }
 
 pub(super) async fn now(State(shared): At) -> Response {
-    answer_json(StatusCode::OK, &now_object(&shared.board.read()))
+    answer_json(StatusCode::OK, &now_object(&shared))
 }
 
-fn now_object(known: &Known) -> Value {
-    let counters = &known.counters;
-    let standing = match &known.standing {
-        Standing::Running { pid, since } => json!({"is": "running", "pid": pid, "since": time(*since)}),
-        Standing::Ended { at, reason, message } => {
-            json!({"is": "ended", "at": time(*at), "reason": reason, "message": message})
-        }
-        other => json!({"is": other.word()}),
-    };
-    json!({
-        "schema": "windrow.now/1",
-        "commit": known.epoch,
-        "committed_at": known.committed_at.map(time),
-        "standing": standing,
-        "trouble": known.trouble,
-        "rows": counters.rows,
-        "pages": counters.pages,
-        "rejects": counters.n_rejects(),
-        "novel": counters.novel,
-        "clusters": known.view.clusters.len(),
-        "micro_clusters": known.view.micro_clusters,
-        "terms": known.view.terms,
-    })
-}
-
-pub(super) async fn clusters(State(shared): At, query: Result<Query<ClustersQuery>, QueryRejection>) -> Response {
-    let Query(query) = match query {
-        Ok(query) => query,
-        Err(error) => return wrong(&error),
-    };
+pub(super) async fn clusters(State(shared): At, Asked(query): Asked<ClustersQuery>) -> Response {
     let known = shared.board.read();
     let mut found: Vec<&ClusterView> = known.view.clusters.iter().filter(|cluster| holds(cluster, &query.q)).collect();
     sort(&mut found, query.sort);
@@ -156,11 +110,7 @@ fn sort(clusters: &mut [&ClusterView], by: Sort) {
     });
 }
 
-pub(super) async fn cluster(State(shared): At, id: Result<Path<ClusterId>, PathRejection>) -> Response {
-    let Path(id) = match id {
-        Ok(id) => id,
-        Err(error) => return wrong(&error),
-    };
+pub(super) async fn cluster(State(shared): At, Named(id): Named) -> Response {
     let known = shared.board.read();
     match known.view.clusters.iter().find(|cluster| cluster.cluster == id) {
         Some(cluster) => answer_json(StatusCode::OK, &cluster_object(cluster, &known.view, known.epoch.unwrap_or(0))),

@@ -1,9 +1,12 @@
 //! The board: what is known now. Whoever follows a pipeline posts, whoever is asked reads; a reader never holds anybody up.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::watch;
 use windrow_core::pipeline::View;
 use windrow_core::record::Micros;
+use windrow_engine::clock::{Clock as _, SystemClock};
 use windrow_engine::observe::Counters;
 
 /// How a pipeline stands.
@@ -48,37 +51,96 @@ impl Standing {
 pub(crate) struct Known {
     /// How the pipeline stands.
     pub(crate) standing: Standing,
-    /// Last commit that the rest is of; none before the first.
+    /// Last commit; none before the first.
     pub(crate) epoch: Option<u64>,
     /// When that was.
     pub(crate) committed_at: Option<Micros>,
+    /// Rows that are committed.
+    pub(crate) committed_rows: u64,
     /// Clusters.
-    pub(crate) view: View,
+    pub(crate) view: Arc<View>,
     /// Rows, pages, rejects.
     pub(crate) counters: Counters,
+    /// Whether view and counters are those of a run as it goes, and not of its last commit.
+    pub(crate) is_live: bool,
+    /// Rows a second, while a run goes and this process sees it.
+    pub(crate) rows_per_s: Option<f64>,
+    /// What a run waits for.
+    pub(crate) waits: Option<String>,
+    /// The command that goes on, when nobody runs the pipeline.
+    pub(crate) resume: Option<String>,
     /// What cannot be read.
     pub(crate) trouble: Option<String>,
 }
 
 impl Default for Known {
     fn default() -> Self {
-        let (view, counters) = (View::default(), Counters::default());
-        Self { standing: Standing::Waiting, epoch: None, committed_at: None, view, counters, trouble: None }
+        Self {
+            standing: Standing::Waiting,
+            epoch: None,
+            committed_at: None,
+            committed_rows: 0,
+            view: Arc::default(),
+            counters: Counters::default(),
+            is_live: false,
+            rows_per_s: None,
+            waits: None,
+            resume: None,
+            trouble: None,
+        }
     }
 }
 
 /// Where it stands.
-#[derive(Debug, Default)]
-pub(crate) struct Board(RwLock<Arc<Known>>);
+#[derive(Debug)]
+pub(crate) struct Board {
+    known: RwLock<Arc<Known>>,
+    /// Number of the newest change.
+    changes: watch::Sender<u64>,
+    is_looked_at: AtomicBool,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        // Numbers of another process are never taken for ours: it had fewer changes than milliseconds.
+        let first = SystemClock::new().now().cast_unsigned() / 1_000;
+        Self { known: RwLock::default(), changes: watch::Sender::new(first), is_looked_at: AtomicBool::new(false) }
+    }
+}
 
 impl Board {
     /// What is known now.
     pub(crate) fn read(&self) -> Arc<Known> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        self.is_looked_at.store(true, Ordering::Relaxed);
+        self.peek()
     }
 
-    /// Puts something else there.
-    pub(crate) fn post(&self, known: Known) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+    /// The same, for those who write.
+    pub(crate) fn peek(&self) -> Arc<Known> {
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether anybody has looked since this was last asked.
+    pub(crate) fn was_looked_at(&self) -> bool {
+        self.is_looked_at.swap(false, Ordering::Relaxed)
+    }
+
+    /// Changes what is known.
+    pub(crate) fn change(&self, change: impl FnOnce(&Known) -> Known) {
+        {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            *known = Arc::new(change(&known));
+        }
+        self.changes.send_modify(|number| *number += 1);
+    }
+
+    /// Number of the newest change.
+    pub(crate) fn sequence(&self) -> u64 {
+        *self.changes.borrow()
+    }
+
+    /// Tells of changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }

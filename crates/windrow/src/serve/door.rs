@@ -23,7 +23,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use subtle::ConstantTimeEq as _;
 
-use super::{Shared, api};
+use super::Shared;
+use super::table::refusal;
 
 /// What a page of ours may do: load what we serve, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
@@ -123,16 +124,16 @@ pub(super) async fn pass(State(shared): State<Arc<Shared>>, request: Request, ne
     let door = &shared.door;
     let mut answer = if !door.is_for_us(&request) {
         let hint = "call it by the address that was printed, or give the name with --host";
-        api::refusal(StatusCode::FORBIDDEN, "E-HTTP-HOST", "this server is not called so", hint)
+        refusal(StatusCode::FORBIDDEN, "E-HTTP-HOST", "this server is not called so", hint)
     } else if door.is_foreign(request.headers()) {
-        api::refusal(StatusCode::FORBIDDEN, "E-HTTP-ORIGIN", "a page of another origin asks", "open the page that was printed")
+        refusal(StatusCode::FORBIDDEN, "E-HTTP-ORIGIN", "a page of another origin asks", "open the page that was printed")
     } else if request.uri().path() == OPEN || door.has_token(request.headers()) {
         next.run(request).await
     } else if let Some(answer) = door.welcome(&request) {
         answer
     } else {
         let hint = "open the URL that was printed, or send `Authorization: Bearer TOKEN`";
-        api::refusal(StatusCode::UNAUTHORIZED, "E-HTTP-TOKEN", "no token, or a wrong one", hint)
+        refusal(StatusCode::UNAUTHORIZED, "E-HTTP-TOKEN", "no token, or a wrong one", hint)
     };
     let said: [(HeaderName, &str); 5] = [
         (CONTENT_SECURITY_POLICY, POLICY),

@@ -1,65 +1,135 @@
-//! Follows an output folder: finished, growing, or not there yet.
+//! Follows an output folder: finished, growing, or not there yet; and its history, file by file.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use windrow_engine::checkpoint::life::Life;
-use windrow_engine::checkpoint::{self, Layout};
+use windrow_engine::checkpoint::{self, Committed, Layout, Reading};
 use windrow_engine::error::Error;
+use windrow_engine::history::History;
 
 use super::board::{Board, Known, Standing};
+use crate::cmd::status::resume;
 
-/// An output, and the board that it is shown on.
-#[derive(Debug)]
+/// An output, and where it is shown.
+#[derive(Debug, Clone)]
 pub(crate) struct Follower {
-    out: PathBuf,
-    state: Option<PathBuf>,
-    board: Arc<Board>,
+    pub(crate) out: PathBuf,
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) past: Arc<Past>,
+    /// The commit that the history is of.
+    seen: Option<(String, u64)>,
+}
+
+/// The history, and whether it has everything that is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    pub(crate) history: RwLock<History>,
+    is_whole: AtomicBool,
+}
+
+impl Past {
+    /// From now on it has everything that is committed.
+    pub(crate) fn complete(&self) {
+        self.is_whole.store(true, Ordering::Release);
+    }
+
+    /// Whether it has had everything that was committed.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole.load(Ordering::Acquire)
+    }
+
+    /// Looks at the history.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&History) -> T) -> T {
+        look(&self.history.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Follower {
-    pub(crate) fn new(out: PathBuf, state: Option<PathBuf>, board: Arc<Board>) -> Self {
-        Self { out, state, board }
+    pub(crate) fn new(out: &Path, state: Option<&Path>) -> Self {
+        let (out, state) = (out.to_owned(), state.map(Path::to_owned));
+        Self { out, state, board: Arc::default(), past: Arc::default(), seen: None }
     }
 
-    /// Looks once, and posts what has changed. What cannot be read is said on the board, beside what was known before.
-    pub(crate) fn look(&self) {
-        let known = self.board.read();
-        match self.newer(&known) {
-            Ok(Some(newer)) => self.board.post(newer),
-            Ok(None) => {}
-            Err(error) => {
-                let trouble = Some(format!("{}: {}", error.code, error.message));
-                if known.trouble != trouble {
-                    self.board.post(Known { trouble, ..Known::clone(&known) });
-                }
+    /// Whether nothing was ever committed there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.board.peek().epoch.is_none()
+    }
+
+    /// Looks once, and says what has changed. What cannot be read is said on the board, beside what was known before.
+    pub(crate) fn look(&mut self) {
+        if let Err(error) = self.newer().and_then(|committed| committed.map_or(Ok(()), |committed| self.read_past(&committed)))
+        {
+            let trouble = Some(format!("{}: {}", error.code, error.message));
+            if self.board.peek().trouble != trouble {
+                self.board.change(|known| Known { trouble, ..known.clone() });
             }
         }
     }
 
-    fn newer(&self, known: &Known) -> Result<Option<Known>, Error> {
+    /// What is committed, told on the board when it is new.
+    fn newer(&self) -> Result<Option<Committed>, Error> {
+        let known = self.board.peek();
         let layout = Layout::find(&self.out, self.state.as_deref())?;
+        let life = Life::read(&layout);
         let Some(committed) = checkpoint::read_committed(&self.out, self.state.as_deref())? else {
-            let is_new = known.standing != Standing::Waiting || known.trouble.is_some();
-            return Ok(is_new.then(Known::default));
+            if known.standing != Standing::Waiting || known.trouble.is_some() {
+                self.board.change(|_| Known::default());
+            }
+            return Ok(None);
         };
-        let standing = match (&committed.holder, Life::read(&layout).and_then(|life| life.end)) {
+        let end = life.as_ref().and_then(|life| life.end.clone());
+        let standing = match (&committed.holder, end) {
             (Some(holder), _) => Standing::Running { pid: holder.pid, since: holder.since },
             (None, Some(end)) => Standing::Ended { at: end.at, reason: end.reason, message: end.message },
             (None, None) => Standing::Gone,
         };
+        let runs = committed.holder.is_some();
+        let waits = life.as_ref().filter(|_| runs).and_then(|life| life.waits.as_ref()).map(|waits| waits.message.clone());
+        let resume = life.as_ref().filter(|_| !runs).map(resume);
         if known.epoch == Some(committed.manifest.epoch) && known.trouble.is_none() {
-            let has_changed = known.standing != standing;
-            return Ok(has_changed.then(|| Known { standing, ..known.clone() }));
+            if known.standing != standing || known.waits != waits {
+                self.board.change(|known| Known { standing, waits, resume, ..known.clone() });
+            }
+            return Ok(Some(committed));
         }
         let reading = committed.with_model()?;
-        Ok(Some(Known {
+        let next = Known {
             standing,
             epoch: Some(reading.manifest.epoch),
             committed_at: Some(reading.manifest.written_at),
-            view: reading.pipeline.view(),
-            counters: reading.manifest.counters,
-            trouble: None,
-        }))
+            committed_rows: reading.manifest.counters.rows,
+            view: Arc::new(reading.pipeline.view()),
+            counters: reading.manifest.counters.clone(),
+            waits,
+            resume,
+            ..Known::default()
+        };
+        self.board.change(|_| next);
+        let Reading { layout, manifest, holder, .. } = reading;
+        Ok(Some(Committed { layout, manifest, holder }))
+    }
+
+    /// Whether there is a commit that the history is not of.
+    pub(crate) fn is_behind(&self, epoch: Option<u64>) -> bool {
+        self.seen.as_ref().is_none_or(|(_, seen)| epoch.is_some_and(|epoch| epoch != *seen))
+    }
+
+    /// Reads the files that the history has not seen.
+    pub(crate) fn read_past(&mut self, committed: &Committed) -> Result<(), Error> {
+        let now = (committed.manifest.pipeline.clone(), committed.manifest.epoch);
+        if self.seen.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        let history = || self.past.history.write().unwrap_or_else(PoisonError::into_inner);
+        let news = history().begin(committed)?;
+        news.read(|piece| history().take(piece))?;
+        self.seen = Some(now);
+        self.past.complete();
+        // Whoever draws it asks again.
+        self.board.change(Known::clone);
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How a table is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -18,6 +18,11 @@ pub(super) enum Form {
 /// An answer in JSON.
 pub(super) fn json(status: StatusCode, value: &Value) -> Response {
     answer(status, "application/json; charset=utf-8", value.to_string())
+}
+
+/// An error as programs read it.
+pub(super) fn refusal(status: StatusCode, code: &str, message: &str, hint: &str) -> Response {
+    json(status, &json!({"schema": "windrow.refusal/1", "code": code, "message": message, "hint": hint}))
 }
 
 /// An answer of any type.
@@ -50,7 +55,6 @@ fn cell(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn no_cell_is_a_formula() {

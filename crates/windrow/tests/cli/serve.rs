@@ -47,8 +47,12 @@ impl Drop for Server {
 
 impl Server {
     fn start(rig: &Rig, more: &[&str]) -> Self {
-        let args = [&["serve", "--out", "out", "--listen", "127.0.0.1:0"][..], more].concat();
-        let mut child = rig.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::call(rig, &[&["serve", "--out", "out", "--listen", "127.0.0.1:0"][..], more].concat())
+    }
+
+    /// A command that prints a URL and answers there.
+    fn call(rig: &Rig, args: &[&str]) -> Self {
+        let mut child = rig.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("http://").unwrap_or_else(|| panic!("no URL: {line}"));
@@ -208,6 +212,75 @@ fn it_says_what_the_verb_says() {
         assert_eq!((answer.status, &answer.json()["schema"]), (status, &"windrow.refusal/1".into()), "{path}: {}", answer.body);
     }
     server.end(Signal::INT, 130);
+}
+
+/// The sum of all counts of an array, however deep.
+fn sum(counts: &Value) -> u64 {
+    counts.as_array().map_or(counts.as_u64().unwrap_or(0), |inner| inner.iter().map(sum).sum())
+}
+
+#[test]
+fn the_past_holds_every_page() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &[]);
+    let documented = documented_fields();
+    for (path, schema) in [
+        ("timeline?clock=event&top=3", "windrow.timeline/1"),
+        ("timeline?clock=arrival&window=1h&buckets=2", "windrow.timeline/1"),
+        ("messages", "windrow.messages/1"),
+        ("domains?top=2&clusters=3", "windrow.domains/1"),
+    ] {
+        let told = server.get(&format!("/api/v1/{path}")).json();
+        let fields = told.as_object().unwrap().keys().filter(|name| *name != "schema").cloned().collect();
+        assert_eq!((&told["schema"], &documented[schema]), (&schema.into(), &fields), "docs/reference/json.md: {path}");
+        let counted = match schema {
+            "windrow.timeline/1" => {
+                let series = told["series"].as_array().unwrap().iter().map(|series| sum(&series["counts"])).sum::<u64>();
+                series + sum(&told["other"]["counts"]) + sum(&told["undated"])
+            }
+            "windrow.messages/1" => told["clusters"].as_array().unwrap().iter().map(|cluster| sum(&cluster["pages"])).sum(),
+            _ => ["counts", "other_clusters", "other_domains", "other"].map(|name| sum(&told[name])).iter().sum(),
+        };
+        assert_eq!(counted, 100, "{path}: {told}");
+        let csv = server.get(&format!("/api/v1/{path}{}format=csv", if path.contains('?') { '&' } else { '?' }));
+        assert!(csv.status == 200 && csv.headers["content-type"].starts_with("text/csv"), "{path}");
+    }
+    for path in ["timeline?clock=noon", "timeline?from=soon", "timeline?cluster=x", "messages?window=2h", "domains?top=-1"] {
+        let answer = server.get(&format!("/api/v1/{path}"));
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &"E-HTTP-QUERY".into()), "{path}");
+    }
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn a_run_is_shown_while_it_goes() {
+    let rig = Rig::new();
+    let args = [
+        "run",
+        "--input",
+        "generator:rows=1000000000,seed=1",
+        "--out",
+        "out",
+        "--roll-rows",
+        "20000",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let server = Server::call(&rig, &args);
+    let first = server.until("/api/v1/now", |answer| answer.json()["rows"].as_u64() > Some(0)).json();
+    assert_eq!((&first["live"], &first["standing"]["is"]), (&true.into(), &"running".into()));
+    server.until("/api/v1/now", |answer| answer.json()["rows_per_s"].as_f64() > Some(0.0));
+    server.until("/api/v1/messages?clock=arrival", |answer| answer.json()["total"].as_u64() > Some(20_000));
+    server
+        .until("/api/v1/timeline?clock=event", |answer| answer.json()["times"].as_array().is_some_and(|times| times.len() > 1));
+    server.end(Signal::INT, 130);
+    let told = rig.run(&["run", "--input", SAMPLE, "--new", "--out", "out", "--listen", "192.0.2.1:0"]);
+    told.failed(3, "E-LISTEN");
+    let quiet = rig.run(&["run", "--input", SAMPLE, "--new", "--out", "out", "--no-serve"]).fine();
+    assert_eq!(quiet.out, "");
+    // Data alone, and the URL beside it.
+    let json = rig.run(&["run", "--input", SAMPLE, "--out", "out", "-o", "json"]).fine();
+    assert!(json.json()["rows"] == 0 && json.err.contains("/?token="), "{json:?}");
 }
 
 #[test]

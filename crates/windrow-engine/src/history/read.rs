@@ -1,0 +1,72 @@
+//! The three columns of a published file of pages that the history is made of.
+
+use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, TimestampMicrosecondType};
+use arrow_array::{Array as _, RecordBatch};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use windrow_core::cluster::ClusterId;
+
+use super::domains::ByCluster;
+use super::grid::Seconds;
+use crate::checkpoint::Layout;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lookup::{column, no_column};
+use crate::sink::parquet::open_published;
+use crate::sink::{Family, PublishedFile};
+
+const COLUMNS: [&str; 3] = ["cluster", "creation_time", "domain"];
+const MICROS: i64 = 1_000_000;
+
+/// What a file adds to the history.
+#[derive(Debug, Default)]
+pub struct Piece {
+    /// When its last page was written: that of its commit, as near as a file can tell.
+    pub(super) arrived: Seconds,
+    /// Pages by cluster and event time; those without a time under none.
+    pub(super) pages: BTreeMap<(ClusterId, Option<Seconds>), u64>,
+    /// Pages by domain and cluster.
+    pub(super) domains: BTreeMap<String, ByCluster>,
+}
+
+/// Reads a file of pages.
+pub(super) fn piece(layout: &Layout, file: &PublishedFile) -> Result<Piece> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        let path = layout.out.join(Family::Pages.folder()).join(&file.name);
+        Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
+            .cause(error)
+            .hint("`windrow audit` says what is wrong with the output")
+    };
+    let opened = open_published(&layout.out, Family::Pages, &file.name).map_err(|error| unreadable(&error))?;
+    let written = opened.metadata().and_then(|about| about.modified()).map_err(|error| unreadable(&error))?;
+    let seconds = written.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut piece = Piece { arrived: Seconds::try_from(seconds).unwrap_or(Seconds::MAX), ..Piece::default() };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+    for batch in builder.with_projection(mask).build().map_err(|error| unreadable(&error))? {
+        piece.count(&batch.map_err(|error| unreadable(&error))?)?;
+    }
+    Ok(piece)
+}
+
+impl Piece {
+    fn count(&mut self, batch: &RecordBatch) -> Result<()> {
+        let clusters = column(batch, COLUMNS[0])?.as_primitive::<Int32Type>();
+        let times = column(batch, COLUMNS[1])?.as_primitive::<TimestampMicrosecondType>();
+        let domains = column(batch, COLUMNS[2])?.as_string_opt::<i32>().ok_or_else(|| no_column(COLUMNS[2]))?;
+        for row in 0..batch.num_rows() {
+            let cluster = clusters.value(row).cast_unsigned();
+            let time = times.is_valid(row).then(|| times.value(row).div_euclid(MICROS));
+            *self.pages.entry((cluster, time)).or_default() += 1;
+            let domain = domains.value(row);
+            match self.domains.get_mut(domain) {
+                Some(counts) => *counts.entry(cluster).or_default() += 1,
+                None => drop(self.domains.insert(domain.to_owned(), ByCluster::from([(cluster, 1)]))),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! Search: published pages that a filter fits, newest first; and those that came since.
+//!
+//! ```text
+//! files, newest first ── pieces from their ends ── rows that fit ──> a page of pages, and where to go on
+//! files behind a place, oldest first ───────────── rows that fit ──> one by one
+//! ```
+//!
+//! A question reads a bounded number of rows, and says how many it has looked at: whoever wants more asks again from there.
+
+mod filter;
+
+use std::fmt;
+use std::str::FromStr;
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use windrow_core::cluster::{ClusterId, MicroId, Slot};
+use windrow_core::record::Micros;
+
+use crate::checkpoint::Committed;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Row, rows};
+use crate::sink::parquet::open_published;
+use crate::sink::{Family, PublishedFile};
+
+pub use filter::{Filter, Wrong};
+
+/// Rows that are read at once.
+const PIECE: usize = 16_384;
+/// Rows that are looked at for one question.
+const ROWS: u64 = 500_000;
+
+/// A page as it was delivered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Its record id.
+    pub record_id: String,
+    /// Its cluster at arrival.
+    pub cluster: ClusterId,
+    /// The cluster's label then.
+    pub label: String,
+    /// The slot it was written to.
+    pub slot: Slot,
+    /// Its micro-cluster at arrival.
+    pub micro_cluster: MicroId,
+    /// Whether it opened it.
+    pub novel: bool,
+    /// Its likeness.
+    pub score: f64,
+    /// Event time, when it has one.
+    pub creation_time: Option<Micros>,
+    /// The campaign's id.
+    pub id: String,
+    /// Address.
+    pub url: String,
+    /// Title.
+    pub title: String,
+    /// Keywords.
+    pub keywords: String,
+    /// Description.
+    pub description: String,
+    /// Registrable domain.
+    pub domain: String,
+}
+
+impl Page {
+    fn of(row: &Row<'_>) -> Self {
+        let [label, title, url, description, keywords, domain, id, record_id] = row.texts.map(str::to_owned);
+        Self {
+            record_id,
+            cluster: row.cluster.cast_unsigned(),
+            label,
+            slot: row.slot.cast_unsigned(),
+            micro_cluster: row.micro_cluster.cast_unsigned(),
+            novel: row.novel,
+            score: row.score,
+            creation_time: row.creation_time,
+            id,
+            url,
+            title,
+            keywords,
+            description,
+            domain,
+        }
+    }
+}
+
+/// A place in the order of published pages: number of the file, and of the row in it. Pages before it are older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    file: usize,
+    row: usize,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.file, self.row)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let parts =
+            text.split_once('.').and_then(|(file, row)| Some(Self { file: file.parse().ok()?, row: row.parse().ok()? }));
+        parts.ok_or("this is no place to go on from: take `next` of the answer before")
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Pages, newest first.
+    pub pages: Vec<Page>,
+    /// Rows looked at.
+    pub read: u64,
+    /// Pages there are.
+    pub total: u64,
+    /// Where older ones are to be looked for; none at the end.
+    pub next: Option<Cursor>,
+}
+
+/// The newest pages before a place that the filter fits.
+///
+/// # Errors
+/// `E-OUTPUT-READ`: a file cannot be read.
+pub fn newest(committed: &Committed, filter: &Filter, before: Option<Cursor>, limit: usize) -> Result<Found> {
+    let files = page_files(committed)?;
+    let mut found = Found { total: files.iter().map(|file| file.rows).sum(), ..Found::default() };
+    let end = Cursor { file: files.len(), row: 0 };
+    let mut at = before.map_or(end, |before| before.min(end));
+    loop {
+        if found.pages.len() >= limit || found.read >= ROWS {
+            found.next = Some(at).filter(|at| *at > Cursor { file: 0, row: 0 });
+            return Ok(found);
+        }
+        if at.row == 0 {
+            let Some(file) = at.file.checked_sub(1) else { return Ok(found) };
+            at = Cursor { file, row: usize::try_from(files[file].rows).unwrap_or(usize::MAX) };
+            continue;
+        }
+        let rows_in = usize::try_from(files[at.file].rows).unwrap_or(usize::MAX);
+        let last = at.row.min(rows_in);
+        // Whoever wants few of all needs few; whoever filters may need many.
+        let size = if filter.is_empty() { (limit - found.pages.len()).min(PIECE) } else { PIECE };
+        let first = last.saturating_sub(size);
+        let mut fits = Vec::new();
+        read(committed, &files[at.file], (first, last - first), &mut |row, page| {
+            if filter.fits(page) {
+                fits.push((row, Page::of(page)));
+            }
+        })?;
+        found.read += (last - first) as u64;
+        at.row = first;
+        while found.pages.len() < limit
+            && let Some((_, page)) = fits.pop()
+        {
+            found.pages.push(page);
+            // The page is full: the next one begins with the last that fits and was left.
+            if found.pages.len() == limit
+                && let Some((row, _)) = fits.last()
+            {
+                at.row = row + 1;
+            }
+        }
+    }
+}
+
+/// How many files of pages there are: where whoever follows them begins.
+///
+/// # Errors
+/// The list of files cannot be read.
+pub fn n_files(committed: &Committed) -> Result<usize> {
+    page_files(committed).map(|files| files.len())
+}
+
+/// Hands on the pages that the filter fits of the files behind the first `seen`, oldest first, until `each` wants no more; gives the number of
+/// files that were seen with them.
+///
+/// # Errors
+/// `E-OUTPUT-READ`: a file cannot be read.
+pub fn since(committed: &Committed, seen: usize, filter: &Filter, each: &mut dyn FnMut(Page) -> bool) -> Result<usize> {
+    let files = page_files(committed)?;
+    let mut goes_on = true;
+    for file in files.iter().skip(seen) {
+        let n = usize::try_from(file.rows).unwrap_or(usize::MAX);
+        for first in (0..n).step_by(PIECE) {
+            read(committed, file, (first, PIECE), &mut |_, page| {
+                goes_on = goes_on && (!filter.fits(page) || each(Page::of(page)));
+            })?;
+            if !goes_on {
+                return Ok(files.len());
+            }
+        }
+    }
+    Ok(files.len())
+}
+
+fn page_files(committed: &Committed) -> Result<Vec<PublishedFile>> {
+    let mut files = committed.manifest.all_files(&committed.layout.history())?;
+    files.retain(|file| file.family == Family::Pages);
+    Ok(files)
+}
+
+/// Hands on so many rows of a file from a first one on, with their numbers.
+fn read(
+    committed: &Committed,
+    file: &PublishedFile,
+    (first, n): (usize, usize),
+    each: &mut dyn FnMut(usize, &Row<'_>),
+) -> Result<()> {
+    let out = &committed.layout.out;
+    let unreadable = |error: &dyn fmt::Display| {
+        let path = out.join(Family::Pages.folder()).join(&file.name);
+        Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
+            .cause(error)
+            .hint("`windrow audit` says what is wrong with the output")
+    };
+    let opened = open_published(out, Family::Pages, &file.name).map_err(|error| unreadable(&error))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
+    let reader = builder.with_offset(first).with_limit(n).build().map_err(|error| unreadable(&error))?;
+    let mut number = first;
+    for batch in reader {
+        let batch = batch.map_err(|error| unreadable(&error))?;
+        for row in rows(&batch)? {
+            each(number, &row);
+            number += 1;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_was_written() {
+        let place = Cursor { file: 7, row: 42 };
+        assert_eq!(place.to_string().parse(), Ok(place));
+        for wrong in ["", "7", "7.", ".1", "-1.2", "7.42.1", "99999999999999999999999.1"] {
+            assert!(wrong.parse::<Cursor>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a request asks for, checked before a route sees it.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use windrow_core::cluster::ClusterId;
+
+use super::Shared;
+use super::table::refusal;
+
+/// The query of a request; what no route knows is refused.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Shared>> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+        Query::from_request_parts(parts, shared).await.map(|Query(asked)| Self(asked)).map_err(|error| wrong(&error))
+    }
+}
+
+/// The cluster that a path names.
+pub(super) struct Named(pub(super) ClusterId);
+
+impl FromRequestParts<Arc<Shared>> for Named {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+        Path::from_request_parts(parts, shared).await.map(|Path(id)| Self(id)).map_err(|error| wrong(&error))
+    }
+}
+
+/// What is asked for cannot be.
+pub(super) fn wrong(error: &dyn std::fmt::Display) -> Response {
+    let hint = "docs/reference/api.md has the routes and what they take";
+    refusal(StatusCode::BAD_REQUEST, "E-HTTP-QUERY", &error.to_string(), hint)
+}
+
+/// Ids with commas between them.
+pub(super) fn ids(text: &str) -> Result<Vec<ClusterId>, Response> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| part.parse().map_err(|_| wrong(&format!("`{part}` is no id of a cluster")))).collect()
+}
+
+/// A time: seconds since 1970, or as ISO 8601 has it.
+pub(super) fn seconds(text: Option<&str>) -> Result<Option<i64>, Response> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    // Years that no chart has would only run over.
+    const FAR: i64 = 1 << 40;
+    let number = text.parse::<i64>().ok().map(|seconds| seconds.clamp(-FAR, FAR));
+    let found = number.or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second));
+    found.map(Some).ok_or_else(|| wrong(&format!("`{text}` is no time: seconds since 1970, or 2023-05-17T12:00:00Z")))
+}

@@ -1,0 +1,162 @@
+//! A run that is shown while it goes: what the loop tells of it, and what lies on disk.
+//!
+//! ```text
+//! loop ── after a batch, at most 4 times a second ──> board     counters; the view when somebody looks
+//!                                                └──> history   how many pages each cluster has
+//! thread of its own ── after a commit ──────────────> history   files
+//!                   └─ from time to time ───────────> board     what the run waits for
+//! ```
+//!
+//! The loop waits for nobody here: it takes what time it has, a hundredth at most.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use windrow_core::record::Micros;
+use windrow_engine::checkpoint;
+use windrow_engine::checkpoint::life::Life;
+use windrow_engine::clock::Clock;
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::observe::Progress;
+
+use super::board::{Board, Known, Standing};
+use super::follow::{Follower, Past};
+
+/// Time between two words to the board.
+const TELL: Duration = Duration::from_millis(250);
+/// Looks without anybody who looks at the board, before the view is made more rarely.
+const PATIENCE: u32 = 40;
+/// Time between two views that nobody asked for.
+const IDLE: Duration = Duration::from_secs(5);
+/// A view may cost one part in so many of the loop's time.
+const SHARE: u32 = 100;
+/// Time between two looks at the disk.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What the loop tells of a run.
+pub(crate) struct Live<'c> {
+    clock: &'c dyn Clock,
+    board: Arc<Board>,
+    past: Arc<Past>,
+    since: Micros,
+    next: Duration,
+    next_view: Duration,
+    unseen: u32,
+    /// When rows were counted last, and how many a second there were.
+    last: Option<(Duration, u64)>,
+    rate: Option<f64>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<'c> Live<'c> {
+    /// Begins to follow what lies on disk.
+    pub(crate) fn start(follower: Follower, clock: &'c dyn Clock) -> Result<Self, Error> {
+        let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
+        let (stop, stopped) = channel();
+        let follow = move || {
+            let mut follower = follower;
+            while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                look_at_disk(&mut follower);
+            }
+        };
+        let thread = std::thread::Builder::new().name("serve-past".into()).spawn(follow);
+        let thread = thread.map_err(|error| {
+            Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread of the server").cause(error)
+        })?;
+        let since = clock.now();
+        let standing = Standing::Running { pid: std::process::id(), since };
+        board.change(|known| Known { standing, is_live: true, ..known.clone() });
+        let (next, next_view) = (Duration::ZERO, Duration::ZERO);
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Self { clock, board, past, since, next, next_view, unseen: 0, last: None, rate: None, stop, thread })
+    }
+
+    /// Tells what the loop has done, when it is time to.
+    pub(crate) fn update(&mut self, progress: &Progress<'_>) {
+        if progress.elapsed < self.next {
+            return;
+        }
+        let began = self.clock.elapsed();
+        self.unseen = if self.board.was_looked_at() { 0 } else { self.unseen.saturating_add(1) };
+        let is_due = progress.elapsed >= self.next_view || (self.unseen < PATIENCE && self.last.is_some());
+        let view = is_due.then(|| Arc::new(progress.pipeline.view()));
+        if view.is_some() {
+            self.next_view = progress.elapsed + IDLE;
+        }
+        self.count(progress);
+        let (rows_per_s, since) = (self.rate, self.since);
+        self.board.change(|known| Known {
+            standing: Standing::Running { pid: std::process::id(), since },
+            epoch: (progress.epoch > 0).then_some(progress.epoch),
+            committed_rows: progress.committed_rows,
+            view: view.unwrap_or_else(|| Arc::clone(&known.view)),
+            counters: progress.total.clone(),
+            is_live: true,
+            rows_per_s,
+            ..known.clone()
+        });
+        // Not while a file is being counted: the next time will do.
+        if self.past.is_whole()
+            && let Ok(mut history) = self.past.history.try_write()
+        {
+            history.see(self.clock.now() / 1_000_000, progress.pipeline.delivered());
+        }
+        let cost = self.clock.elapsed().saturating_sub(began);
+        self.next = progress.elapsed + TELL.max(cost * SHARE);
+    }
+
+    fn count(&mut self, progress: &Progress<'_>) {
+        let Some((before, rows)) = self.last else {
+            self.last = Some((progress.elapsed, progress.run.rows));
+            return;
+        };
+        let seconds = progress.elapsed.saturating_sub(before).as_secs_f64();
+        if seconds >= 1.0 {
+            self.rate = Some(progress.run.rows.saturating_sub(rows) as f64 / seconds);
+            self.last = Some((progress.elapsed, progress.run.rows));
+        }
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Reads what only the disk tells of a run that goes on in this process.
+fn look_at_disk(follower: &mut Follower) {
+    let Ok(layout) = checkpoint::Layout::find(&follower.out, follower.state.as_deref()) else { return };
+    let waits = Life::read(&layout).filter(|life| life.pid == std::process::id()).and_then(|life| life.waits);
+    let waits = waits.map(|waits| waits.message);
+    let known = follower.board.peek();
+    if known.waits != waits {
+        follower.board.change(|known| Known { waits, ..known.clone() });
+    }
+    if !follower.is_behind(known.epoch) {
+        return;
+    }
+    let read = checkpoint::read_committed(&follower.out, follower.state.as_deref());
+    let read = read.and_then(|committed| {
+        let Some(committed) = committed else {
+            follower.past.complete();
+            return Ok(());
+        };
+        let at = Some(committed.manifest.written_at);
+        follower.read_past(&committed)?;
+        follower.board.change(|known| Known { committed_at: at, trouble: None, ..known.clone() });
+        Ok(())
+    });
+    if let Err(error) = read {
+        let trouble = Some(format!("{}: {}", error.code, error.message));
+        if known.trouble != trouble {
+            follower.board.change(|known| Known { trouble, ..known.clone() });
+        }
+    }
+}
