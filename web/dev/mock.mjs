@@ -38,7 +38,7 @@ const now = () => ({
   schema: "windrow.now/1", commit: ROWS ? 9 : null, committed_at: ROWS ? "2024-03-04T10:00:00Z" : null, standing: ROWS ? { is: "ended", at: "2024-03-04T10:00:00Z", reason: "end_of_input", message: null } : { is: "waiting" }, trouble: null,
   rows: ROWS, pages: ROWS, rejects: ROWS > 1 ? 37 : 0, novel: 800, clusters: N, micro_clusters: 700, terms: 90_000, version: "0.1.0", out: "out", live: false, sequence, rows_per_s: null, committed_rows: ROWS, lag: null,
   rejects_by_reason: ROWS > 1 ? { bad_time: 30, invalid_utf8: 7 } : {}, memory_bytes: null, waits: null, resume: ROWS ? "windrow run --input a.csv --out out" : null, topics: { prefix: "cluster_", servers: "localhost:9092" },
-  changes: clusters.slice(0, 9).map((c, i) => ({ cluster: c.cluster, label: c.label, kind: ["new", "grown", "shrunk", "gone"][i % 4], before: i % 4 === 0 ? null : 100, now: 100 * i, at: null })),
+  changes: clusters.slice(0, 9).map((c, i) => ({ cluster: c.cluster, label: c.label, kind: ["new", "grown", "shrunk", "gone"][i % 4], before: i % 4 === 0 ? null : 100, now: 100 * i, at: 9 })),
 });
 
 function timeline(query) {

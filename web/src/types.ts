@@ -17,7 +17,7 @@ export interface Change {
   kind: "new" | "gone" | "grown" | "shrunk";
   before: number | null;
   now: number | null;
-  at: string | null;
+  at: number | null;
 }
 
 export interface Now {

@@ -36,7 +36,7 @@ export function Bars({ bars, width, log, name }: { bars: Bar[]; width: number; l
         </g>
       ))}
       {bars.map((bar, index) => (
-        <a key={bar.cluster} href={toCluster(bar.cluster)} aria-label={`${bar.label}: ${count(bar.pages)} pages`} data-row class="bar">
+        <a key={bar.cluster} href={toCluster(bar.cluster)} data-row class="bar">
           <rect data-loose x="0" y={index * ROW} width={width} height={ROW} fill={colour.accent} opacity="0" class="bar-ground" />
           <text x={names - 8} y={index * ROW + 16} text-anchor="end" fill={bar.alive ? colour.text : colour.muted}>
             {cut(bar.label || `cluster ${bar.cluster}`, names - 16, 12)}

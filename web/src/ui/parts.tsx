@@ -97,7 +97,7 @@ export function Copy({ text, name }: { text: string; name: string }) {
       <code ref={code} tabIndex={0}>
         {text}
       </code>
-      <button type="button" onClick={() => void copy()} aria-label={`Copy: ${name}`}>
+      <button type="button" onClick={() => void copy()} aria-label={`${said || "Copy"}: ${name}`}>
         {said || "Copy"}
       </button>
     </div>

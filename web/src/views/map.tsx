@@ -105,7 +105,7 @@ function List({ data, only }: { data: MapOf; only: number | null }) {
             <button type="button" class="link clip" aria-pressed={only === one.cluster} onClick={() => goTo(one)}>
               <Text of={one.label || `cluster ${one.cluster}`} />
             </button>
-            <a class="num" href={toCluster(one.cluster)} aria-label={`Open ${one.label}`}>
+            <a class="num" href={toCluster(one.cluster)} aria-label={`${count(one.now)} pages: open ${one.label}`}>
               {count(one.now)}
             </a>
           </li>

@@ -122,7 +122,7 @@ function line(cluster: Cluster, most: number, open: string): Row {
   const id = String(cluster.cluster);
   const isOpen = open === id;
   const unfold = (
-    <button type="button" class="unfold" aria-expanded={isOpen} aria-label={`Themes of cluster ${id}`} onClick={() => choose({ open: isOpen ? null : id }, false)}>
+    <button type="button" class="unfold" aria-expanded={isOpen} aria-label={`${count(cluster.micro_clusters)} themes of cluster ${id}`} onClick={() => choose({ open: isOpen ? null : id }, false)}>
       {count(cluster.micro_clusters)} <span aria-hidden="true">{isOpen ? "▴" : "▾"}</span>
     </button>
   );

@@ -224,7 +224,7 @@ fn time(value: &str, now: Micros) -> Result<Micros, String> {
         let number: i64 = number.parse().ok().filter(|number| *number >= 0).ok_or_else(none)?;
         return Ok(now.saturating_sub(number.saturating_mul(seconds * 1_000_000)));
     }
-    let day = || Some(value.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let day = || TimeZone::UTC.to_timestamp(value.parse::<Date>().ok()?.at(0, 0, 0, 0)).ok();
     value.parse::<Timestamp>().ok().or_else(day).map(Timestamp::as_microsecond).ok_or_else(none)
 }
 
