@@ -54,8 +54,10 @@ fn npm(web: &Path, page: &Path, args: &[&str]) -> Result<(), String> {
     if done.status.success() {
         return Ok(());
     }
-    let said = [done.stdout, done.stderr].concat();
-    let said = String::from_utf8_lossy(&said).lines().rev().take(5).collect::<Vec<_>>().join(" / ");
+    let said = [done.stderr, done.stdout].concat();
+    let said = String::from_utf8_lossy(&said);
+    let said: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).take(6).collect();
+    let said = said.join(" / ");
     Err(format!("npm {} ended with {}: {said}", args.join(" "), done.status))
 }
 
