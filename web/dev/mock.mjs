@@ -75,7 +75,7 @@ const ANSWERS = [
   [/^\/clusters\/(\d+)$/, (_, [, id]) => clusters[id - 1] && { ...clusters[id - 1], state: "alive", themes: Array.from({ length: 12 }, (_, i) => ({ micro_cluster: i, pages: 100 - i, weight: 5, terms: [1, 2, 3].map(() => ({ term: word(), weight: 1 })) })), themes_total: 31, neighbours: clusters.slice(3, 9).map((c, i) => ({ cluster: c.cluster, label: c.label, likeness: 0.8 - i / 10 })), topic: `cluster_${id}` }],
   [/^\/clusters\/\d+\/pages$|^\/pages$/, (query) => query.get("q")?.includes("!!") ? null : { pages: Array.from({ length: Math.min(ROWS, Number(query.get("limit") ?? 100)) }, (_, i) => page(i)), read: ROWS, total: ROWS, next: ROWS > 100 ? "x" : null }],
   [/^\/timeline$/, timeline],
-  [/^\/messages$/, (query) => ({ clock: "event", window: query.get("window") ?? "all", from: "2024-03-01T00:00:00Z", to: "2024-08-01T00:00:00Z", total: ROWS, clusters: clusters.map((c) => ({ cluster: c.cluster, label: c.label, pages: c.delivered, share: c.share, alive: c.cluster !== 5 })) })],
+  [/^\/messages$/, (query) => ({ clock: "event", window: query.get("window") ?? "all", from: BASE, to: BASE + 144 * 86400, total: ROWS, clusters: clusters.map((c) => ({ cluster: c.cluster, label: c.label, pages: c.delivered, share: c.share, alive: c.cluster !== 5 })) })],
   [/^\/domains$/, domains],
   [/^\/map$/, map],
   [/^\/rejects$/, () => ({ by_reason: { bad_time: 30, invalid_utf8: 7 }, rejects: Array.from({ length: 12 }, (_, i) => ({ record_id: `j${i}`, reason: i % 3 ? "bad_time" : "invalid_utf8", source: "a.csv", bytes: Buffer.from(`2024,7,https://a.example,<b>${i}\xff</b>,,x`, "latin1").toString("base64"), length: 38, at: i % 3 ? 4 : 29, text: "2024,7,<script>alert(1)</script>" })), next: null })],

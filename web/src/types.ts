@@ -121,8 +121,9 @@ export interface Timeline {
 
 export interface Messages {
   window: string;
-  from: string | null;
-  to: string | null;
+  /** Seconds, like all times of drawings. */
+  from: number | null;
+  to: number | null;
   total: number;
   clusters: { cluster: number; label: string; pages: number; share: number; alive: boolean }[];
 }

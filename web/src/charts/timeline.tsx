@@ -15,9 +15,12 @@ export interface Band {
   counts: (number | null)[];
 }
 
+/** Colours that are told apart best. */
+const FEW = 10;
+
 /** Series as they are drawn, the others last. */
 export function bands(data: Timeline): Band[] {
-  const given = colours(data.series.map((series) => series.cluster), ink.value.series);
+  const given = colours(data.series.map((series) => series.cluster), ink.value.series.slice(0, data.series.length <= FEW ? FEW : undefined));
   const drawn: Band[] = data.series.map((series) => ({
     key: series.cluster,
     label: series.label || `cluster ${series.cluster}`,
@@ -50,7 +53,7 @@ type TimeScale = ReturnType<typeof scaleTime<number, number>>;
 
 export function TimelineChart(props: Props) {
   const drawn = bands(props.data);
-  if (props.style === "small") return <Small {...props} drawn={drawn} />;
+  if (props.style === "small") return <Small {...props} drawn={drawn.filter((band) => band.key >= 0)} />;
   return <Large {...props} drawn={drawn} />;
 }
 
@@ -109,7 +112,7 @@ function stackedShapes(data: Timeline, drawn: Band[], x: TimeScale, y: Scale): S
   return layers.map((layer) => {
     const band = layer.key;
     const last = layer[is.lastIndexOf(true)] ?? [0, 0];
-    const look = { fill: band.colour, "fill-opacity": band.key < 0 ? 0.45 : 0.85, stroke: ink.value.surface, "stroke-width": 0.7 };
+    const look = { fill: band.colour, "fill-opacity": band.key < 0 ? 0.45 : 0.85, stroke: ink.value.surface, "stroke-width": 0.25 };
     const points = layer.map((d): [number, number] => [d[0], d[1]]);
     return { key: band.key, label: band.label, colour: band.colour, path: dots(shape(points), points, is, data, x, y), end: y((last[0] + last[1]) / 2), look };
   });

@@ -115,8 +115,8 @@ function BarsFigure() {
 }
 
 function stretch(data: Messages): string {
-  if (!data.from || !data.to) return "";
-  return `, ${local(new Date(data.from), false)} to ${local(new Date(data.to), false)}`;
+  if (data.from === null || data.to === null) return "";
+  return `, ${local(new Date(data.from * 1000), false)} to ${local(new Date(data.to * 1000), false)}`;
 }
 
 const STYLES = [
