@@ -1,16 +1,18 @@
-// node page.mjs SHOTS NONE ONE MANY HOSTILE: looks at the page of four servers, and says what is wrong with it.
+// node page.mjs SHOTS NONE ONE MANY HOSTILE LIVE PID: looks at the page of five servers, and says what is wrong with it.
 import { counts, launch, problems } from "./browser.mjs";
 import { hostile } from "./hostile.mjs";
 import { keys } from "./keys.mjs";
+import { live } from "./live.mjs";
 import { charts, speeds, views } from "./views.mjs";
 
-const [shots, none, one, many, evil] = process.argv.slice(2);
+const [shots, none, one, many, evil, running, pid] = process.argv.slice(2);
 const browser = await launch();
 const parts = [
   ["views", () => views(browser, [["none", none], ["one", one], ["many", many]], shots)],
   ["charts", () => charts(browser, many)],
   ["keys", () => keys(browser, many)],
   ["hostile", () => hostile(browser, evil)],
+  ["live", () => live(browser, running, Number(pid))],
   ["speeds", () => speeds(browser, many)],
 ];
 for (const [name, look] of parts) {

@@ -16,6 +16,7 @@ export async function views(browser, servers, shots) {
         const cluster = await firstCluster(page);
         for (view of VIEWS) {
           await go(page, view === "cluster" ? `#/cluster/${cluster}` : `#/${view}`);
+          await says(page, size, view, where());
           const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           if (over > 0) problems.push(`${where()}: ${over} pixels wider than the window`);
           await page.screenshot({ path: `${shots}/${view}-${size}-${theme}-${width}.png`, fullPage: true });
@@ -27,6 +28,13 @@ export async function views(browser, servers, shots) {
     }
   }
   return `${pictures} pictures, axe: ${serious} serious`;
+}
+
+/** What must stand there: what to run when there is nothing, why it stopped when there is something. */
+async function says(page, size, view, where) {
+  const text = await page.locator("main").innerText();
+  const wanted = size !== "none" ? /The run stopped .*: it had read all of its input/ : view === "cluster" || view === "status" ? /./ : /windrow run --input/;
+  if (!wanted.test(text)) problems.push(`${where}: does not say ${wanted}`);
 }
 
 /** Every chart as a table, and as files that are taken away. */

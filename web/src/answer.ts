@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, Refused } from "./api";
-import { paused, tick } from "./live";
+import { paused, soon, tick } from "./live";
 
 interface Held<T> {
   of: string;
@@ -58,7 +58,9 @@ export function useAnswer<T>(of: string | null, live = true): Answer<T> {
         latest.current = { of, data };
         setError(undefined);
         // Paused, the same table stands still; another one is shown all the same.
-        setHeld((before) => (paused.peek() && before?.of === of ? before : { of, data }));
+        const show = () => setHeld((before) => (paused.peek() && before?.of === of ? before : { of, data }));
+        if (first) show();
+        else soon(show);
       } catch (error) {
         if (asking.current === mine && error instanceof Refused) setError(error);
       } finally {

@@ -1,9 +1,9 @@
 // What is known now, kept up to date by the server's events.
 //
-//   events ──> heard ──(at most 4 times a second)──> shown        paused: heard goes on, shown stands still
+//   events, answers ──> heard ──(at most 4 times a second)──> shown        paused: heard goes on, shown stands still
 //
 // Tables are not pushed: `tick` says when it is worth asking again. A hidden page lets go of the stream and asks every 10 s.
-import { computed, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import { ask, path } from "./api";
 import type { Cluster, Clusters, Now } from "./types";
 
@@ -46,9 +46,23 @@ function silence(): void {
   silentSince.value ??= lastWord;
 }
 
+let waiting: (() => void)[] = [];
+
 function show(): void {
+  clearTimeout(redraw);
   redraw = undefined;
-  if (!paused.value) shown.value = heard;
+  const acts = waiting;
+  waiting = [];
+  batch(() => {
+    if (!paused.value) shown.value = heard;
+    for (const act of acts) act();
+  });
+}
+
+/** Does something that changes the screen, together with all else that is to change. */
+export function soon(act: () => void): void {
+  waiting.push(act);
+  redraw ??= setTimeout(show, REDRAW_MS);
 }
 
 function hear(part: Partial<Known>): void {

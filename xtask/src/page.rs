@@ -30,6 +30,8 @@ const HEAD: &str = "creation_time,id,url,title,keywords,description\n";
 const ONE: &str = "2023-05-17T20:21:51.822Z,7,https://a.example.org/x,One page alone,one alone,Nothing stands beside it\n";
 /// Rows that become no page, each for another reason.
 const BAD: &[u8] = b"yesterday,1,https://a.example.org/t,a time that is none,,\n2023-05-17T20:21:51Z,2,https://a.example.org/u,not \xff text,,\n2023-05-17T20:21:51Z,3,,,,\n";
+/// A run that goes on, at a pace.
+const LIVE: [&str; 7] = ["demo", "--quiet", "--rate", "5000", "--rows", "0", "--out"];
 /// A file name is a text of a stranger too.
 const HOSTILE_FILE: &str = "\"><img src=x onerror=alert(1)>.csv";
 
@@ -42,11 +44,14 @@ pub(crate) fn page(args: &Args) -> Result<()> {
     let watch = Watch::start();
     let outs = [none(&dir)?, one(&windrow, &dir)?, many(&windrow, &dir, rows)?, hostile(&windrow, &dir)?];
     say(format_args!("page: 0, 1 and {rows} rows, and hostile ones, learnt in {:.0} s", watch.seconds()));
-    let served: Vec<Served> = outs.iter().map(|out| Served::start(&windrow, out)).collect::<Result<_>>()?;
+    let serve = |out: &PathBuf| Served::start(Command::new(&windrow).args(["serve", "--quiet", "--out"]).arg(out));
+    let served: Vec<Served> = outs.iter().map(serve).collect::<Result<_>>()?;
+    let live = Served::start(Command::new(&windrow).args(LIVE).arg(dir.join("live")))?;
     let shots = target().join("page");
     std::fs::create_dir_all(&shots)?;
     let mut look = program("node");
     look.arg("e2e/page/page.mjs").arg(&shots).args(served.iter().map(|one| &one.url));
+    look.arg(&live.url).arg(live.child.id().to_string());
     run(&mut look)
 }
 
@@ -96,7 +101,9 @@ fn hostile(windrow: &Path, dir: &Path) -> Result<PathBuf> {
     let injections: Vec<&str> = injections.lines().collect();
     ensure!(injections.len() >= 100 && texts.len() >= 60, "{} injections, {} texts", injections.len(), texts.len());
     let mut rows = HEAD.to_owned();
-    for (id, text) in injections.iter().copied().map(str::to_owned).chain(texts.iter().map(|(text, times)| text.repeat(*times))).enumerate() {
+    for (id, text) in
+        injections.iter().copied().map(str::to_owned).chain(texts.iter().map(|(text, times)| text.repeat(*times))).enumerate()
+    {
         let text = text.replace('"', "\"\"");
         let time = if id % 10 == 9 { &text } else { "2023-05-17T20:21:51Z" };
         for url in [format!("https://{id}.example.org/{text}"), text.clone()] {
@@ -122,10 +129,8 @@ struct Served {
 }
 
 impl Served {
-    fn start(windrow: &Path, out: &Path) -> Result<Self> {
-        let mut command = Command::new(windrow);
-        command.args(["serve", "--quiet", "--listen", "127.0.0.1:0", "--out"]).arg(out).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn()?;
         let pipe = child.stdout.take().context("a pipe")?;
         let mut url = String::new();
         let read = BufReader::new(pipe).read_line(&mut url);

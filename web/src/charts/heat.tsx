@@ -22,7 +22,8 @@ export function mostOf(data: Domains): number {
 
 export function HeatPicture({ data, width }: { data: Domains; width: number }) {
   const colour = ink.value;
-  const cell = (width - NAMES - 20) / Math.max(1, data.clusters.length);
+  // The last name leans over the edge.
+  const cell = (width - NAMES - HEAD / 2) / Math.max(1, data.clusters.length);
   const height = HEAD + data.domains.length * ROW + 30;
   const most = mostOf(data);
   return (
