@@ -126,7 +126,8 @@ fn rows(batch: &RecordBatch) -> std::ops::Range<usize> {
     0..batch.num_rows()
 }
 
-fn text(column: &dyn Array, row: usize) -> &str {
+/// A text of a column, plain or of a dictionary.
+pub(crate) fn text(column: &dyn Array, row: usize) -> &str {
     if let Some(texts) = column.as_string_opt::<i32>() {
         return texts.value(row);
     }

@@ -5,13 +5,15 @@
 //! files behind a place, oldest first ───────────── rows that fit ──> one by one
 //! ```
 //!
-//! A question reads a bounded number of rows, and says how many it has looked at: whoever wants more asks again from there.
+//! The same for rejects and for the lineage. A question reads a bounded number of rows, and says how many it has looked at: whoever wants more asks again from there.
 
 mod filter;
+mod records;
 
 use std::fmt;
 use std::str::FromStr;
 
+use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use windrow_core::cluster::{ClusterId, MicroId, Slot};
 use windrow_core::record::Micros;
@@ -23,6 +25,7 @@ use crate::sink::parquet::open_published;
 use crate::sink::{Family, PublishedFile};
 
 pub use filter::{Filter, Wrong};
+pub use records::{Commit, Event, Reject, commits, events, rejects};
 
 /// Rows that are read at once.
 const PIECE: usize = 16_384;
@@ -108,62 +111,71 @@ impl FromStr for Cursor {
 }
 
 /// What was found.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Pages, newest first.
-    pub pages: Vec<Page>,
+#[derive(Debug)]
+pub struct Found<T> {
+    /// Newest first.
+    pub rows: Vec<T>,
     /// Rows looked at.
     pub read: u64,
-    /// Pages there are.
+    /// Rows there are.
     pub total: u64,
     /// Where older ones are to be looked for; none at the end.
     pub next: Option<Cursor>,
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), read: 0, total: 0, next: None }
+    }
 }
 
 /// The newest pages before a place that the filter fits.
 ///
 /// # Errors
 /// `E-OUTPUT-READ`: a file cannot be read.
-pub fn newest(committed: &Committed, filter: &Filter, before: Option<Cursor>, limit: usize) -> Result<Found> {
-    let files = page_files(committed)?;
+pub fn newest(committed: &Committed, filter: &Filter, before: Option<Cursor>, limit: usize) -> Result<Found<Page>> {
+    let fitting = |batch: &RecordBatch| Ok(rows(batch)?.map(|row| filter.fits(&row).then(|| Page::of(&row))).collect());
+    newest_rows(committed, Family::Pages, &fitting, before, (limit, filter.is_empty()))
+}
+
+/// What a batch becomes: for each row what is wanted of it, if it is.
+type Select<'s, T> = &'s dyn Fn(&RecordBatch) -> Result<Vec<Option<T>>>;
+
+/// The newest rows of a family that are wanted. Whoever wants all of them needs few.
+fn newest_rows<T>(
+    committed: &Committed,
+    family: Family,
+    select: Select<'_, T>,
+    before: Option<Cursor>,
+    (limit, wants_all): (usize, bool),
+) -> Result<Found<T>> {
+    let files = files_of(committed, family)?;
+    let rows_in = |file: usize| usize::try_from(files[file].rows).unwrap_or(usize::MAX);
     let mut found = Found { total: files.iter().map(|file| file.rows).sum(), ..Found::default() };
-    let end = Cursor { file: files.len(), row: 0 };
+    let (begin, end) = (Cursor { file: 0, row: 0 }, Cursor { file: files.len(), row: 0 });
     let mut at = before.map_or(end, |before| before.min(end));
-    loop {
-        if found.pages.len() >= limit || found.read >= ROWS {
-            found.next = Some(at).filter(|at| *at > Cursor { file: 0, row: 0 });
-            return Ok(found);
-        }
+    while found.rows.len() < limit && found.read < ROWS && at > begin {
         if at.row == 0 {
-            let Some(file) = at.file.checked_sub(1) else { return Ok(found) };
-            at = Cursor { file, row: usize::try_from(files[file].rows).unwrap_or(usize::MAX) };
+            at = Cursor { file: at.file - 1, row: rows_in(at.file - 1) };
             continue;
         }
-        let rows_in = usize::try_from(files[at.file].rows).unwrap_or(usize::MAX);
-        let last = at.row.min(rows_in);
-        // Whoever wants few of all needs few; whoever filters may need many.
-        let size = if filter.is_empty() { (limit - found.pages.len()).min(PIECE) } else { PIECE };
+        let last = at.row.min(rows_in(at.file));
+        let size = if wants_all { (limit - found.rows.len()).min(PIECE) } else { PIECE };
         let first = last.saturating_sub(size);
-        let mut fits = Vec::new();
-        read(committed, &files[at.file], (first, last - first), &mut |row, page| {
-            if filter.fits(page) {
-                fits.push((row, Page::of(page)));
-            }
+        let mut wanted = Vec::new();
+        read(committed, &files[at.file], (first, last - first), &mut |number, batch| {
+            wanted.extend((number..).zip(select(batch)?).filter_map(|(number, row)| Some((number, row?))));
+            Ok(())
         })?;
         found.read += (last - first) as u64;
-        at.row = first;
-        while found.pages.len() < limit
-            && let Some((_, page)) = fits.pop()
-        {
-            found.pages.push(page);
-            // The page is full: the next one begins with the last that fits and was left.
-            if found.pages.len() == limit
-                && let Some((row, _)) = fits.last()
-            {
-                at.row = row + 1;
-            }
-        }
+        let left = wanted.len().saturating_sub(limit - found.rows.len());
+        let taken = wanted.split_off(left);
+        // The next question begins with the last row that was wanted and left.
+        at.row = wanted.last().map_or(first, |(number, _)| number + 1);
+        found.rows.extend(taken.into_iter().rev().map(|(_, row)| row));
     }
+    found.next = Some(at).filter(|at| *at > begin);
+    Ok(found)
 }
 
 /// How many files of pages there are: where whoever follows them begins.
@@ -171,7 +183,7 @@ pub fn newest(committed: &Committed, filter: &Filter, before: Option<Cursor>, li
 /// # Errors
 /// The list of files cannot be read.
 pub fn n_files(committed: &Committed) -> Result<usize> {
-    page_files(committed).map(|files| files.len())
+    files_of(committed, Family::Pages).map(|files| files.len())
 }
 
 /// Hands on the pages that the filter fits of the files behind the first `seen`, oldest first, until `each` wants no more; gives the number of
@@ -180,13 +192,16 @@ pub fn n_files(committed: &Committed) -> Result<usize> {
 /// # Errors
 /// `E-OUTPUT-READ`: a file cannot be read.
 pub fn since(committed: &Committed, seen: usize, filter: &Filter, each: &mut dyn FnMut(Page) -> bool) -> Result<usize> {
-    let files = page_files(committed)?;
+    let files = files_of(committed, Family::Pages)?;
     let mut goes_on = true;
     for file in files.iter().skip(seen) {
         let n = usize::try_from(file.rows).unwrap_or(usize::MAX);
         for first in (0..n).step_by(PIECE) {
-            read(committed, file, (first, PIECE), &mut |_, page| {
-                goes_on = goes_on && (!filter.fits(page) || each(Page::of(page)));
+            read(committed, file, (first, PIECE), &mut |_, batch| {
+                for row in rows(batch)? {
+                    goes_on = goes_on && (!filter.fits(&row) || each(Page::of(&row)));
+                }
+                Ok(())
             })?;
             if !goes_on {
                 return Ok(files.len());
@@ -196,36 +211,34 @@ pub fn since(committed: &Committed, seen: usize, filter: &Filter, each: &mut dyn
     Ok(files.len())
 }
 
-fn page_files(committed: &Committed) -> Result<Vec<PublishedFile>> {
+fn files_of(committed: &Committed, family: Family) -> Result<Vec<PublishedFile>> {
     let mut files = committed.manifest.all_files(&committed.layout.history())?;
-    files.retain(|file| file.family == Family::Pages);
+    files.retain(|file| file.family == family);
     Ok(files)
 }
 
-/// Hands on so many rows of a file from a first one on, with their numbers.
+/// Hands on so many rows of a file from a first one on, with the number of the first of each batch.
 fn read(
     committed: &Committed,
     file: &PublishedFile,
     (first, n): (usize, usize),
-    each: &mut dyn FnMut(usize, &Row<'_>),
+    each: &mut dyn FnMut(usize, &RecordBatch) -> Result<()>,
 ) -> Result<()> {
     let out = &committed.layout.out;
     let unreadable = |error: &dyn fmt::Display| {
-        let path = out.join(Family::Pages.folder()).join(&file.name);
+        let path = out.join(file.family.folder()).join(&file.name);
         Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
             .cause(error)
             .hint("`windrow audit` says what is wrong with the output")
     };
-    let opened = open_published(out, Family::Pages, &file.name).map_err(|error| unreadable(&error))?;
+    let opened = open_published(out, file.family, &file.name).map_err(|error| unreadable(&error))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
     let reader = builder.with_offset(first).with_limit(n).build().map_err(|error| unreadable(&error))?;
     let mut number = first;
     for batch in reader {
         let batch = batch.map_err(|error| unreadable(&error))?;
-        for row in rows(&batch)? {
-            each(number, &row);
-            number += 1;
-        }
+        each(number, &batch)?;
+        number += batch.num_rows();
     }
     Ok(())
 }

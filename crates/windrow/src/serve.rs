@@ -13,13 +13,19 @@ mod api;
 mod ask;
 mod board;
 mod door;
+mod edits;
+mod events;
+mod feed;
 mod follow;
 mod live;
 mod metrics;
 mod now;
 mod page;
+mod pages;
 mod past;
+mod records;
 mod table;
+mod work;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -28,15 +34,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, oneshot};
 use windrow_engine::error::{Error, ErrorKind};
 
+use serde_json::Value;
+
 use board::Board;
 pub(crate) use door::Door;
+use events::Frames;
+use feed::{Feeds, Patient};
 pub(crate) use follow::Follower;
 use follow::Past;
 pub(crate) use live::Live;
@@ -57,39 +68,69 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Shared {
     board: Arc<Board>,
     past: Arc<Past>,
+    frames: Frames,
+    feeds: Feeds,
+    /// Places for work on files.
+    work: Semaphore,
     out: PathBuf,
+    state: Option<PathBuf>,
+    /// The settings in force, with their origins.
+    settings: Vec<Value>,
     door: Door,
 }
 
 impl Shared {
     /// What a follower knows, behind a door.
-    pub(crate) fn new(follower: &Follower, door: Door) -> Self {
+    pub(crate) fn new(follower: &Follower, settings: Vec<Value>, door: Door) -> Self {
         let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
-        Self { board, past, out: follower.out.clone(), door }
+        let (out, state) = (follower.out.clone(), follower.state.clone());
+        let (frames, feeds, work) = (Frames::default(), Feeds::default(), Semaphore::new(work::AT_ONCE));
+        Self { board, past, frames, feeds, work, out, state, settings, door }
     }
 }
 
-/// One route: its path, what it gives, and how.
+/// One route: what it does, its path, what it gives, and how.
 struct Route {
+    does: &'static str,
     path: &'static str,
     gives: &'static str,
     method: fn() -> MethodRouter<Arc<Shared>>,
 }
 
+const fn shows(path: &'static str, gives: &'static str, method: fn() -> MethodRouter<Arc<Shared>>) -> Route {
+    Route { does: "GET", path, gives, method }
+}
+
+const fn changes(path: &'static str, gives: &'static str, method: fn() -> MethodRouter<Arc<Shared>>) -> Route {
+    Route { does: "POST", path, gives, method }
+}
+
 /// Every route there is.
 const ROUTES: &[Route] = &[
-    Route { path: "/", gives: "the page", method: || get(page::index) },
-    Route { path: "/assets/{name}", gives: "the page's files", method: || get(page::asset) },
-    Route { path: "/livez", gives: "whether the process answers", method: || get(api::live) },
-    Route { path: "/readyz", gives: "whether there is something to show, and why not", method: || get(api::readiness) },
-    Route { path: "/metrics", gives: "counters for Prometheus", method: || get(metrics::metrics) },
-    Route { path: "/api/v1", gives: "this list", method: || get(api::routes) },
-    Route { path: "/api/v1/now", gives: "state and counters", method: || get(api::now) },
-    Route { path: "/api/v1/clusters", gives: "living clusters", method: || get(api::clusters) },
-    Route { path: "/api/v1/clusters/{id}", gives: "one cluster", method: || get(api::cluster) },
-    Route { path: "/api/v1/timeline", gives: "pages of clusters over time", method: || get(past::timeline) },
-    Route { path: "/api/v1/messages", gives: "pages of clusters in a window", method: || get(past::messages) },
-    Route { path: "/api/v1/domains", gives: "pages by main domain and cluster", method: || get(past::domains) },
+    shows("/", "the page", || get(page::index)),
+    shows("/assets/{name}", "the page's files", || get(page::asset)),
+    shows("/livez", "whether the process answers", || get(api::live)),
+    shows("/readyz", "whether there is something to show, and why not", || get(api::readiness)),
+    shows("/metrics", "counters for Prometheus", || get(metrics::metrics)),
+    shows("/api/v1", "this list", || get(api::routes)),
+    shows("/api/v1/now", "state and counters", || get(api::now)),
+    shows("/api/v1/events", "what changes, as it changes", || get(events::events)),
+    shows("/api/v1/clusters", "living clusters", || get(api::clusters)),
+    shows("/api/v1/clusters/{id}", "one cluster", || get(api::cluster)),
+    shows("/api/v1/clusters/{id}/pages", "its newest pages", || get(pages::of_cluster)),
+    shows("/api/v1/clusters/{id}/stream", "its pages as they come", || get(pages::stream_of_cluster)),
+    shows("/api/v1/clusters/{id}/export", "its pages as a file", || get(edits::export)),
+    changes("/api/v1/clusters/{id}/label", "names it", || post(edits::label)),
+    changes("/api/v1/clusters/{id}/pin", "pins it, or lets it go", || post(edits::pin)),
+    shows("/api/v1/timeline", "pages of clusters over time", || get(past::timeline)),
+    shows("/api/v1/messages", "pages of clusters in a window", || get(past::messages)),
+    shows("/api/v1/domains", "pages by main domain and cluster", || get(past::domains)),
+    shows("/api/v1/pages", "newest pages that a filter fits", || get(pages::pages)),
+    shows("/api/v1/pages/stream", "pages that a filter fits, as they come", || get(pages::stream)),
+    shows("/api/v1/rejects", "newest rejects", || get(records::rejects)),
+    shows("/api/v1/lineage", "what happened to clusters", || get(records::lineage)),
+    shows("/api/v1/explain", "why a page is where it is", || get(records::why)),
+    shows("/api/v1/status", "runs, inputs, commits, settings, versions", || get(records::status_object)),
 ];
 
 fn router(shared: &Arc<Shared>) -> Router {
@@ -100,6 +141,7 @@ fn router(shared: &Arc<Shared>) -> Router {
     // Behind the door lies also what is not there.
     router
         .fallback(api::nothing)
+        .layer(DefaultBodyLimit::max(edits::BODY_BYTES))
         .layer(middleware::from_fn_with_state(Arc::clone(shared), door::pass))
         .with_state(Arc::clone(shared))
 }
@@ -176,8 +218,10 @@ async fn accept(listener: TcpListener, router: Router) {
         let service = TowerToHyperService::new(router.clone());
         tokio::spawn(async move {
             let mut http = hyper::server::conn::http1::Builder::new();
-            let connection =
-                http.timer(TokioTimer::new()).header_read_timeout(HEADERS).serve_connection(TokioIo::new(stream), service);
+            let connection = http
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADERS)
+                .serve_connection(TokioIo::new(Patient::new(stream)), service);
             // A client that breaks off is nobody's error.
             let _ = connection.await;
             drop(place);

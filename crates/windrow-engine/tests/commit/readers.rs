@@ -89,8 +89,8 @@ fn a_search_goes_back_page_by_page_and_leaves_nothing_out() {
         let (mut found, mut before) = (Vec::new(), None);
         loop {
             let part = newest(&committed, &filter, before, limit).unwrap();
-            assert!(part.pages.len() <= limit && part.total == committed.manifest.counters.pages);
-            found.extend(part.pages);
+            assert!(part.rows.len() <= limit && part.total == committed.manifest.counters.pages);
+            found.extend(part.rows);
             before = part.next;
             if before.is_none() {
                 break;

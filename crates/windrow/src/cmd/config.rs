@@ -80,6 +80,11 @@ fn all(resolved: &Resolved) -> impl Iterator<Item = Shown> {
     own.chain(client)
 }
 
+/// The same as plain data.
+pub(crate) fn objects(resolved: &Resolved) -> Vec<serde_json::Value> {
+    all(resolved).map(|one| json!({"key": one.key, "value": one.json, "origin": one.origin, "change": one.change})).collect()
+}
+
 fn show(with_origin: bool, app: &mut App) -> Result<(), Failure> {
     let resolved = app.settings(&[])?;
     if app.term.format == Format::Tsv {

@@ -79,7 +79,8 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let settings = app.settings(&args.settings.given)?.settings;
+    let resolved = app.settings(&args.settings.given)?;
+    let settings = &resolved.settings;
     let is_live = !args.once && app.term.is_live() && app.term.format == Format::Text;
     prepare(&args.out)?;
     let rows = args.rows.unwrap_or(if is_live { ROWS_TO_WATCH } else { ROWS_TO_PRINT });
@@ -102,7 +103,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let control = Arc::new(Control::default());
     let watch = Watch::start(&control)?;
     let clock = SystemClock::new();
-    let mut shown = Shown::start(&args.serve, (&job.out, None), &clock, app)?;
+    let mut shown = Shown::start(&args.serve, ((&job.out, None), &resolved), &clock, app)?;
     if let Some(shown) = shown.as_ref().filter(|_| args.open) {
         open_in_browser(&shown.url, app);
     }

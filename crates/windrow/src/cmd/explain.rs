@@ -93,6 +93,16 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     Ok(Exit::Fine)
 }
 
+/// Why a published page is where it is, as the contract has it.
+pub(crate) fn of_published(reading: &Reading, wanted: &Wanted) -> Result<Value, Error> {
+    let found = match lookup::find(reading, wanted)? {
+        Some(found) => found,
+        None => return Err(no_page(reading, wanted)?),
+    };
+    let why = explanation(reading, &found.columns)?;
+    Ok(object(Some(&found), &why, &reading.pipeline.view()))
+}
+
 /// Why there is no such page.
 fn no_page(reading: &Reading, wanted: &Wanted) -> Result<Error, Error> {
     let reason = match wanted {

@@ -44,7 +44,8 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let place = Place::new(app, &args.settings)?;
+    let resolved = app.settings(&args.settings.given)?;
+    let place = Place::of(resolved.settings.output.clone());
     let token = match &args.token_file {
         Some(file) => token_in(file)?,
         None => entropy()?,
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         app.term.say(&format!("nothing is committed in {} yet: it is shown when it comes (Ctrl-C ends)", place.out.display()));
     }
     let watch = Watch::start(&Arc::new(Control::default()))?;
-    let (_server, url) = open(listener, &args.host, token, &follower)?;
+    let (_server, url) = open(listener, &args.host, token, (&follower, &resolved))?;
     app.term.line(&url)?;
     app.term.flush()?;
     while !watch.wait(LOOK) {

@@ -6,8 +6,9 @@ use std::path::Path;
 use windrow_engine::clock::{SystemClock, entropy};
 use windrow_engine::error::Error;
 use windrow_engine::observe::Progress;
+use windrow_engine::settings::Resolved;
 
-use super::{App, Failure};
+use super::{App, Failure, config};
 use crate::args::Format;
 use crate::serve::{self, Door, Follower, Live, Server, Shared};
 
@@ -37,7 +38,7 @@ impl<'c> Shown<'c> {
     /// Shows the run that goes to `out`, unless it is not wanted, or nowhere asked for and no usual port is free.
     pub(super) fn start(
         flags: &ServeFlags,
-        (out, state): (&Path, Option<&Path>),
+        ((out, state), settings): ((&Path, Option<&Path>), &Resolved),
         clock: &'c SystemClock,
         app: &mut App,
     ) -> Result<Option<Self>, Failure> {
@@ -53,7 +54,7 @@ impl<'c> Shown<'c> {
             Err(error) => return Err(error.into()),
         };
         let follower = Follower::new(out, state);
-        let (server, url) = open(listener, &[], entropy()?, &follower)?;
+        let (server, url) = open(listener, &[], entropy()?, (&follower, settings))?;
         // With -o json and tsv stdout is for data alone.
         if app.term.format == Format::Text {
             app.term.line(&url)?;
@@ -85,12 +86,12 @@ pub(super) fn open(
     listener: TcpListener,
     hosts: &[String],
     token: String,
-    follower: &Follower,
+    (follower, settings): (&Follower, &Resolved),
 ) -> Result<(Server, String), Error> {
     let address = listener.local_addr().map_err(|error| serve::refused(serve::LISTEN, &error))?;
     let url = format!("http://{}/?token={token}", shown(address, hosts));
     let door = Door::new(address, hosts, token);
-    Ok((Server::start(listener, Shared::new(follower, door))?, url))
+    Ok((Server::start(listener, Shared::new(follower, config::objects(settings), door))?, url))
 }
 
 /// The address as a browser can open it.

@@ -4,6 +4,7 @@
 
 mod show;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use windrow_engine::kafka::lag::{self, Asked, Group, Lag, Place};
 use windrow_engine::observe::Counters;
 use windrow_engine::run::Control;
 use windrow_engine::settings::Settings;
+use windrow_engine::sink::topics::Route;
 use windrow_engine::source::SourcePosition;
 use windrow_engine::source::kafka::{PREFIX, Start};
 use windrow_engine::status::{Status, new_files};
@@ -144,6 +146,38 @@ fn look(mut settings: Settings, control: &Control, app: &App) -> Result<Known, E
         input
     }));
     Ok(Known { files: status.files()?, resume: resume_or_begin(&status, app), status, inputs, lag, output, now })
+}
+
+/// What lies on disk, as the contract has it; no broker is asked.
+pub(crate) fn of_disk(out: &Path, state: Option<&Path>, now: i64) -> Result<Value, Error> {
+    let status = Status::read(out, state)?;
+    let positions = status.positions();
+    let kind = match status.manifest.as_ref().map(|manifest| (manifest.commits, &manifest.route)) {
+        Some((Some(_), Some(Route::Keyed(_)))) => "keyed",
+        Some((Some(_), _)) => "topics",
+        _ => "none",
+    };
+    let route = status.manifest.as_ref().and_then(|manifest| manifest.route.clone());
+    let topics = match route.filter(|_| kind != "none") {
+        Some(Route::Keyed(topic)) => vec![topic],
+        Some(Route::Slots(prefix)) => {
+            let manifest = status.manifest.as_ref();
+            let model = manifest.map(|manifest| manifest.model_settings(&status.layout.manifest())).transpose()?;
+            (0..model.map_or(0, |model| model.clusters)).map(|slot| format!("{prefix}{slot}")).collect()
+        }
+        None => Vec::new(),
+    };
+    let begin = || format!("windrow run --out {}", quoted(&status.layout.out.display().to_string()));
+    let known = Known {
+        files: status.files()?,
+        inputs: positions.sources.iter().map(Input::of_source).collect(),
+        lag: None,
+        output: Output { kind, topics },
+        resume: status.life.as_ref().map_or_else(begin, resume),
+        status,
+        now,
+    };
+    Ok(object(&known))
 }
 
 fn output(settings: &Settings, status: &Status) -> Output {

@@ -62,12 +62,13 @@ pub(super) async fn readiness(State(shared): At) -> Response {
 
 /// No `async fn`: its type would depend on the table that it stands in.
 pub(super) fn routes() -> Ready<Response> {
-    let routes: Vec<_> = ROUTES.iter().map(|route| json!({"path": route.path, "gives": route.gives})).collect();
+    let routes: Vec<_> =
+        ROUTES.iter().map(|route| json!({"method": route.does, "path": route.path, "gives": route.gives})).collect();
     ready(answer_json(StatusCode::OK, &json!({"schema": "windrow.routes/1", "routes": routes})))
 }
 
 pub(super) async fn now(State(shared): At) -> Response {
-    answer_json(StatusCode::OK, &now_object(&shared))
+    answer_json(StatusCode::OK, &now_object(&shared, shared.board.sequence()))
 }
 
 pub(super) async fn clusters(State(shared): At, Asked(query): Asked<ClustersQuery>) -> Response {

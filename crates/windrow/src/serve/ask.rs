@@ -5,21 +5,20 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::Response;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use windrow_core::cluster::ClusterId;
 
 use super::Shared;
-use super::table::refusal;
+use super::table::{Refused, refusal};
 
 /// The query of a request; what no route knows is refused.
 pub(super) struct Asked<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Arc<Shared>> for Asked<T> {
-    type Rejection = Response;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
         Query::from_request_parts(parts, shared).await.map(|Query(asked)| Self(asked)).map_err(|error| wrong(&error))
     }
 }
@@ -28,27 +27,27 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Shared>> for Asked<T> {
 pub(super) struct Named(pub(super) ClusterId);
 
 impl FromRequestParts<Arc<Shared>> for Named {
-    type Rejection = Response;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
         Path::from_request_parts(parts, shared).await.map(|Path(id)| Self(id)).map_err(|error| wrong(&error))
     }
 }
 
 /// What is asked for cannot be.
-pub(super) fn wrong(error: &dyn std::fmt::Display) -> Response {
+pub(super) fn wrong(error: &dyn std::fmt::Display) -> Refused {
     let hint = "docs/reference/api.md has the routes and what they take";
-    refusal(StatusCode::BAD_REQUEST, "E-HTTP-QUERY", &error.to_string(), hint)
+    refusal(StatusCode::BAD_REQUEST, "E-HTTP-QUERY", &error.to_string(), hint).into()
 }
 
 /// Ids with commas between them.
-pub(super) fn ids(text: &str) -> Result<Vec<ClusterId>, Response> {
+pub(super) fn ids(text: &str) -> Result<Vec<ClusterId>, Refused> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.map(|part| part.parse().map_err(|_| wrong(&format!("`{part}` is no id of a cluster")))).collect()
 }
 
 /// A time: seconds since 1970, or as ISO 8601 has it.
-pub(super) fn seconds(text: Option<&str>) -> Result<Option<i64>, Response> {
+pub(super) fn seconds(text: Option<&str>) -> Result<Option<i64>, Refused> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     // Years that no chart has would only run over.
     const FAR: i64 = 1 << 40;

@@ -14,6 +14,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use windrow_core::pipeline::View;
 use windrow_core::record::Micros;
 use windrow_engine::checkpoint;
 use windrow_engine::checkpoint::life::Life;
@@ -42,7 +43,8 @@ pub(crate) struct Live<'c> {
     past: Arc<Past>,
     since: Micros,
     next: Duration,
-    next_view: Duration,
+    /// When the view was made last, and what it took.
+    last_view: Option<(Duration, Duration)>,
     unseen: u32,
     /// When rows were counted last, and how many a second there were.
     last: Option<(Duration, u64)>,
@@ -69,9 +71,20 @@ impl<'c> Live<'c> {
         let since = clock.now();
         let standing = Standing::Running { pid: std::process::id(), since };
         board.change(|known| Known { standing, is_live: true, ..known.clone() });
-        let (next, next_view) = (Duration::ZERO, Duration::ZERO);
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { clock, board, past, since, next, next_view, unseen: 0, last: None, rate: None, stop, thread })
+        Ok(Self {
+            clock,
+            board,
+            past,
+            since,
+            next: Duration::ZERO,
+            last_view: None,
+            unseen: 0,
+            last: None,
+            rate: None,
+            stop,
+            thread,
+        })
     }
 
     /// Tells what the loop has done, when it is time to.
@@ -79,13 +92,8 @@ impl<'c> Live<'c> {
         if progress.elapsed < self.next {
             return;
         }
-        let began = self.clock.elapsed();
-        self.unseen = if self.board.was_looked_at() { 0 } else { self.unseen.saturating_add(1) };
-        let is_due = progress.elapsed >= self.next_view || (self.unseen < PATIENCE && self.last.is_some());
-        let view = is_due.then(|| Arc::new(progress.pipeline.view()));
-        if view.is_some() {
-            self.next_view = progress.elapsed + IDLE;
-        }
+        self.next = progress.elapsed + TELL;
+        let view = self.view(progress);
         self.count(progress);
         let (rows_per_s, since) = (self.rate, self.since);
         self.board.change(|known| Known {
@@ -104,8 +112,19 @@ impl<'c> Live<'c> {
         {
             history.see(self.clock.now() / 1_000_000, progress.pipeline.delivered());
         }
-        let cost = self.clock.elapsed().saturating_sub(began);
-        self.next = progress.elapsed + TELL.max(cost * SHARE);
+    }
+
+    /// The view, when somebody looks or it is old, and when its turn has come.
+    fn view(&mut self, progress: &Progress<'_>) -> Option<Arc<View>> {
+        self.unseen = if self.board.was_looked_at() { 0 } else { self.unseen.saturating_add(1) };
+        let wait = if self.unseen < PATIENCE { TELL } else { IDLE };
+        if progress.elapsed < self.last_view.map_or(Duration::ZERO, |(at, cost)| at + wait.max(cost * SHARE)) {
+            return None;
+        }
+        let began = self.clock.elapsed();
+        let view = Arc::new(progress.pipeline.view());
+        self.last_view = Some((progress.elapsed, self.clock.elapsed().saturating_sub(began)));
+        Some(view)
     }
 
     fn count(&mut self, progress: &Progress<'_>) {

@@ -16,6 +16,7 @@ use windrow_core::record::RejectReason;
 use super::api::At;
 use super::board::{Known, Standing};
 use super::table::answer;
+use crate::progress::memory;
 
 /// Clusters that have numbers of their own; the others are added up.
 const CLUSTERS: usize = 50;
@@ -26,7 +27,7 @@ type Label = [(&'static str, String); 1];
 pub(super) async fn metrics(State(shared): At) -> Response {
     let mut text = String::new();
     // Into a text nothing fails.
-    let _ = encode(&mut text, &registry(&shared.board.read()));
+    let _ = encode(&mut text, &registry(&shared.board.read(), shared.feeds.open()));
     answer(StatusCode::OK, KIND, text)
 }
 
@@ -42,7 +43,7 @@ fn gauge(n: u64) -> Gauge {
     gauge
 }
 
-fn registry(known: &Known) -> Registry {
+fn registry(known: &Known, streams: usize) -> Registry {
     let mut all = Registry::with_prefix("windrow");
     let (counters, view) = (&known.counters, &known.view);
     all.register("build", "Version of the program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -54,12 +55,18 @@ fn registry(known: &Known) -> Registry {
     all.register("commit", "Last commit", gauge(known.epoch.unwrap_or(0)));
     let at = known.committed_at.unwrap_or(0) / 1_000_000;
     all.register_with_unit("commit_time", "When that was, since 1970", Unit::Seconds, gauge(at.cast_unsigned()));
-    all.register("rows", "Rows read and committed", counter(counters.rows));
-    all.register("pages", "Pages learnt and committed", counter(counters.pages));
+    all.register("rows", "Rows read", counter(counters.rows));
+    all.register("pages", "Pages learnt", counter(counters.pages));
     all.register("novel_pages", "Pages that opened a theme", counter(counters.novel));
     all.register("clusters", "Clusters alive", gauge(view.clusters.len() as u64));
     all.register("micro_clusters", "Themes alive", gauge(view.micro_clusters));
     all.register("terms", "Distinct terms remembered", gauge(view.terms));
+    all.register("committed_rows", "Rows of these that are committed", gauge(known.committed_rows));
+    all.register("waiting", "Whether the run waits for something", gauge(u64::from(known.waits.is_some())));
+    all.register("streams", "Streams of events and pages that are open", gauge(streams as u64));
+    if let Some(memory) = known.is_live.then(memory).flatten() {
+        all.register_with_unit("memory", "Memory of the process", Unit::Bytes, gauge(memory.now));
+    }
     let rejects = Family::<Label, Counter>::default();
     for (reason, count) in RejectReason::ALL.iter().zip(counters.rejects) {
         rejects.get_or_create(&[("reason", reason.code().to_owned())]).inc_by(count);

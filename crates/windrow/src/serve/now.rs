@@ -18,8 +18,9 @@ const TIMES: f64 = 1.5;
 /// Pages that a part must have more, or fewer, before it is told.
 const PAGES: f64 = 10.0;
 
-pub(super) fn now_object(shared: &Shared) -> Value {
-    let (known, sequence) = (shared.board.read(), shared.board.sequence());
+/// The state as of a change.
+pub(super) fn now_object(shared: &Shared, sequence: u64) -> Value {
+    let known = shared.board.read();
     let counters = &known.counters;
     let reasons = RejectReason::ALL.iter().zip(counters.rejects).filter(|(_, count)| *count > 0);
     let reasons: serde_json::Map<_, _> = reasons.map(|(reason, count)| (reason.code().to_owned(), count.into())).collect();

@@ -13,7 +13,7 @@ use windrow_engine::history::{Ask, Clock, DomainTable, Messages, Timeline, Windo
 
 use super::api::At;
 use super::ask::{Asked, ids, seconds};
-use super::table::{Form, csv, json as answer_json};
+use super::table::{Form, Refused, csv, json as answer_json};
 use crate::term::text::time;
 
 /// Buckets of a timeline when nothing is said, and at most.
@@ -96,7 +96,7 @@ pub(super) struct TimelineQuery {
     format: Form,
 }
 
-pub(super) async fn timeline(State(shared): At, Asked(query): Asked<TimelineQuery>) -> Result<Response, Response> {
+pub(super) async fn timeline(State(shared): At, Asked(query): Asked<TimelineQuery>) -> Result<Response, Refused> {
     let ask = Ask {
         clock: query.clock.clock(),
         window: query.window.window(),

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 /// How a table is written.
@@ -18,6 +18,21 @@ pub(super) enum Form {
 /// An answer in JSON.
 pub(super) fn json(status: StatusCode, value: &Value) -> Response {
     answer(status, "application/json; charset=utf-8", value.to_string())
+}
+
+/// A request that is refused, with the answer that says so.
+pub(super) struct Refused(Box<Response>);
+
+impl From<Response> for Refused {
+    fn from(answer: Response) -> Self {
+        Self(Box::new(answer))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        *self.0
+    }
 }
 
 /// An error as programs read it.

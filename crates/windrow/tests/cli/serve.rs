@@ -29,6 +29,28 @@ impl Answer {
     }
 }
 
+fn next_line(reader: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    reader.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(reader.read_line(&mut line).unwrap() > 0, "the answer ended");
+    line
+}
+
+/// The next event: its number, name and data.
+fn next_event(reader: &mut BufReader<TcpStream>) -> (u64, String, Value) {
+    let (mut id, mut name) = (0, String::new());
+    loop {
+        let line = next_line(reader);
+        if let Some(number) = line.strip_prefix("id: ") {
+            id = number.trim().parse().unwrap();
+        } else if let Some(word) = line.strip_prefix("event: ") {
+            name = word.trim().to_owned();
+        } else if let Some(data) = line.strip_prefix("data: ") {
+            return (id, name, serde_json::from_str(data).unwrap());
+        }
+    }
+}
+
 /// A running server.
 struct Server {
     child: Child,
@@ -64,13 +86,50 @@ impl Server {
         self.host.rsplit_once(':').unwrap().1
     }
 
+    /// Opens an answer that does not end.
+    fn open(&self, path: &str) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{}", self.port())).unwrap();
+        let (host, token) = (&self.host, &self.token);
+        // In HTTP/1.0 nothing is cut into chunks.
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+        let mut reader = BufReader::new(stream);
+        assert!(next_line(&mut reader).contains("200 OK"));
+        while !next_line(&mut reader).trim().is_empty() {}
+        reader
+    }
+
+    /// A change.
+    fn post(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        let (bearer, length) = (format!("Bearer {}", self.token), body.len().to_string());
+        let ours = [("Host", self.host.as_str()), ("Authorization", &bearer), ("Content-Length", &length)];
+        self.ask_with("POST", path, &[&ours[..], headers].concat(), body)
+    }
+
     /// A request with these headers and no others.
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask_with(method, path, headers, "")
+    }
+
+    fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = TcpStream::connect(format!("127.0.0.1:{}", self.port())).unwrap();
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(stream, "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n{body}").unwrap();
+        let (mut bytes, mut piece) = (Vec::new(), vec![0; 1 << 16]);
+        // Some answers have no end: their head is enough.
+        let is_endless = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            ["text/event-stream", "application/x-ndjson"].iter().any(|kind| text.contains(kind)) && text.contains("\r\n\r\n")
+        };
+        loop {
+            match stream.read(&mut piece).unwrap() {
+                0 => break,
+                n => bytes.extend_from_slice(&piece[..n]),
+            }
+            if is_endless(&bytes) {
+                break;
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {text}"));
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -109,9 +168,11 @@ fn every_route_lies_behind_the_door() {
     let server = Server::start(&rig, &["--host", "Board.Example"]);
     let bearer = format!("Bearer {}", server.token);
     let routes = server.get("/api/v1").json();
-    let listed = routes["routes"].as_array().unwrap().iter().map(|route| route["path"].as_str().unwrap().replace("{id}", "7"));
-    let paths: Vec<String> = listed.chain(["/nothing".into(), "/".into()]).collect();
-    assert!(paths.len() > 6, "{paths:?}");
+    let text = |route: &Value, name: &str| route[name].as_str().unwrap().replace("{id}", "7");
+    let listed = routes["routes"].as_array().unwrap().iter().map(|route| (text(route, "method"), text(route, "path")));
+    let others = ["/nothing", "/", "/..%2f..%2fetc/passwd"].map(|path| ("GET".to_owned(), path.to_owned()));
+    let paths: Vec<(String, String)> = listed.chain(others).collect();
+    assert!(paths.len() > 20, "{paths:?}");
     let foreign = [
         "evil.example",
         &format!("evil.example:{}", server.port()),
@@ -121,28 +182,30 @@ fn every_route_lies_behind_the_door() {
         "board.example.evil.example",
     ];
     let origins = ["null", "http://evil.example", &format!("http://evil.example:{}", server.port())];
-    for path in &paths {
+    for (method, path) in &paths {
         for host in foreign {
-            let answer = server.ask("GET", path, &[("Host", host), ("Authorization", &bearer)]);
+            let answer = server.ask(method, path, &[("Host", host), ("Authorization", &bearer)]);
             assert!(answer.status == 403, "{path} as {host}: {}", answer.status);
         }
         for origin in origins {
-            let answer = server.ask("GET", path, &[("Host", &server.host), ("Origin", origin), ("Authorization", &bearer)]);
+            let answer = server.ask(method, path, &[("Host", &server.host), ("Origin", origin), ("Authorization", &bearer)]);
             assert_eq!(answer.status, 403, "{path} from {origin}");
         }
         for token in ["", "Bearer ", "Bearer wrong", &bearer[..bearer.len() - 1]] {
-            let answer = server.ask("GET", path, &[("Host", &server.host), ("Authorization", token)]);
+            let answer = server.ask(method, path, &[("Host", &server.host), ("Authorization", token)]);
             assert_eq!(answer.status, if path == "/livez" { 200 } else { 401 }, "{path} with `{token}`");
             assert!(path == "/livez" || answer.json()["code"] == "E-HTTP-TOKEN", "{}", answer.body);
         }
         for host in [&server.host, &format!("localhost:{}", server.port()), "board.example"] {
             let answer = server.ask("GET", path, &[("Host", host), ("Authorization", &bearer)]);
             assert!(![401, 403].contains(&answer.status), "{path} as {host}: {}", answer.status);
+            assert!(method == "GET" || answer.status == 405, "{path}: {}", answer.status);
             assert!(answer.headers["content-security-policy"].starts_with("default-src 'none'; script-src 'self';"), "{path}");
             assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
         }
-        let posted = server.ask("POST", path, &[("Host", &server.host), ("Authorization", &bearer), ("Content-Length", "0")]);
-        assert!([404, 405].contains(&posted.status), "{path}: {}", posted.status);
+        let wanted: &[u16] = if method == "POST" { &[403] } else { &[404, 405] };
+        let posted = server.post(path, "", &[]);
+        assert!(wanted.contains(&posted.status), "{path}: {}", posted.status);
     }
     server.end(Signal::INT, 130);
 }
@@ -281,6 +344,155 @@ fn a_run_is_shown_while_it_goes() {
     // Data alone, and the URL beside it.
     let json = rig.run(&["run", "--input", SAMPLE, "--out", "out", "-o", "json"]).fine();
     assert!(json.json()["rows"] == 0 && json.err.contains("/?token="), "{json:?}");
+}
+
+#[test]
+fn pages_are_found_and_told_why() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &[]);
+    let documented = documented_fields();
+    let fields = |object: &Value| object.as_object().unwrap().keys().filter(|name| *name != "schema").cloned().collect();
+    let (mut pages, mut path) = (Vec::new(), "/api/v1/pages?limit=30".to_owned());
+    loop {
+        let told = server.get(&path).json();
+        assert_eq!((documented["windrow.pages/1"].clone(), &told["total"]), (fields(&told), &100.into()));
+        pages.extend(told["pages"].as_array().unwrap().clone());
+        match told["next"].as_str() {
+            Some(next) => path = format!("/api/v1/pages?limit=30&before={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(pages.len(), 100);
+    let (id, cluster) = (pages[0]["id"].as_str().unwrap(), &pages[0]["cluster"]);
+    let one = server.get(&format!("/api/v1/pages?q=id:{id}")).json();
+    assert!(one["pages"].as_array().unwrap().iter().all(|page| page["id"] == id), "{one}");
+    let of_cluster = server.get(&format!("/api/v1/clusters/{cluster}/pages?limit=1000")).json();
+    let n = pages.iter().filter(|page| page["cluster"] == *cluster).count();
+    assert_eq!(of_cluster["pages"].as_array().unwrap().len(), n);
+    let csv = server.get(&format!("/api/v1/clusters/{cluster}/pages?limit=1000&format=csv")).body;
+    assert_eq!(csv::Reader::from_reader(csv.as_bytes()).records().count(), n);
+    let why = server.get(&format!("/api/v1/explain?id={id}")).json();
+    assert_eq!(why, rig.run(&["explain", "--out", "out", "--id", id, "-o", "json"]).fine().json());
+    let lineage = server.get("/api/v1/lineage?limit=5").json();
+    assert_eq!((documented["windrow.lineage/1"].clone(), lineage["events"].as_array().unwrap().len()), (fields(&lineage), 5));
+    let status = server.get("/api/v1/status").json();
+    assert_eq!((&status["rows"], &status["commits"][0]["pages"]), (&100.into(), &100.into()));
+    let is_origin = |setting: &Value| setting["key"] == "output.out" && setting["origin"].is_string();
+    assert!(status["settings"].as_array().unwrap().iter().any(is_origin), "{status}");
+    for path in [
+        "pages?q=clustre:7",
+        "pages?before=x",
+        "pages?limit=many",
+        "explain",
+        "explain?id=1&url=2",
+        "explain?record_id=x",
+        "rejects?reason=bad_luck",
+        "lineage?cluster=x",
+        "clusters/0/export?format=exe",
+    ] {
+        let answer = server.get(&format!("/api/v1/{path}"));
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &"E-HTTP-QUERY".into()), "{path}");
+    }
+    assert_eq!(server.get("/api/v1/explain?id=nobody").status, 404);
+    for ending in ["csv", "parquet", "xlsx"] {
+        let file = server.get(&format!("/api/v1/clusters/{cluster}/export?format={ending}"));
+        let name = format!("attachment; filename=\"cluster-{cluster}.{ending}\"");
+        assert_eq!((file.status, &file.headers["content-disposition"]), (200, &name));
+        assert!(!file.body.is_empty());
+    }
+    assert_eq!(server.get("/api/v1/clusters/9999/export?format=csv").status, 404);
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn rejects_are_shown_with_their_bytes() {
+    let rig = Rig::new();
+    let rows = b"creation_time,id,url,title,keywords,description\n,1,u,t\xff,k,d\n,2,u,t,k,d\nx\n";
+    std::fs::write(rig.path("bad.csv"), rows).unwrap();
+    rig.run(&["run", "--input", "bad.csv", "--out", "out", "--no-serve"]).fine();
+    let server = Server::start(&rig, &[]);
+    let told = server.get("/api/v1/rejects").json();
+    let fields = told.as_object().unwrap().keys().filter(|name| *name != "schema").cloned().collect();
+    assert_eq!(documented_fields()["windrow.rejects/1"], fields);
+    assert_eq!(told["by_reason"], serde_json::json!({"column_count": 1, "invalid_utf8": 1}));
+    let newest: Vec<_> = told["rejects"].as_array().unwrap().iter().map(|reject| reject["reason"].as_str().unwrap()).collect();
+    assert_eq!(newest, ["column_count", "invalid_utf8"]);
+    let one = server.get("/api/v1/rejects?reason=invalid_utf8").json()["rejects"][0].clone();
+    assert_eq!((&one["bytes"], &one["length"], &one["at"]), (&"LDEsdSx0/yxrLGQ=".into(), &11.into(), &6.into()), "{one}");
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn changes_ask_for_what_a_page_elsewhere_cannot_send() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &[]);
+    let ours = [("X-Windrow", "1"), ("Content-Type", "application/json")];
+    let path = "/api/v1/clusters/0/label";
+    assert_eq!(server.post(path, "{\"label\":\"x\"}", &ours[1..]).status, 403);
+    assert_eq!(server.post(path, "{\"label\":\"x\"}", &[ours[0], ("Content-Type", "text/plain")]).status, 415);
+    assert_eq!(server.post(path, "{\"lable\":\"x\"}", &ours).status, 400);
+    assert_eq!(server.post(path, &format!("{{\"label\":\"{}\"}}", "x".repeat(20_000)), &ours).status, 413);
+    assert_eq!(server.post("/api/v1/clusters/9999/pin", "{\"pinned\":true}", &ours).status, 400);
+    assert_eq!(server.post(path, "{\"label\":\"bad\\u202ename\"}", &ours).status, 400);
+    let done = server.post(path, "{\"label\":\"summer <b>sale</b>\"}", &ours);
+    assert_eq!((done.status, &done.json()["schema"]), (202, &"windrow.edit/1".into()), "{}", done.body);
+    server.until("/api/v1/clusters/0", |answer| answer.json()["label"] == "summer <b>sale</b>");
+    assert_eq!(server.post("/api/v1/clusters/0/pin", "{\"pinned\":true}", &ours).status, 202);
+    server.until("/api/v1/clusters/0", |answer| answer.json()["pinned"] == true);
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn events_go_on_where_a_client_was() {
+    let rig = Rig::new();
+    let args = [
+        "run",
+        "--input",
+        "generator:rows=1000000000,seed=1",
+        "--out",
+        "out",
+        "--roll-rows",
+        "5000",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let server = Server::call(&rig, &args);
+    server.until("/api/v1/now", |answer| answer.json()["rows"].as_u64() > Some(0));
+    let mut events = server.open("/api/v1/events");
+    let (first, name, clusters) = next_event(&mut events);
+    let n = clusters["clusters"].as_array().unwrap().len();
+    assert!(name == "clusters" && n > 0 && clusters["total"] == n, "{clusters}");
+    let (_, name, now) = next_event(&mut events);
+    assert_eq!((name.as_str(), &now["sequence"]), ("now", &first.into()));
+    let (next, ..) = next_event(&mut events);
+    assert!(next > first);
+    // Away and back: what came meanwhile, and nothing twice.
+    let mut again = server.open(&format!("/api/v1/events?after={first}"));
+    let (id, name, _) = next_event(&mut again);
+    assert!(id == next && name != "reset", "{id} {name}");
+    for old in ["1", "99999999999999"] {
+        assert_eq!(next_event(&mut server.open(&format!("/api/v1/events?after={old}"))).1, "reset");
+    }
+    // Pages as they are committed; of a cluster, and by a filter.
+    let mut pages = server.open("/api/v1/clusters/0/stream?as=jsonl&last=2");
+    let mut novel = server.open("/api/v1/pages/stream?q=novel:true");
+    for _ in 0..20 {
+        let page: Value = serde_json::from_str(next_line(&mut pages).trim()).unwrap();
+        assert_eq!(page["cluster"], 0);
+    }
+    assert_eq!(next_event(&mut novel).2["novel"], true);
+    // An edit beside the run that serves.
+    let ours = [("X-Windrow", "1"), ("Content-Type", "application/json")];
+    let named = server.post("/api/v1/clusters/0/label", "{\"label\":\"mine\"}", &ours);
+    assert!(named.status == 202 && named.json()["edit"].is_string(), "{}", named.body);
+    server.until("/api/v1/clusters/0", |answer| answer.json()["label"] == "mine");
+    server.end(Signal::INT, 130);
+    let server = Server::start(&rig, &[]);
+    let all = server.get("/api/v1/messages").json()["total"].as_u64().unwrap();
+    let mut ends = server.open("/api/v1/pages/stream?as=jsonl&last=5&until_end=true");
+    (0..5).for_each(|_| drop(next_line(&mut ends)));
+    assert!(all > 0);
+    server.end(Signal::INT, 130);
 }
 
 #[test]

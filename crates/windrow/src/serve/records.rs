@@ -1,0 +1,200 @@
+//! What else an output tells: rejects, lineage, the status, and why a page is where it is.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use windrow_core::cluster::ClusterId;
+use windrow_core::record::{RecordId, RejectReason};
+use windrow_engine::checkpoint;
+use windrow_engine::clock::{Clock as _, SystemClock};
+use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::lookup::Wanted;
+use windrow_engine::search::{self, Cursor, Event, Found, Reject};
+
+use super::api::At;
+use super::ask::{Asked, wrong};
+use super::pages::committed;
+use super::table::{Form, Refused, csv, json as answer_json};
+use super::work::off_thread;
+use crate::cmd::{explain, status};
+use crate::term::text::time;
+
+/// Rows of an answer when nothing is said, and at most.
+const LIMIT: (usize, usize) = (100, 1_000);
+/// Commits that are told.
+const COMMITS: usize = 50;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RejectsQuery {
+    reason: Option<String>,
+    limit: Option<usize>,
+    before: Option<String>,
+    format: Form,
+}
+
+/// How many, and from where.
+fn extent(limit: Option<usize>, before: Option<&str>) -> Result<(usize, Option<Cursor>), Refused> {
+    let before = before.map(str::parse::<Cursor>).transpose().map_err(|error| wrong(&error))?;
+    Ok((limit.unwrap_or(LIMIT.0).clamp(1, LIMIT.1), before))
+}
+
+pub(super) async fn rejects(State(shared): At, Asked(query): Asked<RejectsQuery>) -> Result<Response, Refused> {
+    let (limit, before) = extent(query.limit, query.before.as_deref())?;
+    let reason = query.reason.as_deref().map(|code| {
+        let known = RejectReason::ALL.into_iter().find(|reason| reason.code() == code);
+        known.ok_or_else(|| wrong(&format!("there is no reason `{code}`")))
+    });
+    let reason = reason.transpose()?;
+    let found = off_thread(&shared, move |shared| match committed(shared)? {
+        Some(committed) => search::rejects(&committed, reason, before, limit),
+        None => Ok(Found::default()),
+    });
+    let found = found.await?;
+    if query.format == Form::Csv {
+        let columns = ["record_id", "reason", "source", "length", "at", "text"];
+        let rows = found.rows.iter().map(reject);
+        return Ok(csv(&columns, rows.map(|object| columns.map(|name| object[name].clone()).to_vec())));
+    }
+    let known = shared.board.read();
+    let by_reason = RejectReason::ALL.iter().zip(known.counters.rejects).filter(|(_, count)| *count > 0);
+    let by_reason: Map<_, _> = by_reason.map(|(reason, count)| (reason.code().to_owned(), count.into())).collect();
+    let rejects: Vec<_> = found.rows.iter().map(reject).collect();
+    let next = found.next.map(|next| next.to_string());
+    let object = json!({
+        "schema": "windrow.rejects/1", "by_reason": by_reason, "rejects": rejects, "read": found.read, "total": found.total, "next": next,
+    });
+    Ok(answer_json(StatusCode::OK, &object))
+}
+
+fn reject(reject: &Reject) -> Value {
+    json!({
+        "record_id": reject.record_id,
+        "reason": reject.reason,
+        "source": reject.source,
+        "bytes": base64(&reject.raw),
+        "length": reject.length,
+        "at": reject.at,
+        "text": String::from_utf8_lossy(&reject.raw),
+    })
+}
+
+/// Bytes as base64 (RFC 4648) has them.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= three.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LineageQuery {
+    cluster: Option<ClusterId>,
+    limit: Option<usize>,
+    before: Option<String>,
+    format: Form,
+}
+
+pub(super) async fn lineage(State(shared): At, Asked(query): Asked<LineageQuery>) -> Result<Response, Refused> {
+    let (limit, before) = extent(query.limit, query.before.as_deref())?;
+    let found = off_thread(&shared, move |shared| match committed(shared)? {
+        Some(committed) => search::events(&committed, query.cluster, before, limit),
+        None => Ok(Found::default()),
+    });
+    let found = found.await?;
+    if query.format == Form::Csv {
+        return Ok(csv(EVENT_COLUMNS, found.rows.iter().map(event_cells)));
+    }
+    let next = found.next.map(|next| next.to_string());
+    let object = json!({
+        "schema": "windrow.lineage/1", "events": found.rows, "read": found.read, "total": found.total, "next": next,
+    });
+    Ok(answer_json(StatusCode::OK, &object))
+}
+
+const EVENT_COLUMNS: &[&str] = &[
+    "position",
+    "epoch",
+    "event",
+    "cluster",
+    "slot",
+    "micro_cluster",
+    "from_cluster",
+    "into_micro_cluster",
+    "into_cluster",
+    "label",
+    "pinned",
+    "pages",
+];
+
+fn event_cells(event: &Event) -> Vec<Value> {
+    let object = json!(event);
+    EVENT_COLUMNS.iter().map(|name| object[name].clone()).collect()
+}
+
+pub(super) async fn status_object(State(shared): At) -> Result<Response, Refused> {
+    let told = off_thread(&shared, |shared| {
+        let mut object = status::of_disk(&shared.out, shared.state.as_deref(), SystemClock::new().now())?;
+        let commits = committed(shared)?.map(|committed| search::commits(&committed, COMMITS)).transpose()?;
+        let commits = commits.unwrap_or_default().into_iter().map(|commit| {
+            json!({
+                "commit": commit.epoch, "at": commit.at.map(time), "rows": commit.rows, "pages": commit.pages, "files": commit.files,
+            })
+        });
+        object["commits"] = commits.collect();
+        object["settings"] = shared.settings.clone().into();
+        object["versions"] = json!({
+            "windrow": env!("CARGO_PKG_VERSION"),
+            "manifest_format": checkpoint::manifest::FORMAT,
+            "output_schema": windrow_engine::sink::parquet::SCHEMA_VERSION,
+            "os": std::env::consts::OS,
+            "arch": std::env::consts::ARCH,
+        });
+        Ok(object)
+    });
+    Ok(answer_json(StatusCode::OK, &told.await?))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ExplainQuery {
+    record_id: Option<String>,
+    id: Option<String>,
+    url: Option<String>,
+}
+
+pub(super) async fn why(State(shared): At, Asked(query): Asked<ExplainQuery>) -> Result<Response, Refused> {
+    let record = query.record_id.map(|id| id.parse::<RecordId>().map(Wanted::Record)).transpose();
+    let named = [record.map_err(|error| wrong(&error))?, query.id.map(Wanted::Id), query.url.map(Wanted::Url)];
+    let mut named = named.into_iter().flatten();
+    let (Some(wanted), None) = (named.next(), named.next()) else {
+        return Err(wrong(&"give one of record_id, id and url"));
+    };
+    let told = off_thread(&shared, move |shared| {
+        let nothing = || Error::new(ErrorKind::Invalid, "E-NO-PAGE", "nothing is committed yet").hint("ask again later");
+        let reading = checkpoint::read_state(&shared.out, shared.state.as_deref())?.ok_or_else(nothing)?;
+        explain::of_published(&reading, &wanted)
+    });
+    Ok(answer_json(StatusCode::OK, &told.await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn bytes_are_written_as_in_rfc_4648() {
+        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        cases.iter().for_each(|(bytes, text)| assert_eq!(base64(bytes.as_bytes()), *text));
+        assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
+    }
+}
