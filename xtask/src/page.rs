@@ -117,7 +117,7 @@ fn hostile(windrow: &Path, dir: &Path) -> Result<PathBuf> {
     let listed = stdout(Command::new(windrow).args(["clusters", "-o", "json", "--out"]).arg(&out))?;
     for (line, label) in listed.lines().zip(&injections) {
         let cluster = serde_json::from_str::<Value>(line)?["cluster"].to_string();
-        stdout(Command::new(windrow).args(["clusters", "rename", "--quiet", &cluster, label, "--out"]).arg(&out))?;
+        stdout(Command::new(windrow).args(["clusters", "rename", "--quiet", "--out"]).arg(&out).args(["--", &cluster, label]))?;
     }
     Ok(out)
 }
