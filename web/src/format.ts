@@ -4,6 +4,8 @@ const COUNT = new Intl.NumberFormat("en");
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 export const count = (n: number | null | undefined): string => (n === null || n === undefined ? "–" : COUNT.format(n));
+/** A number with what it counts: `1 page`, `2 pages`. */
+export const counted = (n: number, word: string): string => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 /** For axes, where room is short. */
 export const short = (n: number): string => (Math.abs(n) < 10_000 ? COUNT.format(n) : SHORT.format(n));
 export const percent = (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.0995 ? 1 : 0)}%`;

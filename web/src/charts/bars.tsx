@@ -23,7 +23,7 @@ export function Bars({ bars, width, log, name }: { bars: Bar[]; width: number; l
   const numbers = textWidth(`${count(most)} · 100%`, 12) + 14;
   const room = Math.max(20, width - names - numbers);
   const scale = (log ? scaleSymlog().constant(1) : scaleLinear()).domain([0, most]).range([0, room]);
-  const ticks = log ? decades(most, room) : scale.ticks(Math.max(2, Math.floor(room / 90)));
+  const ticks = log ? decades(most, room) : scale.ticks(Math.max(2, Math.floor(room / 90))).filter(Number.isInteger);
   const height = bars.length * ROW + AXIS;
   return (
     <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label={name} font-family={FONT} font-size="12">

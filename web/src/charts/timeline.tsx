@@ -161,6 +161,9 @@ function bucketName(seconds: number): string {
   return "moment";
 }
 
+/** No mark between two seconds: nothing is counted there. */
+const whole = (ticks: Date[]): Date[] => ticks.filter((tick) => tick.getMilliseconds() === 0);
+
 interface AxesProps {
   x: TimeScale;
   y: Scale;
@@ -171,11 +174,11 @@ interface AxesProps {
 
 function Axes({ x, y, height, right, what }: AxesProps) {
   const colour = ink.value;
-  const ticks = x.ticks(Math.max(2, Math.floor((right - LEFT) / 95)));
+  const ticks = whole(x.ticks(Math.max(2, Math.floor((right - LEFT) / 95))));
   const word = x.tickFormat();
   return (
     <g>
-      {y.ticks(5).map((tick) => (
+      {y.ticks(5).filter(Number.isInteger).map((tick) => (
         <g key={tick}>
           <line x1={LEFT} x2={right} y1={y(tick)} y2={y(tick)} stroke={colour.grid} />
           <text x={LEFT - 6} y={y(tick) + 4} text-anchor="end" fill={colour.muted}>
@@ -369,7 +372,7 @@ function Small({ data, width, name, drawn }: Props & { drawn: Band[] }) {
   const height = rows * PANEL + 8;
   const x = scaleTime().domain(span(data)).range([40, panel - 14]);
   const y = scaleLinear().domain([0, most]).nice(2).range([PANEL - 22, 22]);
-  const ticks = x.ticks(Math.max(2, Math.floor(panel / 110)));
+  const ticks = whole(x.ticks(Math.max(2, Math.floor(panel / 110))));
   const word = x.tickFormat();
   return (
     <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={name} font-family={FONT} font-size="10">
@@ -378,7 +381,7 @@ function Small({ data, width, name, drawn }: Props & { drawn: Band[] }) {
           <text x="40" y="14" fill={ink.value.text} font-size="12">
             {cut(band.label, panel - 54, 12)}
           </text>
-          {y.ticks(2).map((tick) => (
+          {y.ticks(2).filter(Number.isInteger).map((tick) => (
             <g key={tick}>
               <line x1="40" x2={panel - 14} y1={y(tick)} y2={y(tick)} stroke={ink.value.grid} />
               <text x="36" y={y(tick) + 3} text-anchor="end" fill={ink.value.muted}>

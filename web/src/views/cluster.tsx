@@ -3,11 +3,11 @@ import { useState } from "preact/hooks";
 import { change, path, Refused } from "../api";
 import { useAnswer } from "../answer";
 import { Spark } from "../charts/spark";
-import { count, percent, quoted, score, sqlText } from "../format";
+import { count, counted, percent, quoted, score, sqlText } from "../format";
 import { now } from "../live";
 import { choose, chosen, place, to, toCluster } from "../place";
 import type { Cluster, Example, Lineage, Pages } from "../types";
-import { ClusterLink, Copy, Empty, Notice, PageLink, Text, Time, Trouble } from "../ui/parts";
+import { ClusterLink, Copy, Empty, Notice, PageLink, Text, Trouble } from "../ui/parts";
 import { Table } from "../ui/table";
 import { ShareBar } from "./now";
 import { ClockChoice, TimeFigure } from "./messages";
@@ -56,7 +56,7 @@ function Dead({ id, data }: { id: number; data: Cluster }) {
           <ul class="plain">
             {heirs.map((heir) => (
               <li key={heir.cluster} data-row>
-                <a href={toCluster(heir.cluster)}>cluster {heir.cluster}</a> <span class="faint">{count(heir.micro_clusters)} themes</span>
+                <a href={toCluster(heir.cluster)}>cluster {heir.cluster}</a> <span class="faint">{counted(heir.micro_clusters, "theme")}</span>
               </li>
             ))}
           </ul>
@@ -127,6 +127,8 @@ function Rename({ label, onSave }: { label: string; onSave: (label: string) => v
   );
 }
 
+const weight = (n: number): string => (n >= 100 ? count(Math.round(n)) : n.toPrecision(3));
+
 function Facts({ data }: { data: Cluster }) {
   const most = Math.max(1e-9, ...data.terms.map((term) => term.weight));
   const pages = Math.max(1, ...data.domains.map((domain) => domain.pages));
@@ -135,11 +137,11 @@ function Facts({ data }: { data: Cluster }) {
       <dl class="facts">
         <dt>Delivered</dt>
         <dd>
-          {count(data.delivered)} pages <span class="faint">({percent(data.share)} of all)</span>
+          {counted(data.delivered, "page")} <span class="faint">({percent(data.share)} of all)</span>
         </dd>
         <dt>Now</dt>
         <dd>
-          {count(data.now)} pages <span class="faint">after later moves and edits</span>
+          {counted(data.now, "page")} <span class="faint">after later moves and edits</span>
         </dd>
         <dt>Over the rows</dt>
         <dd>
@@ -157,7 +159,7 @@ function Facts({ data }: { data: Cluster }) {
         {data.terms.slice(0, 20).map((term) => (
           <li key={`${term.kind} ${term.term}`}>
             <Text of={term.term} class="clip" />
-            <ShareBar share={term.weight} most={most} />
+            <ShareBar share={term.weight} most={most} text={weight(term.weight)} />
           </li>
         ))}
       </ul>
@@ -275,27 +277,47 @@ function Latest({ id }: { id: number }) {
   );
 }
 
+/** Fields of an event that have columns of their own, or say nothing here. */
+const OWN = ["schema", "event", "kind", "position", "epoch", "commit"];
+
 function History({ id }: { id: number }) {
-  const { data, error, old } = useAnswer<Lineage>(path("/lineage", { cluster: id, limit: 50 }));
+  const { data, error, old } = useAnswer<Lineage>(path("/lineage", { cluster: id, limit: 20 }));
   const events = !data || old ? [] : data.events;
-  const columns = [...new Set(events.flatMap((event) => Object.keys(event)))];
-  const rows = events.map((event, key) => ({ key, cells: columns.map((column) => <Cell of={event[column]} />) }));
+  const rows = events.map((event, key) => ({
+    key,
+    cells: [worded(String(event["event"] ?? event["kind"] ?? "")), <Details event={event} id={id} />, cell(event["position"]), cell(event["epoch"] ?? event["commit"])],
+  }));
+  const columns = [{ name: "Event" }, { name: "What" }, { name: "At row", right: true }, { name: "Commit", right: true }];
   return (
     <section class="panel" aria-label="History">
-      <h2>
-        History <span class="faint">births, moves, merges, deaths, edits</span>
-      </h2>
+      <header class="figure-head">
+        <h2>
+          History <span class="faint">births, moves, merges, deaths, edits: the newest {count(rows.length)}</span>
+        </h2>
+        <a class="button" href={path("/lineage", { cluster: id, limit: 10_000, format: "csv" })} download={`history-${id}.csv`}>
+          CSV
+        </a>
+      </header>
       <Trouble error={error} />
-      {rows.length === 0 ? <p class="faint">Nothing has happened to it yet.</p> : <Table name="History" columns={columns.map((name) => ({ name: name.replaceAll("_", " ") }))} rows={rows} />}
+      {rows.length === 0 ? <p class="faint">Nothing has happened to it yet.</p> : <Table name="History" columns={columns} rows={rows} />}
     </section>
   );
 }
 
-function Cell({ of }: { of: unknown }) {
-  if (of === null || of === undefined) return <span class="faint">–</span>;
-  if (typeof of === "number") return <span class="num">{count(of)}</span>;
-  if (typeof of === "string" && /^\d{4}-\d\d-\d\dT/.test(of)) return <Time of={of} />;
-  return <Text of={typeof of === "object" ? JSON.stringify(of) : String(of)} class="clip" />;
+const worded = (name: string): string => name.replaceAll("_", " ").replace("micro cluster", "theme").replace(/^micro\b/, "theme");
+const cell = (of: unknown): string => (typeof of === "number" ? count(of) : "–");
+
+function Details({ event, id }: { event: Record<string, unknown>; id: number }) {
+  const said = Object.entries(event).filter(([name, value]) => !OWN.includes(name) && value !== null && !(name === "cluster" && value === id));
+  return (
+    <>
+      {said.map(([name, value]) => (
+        <span key={name} class="detail">
+          <span class="faint">{worded(name)}</span> <Text of={typeof value === "object" ? JSON.stringify(value) : String(value)} />
+        </span>
+      ))}
+    </>
+  );
 }
 
 function Take({ data }: { data: Cluster }) {

@@ -3,7 +3,7 @@ import { path } from "../api";
 import { useAnswer } from "../answer";
 import { Bars } from "../charts/bars";
 import { bands, type Style, TimelineChart } from "../charts/timeline";
-import { count, local, percent } from "../format";
+import { count, counted, local, percent } from "../format";
 import { now } from "../live";
 import { choose, chosen } from "../place";
 import type { Clock, Messages, Timeline } from "../types";
@@ -93,7 +93,7 @@ function BarsFigure() {
     <Figure
       file="messages"
       title="Pages per cluster"
-      note={data && `${count(data.total)} pages in ${count(shown.length)} clusters${stretch(data)}`}
+      note={data && `${counted(data.total, "page")} in ${counted(shown.length, "cluster")}${stretch(data)}`}
       tools={tools}
       twin={{ columns: [{ name: "Cluster" }, { name: "Pages", right: true }, { name: "Share", right: true }, { name: "State" }], rows }}
       csv={path("/messages", { ...query, format: "csv" })}
@@ -127,7 +127,7 @@ const STYLES = [
 
 /** The timeline of the largest clusters, or of one. */
 export function TimeFigure({ title, top, cluster }: { title: string; top: number; cluster?: number }) {
-  const style = chosen("as", cluster === undefined ? "stacked" : "lines") as Style;
+  const style = (cluster === undefined ? chosen("as", "stacked") : "stacked") as Style;
   const [from, to] = [chosen("from"), chosen("to")];
   const query = { clock: clock(), window: from ? null : chosen("window", "all"), from, to, top, cluster };
   const { data, error } = useAnswer<Timeline>(path("/timeline", query));
@@ -167,7 +167,7 @@ function noted(data: Timeline, style: Style): string {
   const parts = [data.clock === "event" ? "by the time of the page" : "by the time of arrival"];
   if (style !== "small") parts.push("drag over a stretch to zoom in, double click to see all");
   if (data.gaps.length > 0) parts.push(`grey: ${[...new Set(data.gaps.map((gap) => gap.why))].join(", ")}`);
-  if (data.undated > 0) parts.push(`${count(data.undated)} pages without a time are not drawn`);
+  if (data.undated > 0) parts.push(`${counted(data.undated, "page")} without a time: not drawn`);
   return parts.join(" · ");
 }
 

@@ -2,7 +2,7 @@
 import { path } from "../api";
 import { useAnswer } from "../answer";
 import { Spark, Trend, trend } from "../charts/spark";
-import { bytes, count, duration, percent } from "../format";
+import { bytes, count, counted, duration, percent } from "../format";
 import { clusters, now } from "../live";
 import { choose, chosen, to } from "../place";
 import type { Change, Cluster, Now } from "../types";
@@ -32,12 +32,12 @@ function Tiles({ known }: { known: Now }) {
   const rate = known.rows_per_s;
   return (
     <dl class="tiles">
-      <Tile name="Pages" value={count(known.pages)} more={`${count(known.rows)} rows read`} />
-      <Tile name="Clusters" value={count(known.clusters)} more={`${count(known.micro_clusters)} themes`} />
+      <Tile name="Pages" value={count(known.pages)} more={`${counted(known.rows, "row")} read`} />
+      <Tile name="Clusters" value={count(known.clusters)} more={counted(known.micro_clusters, "theme")} />
       <Tile name="Rejects" value={count(known.rejects)} more={rejected(known)} href={to("rejects")} bad={known.rejects > 0} />
       <Tile name="Rate" value={rate === null || rate === undefined ? "–" : `${count(Math.round(rate))}/s`} more={rate === null || rate === undefined ? "nothing runs" : "rows a second"} />
       <Tile name="Behind" value={known.lag ? count(known.lag.records) : "–"} more={known.lag ? `${duration(known.lag.seconds)} of messages` : "no topic is read"} href={to("status")} bad={(known.lag?.seconds ?? 0) > 60} />
-      <Tile name="Commit" value={count(known.commit)} more={<Time of={known.committed_at} />} href={to("status")} />
+      <Tile name="Commit" value={count(known.commit)} more={known.committed_at ? <Time of={known.committed_at} /> : "none yet"} href={to("status")} />
       {known.memory_bytes !== null && known.memory_bytes !== undefined && <Tile name="Memory" value={bytes(known.memory_bytes)} more="of the process" />}
     </dl>
   );
@@ -45,6 +45,7 @@ function Tiles({ known }: { known: Now }) {
 
 function rejected(known: Now): string {
   const share = known.rows > 0 ? known.rejects / known.rows : 0;
+  if (known.rows === 0) return "nothing is read yet";
   return known.rejects === 0 ? "every row is a page" : `${percent(share)} of all rows`;
 }
 
@@ -122,7 +123,7 @@ function line(cluster: Cluster, most: number, open: string): Row {
   const id = String(cluster.cluster);
   const isOpen = open === id;
   const unfold = (
-    <button type="button" class="unfold" aria-expanded={isOpen} aria-label={`${count(cluster.micro_clusters)} themes of cluster ${id}`} onClick={() => choose({ open: isOpen ? null : id }, false)}>
+    <button type="button" class="unfold" aria-expanded={isOpen} aria-label={`${counted(cluster.micro_clusters, "theme")} of cluster ${id}`} onClick={() => choose({ open: isOpen ? null : id }, false)}>
       {count(cluster.micro_clusters)} <span aria-hidden="true">{isOpen ? "▴" : "▾"}</span>
     </button>
   );
@@ -145,13 +146,13 @@ function line(cluster: Cluster, most: number, open: string): Row {
   };
 }
 
-export function ShareBar({ share, most }: { share: number; most: number }) {
+export function ShareBar({ share, most, text }: { share: number; most: number; text?: string }) {
   return (
     <span class="share">
       <span class="share-bar" aria-hidden="true">
         <span style={{ width: `${Math.min(100, (share / most) * 100).toFixed(1)}%` }} />
       </span>
-      {percent(share)}
+      {text ?? percent(share)}
     </span>
   );
 }

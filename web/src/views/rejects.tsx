@@ -20,7 +20,7 @@ export function RejectsView() {
 }
 
 function Listed({ reason }: { reason: string }) {
-  const { data, error } = useAnswer<Rejects>(path("/rejects", { reason, limit: 50 }));
+  const { data, error } = useAnswer<Rejects>(path("/rejects", { reason, limit: 20 }));
   const [more, setMore] = useState<Rejects[]>([]);
   const [failed, setFailed] = useState<Refused>();
   const reasons = Object.entries(now.value?.rejects_by_reason ?? data?.by_reason ?? {}).sort((a, b) => b[1] - a[1]);
@@ -28,7 +28,7 @@ function Listed({ reason }: { reason: string }) {
   const next = (more[more.length - 1] ?? data)?.next;
   const older = async () => {
     try {
-      const part = await ask<Rejects>(path("/rejects", { reason, limit: 50, before: next }));
+      const part = await ask<Rejects>(path("/rejects", { reason, limit: 20, before: next }));
       setMore((before) => [...before, part]);
     } catch (error) {
       if (error instanceof Refused) setFailed(error);
@@ -122,27 +122,39 @@ function decoded(base64: string): Uint8Array {
 const BEFORE = 48;
 const SHOWN = 192;
 
-/** The bytes around the place that is wrong: printable ones as they are, others in hexadecimal digits, the wrong one marked. */
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The character that begins here, if one does that can be shown; else the byte in hexadecimal digits. */
+function piece(of: Uint8Array, at: number): { text: string; length: number } {
+  const byte = of[at] ?? 0;
+  const length = byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+  try {
+    const text = UTF8.decode(of.subarray(at, at + length));
+    if ([...text].length === 1 && !/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) return { text, length };
+  } catch {
+    // No character begins here.
+  }
+  return { text: `\\x${byte.toString(16).padStart(2, "0")}`, length: 1 };
+}
+
+/** The bytes around the place that is wrong, which is marked. */
 function Bytes({ of, at }: { of: Uint8Array; at: number | null }) {
   const from = at === null ? 0 : Math.max(0, at - BEFORE);
-  const part = [...of.slice(from, from + SHOWN)];
-  const piece = (byte: number) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`);
-  const wrong = at === null ? -1 : at - from;
-  const text = (bytes: number[]) => bytes.map(piece).join("");
-  const byte = part[wrong];
+  const to = Math.min(of.length, from + SHOWN);
+  const parts: [string, string, string] = ["", "", ""];
+  for (let here = from; here < to; ) {
+    const { text, length } = piece(of, here);
+    const part = at === null || here + length <= at ? 0 : here <= at ? 1 : 2;
+    parts[part] += text;
+    here += length;
+  }
   return (
-    <code class="bytes">
+    <code class="bytes" dir="ltr">
       {from > 0 && <span class="faint">…</span>}
-      {byte === undefined ? (
-        text(part)
-      ) : (
-        <>
-          {text(part.slice(0, wrong))}
-          <mark>{piece(byte)}</mark>
-          {text(part.slice(wrong + 1))}
-        </>
-      )}
-      {from + SHOWN < of.length && <span class="faint">…</span>}
+      <bdi dir="ltr">{parts[0]}</bdi>
+      {parts[1] && <mark>{parts[1]}</mark>}
+      <bdi dir="ltr">{parts[2]}</bdi>
+      {to < of.length && <span class="faint">…</span>}
     </code>
   );
 }
