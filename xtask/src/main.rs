@@ -12,6 +12,7 @@ mod faults;
 mod kafka;
 mod measure;
 mod page;
+mod plots;
 mod python;
 mod readers;
 mod shell;

@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, demo, deny, docs, faults, kafka, page, readers, tidy};
+use crate::{bench, demo, deny, docs, faults, kafka, page, plots, readers, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -47,7 +47,8 @@ const SUITES: &[Suite] = &[
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
     quick("exports", 30, |_| readers::exports()),
-    quick("page", 180, |_| page::page(&page::Args::SHORT)),
+    quick("page", 240, |_| page::page(&page::Args::SHORT)),
+    quick("plots", 60, |_| plots::plots()),
     quick("faults", 180, |_| faults::short()),
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),

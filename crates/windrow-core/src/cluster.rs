@@ -152,14 +152,15 @@ pub trait Clusterer: Send {
     /// What is alive.
     fn summary(&self) -> ModelSummary;
 
-    /// Terms with their weights (in pages) of one living micro-cluster; empty when there is no such one.
-    fn micro_terms(&self, micro_cluster: MicroId) -> Vec<(TermKind, String, f64)>;
+    /// For each of these micro-clusters its terms by ascending number, with their weights in pages; empty for one that is not alive.
+    /// All at once, for it takes a walk through the terms of all.
+    fn micro_terms(&self, micro_clusters: &[MicroId]) -> Vec<Vec<(u32, f64)>>;
 
     /// Terms of every living cluster, its memory and its living micro-clusters, with their weights in pages: clusters ascending,
     /// in each the terms by ascending number.
     fn cluster_terms(&self) -> Vec<(ClusterId, Vec<(u32, f64)>)>;
 
-    /// The term that a number of `cluster_terms` stands for, until the next page is learnt.
+    /// The term that a number of `cluster_terms` or `micro_terms` stands for, until the next page is learnt.
     fn term(&self, number: u32) -> (TermKind, &str);
 
     /// Applies what a user asked for, as far as it concerns the model (pins).

@@ -30,41 +30,76 @@ pub struct LabelTerm {
 /// Lightest weight that a term is expected to have, in pages; lighter ones are judged as if they were rarer than they are.
 const LEAST_WEIGHT: f64 = 1e-3;
 
+/// Terms of clusters or micro-clusters by number, with their weights in pages.
+pub(crate) type Weights = [(u32, f64)];
+
+/// How rare terms are among the clusters: ln(1 + A / f).
+#[derive(Debug)]
+pub(crate) struct Rarity {
+    /// Weight of each term over all clusters.
+    frequency: Vec<f64>,
+    /// Mean weight of a cluster.
+    mean: f64,
+}
+
+impl Rarity {
+    pub(crate) fn of(clusters: &[(ClusterId, Vec<(u32, f64)>)]) -> Self {
+        let n_terms = clusters.iter().filter_map(|(_, terms)| terms.last()).map(|(term, _)| term + 1).max().unwrap_or(0);
+        let mut frequency = vec![0.0; n_terms as usize];
+        for (term, weight) in clusters.iter().flat_map(|(_, terms)| terms) {
+            frequency[*term as usize] += weight;
+        }
+        let mean = frequency.iter().sum::<f64>() / clusters.len().max(1) as f64;
+        Self { frequency, mean }
+    }
+
+    /// Of one term.
+    pub(crate) fn get(&self, term: u32) -> f64 {
+        libm::log(1.0 + self.mean / self.frequency[term as usize].max(LEAST_WEIGHT))
+    }
+
+    /// Of every term.
+    pub(crate) fn all(&self) -> Vec<f64> {
+        (0..self.frequency.len() as u32).map(|term| self.get(term)).collect()
+    }
+
+    /// The `most` terms with the largest c-TF-IDF weight, largest first.
+    pub(crate) fn best(&self, terms: &Weights, most: usize) -> Vec<(u32, f64)> {
+        let most_telling = libm::log(1.0 + self.mean / LEAST_WEIGHT);
+        let mut best: Vec<(u32, f64)> = Vec::with_capacity(most + 1);
+        for &(term, weight) in terms {
+            let least = best.get(most - 1).map_or(0.0, |(_, least)| *least);
+            if weight * most_telling > least {
+                keep_best(&mut best, most, term, weight * self.get(term));
+            }
+        }
+        best
+    }
+}
+
 /// The best terms of each living cluster, best first; clusters ascending.
 pub(crate) fn describe(model: &dyn Clusterer) -> Vec<(ClusterId, Vec<LabelTerm>)> {
     let clusters = model.cluster_terms();
-    let n_terms = clusters.iter().filter_map(|(_, terms)| terms.last()).map(|(term, _)| term + 1).max().unwrap_or(0);
-    let mut frequency = vec![0.0; n_terms as usize];
-    for (term, weight) in clusters.iter().flat_map(|(_, terms)| terms) {
-        frequency[*term as usize] += weight;
-    }
-    let mean = frequency.iter().sum::<f64>() / clusters.len().max(1) as f64;
-    clusters.into_iter().map(|(cluster, terms)| (cluster, best_terms(model, &terms, &frequency, mean))).collect()
+    let rarity = Rarity::of(&clusters);
+    let named = |terms: &Weights| {
+        let best = rarity.best(terms, TERMS_KEPT).into_iter();
+        best.map(|(number, weight)| label_term(model, number, weight)).collect()
+    };
+    clusters.iter().map(|(cluster, terms)| (*cluster, named(terms))).collect()
 }
 
-fn best_terms(model: &dyn Clusterer, terms: &[(u32, f64)], frequency: &[f64], mean: f64) -> Vec<LabelTerm> {
-    let most_telling = libm::log(1.0 + mean / LEAST_WEIGHT);
-    let mut best: Vec<(u32, f64)> = Vec::with_capacity(TERMS_KEPT + 1);
-    for &(term, weight) in terms {
-        let least = best.get(TERMS_KEPT - 1).map_or(0.0, |(_, least)| *least);
-        if weight * most_telling > least {
-            let rarity = libm::log(1.0 + mean / frequency[term as usize].max(LEAST_WEIGHT));
-            keep_best(&mut best, term, weight * rarity);
-        }
-    }
-    let named = best.into_iter().map(|(number, weight)| {
-        let (kind, term) = model.term(number);
-        LabelTerm { kind, term: term.to_owned(), weight }
-    });
-    named.collect()
+/// A term by its number.
+pub(crate) fn label_term(model: &dyn Clusterer, number: u32, weight: f64) -> LabelTerm {
+    let (kind, term) = model.term(number);
+    LabelTerm { kind, term: term.to_owned(), weight }
 }
 
 /// Keeps `best` sorted, largest weight first, of equal ones the earlier.
-fn keep_best(best: &mut Vec<(u32, f64)>, term: u32, weight: f64) {
+fn keep_best(best: &mut Vec<(u32, f64)>, most: usize, term: u32, weight: f64) {
     let at = best.partition_point(|(_, kept)| *kept >= weight);
-    if at < TERMS_KEPT {
+    if at < most {
         best.insert(at, (term, weight));
-        best.truncate(TERMS_KEPT);
+        best.truncate(most);
     }
 }
 
@@ -127,7 +162,7 @@ mod tests {
     fn the_best_terms_are_kept_in_order() {
         let mut best = Vec::new();
         for i in 0..40 {
-            keep_best(&mut best, i, f64::from((i * 7) % 40));
+            keep_best(&mut best, TERMS_KEPT, i, f64::from((i * 7) % 40));
         }
         let weights: Vec<_> = best.iter().map(|(_, weight)| *weight).collect();
         assert_eq!(weights, (28..40).rev().map(f64::from).collect::<Vec<_>>());

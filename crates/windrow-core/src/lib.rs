@@ -22,6 +22,8 @@ pub mod lineage;
 
 pub mod pipeline;
 
+pub mod map;
+
 pub mod quality;
 
 pub mod snapshot;

@@ -9,6 +9,7 @@
 //! generations, which stand at fixed positions of the order.
 
 pub(crate) mod book;
+mod near;
 pub(crate) mod view;
 
 use std::ops::Range;
@@ -17,14 +18,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::clean::{CleanRow, clean};
 use crate::cluster::{self, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel};
-use crate::featurize::{Featurizer, FieldWeights, TermKind};
+use crate::featurize::language::Languages;
+use crate::featurize::{Featurizer, FieldWeights};
 use crate::label::{self, LabelTerm};
 use crate::lineage::{self, Edit, EditError, Happening, LineageEvent};
 use crate::record::{Pages, Reject, RejectReason, Row};
 use crate::snapshot::{self, SnapshotError};
 
 pub use book::{DeadCluster, Example};
-pub use view::{ClusterView, View};
+pub use view::{ClusterView, Likeness, Theme, View};
 
 use book::Book;
 
@@ -114,6 +116,8 @@ pub struct Pipeline {
     book: Book,
     position: u64,
     generation: u64,
+    /// For views; in no snapshot.
+    languages: Languages,
 }
 
 /// What a snapshot holds. Field order is the format.
@@ -131,7 +135,14 @@ impl Pipeline {
     /// A pipeline that has learnt nothing.
     pub fn new(settings: &ModelSettings) -> Result<Self, UnknownModel> {
         let model = cluster::new_model(settings)?;
-        Ok(Self { settings: settings.clone(), model, book: Book::default(), position: 0, generation: 0 })
+        Ok(Self {
+            settings: settings.clone(),
+            model,
+            book: Book::default(),
+            position: 0,
+            generation: 0,
+            languages: Languages::default(),
+        })
     }
 
     /// Pages learnt.
@@ -205,7 +216,8 @@ impl Pipeline {
         for (cluster, micro_cluster) in born {
             let unlabelled = self.book.alive.get(&cluster).is_some_and(|entry| entry.label.is_empty());
             if unlabelled {
-                let terms = self.model.micro_terms(micro_cluster).into_iter().map(as_label_term).collect();
+                let found = self.model.micro_terms(&[micro_cluster]).into_iter().flatten();
+                let terms = found.map(|(number, weight)| label::label_term(self.model.as_ref(), number, weight)).collect();
                 self.relabel(cluster, terms, &mut outcome.lineage);
             }
         }
@@ -268,7 +280,7 @@ impl Pipeline {
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;
         let State { settings, position, generation, book, .. } = state;
-        Ok(Self { settings, model, book, position, generation })
+        Ok(Self { settings, model, book, position, generation, languages: Languages::default() })
     }
 }
 
@@ -276,10 +288,6 @@ impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pipeline").field("settings", &self.settings).field("position", &self.position).finish_non_exhaustive()
     }
-}
-
-fn as_label_term((kind, term, weight): (TermKind, String, f64)) -> LabelTerm {
-    LabelTerm { kind, term, weight }
 }
 
 /// Which labels of a batch have a number already.

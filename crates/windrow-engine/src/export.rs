@@ -22,7 +22,7 @@ use windrow_core::cluster::ClusterId;
 use windrow_core::record::Micros;
 
 use crate::checkpoint::Committed;
-use crate::checkpoint::files::{aside, environment, remove, rename, sync_dir};
+use crate::checkpoint::files::{aside, environment, remove, rename, sync_dir, write_aside};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lookup::{column, no_column};
 use crate::sink::Family;
@@ -95,6 +95,9 @@ pub(crate) struct Row<'a> {
     pub(crate) texts: [&'a str; 8],
 }
 
+/// What files can be.
+const FORMS: &str = ".csv, .xlsx or .parquet";
+
 /// Whatever takes rows.
 enum Writer {
     Spread(Box<Spread>),
@@ -107,6 +110,7 @@ enum Writer {
 /// # Errors
 /// `E-EXPORT-FORM`: nothing is known of files of that name. `E-EXPORT-NOTHING`: there is no such page, and nothing was written.
 pub fn export(committed: &Committed, wanted: &Wanted, to: &Path) -> Result<Exported> {
+    check_name(to)?;
     let hidden = aside(to);
     let mut writer = Writer::create(to, &hidden, wanted.raw, &committed.manifest.pipeline)?;
     let mut exported = Exported::default();
@@ -145,10 +149,7 @@ impl Writer {
                 let writer = ArrowWriter::try_new(create()?, schema(Family::Pages), Some(page_properties(pipeline)));
                 Ok(Self::Parquet(Box::new(writer.map_err(|error| environment("write", hidden, &error))?)))
             }
-            _ => {
-                Err(Error::new(ErrorKind::Invalid, "E-EXPORT-FORM", format!("{} is no file that can be written", to.display()))
-                    .hint("the end of its name says what it is: .csv, .xlsx or .parquet"))
-            }
+            _ => Err(no_such_form(to, FORMS)),
         }
     }
 
@@ -249,7 +250,37 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<impl Iterator<Item = Row<'_>>>
     }))
 }
 
-/// Whether somebody else's file would be written over.
-pub fn is_there(to: &Path) -> bool {
-    fs::symlink_metadata(to).is_ok()
+/// Refuses to write over what is there, unless that is wanted.
+///
+/// # Errors
+/// `E-EXISTS`.
+pub fn allow(to: &Path, force: bool) -> Result<()> {
+    if force || fs::symlink_metadata(to).is_err() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, "E-EXISTS", format!("{} is there already", to.display())).hint("--force replaces it"))
+}
+
+/// Writes a file that was asked for by name, whole or not at all.
+///
+/// # Errors
+/// `E-EXPORT-FORM`: that is no name of a file. `E-IO`: it cannot be written.
+pub fn write(to: &Path, bytes: &[u8]) -> Result<()> {
+    check_name(to)?;
+    rename(&write_aside(to, bytes)?, to)?;
+    sync_dir(&folder_of(to))
+}
+
+/// What is written beside a file first has a name made of its own.
+fn check_name(to: &Path) -> Result<()> {
+    match to.file_name() {
+        Some(name) if name.to_str().is_some() => Ok(()),
+        _ => Err(no_such_form(to, FORMS)),
+    }
+}
+
+/// The error where a name does not say what a file is to be.
+pub fn no_such_form(to: &Path, forms: &str) -> Error {
+    Error::new(ErrorKind::Invalid, "E-EXPORT-FORM", format!("{} is no file that can be written", to.display()))
+        .hint(format!("its name, in UTF-8, ends with what it is: {forms}"))
 }

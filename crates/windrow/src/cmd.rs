@@ -11,6 +11,7 @@ pub(crate) mod explain;
 mod export;
 mod init;
 mod man;
+mod plot;
 mod produce;
 mod rejects;
 mod run;
@@ -41,6 +42,7 @@ pub(crate) enum Verb {
     Rejects(rejects::Args),
     Explain(explain::Args),
     Export(export::Args),
+    Plot(plot::Args),
     Status(status::Args),
     Serve(serve::Args),
     Audit(audit::Args),
@@ -67,6 +69,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Serve(args) => serve::run(&args, app),
         Verb::Explain(args) => explain::run(&args, app),
         Verb::Export(args) => export::run(&args, app),
+        Verb::Plot(args) => plot::run(&args, app),
         Verb::Status(args) => status::run(&args, app),
         Verb::Audit(args) => audit::run(&args, app),
         Verb::Eval(args) => eval::run(&args, app),

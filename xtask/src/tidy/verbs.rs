@@ -6,7 +6,7 @@ use super::Finding;
 use crate::shell::{cargo, stdout};
 
 /// Verbs built so far. A new verb is a decision: it is added here, to docs/reference/verbs.md and to the program.
-const BUILT: [&str; 20] = [
+const BUILT: [&str; 21] = [
     "demo",
     "run",
     "clusters",
@@ -14,6 +14,7 @@ const BUILT: [&str; 20] = [
     "rejects",
     "explain",
     "export",
+    "plot",
     "status",
     "serve",
     "audit",

@@ -350,14 +350,12 @@ impl Clusterer for TwoLevel {
         ModelSummary { n_pages: state.n_pages, n_terms: state.vocabulary.len(), micro_clusters, clusters }
     }
 
-    fn micro_terms(&self, micro_cluster: MicroId) -> Vec<(TermKind, String, f64)> {
-        let state = &self.state;
-        let Some(micro) = state.micros.find(micro_cluster) else { return Vec::new() };
-        let terms = state.micros.index().terms_of(micro).into_iter();
-        let shrink = state.micros.shrink();
-        terms
-            .map(|(term, tf)| (state.vocabulary.kind(term), state.vocabulary.text(term).to_owned(), f64::from(tf) * shrink))
-            .collect()
+    fn micro_terms(&self, micro_clusters: &[MicroId]) -> Vec<Vec<(u32, f64)>> {
+        let micros = &self.state.micros;
+        let found: Vec<Option<usize>> = micro_clusters.iter().map(|&id| micros.find(id)).collect();
+        let shrink = micros.shrink();
+        let in_pages = |terms: Vec<(TermId, f32)>| terms.into_iter().map(|(term, tf)| (term, f64::from(tf) * shrink)).collect();
+        micros.index().terms_of(&found).into_iter().map(in_pages).collect()
     }
 
     fn cluster_terms(&self) -> Vec<(ClusterId, Vec<(u32, f64)>)> {

@@ -97,6 +97,23 @@ fn a_name_stays_through_relabelling_and_restart() {
 }
 
 #[test]
+fn a_look_shows_themes_and_neighbours_and_changes_nothing() {
+    let (mut pipeline, mut outcome) = (new_pipeline(), Outcome::default());
+    pipeline.learn(&prepare(&rows(3_000), 0), &mut outcome);
+    let before = pipeline.snapshot();
+    let view = pipeline.view();
+    assert_eq!(view, pipeline.view(), "what is remembered between looks changes none");
+    assert_eq!(view, Pipeline::restore(&before).unwrap().view());
+    assert!(before == pipeline.snapshot());
+    for cluster in &view.clusters {
+        assert_eq!(cluster.themes.len() as u64, cluster.micro_clusters.min(30));
+        assert!(cluster.themes.is_sorted_by(|a, b| a.weight >= b.weight) && !cluster.themes.is_empty());
+        assert!(cluster.themes.iter().all(|theme| theme.pages > 0 && theme.likeness > 0.0 && !theme.terms.is_empty()));
+        assert_eq!(cluster.neighbours, [], "clusters that share no term are no neighbours, nor is one its own");
+    }
+}
+
+#[test]
 fn an_edit_of_no_living_cluster_is_refused() {
     let mut pipeline = new_pipeline();
     let refused = pipeline.edit(&Edit::Pin { cluster: 9, pinned: true }, &mut Vec::new());

@@ -1,17 +1,57 @@
 //! The view: plain data about the clusters, for whoever shows them.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::Serialize;
 
 use super::Pipeline;
 use super::book::{DeadCluster, Example};
-use crate::cluster::{ClusterId, MicroSummary, Slot};
-use crate::featurize::language;
-use crate::label::LabelTerm;
+use super::near::Centres;
+use crate::cluster::{ClusterId, ClusterSummary, MicroId, MicroSummary, Slot};
+use crate::featurize::TermKind;
+use crate::label::{self, LabelTerm, Weights};
 
 /// Domains shown for a cluster.
 const DOMAINS_SHOWN: usize = 10;
 /// Heaviest micro-clusters of a cluster whose language is identified.
 const LANGUAGE_MICRO_CLUSTERS: usize = 20;
+/// Heaviest words of each that are looked at.
+const LANGUAGE_WORDS: usize = 20;
+
+/// Heaviest themes shown of a cluster, and the terms of each.
+const THEMES_SHOWN: usize = 30;
+const THEME_TERMS: usize = 6;
+/// Heaviest terms of a theme that are looked at.
+const HEAVIEST_TERMS: usize = 40;
+/// Nearest clusters of a cluster, and of a theme.
+const NEIGHBOURS: usize = 8;
+const THEME_NEIGHBOURS: usize = 3;
+
+/// How like something is to a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Likeness {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Cosine of their telling terms, 0 to 1.
+    pub likeness: f64,
+}
+
+/// A living micro-cluster as others see it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Theme {
+    /// Its id.
+    pub micro_cluster: MicroId,
+    /// Pages that it ever took.
+    pub pages: u64,
+    /// Its faded weight, in pages.
+    pub weight: f64,
+    /// Its most telling terms with their c-TF-IDF weight, best first.
+    pub terms: Vec<LabelTerm>,
+    /// How like it is to its own cluster, 0 to 1.
+    pub likeness: f64,
+    /// Other clusters that it is most like, nearest first.
+    pub neighbours: Vec<Likeness>,
+}
 
 /// One living cluster as others see it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -34,6 +74,10 @@ pub struct ClusterView {
     pub weight: f64,
     /// Living micro-clusters.
     pub micro_clusters: u64,
+    /// The heaviest of them, heaviest first.
+    pub themes: Vec<Theme>,
+    /// Other clusters that it is most like, nearest first.
+    pub neighbours: Vec<Likeness>,
     /// Pages learnt when it was born.
     pub born: u64,
     /// Position of its latest page.
@@ -85,34 +129,113 @@ impl Pipeline {
             dead: self.book.dead.iter().cloned().collect(),
             ..View::default()
         };
+        let centres = Centres::new(&self.model.cluster_terms());
+        let mut members = members(&summary.micro_clusters);
+        members.iter_mut().for_each(|(_, members)| members.sort_by(heavier));
+        let shown: Vec<MicroId> = members.values().flat_map(|m| m.iter().take(THEMES_SHOWN)).map(|m| m.micro_cluster).collect();
+        let terms: HashMap<MicroId, Vec<(u32, f64)>> =
+            shown.iter().copied().zip(self.model.micro_terms(&shown).into_iter().map(heaviest)).collect();
+        let look = Look { pipeline: self, centres, terms };
         for cluster in &summary.clusters {
-            let mut members: Vec<_> = summary.micro_clusters.iter().filter(|m| m.cluster == cluster.cluster).collect();
-            members.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.micro_cluster.cmp(&b.micro_cluster)));
-            let Some(entry) = self.book.alive.get(&cluster.cluster) else { continue };
-            let (volume, bucket_rows) = self.book.volume(entry, self.position);
-            view.bucket_rows = bucket_rows;
-            view.clusters.push(ClusterView {
-                cluster: cluster.cluster,
-                slot: cluster.slot,
-                delivered: entry.delivered,
-                now: entry.faded + members.iter().map(|m| m.n_pages).sum::<u64>(),
-                label: entry.shown().to_owned(),
-                renamed: entry.name.is_some(),
-                pinned: entry.pinned,
-                weight: cluster.weight,
-                micro_clusters: members.len() as u64,
-                born: entry.born,
-                latest_at: entry.latest_at,
-                terms: entry.terms.clone(),
-                domains: entry.domains.top(DOMAINS_SHOWN),
-                languages: self.languages(&members),
-                representative: by_score(&entry.representative, |a, b| b.total_cmp(&a)),
-                boundary: by_score(&entry.boundary, |a, b| a.total_cmp(&b)),
-                latest: entry.latest.iter().rev().cloned().collect(),
-                volume,
-            });
+            let members = members.remove(&cluster.cluster).unwrap_or_default();
+            if let Some((seen, bucket_rows)) = look.cluster(cluster, &members) {
+                view.bucket_rows = bucket_rows;
+                view.clusters.push(seen);
+            }
         }
+        self.languages.forget_but(&shown);
         view
+    }
+}
+
+/// Micro-clusters by their cluster.
+fn members(all: &[MicroSummary]) -> BTreeMap<ClusterId, Vec<&MicroSummary>> {
+    let mut members: BTreeMap<ClusterId, Vec<&MicroSummary>> = BTreeMap::new();
+    all.iter().for_each(|micro| members.entry(micro.cluster).or_default().push(micro));
+    members
+}
+
+fn heavier(a: &&MicroSummary, b: &&MicroSummary) -> std::cmp::Ordering {
+    b.weight.total_cmp(&a.weight).then(a.micro_cluster.cmp(&b.micro_cluster))
+}
+
+/// The heaviest terms, heaviest first: what others see of a theme goes by them.
+fn heaviest(mut terms: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+    let heavier = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if terms.len() > HEAVIEST_TERMS {
+        terms.select_nth_unstable_by(HEAVIEST_TERMS, heavier);
+        terms.truncate(HEAVIEST_TERMS);
+    }
+    terms.sort_unstable_by(heavier);
+    terms
+}
+
+/// A look at the model.
+struct Look<'a> {
+    pipeline: &'a Pipeline,
+    centres: Centres,
+    /// The heaviest terms of the themes that are shown, heaviest first.
+    terms: HashMap<MicroId, Vec<(u32, f64)>>,
+}
+
+impl Look<'_> {
+    /// A cluster with its members, heaviest first, and the rows of a bucket of its volume.
+    fn cluster(&self, cluster: &ClusterSummary, members: &[&MicroSummary]) -> Option<(ClusterView, u64)> {
+        let book = &self.pipeline.book;
+        let entry = book.alive.get(&cluster.cluster)?;
+        let (volume, bucket_rows) = book.volume(entry, self.pipeline.position);
+        let likenesses = self.centres.to_cluster(cluster.cluster);
+        let seen = ClusterView {
+            cluster: cluster.cluster,
+            slot: cluster.slot,
+            delivered: entry.delivered,
+            now: entry.faded + members.iter().map(|m| m.n_pages).sum::<u64>(),
+            label: entry.shown().to_owned(),
+            renamed: entry.name.is_some(),
+            pinned: entry.pinned,
+            weight: cluster.weight,
+            micro_clusters: members.len() as u64,
+            themes: members.iter().take(THEMES_SHOWN).map(|micro| self.theme(micro)).collect(),
+            neighbours: nearest(likenesses, cluster.cluster, NEIGHBOURS),
+            born: entry.born,
+            latest_at: entry.latest_at,
+            terms: entry.terms.clone(),
+            domains: entry.domains.top(DOMAINS_SHOWN),
+            languages: self.languages(members),
+            representative: by_score(&entry.representative, |a, b| b.total_cmp(&a)),
+            boundary: by_score(&entry.boundary, |a, b| a.total_cmp(&b)),
+            latest: entry.latest.iter().rev().cloned().collect(),
+            volume,
+        };
+        Some((seen, bucket_rows))
+    }
+
+    fn terms(&self, micro_cluster: MicroId) -> &Weights {
+        self.terms.get(&micro_cluster).map_or(&[], Vec::as_slice)
+    }
+
+    fn theme(&self, micro: &MicroSummary) -> Theme {
+        let terms = self.terms(micro.micro_cluster);
+        let likenesses = self.centres.to_theme(terms);
+        let own = likenesses.iter().find(|(cluster, _)| *cluster == micro.cluster);
+        let best = self.centres.rarity().best(terms, THEME_TERMS).into_iter();
+        Theme {
+            micro_cluster: micro.micro_cluster,
+            pages: micro.n_pages,
+            weight: micro.weight,
+            terms: best.map(|(number, weight)| label::label_term(self.pipeline.model.as_ref(), number, weight)).collect(),
+            likeness: own.map_or(0.0, |(_, likeness)| *likeness),
+            neighbours: nearest(likenesses, micro.cluster, THEME_NEIGHBOURS),
+        }
+    }
+
+    /// The language of a theme, identified from its heaviest words.
+    fn language(&self, micro_cluster: MicroId) -> Option<&'static str> {
+        let named = self.terms(micro_cluster).iter().map(|(number, _)| self.pipeline.model.term(*number));
+        let words = named.filter(|(kind, _)| *kind == TermKind::Word).map(|(_, word)| word).take(LANGUAGE_WORDS);
+        let mut words: Vec<&str> = words.collect();
+        words.sort_unstable();
+        self.pipeline.languages.of(micro_cluster, &words.join(" "))
     }
 
     /// Languages of the heaviest micro-clusters, identified from their terms, with their share of the weight.
@@ -120,8 +243,7 @@ impl Pipeline {
         let mut shares: Vec<(String, f64)> = Vec::new();
         let mut total = 0.0;
         for micro in members.iter().take(LANGUAGE_MICRO_CLUSTERS) {
-            let words: Vec<String> = self.model.micro_terms(micro.micro_cluster).into_iter().map(|(_, term, _)| term).collect();
-            let Some(code) = language::language_of(&words.join(" ")) else { continue };
+            let Some(code) = self.language(micro.micro_cluster) else { continue };
             total += micro.weight;
             match shares.iter_mut().find(|(known, _)| known == code) {
                 Some((_, weight)) => *weight += micro.weight,
@@ -132,6 +254,14 @@ impl Pipeline {
         shares.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         shares
     }
+}
+
+/// The clusters most like, but for the own one; of equals the older first.
+fn nearest(mut likenesses: Vec<(ClusterId, f64)>, own: ClusterId, most: usize) -> Vec<Likeness> {
+    likenesses.retain(|(cluster, _)| *cluster != own);
+    likenesses.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    likenesses.truncate(most);
+    likenesses.into_iter().map(|(cluster, likeness)| Likeness { cluster, likeness }).collect()
 }
 
 fn by_score(examples: &[Example], order: impl Fn(f64, f64) -> std::cmp::Ordering) -> Vec<Example> {

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 21] = [
     "demo",
     "run",
     "clusters",
@@ -17,6 +17,7 @@ const VERBS: [&str; 20] = [
     "rejects",
     "explain",
     "export",
+    "plot",
     "status",
     "serve",
     "audit",

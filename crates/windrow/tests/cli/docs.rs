@@ -66,6 +66,7 @@ fn every_json_field_is_documented_and_no_other() {
         &["rejects", "show", "--out", "broken"],
         &["explain", "--out", "out", "--id", "1761259107"],
         &["export", "--folder", "out", "--cluster", "0", "--out", "0.csv"],
+        &["plot", "map", "--folder", "out", "--out", "map.svg"],
         &["audit", "--input", SAMPLE, "--out", "out"],
         &["eval", "--input", SAMPLE, "--labels", "labels.csv"],
         &["status", "--out", "out"],

@@ -273,6 +273,33 @@ fn pages_of_a_cluster_are_taken_away() {
     export("pages.doc", &[]).failed(2, "E-EXPORT-FORM");
     rig.run(&["export", "--folder", "out", "--cluster", "999", "--out", "none.csv"]).failed(2, "E-EXPORT-NOTHING");
     export("nowhere/pages.csv", &[]).failed(3, "E-IO");
+    export("..", &["--force"]).failed(2, "E-EXPORT-FORM");
     let left: Vec<_> = std::fs::read_dir(rig.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name == "none.csv" || name.to_string_lossy().ends_with(".tmp")), "{left:?}");
+}
+
+#[test]
+fn pictures_and_a_page_to_keep_are_files_that_others_open() {
+    let rig = Rig::with_sample();
+    for kind in ["messages", "clusters", "domains", "map"] {
+        let plot = |file: &str, more: &[&str]| rig.run(&[&["plot", kind, "--folder", "out", "--out", file][..], more].concat());
+        let (svg, png) = (format!("{kind}.svg"), format!("{kind}.png"));
+        assert_eq!(plot(&svg, &["-o", "json"]).fine().json()["file"], svg);
+        let drawn = std::fs::read_to_string(rig.path(&svg)).unwrap();
+        assert!(drawn.starts_with("<svg ") && drawn.contains(" width=\"1200\" ") && drawn.contains("100 rows"), "{drawn}");
+        plot(&png, &["--width", "800"]).fine();
+        let bytes = std::fs::read(rig.path(&png)).unwrap();
+        assert_eq!((&bytes[1..4], &bytes[16..20]), (b"PNG".as_slice(), 800u32.to_be_bytes().as_slice()));
+        plot(&svg, &[]).failed(2, "E-EXISTS");
+        plot("map.gif", &[]).failed(2, "E-EXPORT-FORM");
+        plot("narrow.svg", &["--width", "10"]).failed(2, "E-USAGE");
+    }
+    rig.run(&["plot", "clusters", "--clock", "arrival", "--window", "1h", "--folder", "out", "--out", "came.svg"]).fine();
+    rig.run(&["export", "--html", "page.html", "--folder", "out"]).fine();
+    let page = std::fs::read_to_string(rig.path("page.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.matches("<svg ").count() == 4);
+    rig.run(&["export", "--html", "page.txt", "--folder", "out"]).failed(2, "E-EXPORT-FORM");
+    rig.run(&["export", "--html", "page.html", "--folder", "out"]).failed(2, "E-EXISTS");
+    rig.run(&["export", "--folder", "out"]).failed(2, "E-USAGE");
+    rig.run(&["plot", "map", "--folder", "nowhere", "--out", "none.svg"]).failed(2, "E-STATE-NONE");
 }

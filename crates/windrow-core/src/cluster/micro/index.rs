@@ -123,10 +123,21 @@ impl Index {
         (df > 0).then(|| 1.0 + self.ln(self.length.len()) - self.ln(df))
     }
 
-    /// Terms of a micro-cluster with their stored weights, terms ascending.
-    pub(in super::super) fn terms_of(&self, micro: usize) -> Vec<(TermId, f32)> {
-        let held = |term| Some((term, self.lists.find(term, micro as u32)?.tf));
-        (0..self.lists.len() as TermId).filter_map(held).collect()
+    /// Terms of some micro-clusters with their stored weights, terms ascending; nothing for nobody.
+    pub(in super::super) fn terms_of(&self, micros: &[Option<usize>]) -> Vec<Vec<(TermId, f32)>> {
+        let mut place = vec![usize::MAX; self.length.len()];
+        for (at, micro) in micros.iter().enumerate() {
+            micro.iter().for_each(|&micro| place[micro] = at);
+        }
+        let mut terms = vec![Vec::new(); micros.len()];
+        for term in 0..self.lists.len() as TermId {
+            for posting in self.lists.get(term) {
+                if let Some(terms) = terms.get_mut(place[posting.micro as usize]) {
+                    terms.push((term, posting.tf));
+                }
+            }
+        }
+        terms
     }
 
     /// The parts of the likeness of a page to a micro-cluster: (place in `entries`, share).

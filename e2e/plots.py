@@ -1,0 +1,98 @@
+"""Looks at pictures and pages that Windrow drew, with nothing but Python's own library.
+
+SVG: well-formed, shapes and text alone, nothing that runs or is fetched, 1,200 pixels wide, axes named. PNG: whole, as wide, not blank.
+HTML: tags that show things alone, links to http and https alone, below 5 MB.
+"""
+
+import struct
+import sys
+import xml.etree.ElementTree as ElementTree
+import zlib
+from html.parser import HTMLParser
+
+SVG = "{http://www.w3.org/2000/svg}"
+SHAPES = {"svg", "title", "desc", "text", "rect", "line", "path", "circle"}
+TAGS = SHAPES | set(
+    "html head meta style body h1 h2 p figure div table thead tbody tr th td details summary ul li bdi span a".split()
+)
+# What each picture must say of its axes.
+AXES = {
+    "messages": ["cluster", "pages"],
+    "clusters": ["cluster", "peak", "UTC"],
+    "domains": ["cluster", "pages", "registrable domains"],
+    "map": ["near is alike"],
+}
+
+
+def check(true, what):
+    if not true:
+        sys.exit(what)
+
+
+def check_attributes(file, tag, attributes):
+    for name, value in attributes:
+        check(not name.startswith("on") and name != "style" and "src" not in name, f"{file}: <{tag} {name}>")
+        if name.endswith("href"):
+            check(value.startswith(("http://", "https://")), f"{file}: a link to {value!r}")
+
+
+def look_at_svg(file):
+    with open(file, encoding="utf-8") as opened:
+        source = opened.read()
+    check("<!" not in source and "<?" not in source, f"{file}: a declaration")
+    tree = ElementTree.fromstring(source)
+    check(tree.get("width") == "1200", f"{file}: {tree.get('width')} wide")
+    for element in tree.iter():
+        check(element.tag.removeprefix(SVG) in SHAPES, f"{file}: <{element.tag}>")
+        check_attributes(file, element.tag, element.items())
+    texts = [text.text or "" for text in tree.iter(f"{SVG}text")]
+    kind = file.rsplit("-", 1)[1].removesuffix(".svg")
+    for axis in AXES[kind]:
+        check(any(axis in text for text in texts), f"{file}: nothing says {axis!r}")
+    check("commit" in texts[-1] and "rows" in texts[-1], f"{file}: ends with {texts[-1]!r}")
+
+
+def look_at_png(file):
+    with open(file, "rb") as opened:
+        data = opened.read()
+    check(data.startswith(b"\x89PNG\r\n\x1a\n"), f"{file}: no PNG")
+    at, pixels, size = 8, b"", (0, 0)
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        body = data[at + 8 : at + 8 + length]
+        check(zlib.crc32(kind + body) == struct.unpack(">I", data[at + 8 + length : at + 12 + length])[0], f"{file}: damaged")
+        if kind == b"IHDR":
+            size = struct.unpack(">II", body[:8])
+        if kind == b"IDAT":
+            pixels += body
+        at += 12 + length
+    raw = zlib.decompress(pixels)
+    check(size[0] == 1200 and len(raw) == size[1] * (size[0] * 4 + 1), f"{file}: {size}")
+    check(len(set(raw)) > 50, f"{file}: blank")
+
+
+class Page(HTMLParser):
+    def __init__(self, file):
+        super().__init__()
+        self.file = file
+        self.figures = 0
+
+    def handle_starttag(self, tag, attrs):
+        check(tag in TAGS, f"{self.file}: <{tag}>")
+        self.figures += tag == "figure"
+        check_attributes(self.file, tag, [(name, value or "") for name, value in attrs])
+
+
+def look_at_html(file):
+    with open(file, encoding="utf-8") as opened:
+        source = opened.read()
+    check("default-src 'none'" in source and len(source) < 5_000_000, f"{file}: {len(source)} characters")
+    page = Page(file)
+    page.feed(source)
+    check(page.figures == 4, f"{file}: {page.figures} figures")
+
+
+LOOKS = {"svg": look_at_svg, "png": look_at_png, "html": look_at_html}
+for name in sys.argv[1:]:
+    LOOKS[name.rsplit(".", 1)[1]](name)
+print(f"{len(sys.argv) - 1} files are what they should be")

@@ -1,0 +1,97 @@
+//! Pictures of a run, looked at from outside: SVG is XML and nothing but shapes and text, PNG opens, every script has its letters, and what
+//! strangers write stays text.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use crate::shell::{fresh_dir, output, program, root, say, shared_data, stdout, windrow};
+
+const KINDS: [&str; 4] = ["messages", "clusters", "domains", "map"];
+/// Thirty languages in two dozen scripts.
+const WORLD: &str = "world_headlines_2020_2021.csv.gz";
+const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
+/// Fonts that have them all, and a file of each package.
+const FONTS: [(&str, &str); 3] = [
+    ("fonts-noto-core", "truetype/noto/NotoSansThai-Regular.ttf"),
+    ("fonts-noto-cjk", "opentype/noto/NotoSansCJK-Regular.ttc"),
+    ("fonts-noto-color-emoji", "truetype/noto/NotoColorEmoji.ttf"),
+];
+
+/// What strangers call their pages.
+const HOSTILE: [&str; 7] = [
+    "<script>alert(1)</script> one two",
+    "\"/><svg onload=alert(2)> three four",
+    "]]><![CDATA[ &x; five six",
+    "\u{1b}[31mred\u{7}\u{8} seven eight",
+    "\u{202e}gnp.exe\u{2066} \u{5e9}\u{5dc}\u{5d5}\u{5dd} nine ten",
+    "javascript:alert(3) eleven twelve",
+    "' onmouseover='alert(4) thirteen fourteen",
+];
+
+pub(crate) fn plots() -> Result<()> {
+    let (windrow, dir) = (windrow("fast", &[])?, fresh_dir("plots")?);
+    let has_fonts = fonts();
+    let world = shared_data(WORLD).unwrap_or_else(|| root().join(SAMPLE));
+    draw(&windrow, &dir, ("world", &world, &[]), has_fonts)?;
+    let rows: Vec<String> = (0..).zip(HOSTILE).map(|(i, title)| format!("2023-05-1{i},{i},{}\n", quoted(title))).collect();
+    let hostile = dir.join("hostile.csv");
+    std::fs::write(&hostile, format!("creation_time,id,title\n{}2023-05-18,99,{}\n", rows.concat(), "W".repeat(10_000)))?;
+    let renamed: Vec<&str> = HOSTILE.iter().filter(|title| !title.contains(char::is_control)).copied().collect();
+    draw(&windrow, &dir, ("hostile", &hostile, &renamed), has_fonts)
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// Whether this machine has the fonts; installs them where it may.
+fn fonts() -> bool {
+    let here = |file: &str| Path::new("/usr/share/fonts").join(file).exists();
+    let missing: Vec<&str> = FONTS.iter().filter(|(_, file)| !here(file)).map(|(package, _)| *package).collect();
+    if !missing.is_empty() {
+        say(format_args!("installing {}", missing.join(", ")));
+        let installed =
+            Command::new("apt-get").args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing).output();
+        if !installed.is_ok_and(|done| done.status.success()) {
+            say("passed over: whether every script is drawn, for want of fonts that could not be installed");
+            return false;
+        }
+    }
+    true
+}
+
+/// Draws all pictures of an input, some of whose clusters are called like this, and looks at them.
+fn draw(windrow: &Path, dir: &Path, (name, input, labels): (&str, &Path, &[&str]), has_fonts: bool) -> Result<()> {
+    let call = |args: &[&str]| {
+        let mut command = Command::new(windrow);
+        command.current_dir(dir).arg("--quiet").args(args);
+        command
+    };
+    stdout(call(&["run", "--out", name, "--input"]).arg(input))?;
+    let clusters = stdout(&mut call(&["clusters", "-o", "json", "--out", name]))?;
+    let ids = clusters.lines().map(|line| Ok(serde_json::from_str::<Value>(line)?["cluster"].to_string()));
+    for (id, label) in ids.collect::<Result<Vec<_>>>()?.iter().zip(labels) {
+        // A name that no screen can show is refused; those that are taken are drawn.
+        output(&mut call(&["clusters", "rename", id, label, "--out", name]))?;
+    }
+    let mut files: Vec<PathBuf> = Vec::new();
+    for kind in KINDS {
+        for form in ["svg", "png"] {
+            let file = format!("{name}-{kind}.{form}");
+            let told = stdout(&mut call(&["plot", kind, "--folder", name, "--out", &file, "-o", "json"]))?;
+            let missing = &serde_json::from_str::<Value>(&told)?["missing"];
+            ensure!(!has_fonts || missing.as_array().is_some_and(Vec::is_empty), "{file}: no letters for {missing}");
+            files.push(dir.join(file));
+        }
+    }
+    let page = format!("{name}.html");
+    stdout(&mut call(&["export", "--html", &page, "--folder", name]))?;
+    files.push(dir.join(page));
+    let looked = output(program("python3").arg(root().join("e2e/plots.py")).args(&files))?;
+    ensure!(looked.status.success(), "{}{}", String::from_utf8_lossy(&looked.stdout), String::from_utf8_lossy(&looked.stderr));
+    say(format_args!("{name}: {}", String::from_utf8_lossy(&looked.stdout).trim()));
+    Ok(())
+}
