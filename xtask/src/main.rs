@@ -1,4 +1,4 @@
-//! What plain cargo cannot do: `cargo xtask demo | test | bench | faults | kafka | tidy | docs | deny`.
+//! What plain cargo cannot do: `cargo xtask demo | test | bench | page | faults | kafka | tidy | docs | deny`.
 //!
 //! One file per task. Tasks build what they run, keep all they make in the target folder, and end with a line that says whether
 //! the task did what it should.
@@ -11,6 +11,7 @@ mod docs;
 mod faults;
 mod kafka;
 mod measure;
+mod page;
 mod plots;
 mod python;
 mod readers;
@@ -48,6 +49,8 @@ enum Task {
     Readers,
     /// Check what the 100-row sample must show
     Sample,
+    /// Look at the page of the server with a real browser
+    Page(page::Args),
     /// Kill the program wherever it can hurt
     Faults(faults::Args),
     /// Start and end real Apache Kafka brokers on this machine
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Task::Docs => docs::docs(),
         Task::Readers => readers::readers(),
         Task::Sample => readers::sample(),
+        Task::Page(args) => page::page(&args),
         Task::Faults(args) => faults::faults(&args),
         Task::Kafka(args) => kafka::kafka(&args),
         Task::Bench(args) => bench::bench(&args),

@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, demo, deny, docs, faults, kafka, plots, readers, tidy};
+use crate::{bench, demo, deny, docs, faults, kafka, page, plots, readers, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -47,6 +47,7 @@ const SUITES: &[Suite] = &[
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
     quick("exports", 30, |_| readers::exports()),
+    quick("page", 240, |_| page::page(&page::Args::SHORT)),
     quick("plots", 60, |_| plots::plots()),
     quick("faults", 180, |_| faults::short()),
     quick("kafka-rig", 60, |_| kafka::short()),
@@ -66,6 +67,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-down", 150, |_| kafka::down::down(&kafka::down::Extent::SHORT)),
     quick("kafka-sets", 120, |_| kafka::sets()),
     quick("kafka-original", 60, |_| kafka::original()),
+    Suite { name: "page-full", budget_s: 400, slow: true, run: |_| page::page(&page::Args::FULL) },
     Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
     Suite { name: "kafka-sets-full", budget_s: 900, slow: true, run: |_| kafka::all_sets() },
     Suite { name: "kafka-original-full", budget_s: 180, slow: true, run: |_| kafka::original_on_older() },

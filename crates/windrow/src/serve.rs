@@ -21,6 +21,7 @@ mod kept;
 mod live;
 mod metrics;
 mod now;
+mod page;
 mod pages;
 mod past;
 mod records;
@@ -107,6 +108,8 @@ const fn changes(path: &'static str, gives: &'static str, method: fn() -> Method
 
 /// Every route there is.
 const ROUTES: &[Route] = &[
+    shows("/", "the page", || get(page::index)),
+    shows("/assets/{name}", "the page's files", || get(page::asset)),
     shows("/livez", "whether the process answers", || get(api::live)),
     shows("/readyz", "whether there is something to show, and why not", || get(api::readiness)),
     shows("/metrics", "counters for Prometheus", || get(metrics::metrics)),

@@ -1,0 +1,58 @@
+// By keys alone: find a cluster, open it, ask why a page is in it, take it along as CSV, and come back.
+import { readFileSync } from "node:fs";
+import { open, problems, settled } from "./browser.mjs";
+
+export async function keys(browser, url) {
+  const { context, page } = await open(browser, url, () => "keys");
+  const press = async (...all) => {
+    for (const key of all) await page.keyboard.press(key);
+  };
+  const at = (pattern) => page.waitForFunction((text) => new RegExp(text).test(location.hash), pattern);
+
+  await press("?");
+  await page.waitForSelector("dialog[open]");
+  await press("Escape");
+  await page.waitForSelector("dialog:not([open])", { state: "attached" });
+
+  await press("g", "m");
+  await at("^#/map");
+  await press("g", "c");
+  await at("^#/now");
+  await settled(page);
+  await press("j", "j");
+  await press("Enter");
+  await at("^#/cluster/\\d+");
+  await page.waitForSelector("main .cluster-head");
+  await settled(page);
+
+  await press("w");
+  await at("why=");
+  await page.waitForSelector("[data-why] .candidates");
+  const decided = await page.locator("[data-why] .candidates li").count();
+  if (decided === 0) problems.push("keys: no term says why");
+  await press("Escape");
+  await page.waitForFunction(() => !location.hash.includes("why="));
+
+  const coming = page.waitForEvent("download");
+  await press("e");
+  const text = readFileSync(await (await coming).path(), "utf8");
+  const lines = text.trim().split("\n").length;
+  if (lines < 2 || !/title/.test(text.split("\n")[0])) problems.push(`keys: the CSV has ${lines} lines, and begins ${text.slice(0, 80)}`);
+
+  await press("Escape");
+  await at("^#/now");
+  await press("/");
+  const focused = await page.evaluate(() => document.activeElement?.matches("[data-search]"));
+  if (!focused) problems.push("keys: / does not lead to the search");
+  await press("Escape");
+  await press("p");
+  await page.waitForSelector('.top-tools button[aria-pressed="true"]');
+  await press("p");
+  const before = await page.evaluate(() => document.documentElement.dataset.theme);
+  await press(".", ".");
+  const after = await page.evaluate(() => document.documentElement.dataset.theme);
+  if (before === after) problems.push("keys: . does not change the colours");
+  await page.goBack();
+  await context.close();
+  return `${decided} terms say why, ${lines} lines of CSV`;
+}

@@ -1,0 +1,242 @@
+// What the API answers, as docs/reference/api.md and docs/reference/json.md have it. Texts in it come from strangers.
+
+export type Clock = "event" | "arrival";
+
+export interface Standing {
+  is: "waiting" | "running" | "ended" | "gone";
+  pid?: number;
+  since?: string;
+  at?: string;
+  reason?: string;
+  message?: string | null;
+}
+
+export interface Change {
+  cluster: number;
+  label: string;
+  kind: "new" | "gone" | "grown" | "shrunk";
+  before: number | null;
+  now: number | null;
+  at: number | null;
+}
+
+export interface Now {
+  commit: number | null;
+  committed_at: string | null;
+  standing: Standing;
+  trouble: string | null;
+  rows: number;
+  pages: number;
+  rejects: number;
+  novel: number;
+  clusters: number;
+  micro_clusters: number;
+  terms: number;
+  version?: string;
+  out?: string;
+  live?: boolean;
+  sequence?: number;
+  rows_per_s?: number | null;
+  committed_rows?: number;
+  lag?: { records: number | null; seconds: number | null } | null;
+  rejects_by_reason?: Record<string, number>;
+  memory_bytes?: number | null;
+  waits?: string | null;
+  resume?: string | null;
+  topics?: { prefix: string; servers: string } | null;
+  changes?: Change[];
+}
+
+export interface Term {
+  term: string;
+  kind?: string;
+  weight: number;
+}
+
+export interface Example {
+  kind: "representative" | "boundary" | "latest";
+  record_id: string | null;
+  title: string;
+  url: string;
+  score: number;
+  creation_time: string | null;
+}
+
+export interface Theme {
+  micro_cluster: number;
+  pages: number;
+  weight: number;
+  terms: Term[];
+}
+
+export interface Cluster {
+  cluster: number;
+  slot: number | null;
+  delivered: number;
+  now: number;
+  share: number;
+  label: string;
+  renamed: boolean;
+  pinned: boolean;
+  weight: number;
+  micro_clusters: number;
+  born: number;
+  latest_at: number;
+  terms: Term[];
+  domains: { domain: string; pages: number }[];
+  languages: { language: string; share: number }[];
+  volume: number[];
+  examples?: Example[];
+  themes?: Theme[];
+  themes_total?: number;
+  neighbours?: { cluster: number; label: string; likeness: number }[];
+  topic?: string | null;
+  state?: "alive" | "dead";
+  died_at_position?: number | null;
+  went_to?: { cluster: number; micro_clusters: number }[];
+}
+
+export interface Clusters {
+  commit: number | null;
+  total: number;
+  clusters: Cluster[];
+}
+
+export interface Series {
+  cluster: number;
+  label: string;
+  counts: (number | null)[];
+}
+
+export interface Timeline {
+  clock: Clock;
+  from: number | null;
+  bucket_seconds: number;
+  times: number[];
+  series: Series[];
+  other: { clusters: number; counts: (number | null)[] };
+  undated: number;
+  gaps: { from: number; to: number; why: string }[];
+}
+
+export interface Messages {
+  window: string;
+  /** Seconds, like all times of drawings. */
+  from: number | null;
+  to: number | null;
+  total: number;
+  clusters: { cluster: number; label: string; pages: number; share: number; alive: boolean }[];
+}
+
+export interface Domains {
+  clusters: { cluster: number; label: string; pages: number }[];
+  domains: { domain: string; pages: number }[];
+  counts: number[][];
+  other_clusters: number[];
+  other_domains: number[];
+  other: number;
+  total: number;
+}
+
+export interface MapOf {
+  generation: number;
+  clusters: { cluster: number; label: string; x: number; y: number; pages: number; now: number }[];
+  themes: { micro_cluster: number; cluster: number; x: number; y: number; pages: number; terms: (string | Term)[] }[];
+  points: { shown: number; total: number; items: MapPoint[] };
+}
+
+export interface MapPoint {
+  x: number;
+  y: number;
+  cluster: number;
+  title: string;
+  domain: string;
+  creation_time: string | null;
+  score: number | null;
+  record_id: string;
+}
+
+export interface Page {
+  record_id: string;
+  cluster: number;
+  label: string;
+  micro_cluster: number;
+  novel: boolean;
+  score: number | null;
+  creation_time: string | null;
+  id: string | null;
+  url: string | null;
+  title: string | null;
+  keywords: string | null;
+  description: string | null;
+  domain: string | null;
+}
+
+export interface Pages {
+  pages: Page[];
+  read: number;
+  total: number;
+  next: string | null;
+}
+
+export interface Reject {
+  record_id: string;
+  reason: string;
+  source: string;
+  bytes: string;
+  length: number;
+  at: number | null;
+  text: string;
+}
+
+export interface Rejects {
+  by_reason: Record<string, number>;
+  rejects: Reject[];
+  next: string | null;
+}
+
+export interface Lineage {
+  events: Record<string, unknown>[];
+  next: string | null;
+}
+
+export interface Candidate {
+  cluster: number;
+  label: string;
+  micro_cluster: number;
+  score: number;
+  parts: { kind: string; term: string | null; share: number }[];
+}
+
+export interface Explanation {
+  record_id: string | null;
+  published: { cluster: number; micro_cluster: number; novel: boolean; score: number; label: string } | null;
+  page: Record<string, string | null> | null;
+  now: { novel: boolean; threshold: number; winner: Candidate | null; runner_up: Candidate | null };
+}
+
+export interface Status {
+  standing: string;
+  resume: string | null;
+  pipeline: string | null;
+  files: number;
+  file_bytes: number;
+  out: string;
+  state: string;
+  inputs: Input[];
+  groups?: { group: string; state: string; members: number; records: number | null; seconds: number | null }[];
+  last: { began: string; ended: string | null; reason: string | null; message: string | null; command: string } | null;
+  settings?: { key: string; value: unknown; origin: string }[];
+  versions?: Record<string, unknown>;
+  commits?: { commit: number; at: string | null; rows: number | null; pages: number | null; files: number | null }[];
+}
+
+export interface Input {
+  source: string;
+  unit: string;
+  position: number | null;
+  rows: number;
+  end: number | null;
+  behind: number | null;
+  seconds: number | null;
+}

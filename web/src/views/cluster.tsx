@@ -1,0 +1,338 @@
+// One cluster: what it is, who speaks for it, what it is near to, what became of it, and the way to take it along.
+import { useState } from "preact/hooks";
+import { change, path, Refused } from "../api";
+import { useAnswer } from "../answer";
+import { Spark } from "../charts/spark";
+import { count, counted, percent, quoted, score, sqlText } from "../format";
+import { now } from "../live";
+import { choose, chosen, place, to, toCluster } from "../place";
+import type { Cluster, Example, Lineage, Pages } from "../types";
+import { ClusterLink, Copy, Empty, Notice, PageLink, Text, Trouble } from "../ui/parts";
+import { Table } from "../ui/table";
+import { ShareBar } from "./now";
+import { ClockChoice, TimeFigure } from "./messages";
+import { PageTable } from "./pages";
+import { Why } from "./why";
+
+export function ClusterView() {
+  const id = place.value.id ?? 0;
+  const { data, error, old } = useAnswer<Cluster>(path(`/clusters/${id}`));
+  if (error && (!data || old)) return <Trouble error={error} />;
+  if (!data || old) return <p class="faint">asking…</p>;
+  if (data.state === "dead") return <Dead id={id} data={data} />;
+  return (
+    <>
+      <Head data={data} />
+      <Why />
+      <div class="cluster-grid">
+        <Facts data={data} />
+        <Examples data={data} />
+      </div>
+      <div class="bar-of-tools">
+        <ClockChoice />
+      </div>
+      <TimeFigure title="Pages over time" top={1} cluster={id} />
+      <div class="cluster-grid">
+        <Inside data={data} />
+        <Neighbours data={data} />
+      </div>
+      <Latest id={id} />
+      <History id={id} />
+      <Take data={data} />
+    </>
+  );
+}
+
+function Dead({ id, data }: { id: number; data: Cluster }) {
+  const heirs = data.went_to ?? [];
+  return (
+    <>
+      <Empty title={`Cluster ${id} is gone`}>
+        It died at row {count(data.died_at_position)} of the order. Its id is never used again; its pages stay in the output.
+      </Empty>
+      {heirs.length > 0 && (
+        <section class="panel">
+          <h2>Its themes went to</h2>
+          <ul class="plain">
+            {heirs.map((heir) => (
+              <li key={heir.cluster} data-row>
+                <a href={toCluster(heir.cluster)}>cluster {heir.cluster}</a> <span class="faint">{counted(heir.micro_clusters, "theme")}</span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      <Latest id={id} />
+      <History id={id} />
+    </>
+  );
+}
+
+function Head({ data }: { data: Cluster }) {
+  const [editing, setEditing] = useState(false);
+  const [said, setSaid] = useState<string>();
+  const [error, setError] = useState<Refused>();
+  const edit = async (route: string, body: unknown, what: string) => {
+    try {
+      await change(`/clusters/${data.cluster}/${route}`, body);
+      setError(undefined);
+      setSaid(`${what}: the run takes it at its next commit${now.value?.standing.is === "running" ? "" : ", when one is started again"}.`);
+      setEditing(false);
+    } catch (error) {
+      if (error instanceof Refused) setError(error);
+    }
+  };
+  return (
+    <header class="cluster-head">
+      <h2>
+        <span class="id">{data.cluster}</span> <Text of={data.label || "no label yet"} />
+        {data.renamed && <span class="tag">named by hand</span>}
+        {data.pinned && <span class="tag">pinned</span>}
+      </h2>
+      <div class="tools">
+        <button type="button" aria-expanded={editing} onClick={() => setEditing(!editing)}>
+          Rename
+        </button>
+        <button type="button" aria-pressed={data.pinned} onClick={() => void edit("pin", { pinned: !data.pinned }, data.pinned ? "No longer pinned" : "Pinned")}>
+          {data.pinned ? "Unpin" : "Pin"}
+        </button>
+        <a class="button" href={path(`/clusters/${data.cluster}/export`, { format: "csv" })} download data-export>
+          CSV
+        </a>
+        <a class="button" href={path(`/clusters/${data.cluster}/export`, { format: "xlsx" })} download>
+          Excel
+        </a>
+        <a class="button" href={path(`/clusters/${data.cluster}/export`, { format: "parquet" })} download>
+          Parquet
+        </a>
+      </div>
+      {editing && <Rename label={data.label} onSave={(label) => void edit("label", { label }, label ? "Renamed" : "Its own name again")} />}
+      {said && <Notice>{said}</Notice>}
+      <Trouble error={error} />
+    </header>
+  );
+}
+
+function Rename({ label, onSave }: { label: string; onSave: (label: string) => void }) {
+  const [text, setText] = useState(label);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    onSave(text.trim());
+  };
+  return (
+    <form class="search" onSubmit={submit}>
+      <input type="text" aria-label="Name of the cluster" value={text} maxLength={200} dir="auto" autoFocus onInput={(event) => setText(event.currentTarget.value)} />
+      <button type="submit">Save</button>
+    </form>
+  );
+}
+
+const weight = (n: number): string => (n >= 100 ? count(Math.round(n)) : n.toPrecision(3));
+
+function Facts({ data }: { data: Cluster }) {
+  const most = Math.max(1e-9, ...data.terms.map((term) => term.weight));
+  const pages = Math.max(1, ...data.domains.map((domain) => domain.pages));
+  return (
+    <section class="panel" aria-label="Facts">
+      <dl class="facts">
+        <dt>Delivered</dt>
+        <dd>
+          {counted(data.delivered, "page")} <span class="faint">({percent(data.share)} of all)</span>
+        </dd>
+        <dt>Now</dt>
+        <dd>
+          {counted(data.now, "page")} <span class="faint">after later moves and edits</span>
+        </dd>
+        <dt>Over the rows</dt>
+        <dd>
+          <Spark of={data.volume} width={200} height={28} />
+        </dd>
+        <dt>Born</dt>
+        <dd>at page {count(data.born)}</dd>
+        <dt>Latest</dt>
+        <dd>page {count(data.latest_at)}</dd>
+        <dt>Languages</dt>
+        <dd>{data.languages.map((one) => `${one.language} ${percent(one.share)}`).join(", ") || "–"}</dd>
+      </dl>
+      <h3>Terms</h3>
+      <ul class="weighted">
+        {data.terms.slice(0, 20).map((term) => (
+          <li key={`${term.kind} ${term.term}`}>
+            <Text of={term.term} class="clip" />
+            <ShareBar share={term.weight} most={most} text={weight(term.weight)} />
+          </li>
+        ))}
+      </ul>
+      <h3>Main domains</h3>
+      <ul class="weighted">
+        {data.domains.slice(0, 12).map((one) => (
+          <li key={one.domain}>
+            <a class="clip" href={to("pages", { q: `cluster:${data.cluster} host:${one.domain}` })}>
+              <Text of={one.domain} />
+            </a>
+            <span class="share">
+              <span class="share-bar" aria-hidden="true">
+                <span style={{ width: `${((one.pages / pages) * 100).toFixed(1)}%` }} />
+              </span>
+              {count(one.pages)}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+const KINDS: [Example["kind"], string, string][] = [
+  ["representative", "Representative", "nearest to their theme"],
+  ["boundary", "Boundary", "just belonging"],
+  ["latest", "Latest", "as they came"],
+];
+
+function Examples({ data }: { data: Cluster }) {
+  return (
+    <section class="panel" aria-label="Pages that speak for it">
+      {KINDS.map(([kind, name, what]) => {
+        const some = (data.examples ?? []).filter((example) => example.kind === kind);
+        if (some.length === 0) return null;
+        return (
+          <div key={kind}>
+            <h3>
+              {name} <span class="faint">{what}</span>
+            </h3>
+            <ul class="examples">
+              {some.map((example, index) => (
+                <li key={index} data-row>
+                  <PageLink url={example.url} title={example.title} />
+                  <span class="faint num">{score(example.score)}</span>
+                  <WhyButton of={example.record_id} title={example.title} />
+                </li>
+              ))}
+            </ul>
+          </div>
+        );
+      })}
+    </section>
+  );
+}
+
+export function WhyButton({ of, title }: { of: string | null; title: string | null }) {
+  if (!of) return null;
+  return (
+    <button type="button" class="why" aria-pressed={chosen("why") === of} aria-label={`Why is it here: ${title ?? of}`} onClick={() => choose({ why: of })}>
+      why?
+    </button>
+  );
+}
+
+function Inside({ data }: { data: Cluster }) {
+  const themes = data.themes ?? [];
+  const rows = themes.map((theme) => ({
+    key: theme.micro_cluster,
+    cells: [<span class="id">{theme.micro_cluster}</span>, <Text of={theme.terms.map((t) => t.term).join(", ")} />, count(theme.pages)],
+  }));
+  return (
+    <section class="panel" aria-label="Themes">
+      <h2>
+        Themes inside <span class="faint">{`${count(themes.length)} of ${count(data.themes_total ?? data.micro_clusters)}`}</span>
+      </h2>
+      <div class="tall">
+        <Table name="Themes" columns={[{ name: "Id" }, { name: "Terms" }, { name: "Pages", right: true }]} rows={rows} />
+      </div>
+    </section>
+  );
+}
+
+function Neighbours({ data }: { data: Cluster }) {
+  const near = data.neighbours ?? [];
+  return (
+    <section class="panel" aria-label="Neighbours">
+      <h2>Neighbours</h2>
+      {near.length === 0 && <p class="faint">There is no other cluster like it.</p>}
+      <ul class="weighted">
+        {near.map((one) => (
+          <li key={one.cluster} data-row>
+            <ClusterLink id={one.cluster} label={one.label} />
+            <ShareBar share={one.likeness} most={1} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Latest({ id }: { id: number }) {
+  const { data, error, old } = useAnswer<Pages>(path(`/clusters/${id}/pages`, { limit: 20 }));
+  return (
+    <section class="panel" aria-label="Latest pages">
+      <header class="figure-head">
+        <h2>Latest pages</h2>
+        <a class="button" href={to("pages", { q: `cluster:${id}` })}>
+          All its pages
+        </a>
+      </header>
+      <Trouble error={error} />
+      {data && !old && <PageTable pages={data.pages} cluster={false} />}
+    </section>
+  );
+}
+
+/** Fields of an event that have columns of their own, or say nothing here. */
+const OWN = ["schema", "event", "kind", "position", "epoch", "commit"];
+
+function History({ id }: { id: number }) {
+  const { data, error, old } = useAnswer<Lineage>(path("/lineage", { cluster: id, limit: 20 }));
+  const events = !data || old ? [] : data.events;
+  const rows = events.map((event, key) => ({
+    key,
+    cells: [worded(String(event["event"] ?? event["kind"] ?? "")), <Details event={event} id={id} />, cell(event["position"]), cell(event["epoch"] ?? event["commit"])],
+  }));
+  const columns = [{ name: "Event" }, { name: "What" }, { name: "At row", right: true }, { name: "Commit", right: true }];
+  return (
+    <section class="panel" aria-label="History">
+      <header class="figure-head">
+        <h2>
+          History <span class="faint">births, moves, merges, deaths, edits: the newest {count(rows.length)}</span>
+        </h2>
+        <a class="button" href={path("/lineage", { cluster: id, limit: 10_000, format: "csv" })} download={`history-${id}.csv`}>
+          CSV
+        </a>
+      </header>
+      <Trouble error={error} />
+      {rows.length === 0 ? <p class="faint">Nothing has happened to it yet.</p> : <Table name="History" columns={columns} rows={rows} />}
+    </section>
+  );
+}
+
+const worded = (name: string): string => name.replaceAll("_", " ").replace("micro cluster", "theme").replace(/^micro\b/, "theme");
+const cell = (of: unknown): string => (typeof of === "number" ? count(of) : "–");
+
+function Details({ event, id }: { event: Record<string, unknown>; id: number }) {
+  const said = Object.entries(event).filter(([name, value]) => !OWN.includes(name) && value !== null && !(name === "cluster" && value === id));
+  return (
+    <>
+      {said.map(([name, value]) => (
+        <span key={name} class="detail">
+          <span class="faint">{worded(name)}</span> <Text of={typeof value === "object" ? JSON.stringify(value) : String(value)} />
+        </span>
+      ))}
+    </>
+  );
+}
+
+function Take({ data }: { data: Cluster }) {
+  const known = now.value;
+  const out = known?.out ?? "out";
+  const sql = `SELECT creation_time, title, url FROM ${sqlText(`${out}/pages/*.parquet`)} WHERE cluster = ${data.cluster}`;
+  const servers = known?.topics?.servers;
+  return (
+    <section class="panel" aria-label="Take it along">
+      <h2>Take it along</h2>
+      <Copy name="DuckDB" text={`duckdb -c ${quoted(sql)}`} />
+      {data.topic && servers && <Copy name="kcat" text={`kcat -b ${quoted(servers)} -t ${quoted(data.topic)} -C -e -X isolation.level=read_committed`} />}
+      <Copy name="API" text={`curl -H "Authorization: Bearer $TOKEN" ${location.origin}/api/v1/clusters/${data.cluster}`} />
+      <Copy name="Stream" text={`curl -N -H "Authorization: Bearer $TOKEN" '${location.origin}/api/v1/clusters/${data.cluster}/stream?as=jsonl'`} />
+      <Copy name="Export" text={`windrow export --folder ${quoted(out)} --cluster ${data.cluster} --out cluster-${data.cluster}.xlsx`} />
+    </section>
+  );
+}
