@@ -9,6 +9,7 @@ that owner's. Prints one JSON object of counts, or says what differs and exits w
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -75,7 +76,7 @@ def main(servers, out, prefix, slots):
     topics = [prefix] if keyed else [f"{prefix}{slot}" for slot in range(slots)]
     pipeline = json.loads(Path(out, ".windrow/files.json").read_text())["body"]["pipeline"].encode()
     rows = {row["record_id"]: row for row in table(out, "pages")}
-    pages, owners, owner = {}, 0, {}
+    pages, owners, owner, by_cluster = {}, 0, {}, Counter()
     for message, headers in of_pipeline(servers, topics, pipeline):
         slot = None if keyed else int(message.topic().removeprefix(prefix))
         cluster = int(headers["windrow-cluster"])
@@ -87,6 +88,7 @@ def main(servers, out, prefix, slots):
         if record_id in pages:
             sys.exit(f"{record_id} is in the topics twice")
         pages[record_id] = message.topic()
+        by_cluster[cluster] += 1
         if record_id in rows and not keyed and message.key() not in [record_id.encode(), (rows[record_id]["domain"] or "").encode() or None]:
             sys.exit(f"{record_id} has the key {message.key()}")
         if record_id in rows:
@@ -115,7 +117,7 @@ def main(servers, out, prefix, slots):
     if wanted != told:
         sys.exit(f"lineage: {len(wanted)} lines in the Parquet, {len(told)} in the topic, and not the same")
     counts = {"pages": len(pages), "rejects": len(found), "reject_keys": reject_keys, "lineage": len(lines), "owners": owners}
-    print(json.dumps(counts | {"topics": len(set(pages.values()))}))
+    print(json.dumps(counts | {"topics": len(set(pages.values())), "by_cluster": by_cluster}))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 
 mod check;
 mod config;
+mod counts;
 mod damaged;
 pub(crate) mod down;
 mod ends;
@@ -38,6 +39,7 @@ use anyhow::{Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
 
 pub(crate) use check::{older, short};
+pub(crate) use counts::counts;
 pub(crate) use ends::ends;
 pub(crate) use examine::examine;
 pub(crate) use jars::{NEEDS, spark_connector};

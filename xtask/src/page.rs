@@ -56,7 +56,7 @@ pub(crate) fn page(args: &Args) -> Result<()> {
 }
 
 /// Debian's browser, installed when it is missing and we may.
-fn check_browser() -> Result<()> {
+pub(crate) fn check_browser() -> Result<()> {
     if Path::new(CHROMIUM).exists() {
         return Ok(());
     }
@@ -123,13 +123,13 @@ fn hostile(windrow: &Path, dir: &Path) -> Result<PathBuf> {
 }
 
 /// A server that ends with us.
-struct Served {
-    url: String,
+pub(crate) struct Served {
+    pub(crate) url: String,
     child: Child,
 }
 
 impl Served {
-    fn start(command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn()?;
         let pipe = child.stdout.take().context("a pipe")?;
         let mut url = String::new();

@@ -64,6 +64,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-run", 120, |_| kafka::run()),
     quick("kafka-verbs", 90, |_| kafka::verbs()),
     quick("kafka-status", 90, |_| kafka::status()),
+    quick("kafka-counts", 60, |_| kafka::counts()),
     quick("kafka-down", 150, |_| kafka::down::down(&kafka::down::Extent::SHORT)),
     quick("kafka-sets", 120, |_| kafka::sets()),
     quick("kafka-original", 60, |_| kafka::original()),

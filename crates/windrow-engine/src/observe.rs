@@ -70,10 +70,10 @@ mod by_code {
     }
 }
 
-/// Who is told after every batch.
+/// Who is told after every batch, and from time to time while none comes.
 pub type Observer<'a> = dyn FnMut(&Progress<'_>) + 'a;
 
-/// The loop after a batch.
+/// The loop after a batch, or while it waits for one.
 #[derive(Debug)]
 pub struct Progress<'a> {
     /// Counts of this run alone.

@@ -217,7 +217,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// take over from it.
 const CLAIMED: Duration = Duration::from_secs(5);
 
-/// Runs the pipeline to the end of its input, or until it is told to stop. `observer` is called after every batch.
+/// Runs the pipeline to the end of its input, or until it is told to stop. `observer` is called after every batch,
+/// and while none comes.
 ///
 /// When brokers end a transaction or cannot be reached any more, the run begins again from the last commit, as a new process would, as
 /// often as it takes. The folders stay its own meanwhile: no standby could do more, and two would take turns without end.
@@ -299,7 +300,7 @@ impl Attempt<'_> {
                 Ok(Event::Batch(batch)) => work.learn(*batch, observer)?,
                 Ok(Event::End) => break Ok(Ended::EndOfInput),
                 Ok(Event::Failed(error)) => break Err(error),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => work.tell(&[], observer),
                 Err(RecvTimeoutError::Disconnected) => break Err(gone()),
             }
             self.has_worked = true;

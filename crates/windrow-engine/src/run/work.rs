@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use windrow_core::lineage::LineageEvent;
 use windrow_core::pipeline::{Outcome, Pipeline, Prepared};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -170,20 +171,25 @@ impl<'a> Work<'a> {
             failpoint!("after-learn");
             self.run.count(&prepared, &outcome);
             self.total.count(&prepared, &outcome);
-            observer(&Progress {
-                run: &self.run,
-                total: &self.total,
-                epoch: self.store.manifest().epoch,
-                committed_rows: self.store.manifest().counters.rows,
-                lineage: &outcome.lineage,
-                elapsed: self.elapsed(),
-                pipeline: &self.pipeline,
-                positions: &self.positions,
-            });
+            self.tell(&outcome.lineage, observer);
             hash(&prepared, &outcome, &mut self.decisions);
             self.stage(prepared, outcome)?;
         }
         Ok(())
+    }
+
+    /// Says how it stands.
+    pub(super) fn tell(&self, lineage: &[LineageEvent], observer: &mut Observer<'_>) {
+        observer(&Progress {
+            run: &self.run,
+            total: &self.total,
+            epoch: self.store.manifest().epoch,
+            committed_rows: self.store.manifest().counters.rows,
+            lineage,
+            elapsed: self.elapsed(),
+            pipeline: &self.pipeline,
+            positions: &self.positions,
+        });
     }
 
     /// Whether the open epoch has lasted long enough.

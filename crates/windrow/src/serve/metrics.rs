@@ -75,10 +75,13 @@ fn registry(known: &Known, streams: usize) -> Registry {
     let delivered = Family::<Label, Counter>::default();
     let mut largest: Vec<_> = view.clusters.iter().map(|cluster| (cluster.delivered, cluster.cluster)).collect();
     largest.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    for (place, (pages, cluster)) in largest.into_iter().enumerate() {
-        let label = if place < CLUSTERS { cluster.to_string() } else { "other".to_owned() };
-        delivered.get_or_create(&[("cluster", label)]).inc_by(pages);
+    let mut others = counters.pages;
+    for (pages, cluster) in largest.into_iter().take(CLUSTERS) {
+        delivered.get_or_create(&[("cluster", cluster.to_string())]).inc_by(pages);
+        others = others.saturating_sub(pages);
     }
+    // Also those of clusters that have died: the sum is that of all pages.
+    delivered.get_or_create(&[("cluster", "other".to_owned())]).inc_by(others);
     all.register("delivered_pages", "Pages given to a cluster at their arrival", delivered);
     all
 }
