@@ -14,6 +14,7 @@ mod measure;
 mod plots;
 mod python;
 mod readers;
+mod serve;
 mod shell;
 mod suites;
 mod tidy;

@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, demo, deny, docs, faults, kafka, plots, readers, tidy};
+use crate::{bench, demo, deny, docs, faults, kafka, plots, readers, serve, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -48,6 +48,7 @@ const SUITES: &[Suite] = &[
     quick("readers", 180, |_| readers::readers()),
     quick("exports", 30, |_| readers::exports()),
     quick("plots", 60, |_| plots::plots()),
+    quick("serve", 120, |_| serve::serve()),
     quick("faults", 180, |_| faults::short()),
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),
