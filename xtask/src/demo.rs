@@ -33,7 +33,9 @@ pub(crate) fn check() -> Result<()> {
     command.args(["demo", "--once", "--rows", "50000", "--out"]).arg(&out);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();
-    let first = lines.next().context("the demo printed nothing")??;
+    let url = lines.next().context("the demo printed nothing")??;
+    ensure!(url.starts_with("http://127.0.0.1:") && url.contains("/?token="), "the first line is no URL: {url}");
+    let first = lines.next().context("the demo printed no clusters")??;
     let seconds = watch.seconds();
     let clusters = lines.count();
     let ended = child.wait_with_output()?;

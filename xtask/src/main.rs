@@ -15,6 +15,7 @@ mod page;
 mod plots;
 mod python;
 mod readers;
+mod serve;
 mod shell;
 mod suites;
 mod tidy;

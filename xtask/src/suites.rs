@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, demo, deny, docs, faults, kafka, page, plots, readers, tidy};
+use crate::{bench, demo, deny, docs, faults, kafka, page, plots, readers, serve, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -49,6 +49,7 @@ const SUITES: &[Suite] = &[
     quick("exports", 30, |_| readers::exports()),
     quick("page", 240, |_| page::page(&page::Args::SHORT)),
     quick("plots", 60, |_| plots::plots()),
+    quick("serve", 120, |_| serve::serve()),
     quick("faults", 180, |_| faults::short()),
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),

@@ -88,7 +88,7 @@ impl Page {
 }
 
 /// A place in the order of published pages: number of the file, and of the row in it. Pages before it are older.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     file: usize,
     row: usize,
@@ -178,37 +178,54 @@ fn newest_rows<T>(
     Ok(found)
 }
 
-/// How many files of pages there are: where whoever follows them begins.
+/// Pages that came behind a place.
+#[derive(Debug, Default)]
+pub struct Came {
+    /// Oldest first.
+    pub pages: Vec<Page>,
+    /// Where to go on.
+    pub next: Cursor,
+    /// Whether these are all there are.
+    pub is_all: bool,
+}
+
+/// The place behind the newest page.
 ///
 /// # Errors
 /// The list of files cannot be read.
-pub fn n_files(committed: &Committed) -> Result<usize> {
-    files_of(committed, Family::Pages).map(|files| files.len())
+pub fn end(committed: &Committed) -> Result<Cursor> {
+    Ok(Cursor { file: files_of(committed, Family::Pages)?.len(), row: 0 })
 }
 
-/// Hands on the pages that the filter fits of the files behind the first `seen`, oldest first, until `each` wants no more; gives the number of
-/// files that were seen with them.
+/// Pages from a place on that the filter fits, so many at most; from the beginning of an output that was made anew.
 ///
 /// # Errors
 /// `E-OUTPUT-READ`: a file cannot be read.
-pub fn since(committed: &Committed, seen: usize, filter: &Filter, each: &mut dyn FnMut(Page) -> bool) -> Result<usize> {
+pub fn since(committed: &Committed, from: Cursor, filter: &Filter, limit: usize) -> Result<Came> {
     let files = files_of(committed, Family::Pages)?;
-    let mut goes_on = true;
-    for file in files.iter().skip(seen) {
-        let n = usize::try_from(file.rows).unwrap_or(usize::MAX);
-        for first in (0..n).step_by(PIECE) {
-            read(committed, file, (first, PIECE), &mut |_, batch| {
-                for row in rows(batch)? {
-                    goes_on = goes_on && (!filter.fits(&row) || each(Page::of(&row)));
-                }
-                Ok(())
-            })?;
-            if !goes_on {
-                return Ok(files.len());
-            }
+    let mut at = if from.file > files.len() { Cursor::default() } else { from };
+    let (mut pages, mut looked_at) = (Vec::new(), 0);
+    while at.file < files.len() && pages.len() < limit && looked_at < ROWS {
+        let n = usize::try_from(files[at.file].rows).unwrap_or(usize::MAX);
+        let size = n.saturating_sub(at.row).min(PIECE);
+        if size == 0 {
+            at = Cursor { file: at.file + 1, row: 0 };
+            continue;
         }
+        let mut next = at.row + size;
+        read(committed, &files[at.file], (at.row, size), &mut |number, batch| {
+            for (number, row) in (number..).zip(rows(batch)?) {
+                if pages.len() < limit && filter.fits(&row) {
+                    pages.push(Page::of(&row));
+                    next = if pages.len() == limit { number + 1 } else { next };
+                }
+            }
+            Ok(())
+        })?;
+        looked_at += size as u64;
+        at.row = next;
     }
-    Ok(files.len())
+    Ok(Came { pages, next: at, is_all: at.file == files.len() })
 }
 
 fn files_of(committed: &Committed, family: Family) -> Result<Vec<PublishedFile>> {

@@ -18,6 +18,7 @@ mod events;
 mod feed;
 mod follow;
 mod live;
+mod map;
 mod metrics;
 mod now;
 mod page;
@@ -42,7 +43,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, oneshot};
 use windrow_engine::error::{Error, ErrorKind};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use board::Board;
 pub(crate) use door::Door;
@@ -51,6 +52,7 @@ use feed::{Feeds, Patient};
 pub(crate) use follow::Follower;
 use follow::Past;
 pub(crate) use live::Live;
+use map::Places;
 
 /// Where it listens when nothing is said.
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8765);
@@ -69,6 +71,7 @@ pub(crate) struct Shared {
     board: Arc<Board>,
     past: Arc<Past>,
     frames: Frames,
+    places: Places,
     feeds: Feeds,
     /// Places for work on files.
     work: Semaphore,
@@ -76,6 +79,8 @@ pub(crate) struct Shared {
     state: Option<PathBuf>,
     /// The settings in force, with their origins.
     settings: Vec<Value>,
+    /// Where pages go besides Parquet: the beginning of the names of the topics, and brokers.
+    topics: Option<Value>,
     door: Door,
 }
 
@@ -85,8 +90,21 @@ impl Shared {
         let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
         let (out, state) = (follower.out.clone(), follower.state.clone());
         let (frames, feeds, work) = (Frames::default(), Feeds::default(), Semaphore::new(work::AT_ONCE));
-        Self { board, past, frames, feeds, work, out, state, settings, door }
+        let places = Places::default();
+        let topics = topics(&settings);
+        Self { board, past, frames, places, feeds, work, out, state, settings, topics, door }
     }
+}
+
+/// Which topics pages go to, by the settings; none when they go to none.
+fn topics(settings: &[Value]) -> Option<Value> {
+    let of = |key: &str| settings.iter().find(|one| one["key"] == key).map(|one| &one["value"]);
+    let prefix = match of("output.kafka")?.as_str()? {
+        "topics" => of("output.topic_prefix")?,
+        "keyed" => of("output.keyed_topic")?,
+        _ => return None,
+    };
+    Some(json!({"prefix": prefix, "servers": of("kafka.bootstrap.servers")?}))
 }
 
 /// One route: what it does, its path, what it gives, and how.
@@ -125,6 +143,7 @@ const ROUTES: &[Route] = &[
     shows("/api/v1/timeline", "pages of clusters over time", || get(past::timeline)),
     shows("/api/v1/messages", "pages of clusters in a window", || get(past::messages)),
     shows("/api/v1/domains", "pages by main domain and cluster", || get(past::domains)),
+    shows("/api/v1/map", "where clusters, themes and pages lie", || get(map::map)),
     shows("/api/v1/pages", "newest pages that a filter fits", || get(pages::pages)),
     shows("/api/v1/pages/stream", "pages that a filter fits, as they come", || get(pages::stream)),
     shows("/api/v1/rejects", "newest rejects", || get(records::rejects)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use windrow_engine::checkpoint::{Committed, read_committed, verify};
 use windrow_engine::lookup::{Wanted, find};
 use windrow_engine::run::Roll;
-use windrow_engine::search::{Filter, n_files, newest, since};
+use windrow_engine::search::{Cursor, Filter, Page, end, newest, since};
 use windrow_engine::sink::Family;
 use windrow_engine::sink::parquet::hidden_name;
 
@@ -97,25 +97,34 @@ fn a_search_goes_back_page_by_page_and_leaves_nothing_out() {
             }
         }
         found.reverse();
-        let mut all = Vec::new();
-        since(&committed, 0, &filter, &mut |page| {
-            all.push(page);
-            true
-        })
-        .unwrap();
+        let all = come(&committed, Cursor::default(), &filter, 33).0;
         assert_eq!(found, all, "{text}");
         assert!(all.len() > limit, "{text}: {}", all.len());
     }
-    let seen = since(&committed, 0, &Filter::default(), &mut |_| false).unwrap();
-    assert_eq!(seen, n_files(&committed).unwrap());
+    let seen = end(&committed).unwrap();
     rig.write("in/more.csv", &csv(950..1_050));
     rig.run().unwrap();
-    let mut n = 0;
     let more = read_committed(&rig.job.out, None).unwrap().unwrap();
-    since(&more, seen, &Filter::default(), &mut |_| {
-        n += 1;
-        true
-    })
-    .unwrap();
-    assert_eq!(n, more.manifest.counters.pages - committed.manifest.counters.pages);
+    let (pages, next) = come(&more, seen, &Filter::default(), 7);
+    assert_eq!(pages.len() as u64, more.manifest.counters.pages - committed.manifest.counters.pages);
+    assert_eq!(next, end(&more).unwrap());
+    // An output that was made anew is shorter.
+    let other = Rig::new(120);
+    other.run().unwrap();
+    let anew = self::committed(&other);
+    assert_eq!(come(&anew, next, &Filter::default(), 50).0.len() as u64, anew.manifest.counters.pages);
+}
+
+/// All that came from a place on, in pieces.
+fn come(committed: &Committed, from: Cursor, filter: &Filter, limit: usize) -> (Vec<Page>, Cursor) {
+    let (mut pages, mut at) = (Vec::new(), from);
+    loop {
+        let came = since(committed, at, filter, limit).unwrap();
+        assert!(came.pages.len() <= limit);
+        pages.extend(came.pages);
+        at = came.next;
+        if came.is_all {
+            return (pages, at);
+        }
+    }
 }

@@ -9,10 +9,12 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use windrow_core::pipeline::ClusterView;
+use windrow_engine::{checkpoint, lookup};
 
 use super::ask::{Asked, Named};
 use super::now::now_object;
-use super::table::{Form, answer, csv, json as answer_json, refusal};
+use super::table::{Form, Refused, answer, csv, json as answer_json, refusal};
+use super::work::off_thread;
 use super::{ROUTES, Shared};
 use crate::shape::{CLUSTER_COLUMNS, cluster_cells, cluster_object};
 
@@ -111,13 +113,42 @@ fn sort(clusters: &mut [&ClusterView], by: Sort) {
     });
 }
 
-pub(super) async fn cluster(State(shared): At, Named(id): Named) -> Response {
+/// A living cluster with its themes and neighbours, or where a dead one went.
+pub(super) async fn cluster(State(shared): At, Named(id): Named) -> Result<Response, Refused> {
     let known = shared.board.read();
-    match known.view.clusters.iter().find(|cluster| cluster.cluster == id) {
-        Some(cluster) => answer_json(StatusCode::OK, &cluster_object(cluster, &known.view, known.epoch.unwrap_or(0))),
-        None => {
-            let message = format!("no cluster {id} is alive");
-            refusal(StatusCode::NOT_FOUND, "E-HTTP-CLUSTER", &message, "GET /api/v1/clusters lists those that are")
-        }
+    let view = &known.view;
+    if let Some(cluster) = view.clusters.iter().find(|cluster| cluster.cluster == id) {
+        let mut object = cluster_object(cluster, view, known.epoch.unwrap_or(0));
+        let label = |id| view.clusters.iter().find(|other| other.cluster == id).map_or("", |other| other.label.as_str());
+        let neighbours = cluster.neighbours.iter();
+        let neighbours =
+            neighbours.map(|near| json!({"cluster": near.cluster, "label": label(near.cluster), "likeness": near.likeness}));
+        object["state"] = "alive".into();
+        object["themes"] = json!(cluster.themes);
+        object["themes_total"] = cluster.micro_clusters.into();
+        object["neighbours"] = neighbours.collect();
+        object["topic"] = shared.topics.as_ref().map(|topics| topic(&topics["prefix"], cluster.slot)).into();
+        return Ok(answer_json(StatusCode::OK, &object));
     }
+    let end = off_thread(&shared, move |shared| {
+        let reading = checkpoint::read_state(&shared.out, shared.state.as_deref())?;
+        reading.map(|reading| lookup::cluster_end(&reading, id)).transpose().map(Option::flatten)
+    });
+    let Some(end) = end.await? else {
+        let message = format!("there is no cluster {id}");
+        let hint = "GET /api/v1/clusters lists those that are alive";
+        return Err(refusal(StatusCode::NOT_FOUND, "E-HTTP-CLUSTER", &message, hint).into());
+    };
+    let went_to = end.went_to.iter().map(|(cluster, n)| json!({"cluster": cluster, "micro_clusters": n}));
+    let label = view.dead.iter().find(|dead| dead.cluster == id).map(|dead| &dead.label);
+    let object = json!({
+        "schema": "windrow.cluster/1", "state": "dead", "cluster": id, "slot": end.slot, "label": label,
+        "died_at_position": end.position, "went_to": went_to.collect::<Vec<_>>(),
+    });
+    Ok(answer_json(StatusCode::OK, &object))
+}
+
+/// The topic of a slot.
+fn topic(prefix: &serde_json::Value, slot: u32) -> String {
+    format!("{}{slot}", prefix.as_str().unwrap_or_default())
 }

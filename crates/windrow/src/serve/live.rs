@@ -9,6 +9,7 @@
 //!
 //! The loop waits for nobody here: it takes what time it has, a hundredth at most.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -100,7 +101,7 @@ impl<'c> Live<'c> {
             standing: Standing::Running { pid: std::process::id(), since },
             epoch: (progress.epoch > 0).then_some(progress.epoch),
             committed_rows: progress.committed_rows,
-            view: view.unwrap_or_else(|| Arc::clone(&known.view)),
+            view: view.unwrap_or_else(|| counted(&known.view, progress)),
             counters: progress.total.clone(),
             is_live: true,
             rows_per_s,
@@ -138,6 +139,22 @@ impl<'c> Live<'c> {
             self.last = Some((progress.elapsed, progress.run.rows));
         }
     }
+}
+
+/// The view as it was, with the counts of now: the rest of it costs too much for four times a second.
+fn counted(before: &Arc<View>, progress: &Progress<'_>) -> Arc<View> {
+    if before.pages == progress.total.pages {
+        return Arc::clone(before);
+    }
+    let delivered: BTreeMap<_, _> = progress.pipeline.delivered().collect();
+    let mut view = View::clone(before);
+    view.pages = progress.total.pages;
+    for cluster in &mut view.clusters {
+        let Some(pages) = delivered.get(&cluster.cluster) else { continue };
+        cluster.now += pages.saturating_sub(cluster.delivered);
+        cluster.delivered = *pages;
+    }
+    Arc::new(view)
 }
 
 impl Drop for Live<'_> {

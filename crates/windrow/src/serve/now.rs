@@ -37,6 +37,7 @@ pub(super) fn now_object(shared: &Shared, sequence: u64) -> Value {
         "trouble": known.trouble,
         "waits": known.waits,
         "resume": known.resume,
+        "topics": shared.topics,
         "rows": counters.rows,
         "rows_per_s": known.rows_per_s,
         "pages": counters.pages,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use windrow_engine::checkpoint::{self, Committed};
 use windrow_engine::clock::{Clock as _, SystemClock};
 use windrow_engine::error::Error;
-use windrow_engine::search::{self, Cursor, Filter, Found, Page};
+use windrow_engine::search::{self, Came, Cursor, Filter, Found, Page};
 
 use super::Shared;
 use super::api::At;
@@ -23,8 +23,9 @@ use crate::term::text::time;
 
 /// Pages of an answer when nothing is said, and at most.
 const LIMIT: (usize, usize) = (100, 1_000);
-/// Pages that wait to be written to a client that tails.
-const QUEUE_LEN: usize = 64;
+/// Pages that are read at once for a client that tails, and that are written at once.
+const AT_ONCE: usize = 500;
+const IN_A_PIECE: usize = 50;
 
 const COLUMNS: &[&str] = &[
     "creation_time",
@@ -167,20 +168,22 @@ impl Tail {
     async fn write(&self, shared: &Arc<Shared>, pen: &Pen) -> Result<(), Error> {
         let mut changes = shared.board.changes();
         let (newest, mut seen) = self.begin(shared).await?;
-        for page in newest.iter().rev() {
-            if !pen.write(self.form.piece(&object(page))).await {
-                return Ok(());
-            }
+        let mut told = None;
+        if !self.hand_on(pen, newest.iter().rev()).await {
+            return Ok(());
         }
         loop {
             changes.mark_unchanged();
-            match self.come(shared, pen, seen).await? {
-                Some(next) => seen = next,
-                None => return Ok(()),
+            // What was committed before the end was known stands in the files that are read from here on.
+            let known = shared.board.read();
+            let is_over = self.until_end && !matches!(known.standing, Standing::Running { .. });
+            if is_over || told != Some(known.epoch) {
+                told = Some(known.epoch);
+                let Some(next) = self.come(shared, pen, seen).await? else { return Ok(()) };
+                seen = next;
             }
-            // What was committed before the end is known stands in the files that were read after it is.
-            if self.until_end && !matches!(shared.board.read().standing, Standing::Running { .. }) {
-                return self.come(shared, pen, seen).await.map(|_| ());
+            if is_over {
+                return Ok(());
             }
             let came = tokio::select! {
                 came = tokio::time::timeout(BEAT, changes.changed()) => came,
@@ -192,39 +195,46 @@ impl Tail {
         }
     }
 
-    /// The newest pages, newest first, and the number of files that are behind them.
-    async fn begin(&self, shared: &Arc<Shared>) -> Result<(Vec<Page>, usize), Error> {
+    /// The newest pages, newest first, and the place behind them.
+    async fn begin(&self, shared: &Arc<Shared>) -> Result<(Vec<Page>, Cursor), Error> {
         let (filter, last) = (self.filter.clone(), self.last);
         let begin = run(shared, move |shared| {
-            let Some(committed) = committed(shared)? else { return Ok((Vec::new(), 0)) };
+            let Some(committed) = committed(shared)? else { return Ok((Vec::new(), Cursor::default())) };
             let newest = if last == 0 { Found::default() } else { search::newest(&committed, &filter, None, last)? };
-            Ok((newest.rows, search::n_files(&committed)?))
+            Ok((newest.rows, search::end(&committed)?))
         });
         begin.await
     }
 
-    /// Writes what has come since; gives the number of files that are seen now, or nothing when nobody reads any more.
-    async fn come(&self, shared: &Arc<Shared>, pen: &Pen, seen: usize) -> Result<Option<usize>, Error> {
-        let (hand, mut pages) = tokio::sync::mpsc::channel::<Page>(QUEUE_LEN);
-        let filter = self.filter.clone();
-        let reading = run(shared, move |shared| match committed(shared)? {
-            // An output that was made anew is read from its beginning.
-            Some(committed) => {
-                let seen = if search::n_files(&committed)? < seen { 0 } else { seen };
-                search::since(&committed, seen, &filter, &mut |page| hand.blocking_send(page).is_ok())
+    /// Writes what has come since, in pieces: nobody else waits while this client reads. Gives the place behind it, or nothing when nobody reads
+    /// any more.
+    async fn come(&self, shared: &Arc<Shared>, pen: &Pen, mut seen: Cursor) -> Result<Option<Cursor>, Error> {
+        loop {
+            let filter = self.filter.clone();
+            let came = run(shared, move |shared| match committed(shared)? {
+                Some(committed) => search::since(&committed, seen, &filter, AT_ONCE),
+                None => Ok(Came { is_all: true, ..Came::default() }),
+            });
+            let came = came.await?;
+            seen = came.next;
+            if !self.hand_on(pen, came.pages.iter()).await {
+                return Ok(None);
             }
-            None => Ok(0),
-        });
-        let writing = async {
-            while let Some(page) = pages.recv().await {
-                if !pen.write(self.form.piece(&object(&page))).await {
-                    pages.close();
-                    return false;
-                }
+            if came.is_all {
+                return Ok(Some(seen));
             }
-            true
-        };
-        let (read, goes_on) = tokio::join!(reading, writing);
-        Ok(goes_on.then_some(read?))
+        }
+    }
+
+    /// Writes pages; says whether anybody reads any more.
+    async fn hand_on<'p>(&self, pen: &Pen, pages: impl Iterator<Item = &'p Page>) -> bool {
+        let mut pages = pages.peekable();
+        while pages.peek().is_some() {
+            let text: String = pages.by_ref().take(IN_A_PIECE).map(|page| self.form.piece(&object(page))).collect();
+            if !pen.write(text).await {
+                return false;
+            }
+        }
+        true
     }
 }

@@ -1,0 +1,101 @@
+//! The map: where clusters, themes and a sample of pages lie. Clusters keep their places from one view to the next.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use windrow_core::cluster::MicroId;
+use windrow_core::map::{Map, Point};
+use windrow_core::pipeline::View;
+use windrow_core::record::RecordId;
+use windrow_engine::search::{self, Filter, Found, Page};
+
+use super::api::At;
+use super::ask::Asked;
+use super::pages::committed;
+use super::table::{Refused, json as answer_json};
+use super::work::off_thread;
+use crate::term::text::time;
+
+/// Pages of a map when nothing is said, and at most.
+const POINTS: (usize, usize) = (5_000, 50_000);
+/// Terms that a theme is named by.
+const TERMS: usize = 3;
+
+/// The map, and the view that it is of.
+#[derive(Debug, Default)]
+pub(super) struct Places(Mutex<(Option<Arc<View>>, Map)>);
+
+impl Places {
+    /// The places of a view.
+    fn of(&self, view: &Arc<View>) -> Map {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.0.as_ref().is_none_or(|seen| !Arc::ptr_eq(seen, view)) {
+            places.1.follow(view);
+            places.0 = Some(Arc::clone(view));
+        }
+        places.1.clone()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MapQuery {
+    points: Option<usize>,
+}
+
+pub(super) async fn map(State(shared): At, Asked(query): Asked<MapQuery>) -> Result<Response, Refused> {
+    let limit = query.points.unwrap_or(POINTS.0).min(POINTS.1);
+    let found = off_thread(&shared, move |shared| match committed(shared)? {
+        Some(committed) => search::newest(&committed, &Filter::default(), None, limit),
+        None => Ok(Found::default()),
+    });
+    let found = found.await?;
+    let view = Arc::clone(&shared.board.read().view);
+    let map = shared.places.of(&view);
+    Ok(answer_json(StatusCode::OK, &object(&view, &map, &found)))
+}
+
+fn object(view: &View, map: &Map, found: &Found<Page>) -> Value {
+    let at = |point: Point| json!({"x": point.x, "y": point.y});
+    let placed = |mut object: Value, point: Point| {
+        let Value::Object(place) = at(point) else { return object };
+        object.as_object_mut().into_iter().for_each(|fields| fields.extend(place.clone()));
+        object
+    };
+    let clusters = view.clusters.iter().filter_map(|one| {
+        let object = json!({"cluster": one.cluster, "label": one.label, "pages": one.delivered, "now": one.now});
+        Some(placed(object, map.cluster(one.cluster)?))
+    });
+    let places: BTreeMap<MicroId, Point> = map.themes(view).into_iter().map(|(micro, _, point)| (micro, point)).collect();
+    let themes = view.clusters.iter().flat_map(|one| one.themes.iter().map(move |theme| (one.cluster, theme)));
+    let themes = themes.filter_map(|(cluster, theme)| {
+        let terms: Vec<_> = theme.terms.iter().take(TERMS).map(|term| &term.term).collect();
+        let object = json!({"micro_cluster": theme.micro_cluster, "cluster": cluster, "pages": theme.pages, "terms": terms});
+        Some(placed(object, *places.get(&theme.micro_cluster)?))
+    });
+    let items: Vec<_> = found
+        .rows
+        .iter()
+        .filter_map(|page| {
+            let around = places.get(&page.micro_cluster).copied().or_else(|| map.cluster(page.cluster))?;
+            let record: RecordId = page.record_id.parse().ok()?;
+            let object = json!({
+                "cluster": page.cluster, "title": page.title, "domain": page.domain, "score": page.score,
+                "creation_time": page.creation_time.map(time), "record_id": page.record_id,
+            });
+            Some(placed(object, map.page(page.cluster, around, record, page.score)))
+        })
+        .collect();
+    json!({
+        "schema": "windrow.map/1",
+        "generation": view.generation,
+        "clusters": clusters.collect::<Vec<_>>(),
+        "themes": themes.collect::<Vec<_>>(),
+        "points": {"shown": items.len(), "total": found.total, "items": items},
+    })
+}

@@ -1,0 +1,122 @@
+//! A client that knows no manners unless it is told to have them.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::shell::{Watch, let_pass};
+
+/// How long a server may take to do anything at all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that prints its URL and answers there.
+pub(super) struct Served {
+    pub(super) child: Child,
+    pub(super) address: String,
+    pub(super) token: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+impl Served {
+    /// Starts it, and takes the URL from its first line.
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut out = child.stdout.take().context("a pipe")?;
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while out.read(&mut byte)? == 1 && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        let line = String::from_utf8(line)?;
+        let url = line.strip_prefix("http://").with_context(|| format!("no URL: {line}"))?;
+        let (address, token) = url.split_once("/?token=").context("no token")?;
+        Ok(Self { child, address: address.to_owned(), token: token.to_owned() })
+    }
+
+    /// A connection on which nothing was said yet.
+    pub(super) fn connect(&self) -> Result<TcpStream> {
+        let stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    /// The head of a request that may come in.
+    pub(super) fn head(&self, method: &str, path: &str, more: &str) -> String {
+        let (host, token) = (&self.address, &self.token);
+        format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
+    }
+
+    pub(super) fn get(&self, path: &str) -> Result<Answer> {
+        self.say(&self.head("GET", path, ""))
+    }
+
+    pub(super) fn json(&self, path: &str) -> Result<Value> {
+        let answer = self.get(path)?;
+        serde_json::from_str(&answer.body).with_context(|| format!("{path}: {} {}", answer.status, answer.body))
+    }
+
+    /// Says something and reads the answer to its end; of one that has none, what there is of it.
+    pub(super) fn say(&self, request: &str) -> Result<Answer> {
+        let mut stream = self.connect()?;
+        stream.write_all(request.as_bytes())?;
+        answer(&mut stream)
+    }
+
+    /// Asks until the answer is as wanted.
+    pub(super) fn until(&self, path: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        let watch = Watch::start();
+        loop {
+            let body = self.get(path)?.body;
+            if wanted(&body) {
+                return Ok(body);
+            }
+            if watch.elapsed() > PATIENCE {
+                bail!("{path} stays as it is: {body}");
+            }
+            let_pass(Duration::from_millis(100));
+        }
+    }
+
+    /// Bytes that the process has in memory.
+    pub(super) fn memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? << 10)
+    }
+}
+
+/// Reads an answer. A server that ends the connection early has answered with what it sent.
+pub(super) fn answer(stream: &mut TcpStream) -> Result<Answer> {
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 1 << 16]);
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => bytes.extend_from_slice(&piece[..n]),
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        if text.contains("\r\n\r\n") && ["text/event-stream", "x-ndjson"].iter().any(|kind| text.contains(kind)) {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Ok(Answer { status, body: body.to_owned() })
+}
