@@ -11,7 +11,7 @@ import zlib
 from html.parser import HTMLParser
 
 SVG = "{http://www.w3.org/2000/svg}"
-SHAPES = {"svg", "title", "desc", "text", "rect", "line", "path", "circle"}
+SHAPES = {"svg", "title", "desc", "text", "rect", "line", "path", "circle", "g"}
 TAGS = SHAPES | set(
     "html head meta style body h1 h2 p figure div table thead tbody tr th td details summary ul li bdi span a".split()
 )

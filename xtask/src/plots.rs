@@ -53,14 +53,19 @@ fn fonts() -> bool {
     let missing: Vec<&str> = FONTS.iter().filter(|(_, file)| !here(file)).map(|(package, _)| *package).collect();
     if !missing.is_empty() {
         say(format_args!("installing {}", missing.join(", ")));
-        let installed =
-            Command::new("apt-get").args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing).output();
-        if !installed.is_ok_and(|done| done.status.success()) {
+        // A fresh machine has no list of packages yet.
+        let install = || apt(&["install", "--yes", "--no-install-recommends"], &missing);
+        if !(install() || apt(&["update"], &[]) && install()) {
             say("passed over: whether every script is drawn, for want of fonts that could not be installed");
             return false;
         }
     }
     true
+}
+
+/// Whether Debian's installer did it.
+fn apt(verb: &[&str], packages: &[&str]) -> bool {
+    Command::new("apt-get").arg("--quiet").args(verb).args(packages).output().is_ok_and(|done| done.status.success())
 }
 
 /// Draws all pictures of an input, some of whose clusters are called like this, and looks at them.

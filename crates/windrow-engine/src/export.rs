@@ -275,12 +275,13 @@ pub fn write(to: &Path, bytes: &[u8]) -> Result<()> {
 fn check_name(to: &Path) -> Result<()> {
     match to.file_name() {
         Some(name) if name.to_str().is_some() => Ok(()),
-        _ => Err(no_such_form(to, FORMS)),
+        _ => Err(Error::new(ErrorKind::Invalid, "E-EXPORT-FORM", format!("{} is no name of a file", to.display()))
+            .hint("give a file whose name is UTF-8")),
     }
 }
 
 /// The error where a name does not say what a file is to be.
 pub fn no_such_form(to: &Path, forms: &str) -> Error {
     Error::new(ErrorKind::Invalid, "E-EXPORT-FORM", format!("{} is no file that can be written", to.display()))
-        .hint(format!("its name, in UTF-8, ends with what it is: {forms}"))
+        .hint(format!("the end of its name says what it is: {forms}"))
 }

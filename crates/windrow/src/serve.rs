@@ -17,6 +17,7 @@ mod edits;
 mod events;
 mod feed;
 mod follow;
+mod kept;
 mod live;
 mod map;
 mod metrics;
@@ -149,6 +150,7 @@ const ROUTES: &[Route] = &[
     shows("/api/v1/rejects", "newest rejects", || get(records::rejects)),
     shows("/api/v1/lineage", "what happened to clusters", || get(records::lineage)),
     shows("/api/v1/explain", "why a page is where it is", || get(records::why)),
+    shows("/api/v1/export.html", "pictures and tables of all clusters as one page to keep", || get(kept::page)),
     shows("/api/v1/status", "runs, inputs, commits, settings, versions", || get(records::status_object)),
 ];
 

@@ -16,6 +16,8 @@ const TURNED: f64 = -50.0;
 /// From few to many, readable in grey (after ColorBrewer's Blues, C. Brewer).
 const LIGHT: [f64; 3] = [239.0, 245.0, 252.0];
 const DARK: [f64; 3] = [8.0, 64.0, 129.0];
+/// Of a cell without a page.
+const EMPTY: &str = "#f6f6f6";
 
 /// The table as it is drawn: a line a cluster.
 struct Table<'a> {
@@ -32,10 +34,10 @@ struct Line<'a> {
 
 pub(super) fn draw(svg: &mut Svg<'_>, known: &Known<'_>, table: &DomainTable) {
     let about = format!(
-        "{} by cluster and registrable domain: the {} largest clusters, the {} largest domains",
+        "{} by cluster and registrable domain; {} and {} shown, largest first",
         text::counted(table.total, "page"),
-        table.clusters.len(),
-        table.domains.len(),
+        text::counted(table.clusters.len() as u64, "cluster"),
+        text::counted(table.domains.len() as u64, "domain"),
     );
     svg.head("Clusters and their domains", &about);
     let rest = others(0);
@@ -94,7 +96,8 @@ fn draw_line(svg: &mut Svg<'_>, line: &Line<'_>, (left, column, pages): (f64, f6
         let area = Area { x: left + column * at as f64, y: svg.y, width: column - 1.0, height: ROW - 1.0 };
         let heat = (1.0 + *count as f64).ln() / (1.0 + most as f64).ln().max(f64::MIN_POSITIVE);
         let meaning = format!("{} · {name}: {}", line.label, text::counted(*count, "page"));
-        svg.filled_rect(area, "heat", &color(heat), Some(&meaning));
+        let (class, color) = if *count > 0 { ("heat", color(heat)) } else { ("gap", EMPTY.to_owned()) };
+        svg.filled_rect(area, class, &color, Some(&meaning));
         if *count > 0 {
             let ink = if heat > 0.55 { Ink::Paper } else { Ink::Dark };
             let look = Look { size: 11.0, ink, ..Look::TEXT }.at(Anchor::Middle);

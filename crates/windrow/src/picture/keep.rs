@@ -45,10 +45,10 @@ svg rect.paper { fill: var(--paper) } svg .gap { fill: var(--gap) } svg .line { 
 .wide { overflow-x: auto }
 table { border-collapse: collapse; width: 100% }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top }
-td.n, th.n { text-align: end; font-variant-numeric: tabular-nums }
+li, td { overflow-wrap: anywhere }
+td.n, th.n { text-align: end; white-space: nowrap; overflow-wrap: normal; font-variant-numeric: tabular-nums }
 details { border-bottom: 1px solid var(--line); padding: .4rem 0 }
 summary { cursor: pointer }
-li, td { overflow-wrap: anywhere }
 .muted { color: var(--muted) }
 @media print { details { break-inside: avoid } figure { break-inside: avoid } }
 ";

@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 
+use windrow_core::cluster::MicroId;
 use windrow_core::map::{Map, Point};
 use windrow_core::pipeline::ClusterView;
 
-use super::svg::{Anchor, Area, Look, MARGIN, Svg, TEXT};
+use super::svg::{Anchor, Area, Circle, Look, MARGIN, Svg, TEXT};
 use super::{Known, NAMED};
 use crate::term::text;
 
@@ -15,6 +16,8 @@ const COLORS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"
 /// Radius of the largest bubble, and of the smallest.
 const LARGEST: f64 = 46.0;
 const SMALLEST: f64 = 4.0;
+/// Radius of a theme.
+const DOT: f64 = 2.2;
 /// Widest name.
 const NAME: f64 = 230.0;
 const BORDER: f64 = 40.0;
@@ -48,21 +51,15 @@ pub(super) fn draw(svg: &mut Svg<'_>, known: &Known<'_>, map: &Map) {
         (x, f64::midpoint(point.y, 1.0) * (height - 2.0 * BORDER) + frame.y + BORDER)
     };
     let bubbles = bubbles(view.clusters.iter().filter_map(|cluster| Some((cluster, place(map.cluster(cluster.cluster)?)))));
-    for (micro, cluster, point) in map.themes(view) {
-        let Some(bubble) = bubbles.iter().find(|bubble| bubble.cluster.cluster == cluster) else { continue };
-        let theme = bubble.cluster.themes.iter().find(|theme| theme.micro_cluster == micro);
-        let words: Vec<&str> =
-            theme.iter().flat_map(|theme| theme.terms.iter().take(3)).map(|term| term.term.as_str()).collect();
-        svg.circle(place(point), 2.2, bubble.color, 0.5, &words.join(", "));
-    }
+    let themes = map.themes(view);
     for bubble in &bubbles {
-        let meaning = format!(
-            "{} {}: {}",
-            bubble.cluster.cluster,
-            known.label(bubble.cluster.cluster),
-            text::counted(bubble.cluster.delivered, "page")
-        );
-        svg.circle((bubble.x, bubble.y), bubble.radius, bubble.color, 0.35, &meaning);
+        let of_it = themes.iter().filter(|(_, cluster, _)| *cluster == bubble.cluster.cluster);
+        svg.circles(bubble.color, 0.5, of_it.map(|(micro, _, point)| dot(bubble.cluster, *micro, place(*point))));
+    }
+    for Bubble { cluster, x, y, radius, color } in &bubbles {
+        let id = cluster.cluster;
+        let meaning = format!("{id} {}: {}", known.label(id), text::counted(cluster.delivered, "page"));
+        svg.circles(color, 0.35, std::iter::once(Circle { x: *x, y: *y, radius: *radius, meaning }));
     }
     let named = names(svg, known, &bubbles, frame);
     let largest = bubbles.first().map_or(0, |bubble| bubble.cluster.delivered);
@@ -75,6 +72,13 @@ pub(super) fn draw(svg: &mut Svg<'_>, known: &Known<'_>, map: &Map) {
     );
     svg.text(MARGIN, svg.y + 22.0, &note, Look::SMALL);
     svg.y += 28.0;
+}
+
+/// A theme on paper.
+fn dot(cluster: &ClusterView, micro: MicroId, (x, y): (f64, f64)) -> Circle {
+    let theme = cluster.themes.iter().find(|theme| theme.micro_cluster == micro);
+    let words: Vec<&str> = theme.iter().flat_map(|theme| theme.terms.iter().take(3)).map(|term| term.term.as_str()).collect();
+    Circle { x, y, radius: DOT, meaning: words.join(", ") }
 }
 
 /// The clusters on paper, largest first, so that small ones lie on large ones.

@@ -117,6 +117,15 @@ impl Area {
     }
 }
 
+/// A circle; what it means shows where a pointer rests.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Circle {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) radius: f64,
+    pub(super) meaning: String,
+}
+
 /// A picture that is being drawn from top to bottom.
 #[derive(Debug)]
 pub(super) struct Svg<'a> {
@@ -225,15 +234,19 @@ impl<'a> Svg<'a> {
         self.put(format_args!("<path d=\"{path}Z\" class=\"{}\" fill=\"{}\"/>", ink.class(), ink.color()));
     }
 
-    pub(super) fn circle(&mut self, (x, y): (f64, f64), radius: f64, color: &str, opacity: f64, meaning: &str) {
-        self.put(format_args!(
-            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{color}\" fill-opacity=\"{}\"><title>{}</title></circle>",
-            n(x),
-            n(y),
-            n(radius),
-            n(opacity),
-            self.hint(meaning)
-        ));
+    /// Circles of one colour, on through which others are seen.
+    pub(super) fn circles(&mut self, color: &str, opacity: f64, circles: impl Iterator<Item = Circle>) {
+        self.put(format_args!("<g fill=\"{color}\" fill-opacity=\"{}\">", n(opacity)));
+        for Circle { x, y, radius, meaning } in circles {
+            let meaning = self.hint(&meaning);
+            self.put(format_args!(
+                "<circle cx=\"{}\" cy=\"{}\" r=\"{}\"><title>{meaning}</title></circle>",
+                n(x),
+                n(y),
+                n(radius)
+            ));
+        }
+        self.put(format_args!("</g>"));
     }
 
     /// What shows where a pointer rests.

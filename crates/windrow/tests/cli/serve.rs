@@ -383,6 +383,8 @@ fn pages_are_found_and_told_why() {
     assert_eq!(why, rig.run(&["explain", "--out", "out", "--id", id, "-o", "json"]).fine().json());
     let lineage = server.get("/api/v1/lineage?limit=5").json();
     assert_eq!((documented["windrow.lineage/1"].clone(), lineage["events"].as_array().unwrap().len()), (fields(&lineage), 5));
+    let kept = server.get("/api/v1/export.html").body;
+    assert!(kept.starts_with("<!doctype html>") && kept.matches("<svg ").count() == 4);
     let status = server.get("/api/v1/status").json();
     assert_eq!((&status["rows"], &status["commits"][0]["pages"]), (&100.into(), &100.into()));
     let is_origin = |setting: &Value| setting["key"] == "output.out" && setting["origin"].is_string();
