@@ -51,13 +51,11 @@ fn quoted(text: &str) -> String {
 fn fonts() -> bool {
     let here = |file: &str| Path::new("/usr/share/fonts").join(file).exists();
     let missing: Vec<&str> = FONTS.iter().filter(|(_, file)| !here(file)).map(|(package, _)| *package).collect();
-    if !missing.is_empty() {
-        if !install(&missing) {
-            say("passed over: whether every script is drawn, for want of fonts that could not be installed");
-            return false;
-        }
+    let has = missing.is_empty() || install(&missing);
+    if !has {
+        say("passed over: whether every script is drawn, for want of fonts that could not be installed");
     }
-    true
+    has
 }
 
 /// Draws all pictures of an input, some of whose clusters are called like this, and looks at them.
