@@ -91,9 +91,13 @@ async function reload(): Promise<void> {
   hear({ now: first, clusters: new Map(all.clusters.map((cluster) => [cluster.cluster, cluster])) });
 }
 
+/** Whether we were away for too long: the next clusters are all there are. */
+let anew = false;
+
 function merge(text: string): void {
   const delta = JSON.parse(text) as { clusters: Cluster[]; gone?: number[] };
-  const next = new Map(heard.clusters);
+  const next = new Map(anew ? [] : heard.clusters);
+  anew = false;
   for (const cluster of delta.clusters) next.set(cluster.cluster, { ...next.get(cluster.cluster), ...cluster });
   for (const gone of delta.gone ?? []) next.delete(gone);
   hear({ clusters: next });
@@ -109,7 +113,7 @@ function listen(): void {
     });
   on("now", (text) => hear({ now: JSON.parse(text) as Now }));
   on("clusters", merge);
-  on("reset", () => void start());
+  on("reset", () => (anew = true));
   source.addEventListener("open", word);
   source.addEventListener("error", () => {
     silence();

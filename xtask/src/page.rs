@@ -6,11 +6,11 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use serde_json::Value;
 
-use crate::shell::{Watch, fresh_dir, output, program, root, run, say, stdout, target, windrow};
+use crate::shell::{Watch, fresh_dir, install, program, root, run, say, stdout, target, windrow};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -57,17 +57,12 @@ pub(crate) fn page(args: &Args) -> Result<()> {
 
 /// Debian's browser, installed when it is missing and we may.
 pub(crate) fn check_browser() -> Result<()> {
-    if Path::new(CHROMIUM).exists() {
-        return Ok(());
-    }
-    say("installing Debian's package chromium");
-    let apt = |args: &[&str]| output(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args));
-    let _ = apt(&["update", "-qq"]);
-    let done = apt(&["install", "-y", "-qq", "--no-install-recommends", "chromium"]);
-    if done.is_ok_and(|done| done.status.success()) && Path::new(CHROMIUM).exists() {
-        return Ok(());
-    }
-    bail!("this machine lacks a browser for the page: Debian's package `chromium`")
+    let is_there = || Path::new(CHROMIUM).exists();
+    ensure!(
+        is_there() || install(&["chromium"]) && is_there(),
+        "this machine lacks a browser for the page: Debian's package `chromium`"
+    );
+    Ok(())
 }
 
 fn learn(windrow: &Path, out: &Path, inputs: &[&Path]) -> Result<()> {

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use crate::shell::{fresh_dir, output, program, root, say, shared_data, stdout, windrow};
+use crate::shell::{fresh_dir, install, output, program, root, say, shared_data, stdout, windrow};
 
 const KINDS: [&str; 4] = ["messages", "clusters", "domains", "map"];
 /// Thirty languages in two dozen scripts.
@@ -51,21 +51,11 @@ fn quoted(text: &str) -> String {
 fn fonts() -> bool {
     let here = |file: &str| Path::new("/usr/share/fonts").join(file).exists();
     let missing: Vec<&str> = FONTS.iter().filter(|(_, file)| !here(file)).map(|(package, _)| *package).collect();
-    if !missing.is_empty() {
-        say(format_args!("installing {}", missing.join(", ")));
-        // A fresh machine has no list of packages yet.
-        let install = || apt(&["install", "--yes", "--no-install-recommends"], &missing);
-        if !(install() || apt(&["update"], &[]) && install()) {
-            say("passed over: whether every script is drawn, for want of fonts that could not be installed");
-            return false;
-        }
+    let has = missing.is_empty() || install(&missing);
+    if !has {
+        say("passed over: whether every script is drawn, for want of fonts that could not be installed");
     }
-    true
-}
-
-/// Whether Debian's installer did it.
-fn apt(verb: &[&str], packages: &[&str]) -> bool {
-    Command::new("apt-get").arg("--quiet").args(verb).args(packages).output().is_ok_and(|done| done.status.success())
+    has
 }
 
 /// Draws all pictures of an input, some of whose clusters are called like this, and looks at them.

@@ -1,6 +1,6 @@
 //! What every task needs: where the workspace lies, how to run a program, how to speak, how long it took.
 //!
-//! A missing program is named together with what it is for; nothing is installed outside the target folder.
+//! A missing program is named together with what it is for; outside the target folder nothing is installed but packages of Debian that a suite needs.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -153,6 +153,19 @@ fn missing(command: &Command) -> String {
 pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+/// Installs Debian's packages, where there is Debian and we may; whether it did.
+pub(crate) fn install(packages: &[&str]) -> bool {
+    say(format_args!("installing {}", packages.join(", ")));
+    let apt = |verb: &[&str], packages: &[&str]| {
+        let mut command = Command::new("apt-get");
+        let done = command.env("DEBIAN_FRONTEND", "noninteractive").arg("--quiet").args(verb).args(packages).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    // A fresh machine has no list of packages yet.
+    let install = || apt(&["install", "--yes", "--no-install-recommends"], packages);
+    install() || apt(&["update"], &[]) && install()
 }
 
 /// What every build needs: programs, each with its why.

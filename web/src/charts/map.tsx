@@ -90,7 +90,7 @@ interface Named {
 
 const NAME = 150;
 
-/** Names of the largest first, each where it lies over no other and no edge; those that find no room are left to the list. */
+/** Names of the largest first, each where it lies over no other and within the edges; those that find no room are left to the list. */
 function names(clusters: MapOf["clusters"], frame: Frame, most: number): Named[] {
   const at = screen(frame);
   const taken: [number, number, number, number][] = [];
@@ -98,7 +98,9 @@ function names(clusters: MapOf["clusters"], frame: Frame, most: number): Named[]
   for (const one of clusters) {
     const text = cut(one.label || `cluster ${one.cluster}`, NAME, 12);
     const half = textWidth(text, 12) / 2 + 3;
-    const [x, y, r] = [at.x(one.x), at.y(one.y), radius(one.now, most, frame.look.zoom)];
+    const [middle, y, r] = [at.x(one.x), at.y(one.y), radius(one.now, most, frame.look.zoom)];
+    if (middle < 0 || middle > frame.width) continue;
+    const x = Math.min(frame.width - half - 2, Math.max(half + 2, middle));
     for (const dy of [4, r + 14, -r - 5]) {
       const box: [number, number, number, number] = [x - half, y + dy - 12, x + half, y + dy + 4];
       const outside = box[0] < 2 || box[2] > frame.width - 2 || box[1] < 2 || box[3] > frame.height - 2;

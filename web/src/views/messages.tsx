@@ -23,7 +23,7 @@ type Window = (typeof WINDOWS)[number][0];
 export function clock(): Clock {
   const asked = chosen("clock");
   if (asked === "event" || asked === "arrival") return asked;
-  return now.value?.lag ? "arrival" : "event";
+  return now.value?.topics ? "arrival" : "event";
 }
 
 export function ClockChoice() {
