@@ -348,6 +348,12 @@ impl Headers {
     }
 }
 
+impl<'n> FromIterator<(&'n str, String)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (&'n str, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())).collect())
+    }
+}
+
 /// What a message in a topic of clusters is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -75,6 +75,11 @@ impl Filter {
         Self(vec![Word::Clusters(vec![cluster])])
     }
 
+    /// All pages of some clusters; of all when none is named.
+    pub fn of_clusters(clusters: &[ClusterId]) -> Self {
+        Self(if clusters.is_empty() { Vec::new() } else { vec![Word::Clusters(clusters.to_vec())] })
+    }
+
     /// Pages that fit this one and another.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {

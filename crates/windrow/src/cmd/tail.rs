@@ -1,6 +1,7 @@
-//! `windrow tail`: the newest pages of clusters, as their topics hold them.
+//! `windrow tail`: the newest pages of clusters, as their topics hold them; without brokers, as the Parquet does.
 
 mod line;
+mod output;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use windrow_engine::run::Control;
 use windrow_engine::settings::Settings;
 use windrow_engine::sink::topics::Route;
 
+use super::clusters::Place;
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::signals::Watch;
@@ -24,19 +26,20 @@ use line::{Line, Shown};
 pub(crate) struct TailKeys;
 
 impl KeySet for TailKeys {
-    const KEYS: &'static [&'static str] = &["model.clusters", "output.kafka"];
+    const KEYS: &'static [&'static str] = &["model.clusters", "output.out", "output.state", "output.kafka"];
 }
 
-/// Show the newest pages of clusters, from their topics
+/// Show the newest pages of clusters
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow tail --kafka localhost:9092                   the newest of all
+  windrow tail 7 --follow --out out                     without brokers
   windrow tail 7 --last 100 --config windrow.toml       of cluster 7
   windrow tail cluster_3 --follow --kafka localhost:9092
   windrow tail --last 1000 -o json | jq -r .page.url
   windrow tail -f --line '{time} {cluster} {score} {title}'
 
-Only committed pages are shown. No group is joined, and nothing is kept.
+Only committed pages are shown; without brokers those of the last roll. No group is joined, and nothing is kept.
 ")]
 #[command(after_help = line::NAMES_HELP)]
 pub(crate) struct Args {
@@ -60,9 +63,12 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let settings = app.settings(&[args.settings.given.clone(), args.kafka.given()?].concat())?.settings;
+    let broker = match Broker::new(&settings.kafka) {
+        Err(error) if error.code == "E-KAFKA-NONE" => return tail_output(args, &settings, app),
+        broker => broker?,
+    };
     let control = Arc::new(Control::default());
     Watch::start(&control)?;
-    let broker = Broker::new(&settings.kafka)?;
     let topics = page_topics(&settings)?;
     let mut tail = Tail::open(&broker, &topics, &args.clusters, (&app.clock, &control), &mut |told| app.term.say(told))?;
     if !tail.missing.is_empty() {
@@ -79,6 +85,13 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     }
     report(&tail.passed, app);
     Ok(if control.is_asked() && !args.follow { Exit::Interrupted } else { Exit::Fine })
+}
+
+fn tail_output(args: &Args, settings: &Settings, app: &mut App) -> Done {
+    if app.term.format == Format::Tsv {
+        app.term.tsv(&line::COLUMNS)?;
+    }
+    output::run(args, &Place::of(settings.output.clone()), app)
 }
 
 /// The topics that hold pages.
@@ -133,11 +146,12 @@ fn usual(shown: &Shown<'_>, app: &mut App) -> Result<(), Failure> {
 /// A message as the contract has it.
 fn object(shown: &Shown<'_>) -> serde_json::Value {
     let seen = shown.seen;
+    let is_message = !seen.topic.is_empty();
     json!({
         "schema": "windrow.message/1",
-        "topic": seen.topic,
-        "partition": seen.partition,
-        "offset": seen.offset,
+        "topic": is_message.then_some(&seen.topic),
+        "partition": is_message.then_some(seen.partition),
+        "offset": is_message.then_some(seen.offset),
         "time": seen.time.map(text::time),
         "key": seen.key.as_ref().map(|key| String::from_utf8_lossy(key).into_owned()),
         "pipeline": seen.headers.text("windrow-pipeline"),

@@ -538,3 +538,16 @@ fn clients_that_say_nothing_hold_nobody_up() {
     drop(silent);
     server.end(Signal::INT, 130);
 }
+
+#[test]
+fn without_brokers_tail_reads_the_parquet() {
+    let rig = Rig::with_sample();
+    let all = rig.run(&["tail", "--out", "out", "--last", "1000", "-o", "json"]).fine().lines();
+    assert_eq!(all.len(), 100);
+    assert!(all.iter().all(|page| page["topic"].is_null() && page["page"]["url"].is_string() && page["score"].is_number()));
+    let cluster = all[99]["cluster"].to_string();
+    let some = rig.run(&["tail", &cluster, "--out", "out", "--last", "2", "--line", "{cluster} {id}"]).fine().out;
+    assert!(some.lines().all(|line| line.starts_with(&format!("{cluster} "))) && some.lines().count() <= 2, "{some}");
+    rig.run(&["tail", "cluster_3", "--out", "out"]).failed(2, "E-NO-CLUSTER");
+    rig.run(&["tail", "--out", "nowhere"]).failed(2, "E-STATE-NONE");
+}

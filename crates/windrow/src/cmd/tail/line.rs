@@ -75,6 +75,7 @@ impl<'a> Shown<'a> {
         let header = |header| self.seen.headers.text(header).map(str::to_owned);
         let found = match name {
             "time" => self.seen.time.map(text::time),
+            "topic" | "partition" | "offset" if self.seen.topic.is_empty() => None,
             "topic" => Some(self.seen.topic.clone()),
             "partition" => Some(self.seen.partition.to_string()),
             "offset" => Some(self.seen.offset.to_string()),
