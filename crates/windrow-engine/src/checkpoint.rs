@@ -94,6 +94,11 @@ impl Layout {
         self.state.join("files.json")
     }
 
+    /// The pipeline's id, until the manifest has it.
+    pub(crate) fn id(&self) -> PathBuf {
+        self.state.join("pipeline")
+    }
+
     /// The lock.
     pub fn lock(&self) -> PathBuf {
         self.state.join(LOCK)

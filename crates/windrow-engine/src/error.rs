@@ -75,8 +75,16 @@ impl Error {
     pub(crate) fn may_pass(&self) -> bool {
         // These settings have worked before: a broker that stops ends connections as one does that wants TLS, and the address of one that is
         // down answers nobody, or has no name. An open transaction of somebody else is ended by its producer or by the brokers.
-        let codes = ["E-KAFKA-AGAIN", "E-KAFKA-REACH", "E-KAFKA-TLS", "E-KAFKA-ADV", "E-KAFKA-PARTITIONS", "E-KAFKA-HANGING"];
-        codes.contains(&self.code)
+        const CODES: [&str; 7] = [
+            "E-KAFKA-AGAIN",
+            "E-KAFKA-ENDED",
+            "E-KAFKA-REACH",
+            "E-KAFKA-TLS",
+            "E-KAFKA-ADV",
+            "E-KAFKA-PARTITIONS",
+            "E-KAFKA-HANGING",
+        ];
+        CODES.contains(&self.code)
     }
 
     /// The exit code of a command that ends with this error.

@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::kafka::commits::{self, Commit};
+use crate::kafka::writer::ENDED;
 use crate::observe::{Counters, Observer};
 use crate::sink::Sink;
 use crate::sink::parquet::ParquetSink;
@@ -212,6 +213,9 @@ pub(crate) const HURRIED: Duration = Duration::from_secs(5);
 /// How long a run waits before it begins again, and how long at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// How long a run whose transaction was ended waits at least: whoever has taken over has claimed the topics by then. To begin again before would
+/// take over from it.
+const CLAIMED: Duration = Duration::from_secs(5);
 
 /// Runs the pipeline to the end of its input, or until it is told to stop. `observer` is called after every batch.
 ///
@@ -236,7 +240,7 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
             match &summary {
                 Err(error) if before.is_some() && error.may_pass() && control.asked().is_none() => {
                     wait = if has_worked { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
-                    control.wait(error, wait);
+                    control.wait(error, if error.code == ENDED { wait.max(CLAIMED) } else { wait });
                 }
                 _ => break 'runs summary,
             }

@@ -12,7 +12,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::run::Pipeline;
@@ -168,7 +168,7 @@ impl Stage {
         Ok(most)
     }
 
-    /// Ctrl-C ends it soon, whoever does not answer: with the reason, for not all can be committed.
+    /// Ctrl-C ends it soon, whoever does not answer: with the reason, unless it has had nothing more to commit.
     fn ends(&mut self, what: &str, codes: &[&str]) -> Result<()> {
         let waits = wait_for(PATIENCE_S, || Ok(self.pipeline.waits_for()?.filter(|code| codes.contains(&code.as_str()))))?;
         let waits = waits.with_context(|| format!("{what}: it never waits for {codes:?}"))?;
@@ -177,8 +177,13 @@ impl Stage {
         let status = wait_for(ENDS_S, || self.worker.ended())?;
         let status = status.with_context(|| format!("{what}: Ctrl-C, and it goes on: {:?}", self.pipeline.said_last()))?;
         let said = self.pipeline.said_last()?;
-        ensure!(status.code() == Some(4) && said.contains("error[E-KAFKA-"), "{what}: Ctrl-C: {status}: {said}");
-        say(format_args!("{what} ({waits}): Ctrl-C ended it after {:.0} s", watch.seconds()));
+        let told = match status.code() {
+            Some(4) => "error[E-KAFKA-",
+            Some(130) => "everything learnt is committed",
+            _ => bail!("{what}: Ctrl-C: {status}: {said}"),
+        };
+        ensure!(said.contains(told), "{what}: Ctrl-C: {status}: {said}");
+        say(format_args!("{what} ({waits}): Ctrl-C ended it after {:.0} s: {status}", watch.seconds()));
         Ok(())
     }
 

@@ -190,12 +190,12 @@ fn piped(producer: &Producer) -> Result<()> {
 
 /// Between two bursts it says how far it is, and when it is stopped, what the next call does.
 fn rests(producer: &Producer) -> Result<()> {
-    producer.make("bursts")?;
+    producer.make("rests")?;
     let mut command = Command::new(&producer.windrow);
     command.args([
         "produce",
         "--topic",
-        "bursts",
+        "rests",
         "--kafka",
         &producer.servers,
         "--burst",
@@ -215,7 +215,7 @@ fn rests(producer: &Producer) -> Result<()> {
     ensure!(progress?.is_some() && ended.success(), "{ended}: nothing is said between two bursts");
     let next = line("the same call without --anew goes on from there")?;
     ensure!(next.is_some(), "what the next call does: {}", std::fs::read_to_string(&said)?);
-    let refused = output(&mut producer.command("bursts", &["--every", "5"]))?;
+    let refused = output(&mut producer.command("rests", &["--every", "5"]))?;
     let told = String::from_utf8_lossy(&refused.stdout);
     ensure!(refused.status.code() == Some(2) && told.contains("--burst"), "--every alone: {}: {told}", refused.status);
     Ok(())

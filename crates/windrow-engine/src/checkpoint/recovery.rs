@@ -24,6 +24,9 @@ use crate::source::{Order, Positions};
 const WAYS_OUT: &str = "put the inputs back as they were, or the state folder from a copy; or start over with a new --out folder. \
                         Published Parquet is not touched";
 
+/// Characters of a pipeline's id.
+const ID_LEN: usize = 32;
+
 /// A state that was opened for writing, with its model where the manifest left it.
 #[derive(Debug)]
 pub struct Opened {
@@ -80,7 +83,7 @@ pub fn open(job: &Job, owned: &Arc<Owned>) -> Result<Opened> {
             manifest.route = manifest.route.or_else(|| route(job).cloned());
             manifest
         }
-        None => blank(job)?,
+        None => blank(job, layout)?,
     };
     check_outputs(layout, &manifest)?;
     layout.point()?;
@@ -103,9 +106,9 @@ pub fn open(job: &Job, owned: &Arc<Owned>) -> Result<Opened> {
 }
 
 /// The manifest of a pipeline that has committed nothing.
-fn blank(job: &Job) -> Result<Manifest> {
+fn blank(job: &Job, layout: &Layout) -> Result<Manifest> {
     Ok(Manifest {
-        pipeline: entropy()?,
+        pipeline: id(job, layout)?,
         version: env!("CARGO_PKG_VERSION").into(),
         epoch: 0,
         commits: None,
@@ -123,6 +126,21 @@ fn blank(job: &Job) -> Result<Manifest> {
         history: Vec::new(),
         files: Vec::new(),
     })
+}
+
+/// The id of a pipeline that has committed nothing. One that writes topics is known to the brokers before its first commit: whoever begins
+/// after a kill must have its name, or what it left open hides the commits of all pipelines until the brokers end it.
+fn id(job: &Job, layout: &Layout) -> Result<String> {
+    let is_id = |text: &str| text.len() == ID_LEN && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let kept = files::read_if_there(&layout.id())?.and_then(|bytes| String::from_utf8(bytes).ok());
+    if let Some(id) = kept.filter(|text| is_id(text)) {
+        return Ok(id);
+    }
+    let id = entropy()?;
+    if job.output.is_some() {
+        files::replace(&layout.id(), id.as_bytes())?;
+    }
+    Ok(id)
 }
 
 /// Where the pages of a job go besides Parquet.

@@ -444,7 +444,10 @@ impl Writer {
                 "let the other one go on, or end it and call this one again: it goes on where it stopped. Where there is no other, this one \
                  stood still for longer than a transaction may last (transaction.timeout.ms)",
             ),
-            Rival::InClaims => again(format!("the brokers at {} ended the transaction, as too old or another's", self.servers())),
+            Rival::InClaims => {
+                let message = format!("the brokers at {} ended the transaction, as too old or another's", self.servers());
+                Error::new(ErrorKind::Kafka, ENDED, message).hint("nothing of the transaction is visible; start again")
+            }
         }
     }
 
@@ -454,7 +457,7 @@ impl Writer {
     }
 
     /// The sentence for an error of a call that needs these rights, besides those that any transaction needs. What a new producer can
-    /// mend has the code `E-KAFKA-AGAIN`.
+    /// mend has the code `E-KAFKA-AGAIN`, or [`ENDED`].
     fn told(&self, error: &KafkaError, needs: &[Need<'_>]) -> Error {
         let transaction = Need::new("Write", On::TransactionalId(&self.name));
         let said = |error: &KafkaError, needs: &[Need<'_>]| {
@@ -497,6 +500,9 @@ impl Writer {
         &self.deliveries.watcher.asked().servers
     }
 }
+
+/// The transaction took too long, or another process has taken over: which, the record of claims says.
+pub(crate) const ENDED: &str = "E-KAFKA-ENDED";
 
 /// A look at how long brokers take, which tells of it when it is long.
 struct Patience<'a> {
