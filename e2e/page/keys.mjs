@@ -1,4 +1,4 @@
-// By keys alone: find a cluster, open it, ask why a page is in it, take it along as CSV, and come back.
+// By keys alone: find a cluster, open it, ask why a page is in it, take it along as CSV, give it a name, and come back.
 import { readFileSync } from "node:fs";
 import { open, problems, settled } from "./browser.mjs";
 
@@ -39,6 +39,14 @@ export async function keys(browser, url) {
   const lines = text.trim().split("\n").length;
   if (lines < 2 || !/title/.test(text.split("\n")[0])) problems.push(`keys: the CSV has ${lines} lines, and begins ${text.slice(0, 80)}`);
 
+  await page.getByRole("button", { name: "Rename" }).focus();
+  await press("Enter");
+  await page.getByRole("textbox", { name: "Name of the cluster" }).focus();
+  await page.keyboard.type(" <b>named</b>");
+  await press("Enter");
+  await page.getByText(/^Renamed: the run takes it/).waitFor();
+
+  await page.evaluate(() => document.activeElement?.blur());
   await press("Escape");
   await at("^#/now");
   await press("/");

@@ -10,6 +10,7 @@ export async function live(browser, url, pid) {
   if (moved.blank > 0) problems.push(`live: ${moved.blank} of ${moved.frames} frames were blank`);
   await go(page, "#/now");
   await pausing(page);
+  await hiding(page);
   process.kill(pid, "SIGKILL");
   await page.getByText(/No word from the server since/).waitFor();
   await context.close();
@@ -48,6 +49,27 @@ async function watchFrames(page, changes) {
     });
   }), changes);
   return { ...seen, heap: [before, await heap()] };
+}
+
+/** A page that nobody sees lets go of the stream, and hardly asks. */
+async function hiding(page) {
+  const hide = (hidden) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  const pages = () => page.evaluate(async () => (await (await fetch("/api/v1/now?")).json()).pages);
+  await hide(true);
+  let asked = 0;
+  const count = (request) => (asked += request.url().endsWith("?") ? 0 : 1);
+  page.on("request", count);
+  const before = await pages();
+  // What goes on meanwhile is seen by a question that the page does not ask.
+  await page.waitForFunction(async (before) => (await (await fetch("/api/v1/now?")).json()).pages > before + 15_000, before, { polling: 500 });
+  page.off("request", count);
+  if (asked > 1) problems.push(`live: a hidden page asked ${asked} times in three seconds`);
+  const shown = await page.locator(".tile-value").first().innerText();
+  await hide(false);
+  await page.waitForFunction((shown) => document.querySelector(".tile-value").textContent !== shown, shown);
 }
 
 async function pausing(page) {
