@@ -27,8 +27,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lookup::{column, no_column};
 use crate::sink::Family;
 use crate::sink::parquet::{open_published, page_properties, schema};
+
 use sheet::Sheets;
 use spread::Spread;
+pub use spread::harmless;
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]

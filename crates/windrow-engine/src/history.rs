@@ -89,7 +89,7 @@ pub struct Timeline {
     pub n_others: usize,
     /// Counts of the others.
     pub others: Vec<Option<u64>>,
-    /// Pages without an event time, where that is asked for: they are in no bucket.
+    /// Pages without an event time that can be (from 1990 to a day after their arrival), where that is asked for: they are in no bucket.
     pub undated: u64,
     /// When nobody ran the pipeline, where arrivals are asked for.
     pub gaps: Vec<Gap>,
@@ -199,6 +199,7 @@ pub struct History {
 pub struct News {
     layout: Layout,
     files: Vec<PublishedFile>,
+    committed_at: Seconds,
 }
 
 impl News {
@@ -207,7 +208,7 @@ impl News {
     /// # Errors
     /// `E-OUTPUT-READ`: a file cannot be read; those before it were handed over.
     pub fn read(&self, mut take: impl FnMut(Piece)) -> Result<()> {
-        self.files.iter().try_for_each(|file| read::piece(&self.layout, file).map(&mut take))
+        self.files.iter().try_for_each(|file| read::piece(&self.layout, file, self.committed_at).map(&mut take))
     }
 }
 
@@ -236,7 +237,8 @@ impl History {
         let stops = Life::read(&committed.layout).map(|life| life.stops).unwrap_or_default();
         let gap = |stop: Stop| Gap { from: stop.from / MICROS, to: stop.to / MICROS, reason: stop.reason };
         self.gaps = stops.into_iter().map(gap).filter(|gap| gap.to > gap.from).collect();
-        Ok(News { layout: committed.layout.clone(), files: files.split_off(self.files) })
+        let committed_at = manifest.written_at / MICROS;
+        Ok(News { layout: committed.layout.clone(), files: files.split_off(self.files), committed_at })
     }
 
     /// Takes the next file.

@@ -167,7 +167,7 @@ function noted(data: Timeline, style: Style): string {
   const parts = [data.clock === "event" ? "by the time of the page" : "by the time of arrival"];
   if (style !== "small") parts.push("drag over a stretch to zoom in, double click to see all");
   if (data.gaps.length > 0) parts.push(`grey: ${[...new Set(data.gaps.map((gap) => gap.why))].join(", ")}`);
-  if (data.undated > 0) parts.push(`${counted(data.undated, "page")} without a time: not drawn`);
+  if (data.undated > 0) parts.push(`${counted(data.undated, "page")} without a time that can be: not drawn`);
   return parts.join(" · ");
 }
 

@@ -227,6 +227,11 @@ fn resume_or_begin(status: &Status, app: &App) -> String {
     resume(life)
 }
 
+/// Whether a run was a demonstration: called again, it begins anew, and goes on with nothing.
+pub(crate) fn is_demo(life: &Life) -> bool {
+    life.command.iter().skip(1).find(|word| ["run", "demo"].contains(&word.as_str())).is_some_and(|verb| verb == "demo")
+}
+
 /// The command that goes on where a run ended.
 pub(crate) fn resume(life: &Life) -> String {
     let mut words = life.command.iter();

@@ -44,7 +44,7 @@ pub(super) fn draw(svg: &mut Svg<'_>, known: &Known<'_>, timeline: &Timeline, sc
     let mut about =
         format!("{} of {} by {}, a step is {every}", text::counted(total, "page"), scope.window_name(), scope.clock_name());
     if timeline.undated > 0 {
-        about += &format!("; {} without a creation time are not drawn", text::count(timeline.undated));
+        about += &format!("; {} without a creation time that can be are not drawn", text::count(timeline.undated));
     }
     svg.head("Clusters over time", &about);
     let (Some(from), Some(last)) = (timeline.times.first().copied(), timeline.times.last()) else {

@@ -10,7 +10,7 @@ use windrow_engine::error::Error;
 use windrow_engine::history::History;
 
 use super::board::{Board, Known, Standing};
-use crate::cmd::status::resume;
+use crate::cmd::status::{is_demo, resume};
 
 /// An output, and where it is shown.
 #[derive(Debug, Clone)]
@@ -60,8 +60,14 @@ impl Follower {
 
     /// Looks once, and says what has changed. What cannot be read is said on the board, beside what was known before.
     pub(crate) fn look(&mut self) {
-        if let Err(error) = self.newer().and_then(|committed| committed.map_or(Ok(()), |committed| self.read_past(&committed)))
-        {
+        let read = self.newer().and_then(|committed| match committed {
+            Some(committed) => self.read_past(&committed),
+            None => {
+                self.forget_past();
+                Ok(())
+            }
+        });
+        if let Err(error) = read {
             let trouble = Some(format!("{}: {}", error.code, error.message));
             if self.board.peek().trouble != trouble {
                 self.board.change(|known| Known { trouble, ..known.clone() });
@@ -88,7 +94,7 @@ impl Follower {
         };
         let runs = committed.holder.is_some();
         let waits = life.as_ref().filter(|_| runs).and_then(|life| life.waits.as_ref()).map(|waits| waits.message.clone());
-        let resume = life.as_ref().filter(|_| !runs).map(resume);
+        let resume = life.as_ref().filter(|life| !runs && !is_demo(life)).map(resume);
         if known.epoch == Some(committed.manifest.epoch) && known.trouble.is_none() {
             if known.standing != standing || known.waits != waits {
                 self.board.change(|known| Known { standing, waits, resume, ..known.clone() });
@@ -115,6 +121,13 @@ impl Follower {
     /// Whether there is a commit that the history is not of.
     pub(crate) fn is_behind(&self, epoch: Option<u64>) -> bool {
         self.seen.as_ref().is_none_or(|(_, seen)| epoch.is_some_and(|epoch| epoch != *seen))
+    }
+
+    /// There is no output, or none any more.
+    fn forget_past(&mut self) {
+        if self.seen.take().is_some() {
+            *self.past.history.write().unwrap_or_else(PoisonError::into_inner) = History::default();
+        }
     }
 
     /// Reads the files that the history has not seen.

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use windrow_engine::export::harmless;
 
 /// How a table is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -57,12 +58,11 @@ pub(super) fn csv(columns: &[&str], rows: impl Iterator<Item = Vec<Value>>) -> R
     answer(StatusCode::OK, "text/csv; charset=utf-8; header=present", writer.into_inner().unwrap_or_default())
 }
 
-/// A text that begins like a formula gets an apostrophe before it, as OWASP's rules for CSV say; numbers stay.
+/// A text that begins like a formula gets an apostrophe before it, as in exported files; numbers stay.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
-        Value::String(text) => text.clone(),
+        Value::String(text) => harmless(text).into_owned(),
         other => other.to_string(),
     }
 }
@@ -73,8 +73,8 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula() {
-        let cells = [json!("=1+1"), json!("+1"), json!("-x"), json!("@a"), json!("\tb"), json!("a=b"), json!(-5), json!(null)];
+        let cells = [json!("=1+1"), json!("-x"), json!("\n=1"), json!("＝1"), json!("a=b"), json!(-5), json!(null)];
         let shown: Vec<String> = cells.iter().map(cell).collect();
-        assert_eq!(shown, ["'=1+1", "'+1", "'-x", "'@a", "'\tb", "a=b", "-5", ""]);
+        assert_eq!(shown, ["'=1+1", "'-x", "'\n=1", "'＝1", "a=b", "-5", ""]);
     }
 }

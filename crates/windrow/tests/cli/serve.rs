@@ -523,6 +523,10 @@ fn output_that_is_not_there_yet_is_shown_when_it_comes() {
     server.until("/api/v1/now", |answer| answer.json()["standing"]["is"] == "gone");
     rig.run(&["run", "--input", SAMPLE, "--new", "--out", "out"]).fine();
     server.until("/api/v1/now", |answer| answer.json()["standing"]["is"] == "ended");
+    server.until("/api/v1/messages", |answer| answer.json()["total"].as_u64() > Some(0));
+    std::fs::remove_dir_all(rig.path("out")).unwrap();
+    server.until("/api/v1/now", |answer| answer.json()["standing"]["is"] == "waiting");
+    server.until("/api/v1/messages", |answer| answer.json()["total"] == 0);
     server.end(Signal::INT, 130);
 }
 
