@@ -75,7 +75,7 @@ fn a_small_change_moves_places_a_little() {
     map.follow(&view);
     for cluster in view.clusters.iter().filter(|cluster| cluster.cluster != 99) {
         let (now, then) = (map.cluster(cluster.cluster).unwrap(), before.cluster(cluster.cluster).unwrap());
-        assert!(now.minus(then).length() < 0.1, "cluster {} went from {then:?} to {now:?}", cluster.cluster);
+        assert!(now.minus(then).length() < 0.15, "cluster {} went from {then:?} to {now:?}", cluster.cluster);
     }
     let near = (1..5).map(|b| apart(&map, 99, b)).fold(0.0, f64::max);
     assert!(near < 0.6, "a new cluster comes near those it is like: {near}");
