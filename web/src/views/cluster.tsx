@@ -304,7 +304,7 @@ function History({ id }: { id: number }) {
   );
 }
 
-const worded = (name: string): string => name.replaceAll("_", " ").replace("micro cluster", "theme").replace(/^micro\b/, "theme");
+const worded = (name: string): string => name.replace("micro_cluster", "theme").replaceAll("_", " ").replace(/^micro\b/, "theme");
 const cell = (of: unknown): string => (typeof of === "number" ? count(of) : "–");
 
 function Details({ event, id }: { event: Record<string, unknown>; id: number }) {

@@ -452,6 +452,42 @@ fn changes_ask_for_what_a_page_elsewhere_cannot_send() {
     server.end(Signal::INT, 130);
 }
 
+/// What a client has put together is what one is told that has just come. Shares and weights of clusters that got nothing are not told.
+fn pieces_make_the_whole(server: &Server) {
+    let put_together = |known: &mut BTreeMap<u64, Value>, told: Value| {
+        for one in told["clusters"].as_array().unwrap() {
+            let before = known.entry(one["cluster"].as_u64().unwrap()).or_insert_with(|| one.clone());
+            one.as_object().unwrap().iter().for_each(|(name, value)| before[name] = value.clone());
+        }
+        told["gone"].as_array().unwrap().iter().for_each(|id| drop(known.remove(&id.as_u64().unwrap())));
+    };
+    let [mut pieces, mut whole] = [BTreeMap::new(), BTreeMap::new()];
+    let mut events = server.open("/api/v1/events");
+    let mut are_short = 0;
+    while are_short < 5 {
+        let (_, name, told) = next_event(&mut events);
+        if name == "clusters" {
+            are_short += usize::from(told["clusters"].as_array().unwrap().iter().any(|one| one["label"].is_null()));
+            put_together(&mut pieces, told);
+        }
+    }
+    let (number, _, told) = next_event(&mut server.open("/api/v1/events"));
+    put_together(&mut whole, told);
+    loop {
+        let (at, name, told) = next_event(&mut events);
+        if name == "clusters" {
+            put_together(&mut pieces, told);
+        } else if at >= number {
+            assert_eq!(at, number, "no frame is left out");
+            break;
+        }
+    }
+    let told = ["cluster", "label", "delivered", "now", "micro_clusters", "latest_at", "pinned", "volume"];
+    let marks =
+        |known: &BTreeMap<u64, Value>| -> Vec<_> { known.values().map(|one| told.map(|name| one[name].clone())).collect() };
+    assert_eq!(marks(&pieces), marks(&whole));
+}
+
 #[test]
 fn events_go_on_where_a_client_was() {
     let rig = Rig::new();
@@ -476,6 +512,7 @@ fn events_go_on_where_a_client_was() {
     assert_eq!((name.as_str(), &now["sequence"]), ("now", &first.into()));
     let (next, ..) = next_event(&mut events);
     assert!(next > first);
+    pieces_make_the_whole(&server);
     // Away and back: what came meanwhile, and nothing twice.
     let mut again = server.open(&format!("/api/v1/events?after={first}"));
     let (id, name, _) = next_event(&mut again);
