@@ -344,6 +344,16 @@ fn a_run_is_shown_while_it_goes() {
     server.until("/api/v1/messages?clock=arrival", |answer| answer.json()["total"].as_u64() > Some(20_000));
     server
         .until("/api/v1/timeline?clock=event", |answer| answer.json()["times"].as_array().is_some_and(|times| times.len() > 1));
+    let _events = server.open("/api/v1/events");
+    let metrics = server.until("/metrics", |answer| answer.body.contains("\nwindrow_event_clients 1\n")).body;
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("windrow_{name} ")));
+        line.unwrap_or_else(|| panic!("no {name}: {metrics}")).parse().unwrap()
+    };
+    assert!(value("commit_seconds_count") > 0.0 && value("commit_seconds_count") <= value("commit"), "{metrics}");
+    assert!(value("commit_seconds_bucket{le=\"+Inf\"}") == value("commit_seconds_count"), "{metrics}");
+    assert!(value("commit_seconds_sum") > 0.0 && value("commit_age_seconds") >= 0.0, "{metrics}");
+    assert!(value("memory_budget_bytes") > 1e6 && first["lag"].is_null() && !metrics.contains("_lag_"), "{metrics}");
     server.end(Signal::INT, 130);
     let told = rig.run(&["run", "--input", SAMPLE, "--new", "--out", "out", "--listen", "192.0.2.1:0"]);
     told.failed(3, "E-LISTEN");
