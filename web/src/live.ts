@@ -86,7 +86,9 @@ export function pause(): void {
 }
 
 async function reload(): Promise<void> {
-  const [first, all] = await Promise.all([ask<Now>(path("/now")), ask<Clusters>(path("/clusters"))]);
+  // One after the other: what changes between the two is in the clusters, and comes again with the events.
+  const first = await ask<Now>(path("/now"));
+  const all = await ask<Clusters>(path("/clusters"));
   word();
   hear({ now: first, clusters: new Map(all.clusters.map((cluster) => [cluster.cluster, cluster])) });
 }
@@ -95,10 +97,12 @@ async function reload(): Promise<void> {
 let anew = false;
 
 function merge(text: string): void {
-  const delta = JSON.parse(text) as { clusters: Cluster[]; gone?: number[] };
+  const delta = JSON.parse(text) as { clusters: (Partial<Cluster> & { cluster: number })[]; gone?: number[] };
   const next = new Map(anew ? [] : heard.clusters);
   anew = false;
-  for (const cluster of delta.clusters) next.set(cluster.cluster, { ...next.get(cluster.cluster), ...cluster });
+  // Of a cluster that was never told whole its counts alone say nothing.
+  if (delta.clusters.some((cluster) => cluster.terms === undefined && !next.has(cluster.cluster))) return void start();
+  for (const cluster of delta.clusters) next.set(cluster.cluster, { ...next.get(cluster.cluster), ...cluster } as Cluster);
   for (const gone of delta.gone ?? []) next.delete(gone);
   hear({ clusters: next });
 }

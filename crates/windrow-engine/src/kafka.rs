@@ -11,12 +11,14 @@
 //!                              ├─ sample   (the newest messages of a topic)
 //!                              ├─ read ── tail   (topics of clusters, from outside)
 //!                              ├─ lag      (how far readers are behind)
+//!                              ├─ behind   (how far a run is, while it goes on)
 //!                              ├─ longest  (how long messages may be)
 //!                              ├─ mirror   (offsets of a group, for tools)
 //!                              └─ producers
 //!              watcher, trouble, rights, refused, probe: sentences
 //! ```
 
+pub mod behind;
 pub mod commits;
 pub mod count;
 pub(crate) mod ends;

@@ -50,6 +50,27 @@ impl Counters {
     }
 }
 
+/// Upper bounds of the times by which commits are counted, in seconds.
+pub const COMMIT_SECONDS: [f64; 9] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
+
+/// How long commits took.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CommitTimes {
+    /// How many, by [`COMMIT_SECONDS`]; the last are longer than all of them.
+    pub counts: [u64; COMMIT_SECONDS.len() + 1],
+    /// All together.
+    pub seconds: f64,
+}
+
+impl CommitTimes {
+    /// Counts one.
+    pub(crate) fn add(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        self.counts[COMMIT_SECONDS.partition_point(|bound| *bound < seconds)] += 1;
+        self.seconds += seconds;
+    }
+}
+
 /// Counts by reason code, so that a new reason does not spoil old files.
 mod by_code {
     use std::collections::BTreeMap;
@@ -84,6 +105,8 @@ pub struct Progress<'a> {
     pub epoch: u64,
     /// Rows of the whole life that are committed: what stands beyond is not visible in the outputs yet.
     pub committed_rows: u64,
+    /// How long commits took that closed files.
+    pub commits: &'a CommitTimes,
     /// What happened to clusters in this batch.
     pub lineage: &'a [LineageEvent],
     /// The pipeline as it stands, for observers that want the view or the summary (from time to time: they walk the model).
@@ -92,4 +115,17 @@ pub struct Progress<'a> {
     pub positions: &'a Positions,
     /// Time since the run began.
     pub elapsed: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_counts_below_the_first_bound_that_it_keeps() {
+        let mut times = CommitTimes::default();
+        [0, 10, 11, 100, 200_000].into_iter().for_each(|millis| times.add(Duration::from_millis(millis)));
+        assert_eq!(times.counts, [2, 1, 1, 0, 0, 0, 0, 0, 0, 1]);
+        assert!((times.seconds - 200.121).abs() < 1e-9);
+    }
 }

@@ -3,14 +3,17 @@
 //! ```text
 //! files, newest first ── pieces from their ends ── rows that fit ──> a page of pages, and where to go on
 //! files behind a place, oldest first ───────────── rows that fit ──> one by one
+//! all files ── rows at even distances ──> a sample
 //! ```
 //!
 //! The same for rejects and for the lineage. A question reads a bounded number of rows, and says how many it has looked at: whoever wants more asks again from there.
 
 mod filter;
 mod records;
+mod sample;
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use arrow_array::RecordBatch;
@@ -26,6 +29,7 @@ use crate::sink::{Family, PublishedFile};
 
 pub use filter::{Filter, Wrong};
 pub use records::{Commit, Event, Reject, commits, events, rejects};
+pub use sample::{Dot, MOST, Sample};
 
 /// Rows that are read at once.
 const PIECE: usize = 16_384;
@@ -242,12 +246,7 @@ fn read(
     each: &mut dyn FnMut(usize, &RecordBatch) -> Result<()>,
 ) -> Result<()> {
     let out = &committed.layout.out;
-    let unreadable = |error: &dyn fmt::Display| {
-        let path = out.join(file.family.folder()).join(&file.name);
-        Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
-            .cause(error)
-            .hint("`windrow audit` says what is wrong with the output")
-    };
+    let unreadable = |error: &dyn fmt::Display| unreadable(out, file, error);
     let opened = open_published(out, file.family, &file.name).map_err(|error| unreadable(&error))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
     let reader = builder.with_offset(first).with_limit(n).build().map_err(|error| unreadable(&error))?;
@@ -258,6 +257,13 @@ fn read(
         number += batch.num_rows();
     }
     Ok(())
+}
+
+fn unreadable(out: &Path, file: &PublishedFile, error: &dyn fmt::Display) -> Error {
+    let path = out.join(file.family.folder()).join(&file.name);
+    Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
+        .cause(error)
+        .hint("`windrow audit` says what is wrong with the output")
 }
 
 #[cfg(test)]

@@ -33,6 +33,19 @@ pub(crate) fn cluster_object(cluster: &ClusterView, view: &View, epoch: u64) -> 
     })
 }
 
+/// What of a cluster changes with its pages, as above.
+pub(crate) fn cluster_counts(cluster: &ClusterView, view: &View) -> Value {
+    json!({
+        "cluster": cluster.cluster,
+        "delivered": cluster.delivered,
+        "now": cluster.now,
+        "share": share(cluster, view),
+        "weight": cluster.weight,
+        "micro_clusters": cluster.micro_clusters,
+        "latest_at": cluster.latest_at,
+    })
+}
+
 /// A page as an example: nearest to its theme (`representative`), just belonging (`boundary`), or `latest`.
 fn example(kind: &str, example: &Example) -> Value {
     json!({

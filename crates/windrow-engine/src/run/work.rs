@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::failpoint::failpoint;
 use crate::kafka::commits::{Commit, MOST_SINCE_ROLL};
 use crate::kafka::mirror::Mirror;
-use crate::observe::{Counters, Observer, Progress};
+use crate::observe::{CommitTimes, Counters, Observer, Progress};
 use crate::read::Reader;
 use crate::run::inputs::Again;
 use crate::run::waits::Waits;
@@ -72,6 +72,7 @@ pub(super) struct Work<'a> {
     clock: &'a dyn Clock,
     run: Counters,
     total: Counters,
+    commits: CommitTimes,
     edits: u64,
     started: Duration,
     rolled: Duration,
@@ -113,6 +114,7 @@ impl<'a> Work<'a> {
             clock,
             run: Counters::default(),
             total,
+            commits: CommitTimes::default(),
             edits,
             started,
             rolled: started,
@@ -185,6 +187,7 @@ impl<'a> Work<'a> {
             total: &self.total,
             epoch: self.store.manifest().epoch,
             committed_rows: self.store.manifest().counters.rows,
+            commits: &self.commits,
             lineage,
             elapsed: self.elapsed(),
             pipeline: &self.pipeline,
@@ -236,6 +239,7 @@ impl<'a> Work<'a> {
         if self.epoch.began.is_some() || self.epoch.number == self.store.manifest().epoch + 1 {
             self.end_epoch()?;
         }
+        let began = self.clock.elapsed();
         let at = Point {
             epoch: self.epoch.number - 1,
             inputs: &self.inputs,
@@ -250,6 +254,7 @@ impl<'a> Work<'a> {
         self.order = Order::default();
         self.decisions = Xxh3::new();
         self.rolled = self.clock.elapsed();
+        self.commits.add(self.rolled.saturating_sub(began));
         if let Some(mirror) = &mut self.mirror {
             mirror.commit(&self.positions);
         }

@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let control = Arc::new(Control::default());
     let watch = Watch::start(&control)?;
     let clock = SystemClock::new();
-    let mut shown = Shown::start(&args.serve, ((&job.out, None), &resolved), &clock, app)?;
+    let mut shown = Shown::start(&args.serve, (&job, &resolved), &clock, app)?;
     if let Some(shown) = shown.as_ref().filter(|_| args.open) {
         open_in_browser(&shown.url, app);
     }

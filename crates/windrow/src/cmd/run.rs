@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
             }
         }
         if shown.is_none() {
-            shown = Shown::start(&args.serve, ((&job.out, job.state.as_deref()), &resolved), &clock, app)?;
+            shown = Shown::start(&args.serve, (&job, &resolved), &clock, app)?;
         }
         let mut line = ProgressLine::new(&app.term);
         let ended = run::run(&job, &app.clock, &control, &mut |progress| {

@@ -1,11 +1,11 @@
 //! The server beside a run: where it listens, what it is called, and who tells it what the run does.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 
 use windrow_engine::clock::{SystemClock, entropy};
 use windrow_engine::error::Error;
 use windrow_engine::observe::Progress;
+use windrow_engine::run::Job;
 use windrow_engine::settings::Resolved;
 
 use super::{App, Failure, config};
@@ -35,10 +35,10 @@ pub(super) struct Shown<'c> {
 }
 
 impl<'c> Shown<'c> {
-    /// Shows the run that goes to `out`, unless it is not wanted, or nowhere asked for and no usual port is free.
+    /// Shows a run, unless it is not wanted, or nowhere asked for and no usual port is free.
     pub(super) fn start(
         flags: &ServeFlags,
-        ((out, state), settings): ((&Path, Option<&Path>), &Resolved),
+        (job, settings): (&Job, &Resolved),
         clock: &'c SystemClock,
         app: &mut App,
     ) -> Result<Option<Self>, Failure> {
@@ -53,7 +53,7 @@ impl<'c> Shown<'c> {
             }
             Err(error) => return Err(error.into()),
         };
-        let follower = Follower::new(out, state);
+        let follower = Follower::new(&job.out, job.state.as_deref());
         let (server, url) = open(listener, &[], entropy()?, (&follower, settings))?;
         // With -o json and tsv stdout is for data alone.
         if app.term.format == Format::Text {
@@ -62,7 +62,7 @@ impl<'c> Shown<'c> {
         } else {
             app.term.say(&url);
         }
-        Ok(Some(Self { live: Live::start(follower, clock)?, _server: server, url }))
+        Ok(Some(Self { live: Live::start(follower, job, clock)?, _server: server, url }))
     }
 
     /// Tells the page what the run has done.

@@ -70,7 +70,7 @@ pub(super) fn routes() -> Ready<Response> {
 }
 
 pub(super) async fn now(State(shared): At) -> Response {
-    answer_json(StatusCode::OK, &now_object(&shared, shared.board.sequence()))
+    answer_json(StatusCode::OK, &now_object(&shared, shared.frames.newest(&shared)))
 }
 
 pub(super) async fn clusters(State(shared): At, Asked(query): Asked<ClustersQuery>) -> Response {

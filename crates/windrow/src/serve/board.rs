@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use windrow_core::pipeline::View;
 use windrow_core::record::Micros;
 use windrow_engine::clock::{Clock as _, SystemClock};
-use windrow_engine::observe::Counters;
+use windrow_engine::kafka::behind::Distance;
+use windrow_engine::observe::{CommitTimes, Counters};
 
 /// How a pipeline stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,12 @@ pub(crate) struct Known {
     pub(crate) is_live: bool,
     /// Rows a second, while a run goes and this process sees it.
     pub(crate) rows_per_s: Option<f64>,
+    /// How far a run that this process sees is behind the topic that it reads; none when the brokers do not answer.
+    pub(crate) lag: Option<Distance>,
+    /// How long its commits took.
+    pub(crate) commits: CommitTimes,
+    /// The memory that it may take.
+    pub(crate) memory_budget: Option<u64>,
     /// What a run waits for.
     pub(crate) waits: Option<String>,
     /// The command that goes on, when nobody runs the pipeline.
@@ -84,6 +91,9 @@ impl Default for Known {
             counters: Counters::default(),
             is_live: false,
             rows_per_s: None,
+            lag: None,
+            commits: CommitTimes::default(),
+            memory_budget: None,
             waits: None,
             resume: None,
             trouble: None,

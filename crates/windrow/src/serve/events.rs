@@ -1,7 +1,7 @@
 //! What changes, as it changes: server-sent events with numbers, so that a client that was away goes on where it was.
 //!
 //! ```text
-//! board ── change ──> frame: the state, and the clusters that are not as in the frame before    made once for all clients
+//! board ── change ──> frame: the state, and what of the clusters is not as in the frame before    made once for all clients
 //! ring of frames ──> a client: those behind its own; everything anew when they are gone
 //! ```
 
@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
-use windrow_core::cluster::ClusterId;
-use windrow_core::pipeline::ClusterView;
+use windrow_core::pipeline::{ClusterView, View};
 
 use super::Shared;
 use super::api::At;
@@ -24,55 +24,54 @@ use super::ask::Asked;
 use super::feed::{As, BEAT, Pen};
 use super::now::now_object;
 use super::table::Refused;
-use crate::shape::cluster_object;
+use crate::shape::{cluster_counts, cluster_object};
 
 /// Frames that are remembered: half a minute, while things change.
 const FRAMES: usize = 120;
 /// Time between two frames.
 const FRAME: Duration = Duration::from_millis(250);
 
-/// What of a cluster is looked at to see whether it has changed. Its share and its weight change with every page of any cluster.
-#[derive(Debug, Clone, PartialEq)]
-struct Mark {
-    delivered: u64,
-    now: u64,
-    micro_clusters: u64,
-    label: String,
-    pinned: bool,
-}
-
-impl Mark {
-    fn of(cluster: &ClusterView) -> Self {
-        let ClusterView { delivered, now, micro_clusters, label, pinned, .. } = cluster;
-        let (label, pinned) = (label.clone(), *pinned);
-        Self { delivered: *delivered, now: *now, micro_clusters: *micro_clusters, label, pinned }
-    }
-}
-
-/// The last frames.
+/// The last frames, and who is sent them.
 #[derive(Debug, Default)]
-pub(super) struct Frames(Mutex<Ring>);
+pub(super) struct Frames {
+    ring: Mutex<Ring>,
+    clients: Arc<()>,
+}
 
 #[derive(Debug, Default)]
 struct Ring {
-    frames: VecDeque<(u64, Arc<str>)>,
-    marks: BTreeMap<ClusterId, Mark>,
+    frames: VecDeque<(u64, Bytes)>,
+    /// What the newest frame is of.
+    view: Arc<View>,
+    /// Everything, as of a change.
+    all: Option<(u64, Bytes)>,
 }
 
 impl Frames {
-    /// What a client is to be sent that has seen all until the change `seen`, and the number of the newest change with it.
-    fn behind(&self, shared: &Shared, seen: Option<u64>) -> (String, u64) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Clients that are sent frames.
+    pub(super) fn clients(&self) -> u64 {
+        Arc::strong_count(&self.clients) as u64 - 1
+    }
+
+    /// The number of the newest change that a client can go on from.
+    pub(super) fn newest(&self, shared: &Shared) -> u64 {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).catch_up(shared)
+    }
+
+    /// What a client is to be sent that has seen all until the change `seen`, and the number of the newest change with it. The bytes are those of
+    /// all clients.
+    fn behind(&self, shared: &Shared, seen: Option<u64>) -> (Vec<Bytes>, u64) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let number = ring.catch_up(shared);
         let place = seen.and_then(|seen| ring.frames.iter().position(|(number, _)| *number == seen));
-        let text = match place {
-            Some(place) => ring.frames.iter().skip(place + 1).map(|(_, text)| &**text).collect(),
+        let pieces = match place {
+            Some(place) => ring.frames.iter().skip(place + 1).map(|(_, text)| text.clone()).collect(),
             None => {
-                let reset = if seen.is_some() { event(number, "reset", &json!({})) } else { String::new() };
-                reset + &everything(shared, number)
+                let reset = seen.map(|_| Bytes::from(event(number, "reset", &json!({}))));
+                reset.into_iter().chain([ring.everything(shared, number)]).collect()
             }
         };
-        (text, number)
+        (pieces, number)
     }
 }
 
@@ -83,37 +82,70 @@ impl Ring {
         if self.frames.back().is_some_and(|(newest, _)| *newest == number) {
             return number;
         }
-        let known = shared.board.read();
-        let marks: BTreeMap<_, _> = known.view.clusters.iter().map(|one| (one.cluster, Mark::of(one))).collect();
-        let is_new = |one: &&ClusterView| self.marks.get(&one.cluster) != marks.get(&one.cluster);
-        let changed: Vec<_> = known.view.clusters.iter().filter(is_new).collect();
-        let gone: BTreeSet<_> = self.marks.keys().filter(|id| !marks.contains_key(id)).copied().collect();
+        let view = Arc::clone(&shared.board.read().view);
+        let before: BTreeMap<_, _> = self.view.clusters.iter().map(|one| (one.cluster, one)).collect();
+        let changed = view.clusters.iter().filter_map(|one| delta(before.get(&one.cluster).copied(), one, &view));
+        let changed: Vec<_> = changed.collect();
+        let alive: BTreeSet<_> = view.clusters.iter().map(|one| one.cluster).collect();
+        let gone: Vec<_> = before.into_keys().filter(|id| !alive.contains(id)).collect();
         let mut text = String::new();
         if !changed.is_empty() || !gone.is_empty() {
-            let clusters: Vec<_> = changed.into_iter().map(|one| compact(one, &known.view)).collect();
-            let object = json!({"clusters": clusters, "gone": gone, "total": marks.len()});
+            let object = json!({"clusters": changed, "gone": gone, "total": view.clusters.len()});
             text.push_str(&event(number, "clusters", &object));
         }
         text.push_str(&event(number, "now", &now_object(shared, number)));
-        self.marks = marks;
+        self.view = view;
         self.frames.push_back((number, text.into()));
         if self.frames.len() > FRAMES {
             self.frames.pop_front();
         }
         number
     }
+
+    /// The whole state, for a client that knows nothing; made once for all that come at the same time.
+    fn everything(&mut self, shared: &Shared, number: u64) -> Bytes {
+        if let Some((_, text)) = self.all.as_ref().filter(|(of, _)| *of == number) {
+            return text.clone();
+        }
+        let clusters: Vec<_> = self.view.clusters.iter().map(|one| compact(one, &self.view)).collect();
+        let object = json!({"clusters": clusters, "gone": [], "total": clusters.len()});
+        let text = Bytes::from(event(number, "clusters", &object) + &event(number, "now", &now_object(shared, number)));
+        self.all = Some((number, text.clone()));
+        text
+    }
 }
 
-/// The whole state, for a client that knows nothing.
-fn everything(shared: &Shared, number: u64) -> String {
-    let known = shared.board.read();
-    let clusters: Vec<_> = known.view.clusters.iter().map(|one| compact(one, &known.view)).collect();
-    let object = json!({"clusters": clusters, "gone": [], "total": clusters.len()});
-    event(number, "clusters", &object) + &event(number, "now", &now_object(shared, number))
+/// What has changed of a cluster: its counts, and of the rest what is not as before; nothing when only its share and its weight are others,
+/// as they are with every page of any cluster.
+fn delta(before: Option<&ClusterView>, cluster: &ClusterView, view: &View) -> Option<Value> {
+    let Some(before) = before else { return Some(compact(cluster, view)) };
+    let marks = |one: &ClusterView| (one.delivered, one.now, one.micro_clusters, one.pinned, one.renamed);
+    if marks(before) == marks(cluster) && before.label == cluster.label && before.volume == cluster.volume {
+        return None;
+    }
+    let is_same = [
+        ("slot", before.slot == cluster.slot),
+        ("born", before.born == cluster.born),
+        ("label", before.label == cluster.label),
+        ("renamed", before.renamed == cluster.renamed),
+        ("pinned", before.pinned == cluster.pinned),
+        ("terms", before.terms == cluster.terms),
+        ("domains", before.domains == cluster.domains),
+        ("languages", before.languages == cluster.languages),
+        ("volume", before.volume == cluster.volume),
+    ];
+    if is_same.iter().all(|(_, is_same)| *is_same) {
+        return Some(cluster_counts(cluster, view));
+    }
+    let mut object = compact(cluster, view);
+    if let Value::Object(fields) = &mut object {
+        is_same.iter().filter(|(_, is_same)| *is_same).for_each(|(name, _)| drop(fields.remove(*name)));
+    }
+    Some(object)
 }
 
 /// A cluster without its examples.
-fn compact(cluster: &ClusterView, view: &windrow_core::pipeline::View) -> Value {
+fn compact(cluster: &ClusterView, view: &View) -> Value {
     let mut object = cluster_object(cluster, view, 0);
     if let Value::Object(fields) = &mut object {
         ["schema", "commit", "examples"].iter().for_each(|name| drop(fields.remove(*name)));
@@ -144,13 +176,16 @@ pub(super) async fn events(
 
 /// Writes what changes until nobody reads any more.
 async fn tell(shared: Arc<Shared>, pen: Pen, mut seen: Option<u64>) {
+    let _client = Arc::clone(&shared.frames.clients);
     let mut changes = shared.board.changes();
     loop {
         changes.mark_unchanged();
-        let (text, number) = shared.frames.behind(&shared, seen);
+        let (pieces, number) = shared.frames.behind(&shared, seen);
         seen = Some(number);
-        if !text.is_empty() && !pen.write(text).await {
-            return;
+        for piece in pieces {
+            if !pen.write(piece).await {
+                return;
+            }
         }
         sleep(FRAME).await;
         let came = tokio::select! {

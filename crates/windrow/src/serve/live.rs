@@ -3,15 +3,16 @@
 //! ```text
 //! loop ── after a batch, at most 4 times a second ──> board     counters; the view when somebody looks
 //!                                                └──> history   how many pages each cluster has
-//! thread of its own ── after a commit ──────────────> history   files
-//!                   └─ from time to time ───────────> board     what the run waits for
+//! a thread ── after a commit ───────────────────────> history   files
+//!          └─ from time to time ────────────────────> board     what the run waits for
+//! a thread ── every two seconds, of a topic's brokers > board     how far the run is behind
 //! ```
 //!
 //! The loop waits for nobody here: it takes what time it has, a hundredth at most.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,9 +20,12 @@ use windrow_core::pipeline::View;
 use windrow_core::record::Micros;
 use windrow_engine::checkpoint;
 use windrow_engine::checkpoint::life::Life;
-use windrow_engine::clock::Clock;
+use windrow_engine::clock::{Clock, SystemClock};
 use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::kafka::behind::{self, Behind, Offsets};
 use windrow_engine::observe::Progress;
+use windrow_engine::run::Job;
+use windrow_engine::source::kafka::TopicInput;
 
 use super::board::{Board, Known, Standing};
 use super::follow::{Follower, Past};
@@ -36,6 +40,8 @@ const IDLE: Duration = Duration::from_secs(5);
 const SHARE: u32 = 100;
 /// Time between two looks at the disk.
 const LOOK: Duration = Duration::from_millis(500);
+/// Time between two questions to brokers.
+const ASK: Duration = Duration::from_secs(2);
 
 /// What the loop tells of a run.
 pub(crate) struct Live<'c> {
@@ -44,47 +50,54 @@ pub(crate) struct Live<'c> {
     past: Arc<Past>,
     since: Micros,
     next: Duration,
+    /// The commit that was told last.
+    epoch: Option<u64>,
     /// When the view was made last, and what it took.
     last_view: Option<(Duration, Duration)>,
     unseen: u32,
     /// When rows were counted last, and how many a second there were.
     last: Option<(Duration, u64)>,
     rate: Option<f64>,
+    topic: Option<Topic>,
+    _disk: Beside,
+}
+
+/// The topic that a run reads, and where the run stands in it.
+struct Topic {
+    name: String,
+    at: Arc<Mutex<Offsets>>,
+    _brokers: Beside,
+}
+
+/// A thread that does something from time to time, until it is dropped.
+struct Beside {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl<'c> Live<'c> {
-    /// Begins to follow what lies on disk.
-    pub(crate) fn start(follower: Follower, clock: &'c dyn Clock) -> Result<Self, Error> {
+    /// Begins to follow what lies on disk, and what brokers say of the topic that is read.
+    pub(crate) fn start(mut follower: Follower, job: &Job, clock: &'c dyn Clock) -> Result<Self, Error> {
         let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
-        let (stop, stopped) = channel();
-        let follow = move || {
-            let mut follower = follower;
-            while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                look_at_disk(&mut follower);
-            }
-        };
-        let thread = std::thread::Builder::new().name("serve-past".into()).spawn(follow);
-        let thread = thread.map_err(|error| {
-            Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread of the server").cause(error)
-        })?;
+        let topic = job.topic.as_ref().map(|topic| Topic::start(topic, &board)).transpose()?;
+        let disk = Beside::start("serve-past", LOOK, move || look_at_disk(&mut follower))?;
         let since = clock.now();
         let standing = Standing::Running { pid: std::process::id(), since };
-        board.change(|known| Known { standing, is_live: true, ..known.clone() });
-        let (stop, thread) = (Some(stop), Some(thread));
+        let memory_budget = Some(job.memory_bytes);
+        board.change(|known| Known { standing, is_live: true, memory_budget, ..known.clone() });
         Ok(Self {
             clock,
             board,
             past,
             since,
             next: Duration::ZERO,
+            epoch: None,
             last_view: None,
             unseen: 0,
             last: None,
             rate: None,
-            stop,
-            thread,
+            topic,
+            _disk: disk,
         })
     }
 
@@ -96,15 +109,22 @@ impl<'c> Live<'c> {
         self.next = progress.elapsed + TELL;
         let view = self.view(progress);
         self.count(progress);
+        if let Some(topic) = &self.topic {
+            topic.stands(progress);
+        }
         let (rows_per_s, since) = (self.rate, self.since);
+        let has_committed = self.epoch.replace(progress.epoch).is_some_and(|before| before != progress.epoch);
+        let committed_at = has_committed.then(|| self.clock.now());
         self.board.change(|known| Known {
             standing: Standing::Running { pid: std::process::id(), since },
             epoch: (progress.epoch > 0).then_some(progress.epoch),
+            committed_at: committed_at.or(known.committed_at),
             committed_rows: progress.committed_rows,
             view: view.unwrap_or_else(|| counted(&known.view, progress)),
             counters: progress.total.clone(),
             is_live: true,
             rows_per_s,
+            commits: progress.commits.clone(),
             ..known.clone()
         });
         // Not while a file is being counted: the next time will do.
@@ -157,7 +177,44 @@ fn counted(before: &Arc<View>, progress: &Progress<'_>) -> Arc<View> {
     Arc::new(view)
 }
 
-impl Drop for Live<'_> {
+impl Topic {
+    /// Begins to ask its brokers how far the run is behind.
+    fn start(input: &TopicInput, board: &Arc<Board>) -> Result<Self, Error> {
+        let at: Arc<Mutex<Offsets>> = Arc::default();
+        let (name, stands, board) = (input.topic.clone(), Arc::clone(&at), Arc::clone(board));
+        let (behind, clock) = (Behind::new(input)?, SystemClock::new());
+        let ask = move || {
+            let at = stands.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            // Before the run has begun nobody knows where it stands.
+            let lag = if at.is_empty() { None } else { behind.look(&at, &clock) };
+            if board.peek().lag != lag {
+                board.change(|known| Known { lag, ..known.clone() });
+            }
+        };
+        Ok(Self { name, at, _brokers: Beside::start("serve-lag", ASK, ask)? })
+    }
+
+    fn stands(&self, progress: &Progress<'_>) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = behind::offsets(progress.positions, &self.name);
+    }
+}
+
+impl Beside {
+    fn start(name: &str, every: Duration, mut act: impl FnMut() + Send + 'static) -> Result<Self, Error> {
+        let (stop, stopped) = channel();
+        let go_on = move || {
+            while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                act();
+            }
+        };
+        let thread = std::thread::Builder::new().name(name.into()).spawn(go_on).map_err(|error| {
+            Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread of the server").cause(error)
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Beside {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
@@ -184,9 +241,13 @@ fn look_at_disk(follower: &mut Follower) {
             follower.past.complete();
             return Ok(());
         };
-        let at = Some(committed.manifest.written_at);
+        let (epoch, at) = (Some(committed.manifest.epoch), Some(committed.manifest.written_at));
         follower.read_past(&committed)?;
-        follower.board.change(|known| Known { committed_at: at, trouble: None, ..known.clone() });
+        // Not when the loop has told of a newer one meanwhile.
+        follower.board.change(|known| {
+            let committed_at = if known.epoch <= epoch { at } else { known.committed_at };
+            Known { committed_at, trouble: None, ..known.clone() }
+        });
         Ok(())
     });
     if let Err(error) = read {

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use windrow_core::cluster::MicroId;
 use windrow_core::map::{Map, Point};
 use windrow_core::pipeline::View;
-use windrow_core::record::RecordId;
-use windrow_engine::search::{self, Filter, Found, Page};
+use windrow_engine::search::{MOST, Sample};
 
 use super::api::At;
 use super::ask::Asked;
@@ -22,18 +21,21 @@ use super::work::off_thread;
 use crate::term::text::time;
 
 /// Pages of a map when nothing is said, and at most.
-const POINTS: (usize, usize) = (5_000, 50_000);
+const POINTS: (usize, usize) = (5_000, MOST);
 /// Terms that a theme is named by.
 const TERMS: usize = 3;
 
-/// The map, and the view that it is of.
+/// The map with the view that it is of, and pages of all that are published.
 #[derive(Debug, Default)]
-pub(super) struct Places(Mutex<(Option<Arc<View>>, Map)>);
+pub(super) struct Places {
+    map: Mutex<(Option<Arc<View>>, Map)>,
+    sample: Mutex<Sample>,
+}
 
 impl Places {
     /// The places of a view.
     fn of(&self, view: &Arc<View>) -> Map {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         if places.0.as_ref().is_none_or(|seen| !Arc::ptr_eq(seen, view)) {
             places.1.follow(view);
             places.0 = Some(Arc::clone(view));
@@ -50,17 +52,19 @@ pub(super) struct MapQuery {
 
 pub(super) async fn map(State(shared): At, Asked(query): Asked<MapQuery>) -> Result<Response, Refused> {
     let limit = query.points.unwrap_or(POINTS.0).min(POINTS.1);
-    let found = off_thread(&shared, move |shared| match committed(shared)? {
-        Some(committed) => search::newest(&committed, &Filter::default(), None, limit),
-        None => Ok(Found::default()),
+    // All of it off the thread that answers: the first time it reads every file, and 50,000 pages are a long answer.
+    let told = off_thread(&shared, move |shared| {
+        let mut sample = shared.places.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(committed) = committed(shared)? {
+            sample.follow(&committed)?;
+        }
+        let view = Arc::clone(&shared.board.read().view);
+        Ok(object(&view, &shared.places.of(&view), (&sample, limit)))
     });
-    let found = found.await?;
-    let view = Arc::clone(&shared.board.read().view);
-    let map = shared.places.of(&view);
-    Ok(answer_json(StatusCode::OK, &object(&view, &map, &found)))
+    Ok(answer_json(StatusCode::OK, &told.await?))
 }
 
-fn object(view: &View, map: &Map, found: &Found<Page>) -> Value {
+fn object(view: &View, map: &Map, (sample, limit): (&Sample, usize)) -> Value {
     let at = |point: Point| json!({"x": point.x, "y": point.y});
     let placed = |mut object: Value, point: Point| {
         let Value::Object(place) = at(point) else { return object };
@@ -78,24 +82,20 @@ fn object(view: &View, map: &Map, found: &Found<Page>) -> Value {
         let object = json!({"micro_cluster": theme.micro_cluster, "cluster": cluster, "pages": theme.pages, "terms": terms});
         Some(placed(object, *places.get(&theme.micro_cluster)?))
     });
-    let items: Vec<_> = found
-        .rows
-        .iter()
-        .filter_map(|page| {
-            let around = places.get(&page.micro_cluster).copied().or_else(|| map.cluster(page.cluster))?;
-            let record: RecordId = page.record_id.parse().ok()?;
-            let object = json!({
-                "cluster": page.cluster, "title": page.title, "domain": page.domain, "score": page.score,
-                "creation_time": page.creation_time.map(time), "record_id": page.record_id,
-            });
-            Some(placed(object, map.page(page.cluster, around, record, page.score)))
-        })
-        .collect();
+    let items = sample.dots(limit).filter_map(|page| {
+        let around = places.get(&page.micro_cluster).copied().or_else(|| map.cluster(page.cluster))?;
+        let object = json!({
+            "cluster": page.cluster, "title": page.title, "domain": page.domain, "score": page.score,
+            "creation_time": page.creation_time.map(time), "record_id": page.record_id.to_string(),
+        });
+        Some(placed(object, map.page(page.cluster, around, page.record_id, page.score)))
+    });
+    let items: Vec<_> = items.collect();
     json!({
         "schema": "windrow.map/1",
         "generation": view.generation,
         "clusters": clusters.collect::<Vec<_>>(),
         "themes": themes.collect::<Vec<_>>(),
-        "points": {"shown": items.len(), "total": found.total, "items": items},
+        "points": {"shown": items.len(), "total": sample.total(), "items": items},
     })
 }

@@ -40,6 +40,7 @@ pub(super) fn now_object(shared: &Shared, sequence: u64) -> Value {
         "topics": shared.topics,
         "rows": counters.rows,
         "rows_per_s": known.rows_per_s,
+        "lag": known.lag.map(|lag| json!({"records": lag.records, "seconds": lag.seconds})),
         "pages": counters.pages,
         "rejects": counters.n_rejects(),
         "rejects_by_reason": reasons,

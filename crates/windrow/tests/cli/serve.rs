@@ -285,6 +285,18 @@ fn sum(counts: &Value) -> u64 {
     counts.as_array().map_or(counts.as_u64().unwrap_or(0), |inner| inner.iter().map(sum).sum())
 }
 
+/// Every second page of all stands in a map of half of them, and all in one of as many.
+fn even_distances(server: &Server, half: &Value) {
+    let records = |points: &Value| -> Vec<String> {
+        points.as_array().unwrap().iter().map(|page| page["record_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut all = records(&server.get("/api/v1/pages?limit=100").json()["pages"]);
+    all.reverse();
+    assert!(records(&half["points"]["items"]).iter().eq(all.iter().step_by(2)));
+    assert_eq!(records(&server.get("/api/v1/map").json()["points"]["items"]), all);
+    assert_eq!(records(&server.get("/api/v1/map?points=0").json()["points"]["items"]), [""; 0]);
+}
+
 #[test]
 fn the_past_holds_every_page() {
     let rig = Rig::with_sample();
@@ -306,7 +318,8 @@ fn the_past_holds_every_page() {
                 series + sum(&told["other"]["counts"]) + sum(&told["undated"])
             }
             "windrow.map/1" => {
-                assert_eq!((&told["points"]["shown"], &told["points"]["total"]), (&60.into(), &100.into()));
+                assert_eq!((&told["points"]["shown"], &told["points"]["total"]), (&50.into(), &100.into()));
+                even_distances(&server, &told);
                 continue;
             }
             "windrow.messages/1" => told["clusters"].as_array().unwrap().iter().map(|cluster| sum(&cluster["pages"])).sum(),
@@ -344,6 +357,16 @@ fn a_run_is_shown_while_it_goes() {
     server.until("/api/v1/messages?clock=arrival", |answer| answer.json()["total"].as_u64() > Some(20_000));
     server
         .until("/api/v1/timeline?clock=event", |answer| answer.json()["times"].as_array().is_some_and(|times| times.len() > 1));
+    let _events = server.open("/api/v1/events");
+    let metrics = server.until("/metrics", |answer| answer.body.contains("\nwindrow_event_clients 1\n")).body;
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("windrow_{name} ")));
+        line.unwrap_or_else(|| panic!("no {name}: {metrics}")).parse().unwrap()
+    };
+    assert!(value("commit_seconds_count") > 0.0 && value("commit_seconds_count") <= value("commit"), "{metrics}");
+    assert!(value("commit_seconds_bucket{le=\"+Inf\"}") == value("commit_seconds_count"), "{metrics}");
+    assert!(value("commit_seconds_sum") > 0.0 && value("commit_age_seconds") >= 0.0, "{metrics}");
+    assert!(value("memory_budget_bytes") > 1e6 && first["lag"].is_null() && !metrics.contains("_lag_"), "{metrics}");
     server.end(Signal::INT, 130);
     let told = rig.run(&["run", "--input", SAMPLE, "--new", "--out", "out", "--listen", "192.0.2.1:0"]);
     told.failed(3, "E-LISTEN");
@@ -452,6 +475,42 @@ fn changes_ask_for_what_a_page_elsewhere_cannot_send() {
     server.end(Signal::INT, 130);
 }
 
+/// What a client has put together is what one is told that has just come. Shares and weights of clusters that got nothing are not told.
+fn pieces_make_the_whole(server: &Server) {
+    let put_together = |known: &mut BTreeMap<u64, Value>, told: Value| {
+        for one in told["clusters"].as_array().unwrap() {
+            let before = known.entry(one["cluster"].as_u64().unwrap()).or_insert_with(|| one.clone());
+            one.as_object().unwrap().iter().for_each(|(name, value)| before[name] = value.clone());
+        }
+        told["gone"].as_array().unwrap().iter().for_each(|id| drop(known.remove(&id.as_u64().unwrap())));
+    };
+    let [mut pieces, mut whole] = [BTreeMap::new(), BTreeMap::new()];
+    let mut events = server.open("/api/v1/events");
+    let mut are_short = 0;
+    while are_short < 5 {
+        let (_, name, told) = next_event(&mut events);
+        if name == "clusters" {
+            are_short += usize::from(told["clusters"].as_array().unwrap().iter().any(|one| one["label"].is_null()));
+            put_together(&mut pieces, told);
+        }
+    }
+    let (number, _, told) = next_event(&mut server.open("/api/v1/events"));
+    put_together(&mut whole, told);
+    loop {
+        let (at, name, told) = next_event(&mut events);
+        if name == "clusters" {
+            put_together(&mut pieces, told);
+        } else if at >= number {
+            assert_eq!(at, number, "no frame is left out");
+            break;
+        }
+    }
+    let told = ["cluster", "label", "delivered", "now", "micro_clusters", "latest_at", "pinned", "volume"];
+    let marks =
+        |known: &BTreeMap<u64, Value>| -> Vec<_> { known.values().map(|one| told.map(|name| one[name].clone())).collect() };
+    assert_eq!(marks(&pieces), marks(&whole));
+}
+
 #[test]
 fn events_go_on_where_a_client_was() {
     let rig = Rig::new();
@@ -476,6 +535,7 @@ fn events_go_on_where_a_client_was() {
     assert_eq!((name.as_str(), &now["sequence"]), ("now", &first.into()));
     let (next, ..) = next_event(&mut events);
     assert!(next > first);
+    pieces_make_the_whole(&server);
     // Away and back: what came meanwhile, and nothing twice.
     let mut again = server.open(&format!("/api/v1/events?after={first}"));
     let (id, name, _) = next_event(&mut again);

@@ -223,7 +223,7 @@ mod tests {
     use windrow_core::featurize::FieldWeights;
     use windrow_core::pipeline::{Outcome, Pipeline, Preparer};
     use windrow_core::record::{RecordId, Row};
-    use windrow_engine::observe::Counters;
+    use windrow_engine::observe::{CommitTimes, Counters};
     use windrow_engine::source::Positions;
 
     use super::*;
@@ -247,6 +247,7 @@ mod tests {
                 total: &run,
                 epoch,
                 committed_rows: 0,
+                commits: &CommitTimes::default(),
                 lineage: &outcome.lineage,
                 pipeline: &pipeline,
                 positions: &Positions::default(),
