@@ -76,6 +76,16 @@ export async function axe(page, where) {
   return serious.length;
 }
 
+/** Waits until there are more pages than so many. The page cannot be asked to wait for an answer of the server: any promise counts as a yes. */
+export async function pagesBeyond(page, than) {
+  await page.evaluate(async ([than, deadline]) => {
+    for (const began = performance.now(); ; await new Promise(requestAnimationFrame)) {
+      if ((await (await fetch("/api/v1/now")).json()).pages > than) return;
+      if (performance.now() - began > deadline) throw new Error(`no more than ${than} pages came`);
+    }
+  }, [than, DEADLINE]);
+}
+
 export async function firstCluster(page) {
   const answer = await page.evaluate(async () => (await fetch("/api/v1/clusters?limit=1")).json());
   return answer.clusters[0]?.cluster ?? 1;

@@ -1,6 +1,6 @@
 // By keys alone: find a cluster, open it, ask why a page is in it, take it along as CSV, give it a name, and come back.
 import { readFileSync } from "node:fs";
-import { open, problems, settled } from "./browser.mjs";
+import { go, open, problems, settled } from "./browser.mjs";
 
 export async function keys(browser, url) {
   const { context, page } = await open(browser, url, () => "keys");
@@ -28,6 +28,8 @@ export async function keys(browser, url) {
   await press("w");
   await at("why=");
   await page.waitForSelector("[data-why] .candidates");
+  const second = await page.locator("[data-why] .candidates h3", { hasText: "Runner-up" }).count();
+  if (second === 0) problems.push("keys: no runner-up");
   const decided = await page.locator("[data-why] .candidates li").count();
   if (decided === 0) problems.push("keys: no term says why");
   await press("Escape");
@@ -60,7 +62,23 @@ export async function keys(browser, url) {
   await press(".", ".");
   const after = await page.evaluate(() => document.documentElement.dataset.theme);
   if (before === after) problems.push("keys: . does not change the colours");
-  await page.goBack();
+  await unfolding(page);
+  await byId(page);
   await context.close();
   return `${decided} terms say why, ${lines} lines of CSV`;
+}
+
+/** A cluster unfolds into its themes, where it stands. */
+async function unfolding(page) {
+  await go(page, "#/now");
+  await page.locator("main [aria-expanded=false]").first().press("Enter");
+  await page.locator("main .themes li").first().waitFor();
+}
+
+/** A page is found by the id that it came with. */
+async function byId(page) {
+  const { id, title } = await page.evaluate(async () => (await (await fetch("/api/v1/pages?limit=1")).json()).pages[0]);
+  await go(page, `#/pages?q=id:${id}`);
+  const found = await page.locator("main tbody tr[data-row]").allInnerTexts();
+  if (found.length !== 1 || !found[0].includes(title)) problems.push(`keys: id:${id} finds ${found.length} pages`);
 }

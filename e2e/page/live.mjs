@@ -1,34 +1,65 @@
 // A run that goes on: what is drawn moves and never blinks, a pause keeps what comes in, and when the process dies the page says so.
-import { go, open, problems } from "./browser.mjs";
+import { go, open, pagesBeyond, problems } from "./browser.mjs";
+import { demo } from "./pipeline.mjs";
+import { speeds } from "./views.mjs";
 
-export async function live(browser, url, pid) {
-  const { context, page } = await open(browser, url, () => "live", { allows: (text) => /ERR_(CONNECTION|INCOMPLETE|EMPTY)/.test(text) });
+const RATE = 5_000;
+/** Redraws that are looked at, at least. */
+const CHANGES = 6;
+/** The heap of the last quarter may be so many times that of the first: what leaks grows with every message, and there are thousands. */
+const HEAP_GROWS = 1.5;
+
+/** For so many seconds; for none, until it has moved a few times. */
+export async function live(browser, windrow, out, seconds) {
+  const pipeline = await demo(windrow, out, RATE);
+  const { context, page } = await open(browser, pipeline.url, () => "live", { allows: (text) => /ERR_(CONNECTION|INCOMPLETE|EMPTY)/.test(text) });
   await page.waitForFunction(() => Number(document.querySelector(".tile-value")?.textContent.replaceAll(",", "")) > 0);
   await go(page, "#/messages?clock=arrival");
   await page.waitForSelector(".chart path");
-  const moved = await watchFrames(page, 6);
+  const [moved, rows, fast] = await watched(browser, page, pipeline.url, seconds);
   if (moved.blank > 0) problems.push(`live: ${moved.blank} of ${moved.frames} frames were blank`);
   await go(page, "#/now");
   await pausing(page);
   await hiding(page);
-  process.kill(pid, "SIGKILL");
+  await pipeline.end("SIGKILL");
   await page.getByText(/No word from the server since/).waitFor();
   await context.close();
   const rate = (moved.redraws / moved.seconds).toFixed(1);
-  return `${moved.blank} of ${moved.frames} frames blank, ${rate} redraws a second over ${moved.seconds.toFixed(0)} s, heap ${moved.heap.join(" then ")} MB`;
+  const frames = `${moved.blank} of ${moved.frames} frames blank, ${rate} redraws a second over ${moved.seconds.toFixed(0)} s at ${Math.round(rows / moved.seconds)} rows/s`;
+  return `${frames}; heap ${heapOf(moved.heap, seconds)}${fast && `; meanwhile ${fast}`}`;
 }
 
-/** Looks at every frame until the drawing over time has changed so many times. */
-async function watchFrames(page, changes) {
+/** Every frame, the heap meanwhile, the rows that came, and how fast a page beside it was. */
+async function watched(browser, page, url, seconds) {
+  const read = () => page.evaluate(async () => (await (await fetch("/api/v1/now")).json()).rows);
+  const before = await read();
+  const frames = watchFrames(page, seconds);
+  const fast = seconds > 0 ? await speeds(browser, url) : "";
+  const moved = await frames;
+  return [moved, (await read()) - before, fast];
+}
+
+/** The first quarter against the last. */
+function heapOf(heap, seconds) {
+  const quarter = Math.ceil(heap.length / 4);
+  const mean = (some) => some.reduce((a, b) => a + b, 0) / some.length;
+  const [first, last] = [mean(heap.slice(0, quarter)), mean(heap.slice(-quarter))];
+  const said = `${first.toFixed(1)} MB in the first quarter, ${last.toFixed(1)} MB in the last`;
+  if (seconds > 0 && last > first * HEAP_GROWS) problems.push(`live: the heap grows: ${said}`);
+  return said;
+}
+
+/** Looks at every frame, and at the heap each time the drawing over time has changed. */
+async function watchFrames(page, seconds) {
   const debug = await page.context().newCDPSession(page);
-  const heap = async () => {
+  const heap = [];
+  await debug.send("Performance.enable");
+  await page.exposeFunction("drawnAnew", async () => {
     await debug.send("HeapProfiler.collectGarbage");
     const { metrics } = await debug.send("Performance.getMetrics");
-    return (metrics.find((one) => one.name === "JSHeapUsedSize").value / 1e6).toFixed(1);
-  };
-  await debug.send("Performance.enable");
-  const before = await heap();
-  const seen = await page.evaluate((changes) => new Promise((done) => {
+    heap.push(metrics.find((one) => one.name === "JSHeapUsedSize").value / 1e6);
+  });
+  const seen = await page.evaluate(([changes, seconds]) => new Promise((done) => {
     const main = document.querySelector("main");
     const seen = { frames: 0, blank: 0, redraws: 0, seconds: 0 };
     const drawing = () => [...main.querySelectorAll(".chart > svg path")].map((path) => path.getAttribute("d")).join();
@@ -42,13 +73,16 @@ async function watchFrames(page, changes) {
       dirty = false;
       const now = drawing();
       if (!now || !main.querySelector(".figure-body .bar")) seen.blank += 1;
-      if (now !== last) [last, left] = [now, left - 1];
+      if (now !== last) {
+        [last, left] = [now, left - 1];
+        void drawnAnew();
+      }
       seen.seconds = (performance.now() - began) / 1000;
-      if (left > 0) requestAnimationFrame(frame);
+      if (left > 0 || seen.seconds < seconds) requestAnimationFrame(frame);
       else (watch.disconnect(), done(seen));
     });
-  }), changes);
-  return { ...seen, heap: [before, await heap()] };
+  }), [CHANGES, seconds]);
+  return { ...seen, heap };
 }
 
 /** A page that nobody sees lets go of the stream, and hardly asks. */
@@ -76,7 +110,7 @@ async function pausing(page) {
   const shown = () => page.locator(".tile-value").first().innerText();
   await page.keyboard.press("p");
   const stands = await shown();
-  await page.waitForFunction(async (stands) => (await (await fetch("/api/v1/now")).json()).pages > stands + 5_000, Number(stands.replaceAll(",", "")));
+  await pagesBeyond(page, Number(stands.replaceAll(",", "")) + 5_000);
   if ((await shown()) !== stands) problems.push("live: what is shown moves while it is paused");
   await page.keyboard.press("p");
   await page.waitForFunction((stands) => document.querySelector(".tile-value").textContent !== stands, stands);

@@ -1,21 +1,29 @@
-// node page.mjs SHOTS NONE ONE MANY HOSTILE LIVE PID: looks at the page of five servers, and says what is wrong with it.
+// node page.mjs SHOTS WINDROW DIR SECONDS ONLY NONE ONE MANY HOSTILE: looks at the page of four servers and of those that it starts itself in DIR,
+// one of them for so many seconds; only some parts, when ONLY names them. Says what is wrong with it.
+import { join } from "node:path";
 import { counts, launch, problems } from "./browser.mjs";
+import { first } from "./demo.mjs";
 import { hostile } from "./hostile.mjs";
 import { keys } from "./keys.mjs";
 import { live } from "./live.mjs";
-import { charts, speeds, views } from "./views.mjs";
+import { stopped } from "./stopped.mjs";
+import { charts, printed, speeds, views } from "./views.mjs";
 
-const [shots, none, one, many, evil, running, pid] = process.argv.slice(2);
+const [shots, windrow, dir, seconds, only, none, one, many, evil] = process.argv.slice(2);
 const browser = await launch();
 const parts = [
   ["views", () => views(browser, [["none", none], ["one", one], ["many", many]], shots)],
   ["charts", () => charts(browser, many)],
   ["keys", () => keys(browser, many)],
   ["hostile", () => hostile(browser, evil)],
-  ["live", () => live(browser, running, Number(pid))],
+  ["live", () => live(browser, windrow, join(dir, "live"), Number(seconds))],
+  ["stopped", () => stopped(browser, windrow, join(dir, "stopped"), shots)],
+  ["demo", () => first(browser, windrow, join(dir, "demo"), shots)],
+  ["printed", () => printed(browser, many, shots)],
   ["speeds", () => speeds(browser, many)],
 ];
-for (const [name, look] of parts) {
+const wanted = only ? only.split(",") : parts.map(([name]) => name);
+for (const [name, look] of parts.filter(([name]) => wanted.includes(name))) {
   try {
     console.log(`page: ${name}: ${await look()}`);
   } catch (error) {

@@ -30,9 +30,23 @@ export async function views(browser, servers, shots) {
   return `${pictures} pictures, axe: ${serious} serious`;
 }
 
+/** What each view has for people who look for it. */
+const HOLDS = {
+  now: "Pages|Clusters|Rejects|Rate|Commit|What changed|Delivered|Themes",
+  messages: "Pages per cluster|Largest|Log|1 min|24 h|Page time|Arrival|Stacked|Small multiples|PNG|SVG|CSV|pages in \\d+ clusters",
+  domains: "Main domain|Other clusters|other domains|PNG|SVG|CSV",
+  map: "showing [\\d,]+ of [\\d,]+ pages|PNG|SVG",
+  cluster: "Rename|Pin|CSV|Excel|Parquet|Delivered|Now|Languages|Terms|Main domains|Representative|Boundary|Latest|why\\?|Pages over time|Themes inside|Neighbours|Latest pages|History|DuckDB|API|Stream|Export",
+  pages: "Follow|CSV|id:123|cluster:7|why\\?",
+  rejects: "Rejects by reason|newest first|bytes",
+  status: "Standing|Versions|Inputs|Behind|Commits|Settings|Set in|default",
+};
+
 /** What must stand there: what to run when there is nothing, why it stopped when there is something. */
 async function says(page, size, view, where) {
   const text = await page.locator("main").innerText();
+  const missing = size === "many" ? HOLDS[view].split("|").filter((one) => !new RegExp(one).test(text)) : [];
+  if (missing.length > 0) problems.push(`${where}: does not hold ${missing}`);
   const wanted = size !== "none" ? /The run stopped .*: it had read all of its input/ : view === "cluster" || view === "status" ? /./ : /windrow run --input/;
   if (!wanted.test(text)) problems.push(`${where}: does not say ${wanted}`);
 }
@@ -66,26 +80,54 @@ export async function charts(browser, url) {
   return `${files} files`;
 }
 
+/** Enlarged to the double, nothing sticks out; on paper everything is dark on light, and what only a screen can do is gone. */
+export async function printed(browser, url, shots) {
+  let view = "now";
+  const { context, page } = await open(browser, url, () => `printed ${view}`, { theme: "dark", width: 640 });
+  const cluster = await firstCluster(page);
+  for (view of VIEWS) {
+    await go(page, view === "cluster" ? `#/cluster/${cluster}` : `#/${view}`);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (over > 0) problems.push(`printed ${view}: enlarged, it is ${over} pixels wider than the window`);
+    await page.emulateMedia({ media: "print" });
+    await page.waitForFunction(() => document.documentElement.dataset.theme === "light").catch(() => problems.push(`printed ${view}: dark on paper`));
+    const tools = await page.locator(".top button:visible, .tools:visible, .bar-of-tools:visible").count();
+    if (tools > 0) problems.push(`printed ${view}: ${tools} tools on paper`);
+    await page.screenshot({ path: `${shots}/${view}-many-print.png`, fullPage: true });
+    await page.emulateMedia({ media: "screen" });
+  }
+  await context.close();
+  return `${VIEWS.length} views at 200 %, and on paper`;
+}
+
 /** How soon there is something to see, and how soon the map answers the pointer: measured, not judged. */
 export async function speeds(browser, url) {
   const { context, page } = await open(browser, url, () => "speeds");
   await page.reload();
   await page.waitForSelector('main[aria-busy="false"]');
   const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
-  await go(page, "#/map");
-  const hover = await page.evaluate(async () => {
-    const map = document.querySelector(".map");
-    const box = map.getBoundingClientRect();
+  const hovers = [];
+  for (const [view, chart] of [["map", ".map"], ["messages", ".chart"]]) {
+    await go(page, `#/${view}`);
+    hovers.push(`${view} ${Math.round(await hover(page, chart))} ms`);
+  }
+  await context.close();
+  return `first paint ${Math.round(paint)} ms, hover over ${hovers.join(", ")} (95 of 100)`;
+}
+
+/** From the pointer's move to the frame that shows it. */
+function hover(page, chart) {
+  return page.evaluate(async (chart) => {
+    const drawing = document.querySelector(chart);
+    const box = drawing.getBoundingClientRect();
     const times = [];
     for (let i = 0; i < 40; i++) {
       const at = { clientX: box.left + box.width * (0.3 + 0.4 * ((i * 0.618) % 1)), clientY: box.top + box.height * (0.3 + 0.4 * ((i * 0.382) % 1)), bubbles: true };
       const began = performance.now();
-      map.dispatchEvent(new PointerEvent("pointermove", at));
+      drawing.dispatchEvent(new PointerEvent("pointermove", at));
       await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
       times.push(performance.now() - began);
     }
     return times.sort((a, b) => a - b)[Math.floor(times.length * 0.95)];
-  });
-  await context.close();
-  return `first paint ${Math.round(paint)} ms, hover ${Math.round(hover)} ms (95 of 100)`;
+  }, chart);
 }

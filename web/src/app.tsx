@@ -159,7 +159,9 @@ function Stands() {
       {known.standing.is === "gone" && (
         <Notice kind="bad">
           <div class="said">
-            <span>The run was killed. What it had committed is whole, and is what is shown.</span>
+            <span>
+              The run was killed: nobody knows why, or when. Its last commit was <Time of={known.committed_at} />; all that it had committed is whole, and is shown.
+            </span>
             {known.resume && <Copy name="Go on" text={known.resume} />}
           </div>
         </Notice>

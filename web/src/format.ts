@@ -81,6 +81,9 @@ export function cut(text: string, width: number, size: number): string {
   return `\u2068${characters.slice(0, low).join("")}…\u2069`;
 }
 
+/** How a run ended, in few words: a code of an error stands for itself. */
+export const ended = (reason: string): string => (reason.startsWith("E-") ? reason : reason.replaceAll("_", " "));
+
 /** A word in quotes for a shell. */
 export const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 /** A text in quotes for SQL. */

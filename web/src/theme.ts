@@ -18,8 +18,13 @@ function remembered(): Choice {
   }
 }
 
+/** Paper is light. */
+const paper = matchMedia("print");
+const isPrinted = signal(paper.matches);
+paper.addEventListener("change", () => (isPrinted.value = paper.matches));
+
 export const choice = signal<Choice>(remembered());
-export const isDark = computed(() => (choice.value === "system" ? systemIsDark.value : choice.value === "dark"));
+export const isDark = computed(() => !isPrinted.value && (choice.value === "system" ? systemIsDark.value : choice.value === "dark"));
 
 export function turn(): void {
   const next = { system: "light", light: "dark", dark: "system" } as const;

@@ -43,7 +43,7 @@ export interface Now {
   memory_bytes?: number | null;
   waits?: string | null;
   resume?: string | null;
-  topics?: { prefix: string; servers: string } | null;
+  topics?: { prefix: string; keyed: boolean; servers: string } | null;
   changes?: Change[];
 }
 
@@ -125,6 +125,8 @@ export interface Messages {
   from: number | null;
   to: number | null;
   total: number;
+  /** In clusters that are too small to be counted one by one in a window. */
+  other: number;
   clusters: { cluster: number; label: string; pages: number; share: number; alive: boolean }[];
 }
 

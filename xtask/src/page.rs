@@ -17,11 +17,14 @@ pub(crate) struct Args {
     /// A million rows instead of 20,000
     #[arg(long)]
     full: bool,
+    /// Only these parts: views, charts, keys, hostile, live, stopped, demo, printed, speeds
+    #[arg(long, value_name = "PARTS", default_value = "")]
+    only: String,
 }
 
 impl Args {
-    pub(crate) const SHORT: Self = Self { full: false };
-    pub(crate) const FULL: Self = Self { full: true };
+    pub(crate) const SHORT: Self = Self { full: false, only: String::new() };
+    pub(crate) const FULL: Self = Self { full: true, only: String::new() };
 }
 
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -30,8 +33,6 @@ const HEAD: &str = "creation_time,id,url,title,keywords,description\n";
 const ONE: &str = "2023-05-17T20:21:51.822Z,7,https://a.example.org/x,One page alone,one alone,Nothing stands beside it\n";
 /// Rows that become no page, each for another reason.
 const BAD: &[u8] = b"yesterday,1,https://a.example.org/t,a time that is none,,\n2023-05-17T20:21:51Z,2,https://a.example.org/u,not \xff text,,\n2023-05-17T20:21:51Z,3,,,,\n";
-/// A run that goes on, at a pace.
-const LIVE: [&str; 7] = ["demo", "--quiet", "--rate", "5000", "--rows", "0", "--out"];
 /// A file name is a text of a stranger too.
 const HOSTILE_FILE: &str = "\"><img src=x onerror=alert(1)>.csv";
 
@@ -46,12 +47,14 @@ pub(crate) fn page(args: &Args) -> Result<()> {
     say(format_args!("page: 0, 1 and {rows} rows, and hostile ones, learnt in {:.0} s", watch.seconds()));
     let serve = |out: &PathBuf| Served::start(Command::new(&windrow).args(["serve", "--quiet", "--out"]).arg(out));
     let served: Vec<Served> = outs.iter().map(serve).collect::<Result<_>>()?;
-    let live = Served::start(Command::new(&windrow).args(LIVE).arg(dir.join("live")))?;
     let shots = target().join("page");
     std::fs::create_dir_all(&shots)?;
     let mut look = program("node");
-    look.arg("e2e/page/page.mjs").arg(&shots).args(served.iter().map(|one| &one.url));
-    look.arg(&live.url).arg(live.child.id().to_string());
+    let seconds = if args.full { "60" } else { "0" };
+    look.arg("e2e/page/page.mjs")
+        .args([&shots, &windrow, &dir])
+        .args([seconds, &args.only])
+        .args(served.iter().map(|one| &one.url));
     run(&mut look)
 }
 

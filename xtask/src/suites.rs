@@ -69,7 +69,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-down", 150, |_| kafka::down::down(&kafka::down::Extent::SHORT)),
     quick("kafka-sets", 120, |_| kafka::sets()),
     quick("kafka-original", 60, |_| kafka::original()),
-    Suite { name: "page-full", budget_s: 400, slow: true, run: |_| page::page(&page::Args::FULL) },
+    Suite { name: "page-full", budget_s: 600, slow: true, run: |_| page::page(&page::Args::FULL) },
     Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
     Suite { name: "kafka-sets-full", budget_s: 900, slow: true, run: |_| kafka::all_sets() },
     Suite { name: "kafka-original-full", budget_s: 180, slow: true, run: |_| kafka::original_on_older() },

@@ -43,6 +43,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, oneshot};
 use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::sink;
 
 use serde_json::{Value, json};
 
@@ -80,32 +81,31 @@ pub(crate) struct Shared {
     state: Option<PathBuf>,
     /// The settings in force, with their origins.
     settings: Vec<Value>,
-    /// Where pages go besides Parquet: the beginning of the names of the topics, and brokers.
+    /// Where pages go besides Parquet: how the names of the topics begin, whether that is all of the name, and brokers.
     topics: Option<Value>,
     door: Door,
 }
 
 impl Shared {
-    /// What a follower knows, behind a door.
-    pub(crate) fn new(follower: &Follower, settings: Vec<Value>, door: Door) -> Self {
+    /// What a follower knows, behind a door; with the settings, and where pages go by them.
+    pub(crate) fn new(follower: &Follower, (settings, route): (Vec<Value>, Option<sink::topics::Route>), door: Door) -> Self {
         let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
         let (out, state) = (follower.out.clone(), follower.state.clone());
         let (frames, feeds, work) = (Frames::default(), Feeds::default(), Semaphore::new(work::AT_ONCE));
         let places = Places::default();
-        let topics = topics(&settings);
+        let topics = route.and_then(|route| topics(route, &settings));
         Self { board, past, frames, places, feeds, work, out, state, settings, topics, door }
     }
 }
 
-/// Which topics pages go to, by the settings; none when they go to none.
-fn topics(settings: &[Value]) -> Option<Value> {
-    let of = |key: &str| settings.iter().find(|one| one["key"] == key).map(|one| &one["value"]);
-    let prefix = match of("output.kafka")?.as_str()? {
-        "topics" => of("output.topic_prefix")?,
-        "keyed" => of("output.keyed_topic")?,
-        _ => return None,
+/// The topics of a route, and where they are; none when the settings name no brokers.
+fn topics(route: sink::topics::Route, settings: &[Value]) -> Option<Value> {
+    let servers = settings.iter().find(|one| one["key"] == "kafka.bootstrap.servers").map(|one| &one["value"])?;
+    let (prefix, keyed) = match route {
+        sink::topics::Route::Slots(prefix) => (prefix, false),
+        sink::topics::Route::Keyed(topic) => (topic, true),
     };
-    Some(json!({"prefix": prefix, "servers": of("kafka.bootstrap.servers")?}))
+    Some(json!({"prefix": prefix, "keyed": keyed, "servers": servers}))
 }
 
 /// One route: what it does, its path, what it gives, and how.

@@ -2,7 +2,7 @@
 import { scaleLinear, scaleTime } from "d3-scale";
 import { area, line, stack } from "d3-shape";
 import { useRef, useState } from "preact/hooks";
-import { count, cut, drawn as plainly, FONT, local, short, textWidth, utc } from "../format";
+import { count, cut, drawn as plainly, ended, FONT, local, short, textWidth, utc } from "../format";
 import { colours, ink } from "../theme";
 import type { Timeline } from "../types";
 
@@ -73,7 +73,7 @@ function Large({ data, width, style, name, height = 380, onZoom, drawn }: Props 
     <Hover data={data} x={x} drawn={drawn} name={name} height={height} width={width} onZoom={onZoom}>
       <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={name} font-family={FONT} font-size="11">
         <Axes x={x} y={y} height={height} right={width - labels - 10} what={`pages per ${bucketName(data.bucket_seconds)}`} />
-        <Gaps data={data} x={x} height={height} />
+        <Gaps data={data} x={x} foot={height - FOOT} />
         {shapes.map((shape) => (
           <path key={shape.key} d={shape.path} {...shape.look} />
         ))}
@@ -201,7 +201,7 @@ function Axes({ x, y, height, right, what }: AxesProps) {
   );
 }
 
-function Gaps({ data, x, height }: { data: Timeline; x: TimeScale; height: number }) {
+function Gaps({ data, x, foot, top = TOP }: { data: Timeline; x: TimeScale; foot: number; top?: number }) {
   const [from, to] = x.range() as [number, number];
   return (
     <g>
@@ -211,10 +211,10 @@ function Gaps({ data, x, height }: { data: Timeline; x: TimeScale; height: numbe
         if (right <= left) return null;
         return (
           <g key={gap.from}>
-            <rect x={left} y={TOP} width={right - left} height={height - FOOT - TOP} fill={ink.value.grid} opacity="0.6" />
-            {textWidth(gap.why, 11) < right - left - 8 && (
-              <text x={(left + right) / 2} y={TOP + 14} text-anchor="middle" fill={ink.value.muted}>
-                {plainly(gap.why)}
+            <rect data-gap={ended(gap.why)} x={left} y={top} width={right - left} height={foot - top} fill={ink.value.grid} opacity="0.6" />
+            {textWidth(ended(gap.why), 11) < right - left - 8 && (
+              <text x={(left + right) / 2} y={top + 14} text-anchor="middle" fill={ink.value.muted}>
+                {plainly(ended(gap.why))}
               </text>
             )}
           </g>
@@ -345,7 +345,7 @@ function Tip({ data, at, drawn, x, width }: { data: Timeline; at: number; drawn:
         {local(date, data.bucket_seconds < 60)}
       </div>
       {rows.length === 0 && <div class="faint">nothing came</div>}
-      {rows.length > 0 && rows.every((row) => row.n === null) && <div class="faint">nothing is known</div>}
+      {rows.length > 0 && rows.every((row) => row.n === null) && <div class="faint">nothing ran</div>}
       {rows.slice(0, 9).map(({ band, n }) => n !== null && (
         <div key={band.key} class="tip-row">
           <svg width="8" height="8" aria-hidden="true">
@@ -394,6 +394,7 @@ function Small({ data, width, name, drawn }: Props & { drawn: Band[] }) {
               {word(tick)}
             </text>
           ))}
+          <Gaps data={data} x={x} foot={PANEL - 22} top={22} />
           {stackedShapes(data, [band], x, y).map((shape) => (
             <path key="shape" d={shape.path} {...shape.look} />
           ))}

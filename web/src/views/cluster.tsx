@@ -320,17 +320,29 @@ function Details({ event, id }: { event: Record<string, unknown>; id: number }) 
   );
 }
 
+/** Readers of its topic: of one that all clusters share, those messages that have its id as their key. */
+function Consumers({ topic, servers, of }: { topic: string; servers: string; of: number | null }) {
+  const kcat = `kcat -b ${quoted(servers)} -t ${quoted(topic)} -C -e -X isolation.level=read_committed`;
+  const kafka = `kafka-console-consumer.sh --bootstrap-server ${quoted(servers)} --topic ${quoted(topic)} --from-beginning --isolation-level read_committed`;
+  return (
+    <>
+      <Copy name="kcat" text={of === null ? kcat : `${kcat} -K : | grep '^${of}:'`} />
+      <Copy name="Kafka" text={of === null ? kafka : `${kafka} --property print.key=true --property key.separator=: | grep '^${of}:'`} />
+    </>
+  );
+}
+
 function Take({ data }: { data: Cluster }) {
   const known = now.value;
   const out = known?.out ?? "out";
   const sql = `SELECT creation_time, title, url FROM ${sqlText(`${out}/pages/*.parquet`)} WHERE cluster = ${data.cluster}`;
-  const servers = known?.topics?.servers;
+  const [topic, servers] = [data.topic, known?.topics?.servers];
   return (
     <section class="panel" aria-label="Take it along">
       <h2>Take it along</h2>
       <Copy name="DuckDB" text={`duckdb -c ${quoted(sql)}`} />
-      {data.topic && servers && <Copy name="kcat" text={`kcat -b ${quoted(servers)} -t ${quoted(data.topic)} -C -e -X isolation.level=read_committed`} />}
-      <Copy name="API" text={`curl -H "Authorization: Bearer $TOKEN" ${location.origin}/api/v1/clusters/${data.cluster}`} />
+      {topic && servers && <Consumers topic={topic} servers={servers} of={known?.topics?.keyed ? data.cluster : null} />}
+      <Copy name="API" text={`curl -H "Authorization: Bearer $TOKEN" '${location.origin}/api/v1/clusters/${data.cluster}'`} />
       <Copy name="Stream" text={`curl -N -H "Authorization: Bearer $TOKEN" '${location.origin}/api/v1/clusters/${data.cluster}/stream?as=jsonl'`} />
       <Copy name="Export" text={`windrow export --folder ${quoted(out)} --cluster ${data.cluster} --out cluster-${data.cluster}.xlsx`} />
     </section>

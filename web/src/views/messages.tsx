@@ -3,7 +3,7 @@ import { path } from "../api";
 import { useAnswer } from "../answer";
 import { Bars } from "../charts/bars";
 import { bands, type Style, TimelineChart } from "../charts/timeline";
-import { count, counted, local, percent } from "../format";
+import { count, counted, ended, local, percent } from "../format";
 import { now } from "../live";
 import { choose, chosen } from "../place";
 import type { Clock, Messages, Timeline } from "../types";
@@ -19,11 +19,11 @@ export const WINDOWS = [
 ] as const;
 type Window = (typeof WINDOWS)[number][0];
 
-/** Files are seen by the time of their pages, live topics by the time of arrival, until one chooses. */
+/** Until one chooses: what is there by the time of its pages; what comes in by its arrival, as pages have their times only with a commit. */
 export function clock(): Clock {
   const asked = chosen("clock");
   if (asked === "event" || asked === "arrival") return asked;
-  return now.value?.topics ? "arrival" : "event";
+  return now.value?.live || now.value?.topics ? "arrival" : "event";
 }
 
 export function ClockChoice() {
@@ -93,7 +93,7 @@ function BarsFigure() {
     <Figure
       file="messages"
       title="Pages per cluster"
-      note={data && `${counted(data.total, "page")} in ${counted(shown.length, "cluster")}${stretch(data)}`}
+      note={data && `${counted(data.total, "page")} in ${counted(shown.length, "cluster")}${data.other ? ` and ${count(data.other)} in small ones` : ""}${stretch(data)}`}
       tools={tools}
       twin={{ columns: [{ name: "Cluster" }, { name: "Pages", right: true }, { name: "Share", right: true }, { name: "State" }], rows }}
       csv={path("/messages", { ...query, format: "csv" })}
@@ -166,7 +166,7 @@ export function TimeFigure({ title, top, cluster }: { title: string; top: number
 function noted(data: Timeline, style: Style): string {
   const parts = [data.clock === "event" ? "by the time of the page" : "by the time of arrival"];
   if (style !== "small") parts.push("drag over a stretch to zoom in, double click to see all");
-  if (data.gaps.length > 0) parts.push(`grey: ${[...new Set(data.gaps.map((gap) => gap.why))].join(", ")}`);
+  if (data.gaps.length > 0) parts.push(`grey: nothing ran (${[...new Set(data.gaps.map((gap) => ended(gap.why)))].join(", ")})`);
   if (data.undated > 0) parts.push(`${counted(data.undated, "page")} without a time that can be: not drawn`);
   return parts.join(" · ");
 }

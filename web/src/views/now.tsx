@@ -142,7 +142,7 @@ function line(cluster: Cluster, most: number, open: string): Row {
       <Text of={cluster.domains[0]?.domain} class="clip domain" />,
       unfold,
     ],
-    below: isOpen && <Themes id={cluster.cluster} />,
+    below: isOpen && <Unfolded cluster={cluster} />,
   };
 }
 
@@ -157,13 +157,16 @@ export function ShareBar({ share, most, text }: { share: number; most: number; t
   );
 }
 
-function Themes({ id }: { id: number }) {
-  const { data, error } = useAnswer<Cluster>(path(`/clusters/${id}`));
+function Unfolded({ cluster }: { cluster: Cluster }) {
+  const { data, error } = useAnswer<Cluster>(path(`/clusters/${cluster.cluster}`));
   if (error) return <Trouble error={error} />;
   if (!data) return <span class="faint">asking…</span>;
   const themes = data.themes ?? [];
   return (
     <>
+      <p class="narrow-only">
+        <Spark of={cluster.volume} /> <Trend of={cluster.volume} /> {percent(cluster.share)} of all · {count(cluster.now)} now
+      </p>
       <ul class="themes">
         {themes.map((theme) => (
           <li key={theme.micro_cluster}>

@@ -91,7 +91,7 @@ pub(super) fn open(
     let address = listener.local_addr().map_err(|error| serve::refused(serve::LISTEN, &error))?;
     let url = format!("http://{}/?token={token}", shown(address, hosts));
     let door = Door::new(address, hosts, token);
-    Ok((Server::start(listener, Shared::new(follower, config::objects(settings), door))?, url))
+    Ok((Server::start(listener, Shared::new(follower, (config::objects(settings), settings.settings.route()), door))?, url))
 }
 
 /// The address as a browser can open it.

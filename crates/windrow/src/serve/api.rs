@@ -127,7 +127,7 @@ pub(super) async fn cluster(State(shared): At, Named(id): Named) -> Result<Respo
         object["themes"] = json!(cluster.themes);
         object["themes_total"] = cluster.micro_clusters.into();
         object["neighbours"] = neighbours.collect();
-        object["topic"] = shared.topics.as_ref().map(|topics| topic(&topics["prefix"], cluster.slot)).into();
+        object["topic"] = shared.topics.as_ref().map(|topics| topic(topics, cluster.slot)).into();
         return Ok(answer_json(StatusCode::OK, &object));
     }
     let end = off_thread(&shared, move |shared| {
@@ -148,7 +148,8 @@ pub(super) async fn cluster(State(shared): At, Named(id): Named) -> Result<Respo
     Ok(answer_json(StatusCode::OK, &object))
 }
 
-/// The topic of a slot.
-fn topic(prefix: &serde_json::Value, slot: u32) -> String {
-    format!("{}{slot}", prefix.as_str().unwrap_or_default())
+/// The topic that has the pages of a slot.
+fn topic(topics: &serde_json::Value, slot: u32) -> String {
+    let name = topics["prefix"].as_str().unwrap_or_default();
+    if topics["keyed"] == true { name.to_owned() } else { format!("{name}{slot}") }
 }

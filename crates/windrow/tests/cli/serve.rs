@@ -615,3 +615,23 @@ fn without_brokers_tail_reads_the_parquet() {
     rig.run(&["tail", "cluster_3", "--out", "out"]).failed(2, "E-NO-CLUSTER");
     rig.run(&["tail", "--out", "nowhere"]).failed(2, "E-STATE-NONE");
 }
+
+#[test]
+fn a_cluster_names_its_topic_however_pages_are_sent() {
+    let rig = Rig::with_sample();
+    let brokers = "[kafka]\nbootstrap.servers = \"a:9092,b:9092\"\n";
+    let told = |output: &str| {
+        rig.write("windrow.toml", &format!("{brokers}{output}"));
+        let server = Server::start(&rig, &[]);
+        let cluster = server.get("/api/v1/clusters?limit=1").json()["clusters"][0]["cluster"].to_string();
+        let cluster = server.get(&format!("/api/v1/clusters/{cluster}")).json();
+        (server.get("/api/v1/now").json()["topics"].clone(), cluster["topic"].clone(), cluster["slot"].to_string())
+    };
+    let (topics, topic, slot) = told("");
+    assert_eq!((&topics["servers"], &topics["keyed"]), (&"a:9092,b:9092".into(), &false.into()));
+    assert_eq!(topic, format!("cluster_{slot}"));
+    let (topics, topic, _) = told("[output]\nkafka = \"keyed\"\nkeyed_topic = \"all\"\n");
+    assert_eq!((&topics["keyed"], topic), (&true.into(), "all".into()));
+    let (topics, topic, _) = told("[output]\nkafka = \"none\"\n");
+    assert_eq!((topics, topic), (Value::Null, Value::Null));
+}
