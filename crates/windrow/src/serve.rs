@@ -76,7 +76,7 @@ pub(crate) struct Shared {
     places: Places,
     feeds: Feeds,
     /// Places for work on files.
-    work: Semaphore,
+    work: Arc<Semaphore>,
     out: PathBuf,
     state: Option<PathBuf>,
     /// The settings in force, with their origins.
@@ -91,7 +91,7 @@ impl Shared {
     pub(crate) fn new(follower: &Follower, (settings, route): (Vec<Value>, Option<sink::topics::Route>), door: Door) -> Self {
         let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
         let (out, state) = (follower.out.clone(), follower.state.clone());
-        let (frames, feeds, work) = (Frames::default(), Feeds::default(), Semaphore::new(work::AT_ONCE));
+        let (frames, feeds, work) = (Frames::default(), Feeds::default(), Arc::new(Semaphore::new(work::AT_ONCE)));
         let places = Places::default();
         let topics = route.and_then(|route| topics(route, &settings));
         Self { board, past, frames, places, feeds, work, out, state, settings, topics, door }
@@ -202,7 +202,11 @@ impl Server {
         let failed =
             |error: std::io::Error| Error::new(ErrorKind::Environment, "E-LISTEN", "cannot start the server").cause(error);
         listener.set_nonblocking(true).map_err(failed)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_start(work::yield_to_the_run)
+            .build()
+            .map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
         let work = move || {
             let router = router(&Arc::new(shared));
@@ -212,6 +216,8 @@ impl Server {
                     _ = stopped => {}
                 }
             });
+            // Nobody waits for work on files any more.
+            runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("serve".into()).spawn(work).map_err(failed)?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -156,9 +157,21 @@ impl Server {
 
     fn end(mut self, signal: Signal, code: i32) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        let mut stderr = self.child.stderr.take().unwrap();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).unwrap();
+            tell.send(said)
+        });
+        let said = told.recv_timeout(PATIENCE).expect("it does not end");
         assert_eq!(self.child.wait().unwrap().code(), Some(code), "{said}");
+    }
+
+    /// Names of its threads.
+    fn threads(&self) -> Vec<String> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok()).collect()
     }
 }
 
@@ -600,6 +613,22 @@ fn clients_that_say_nothing_hold_nobody_up() {
     odd.write_all(&[b'A'; 1 << 20]).ok();
     assert_eq!(server.get("/api/v1/now").status, 200);
     drop(silent);
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn work_that_does_not_end_does_not_keep_the_process() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &[]);
+    let file = rig.path("out/pages").join(&rig.files("out/pages")[0]);
+    std::fs::remove_file(&file).unwrap();
+    // To open it takes for ever.
+    rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{}", server.port())).unwrap();
+    let (host, token) = (&server.host, &server.token);
+    write!(stream, "GET /api/v1/pages HTTP/1.0\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+    server.until("/livez", |_| server.threads().iter().any(|name| name.starts_with("tokio-rt-worker")));
     server.end(Signal::INT, 130);
 }
 
