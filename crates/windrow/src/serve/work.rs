@@ -70,7 +70,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let door = Door::new(LISTEN, &[], String::new());
-            let shared = Arc::new(Shared::new(&Follower::new(Path::new("none"), None), Vec::new(), door));
+            let shared = Arc::new(Shared::new(&Follower::new(Path::new("none"), None), (Vec::new(), None), door));
             let ((begun, begins), (end, ends)) = (oneshot::channel(), mpsc::channel::<()>());
             let work = move |_: &Shared| {
                 let _ = begun.send(());
