@@ -22,9 +22,11 @@ use windrow_engine::checkpoint::life::Life;
 use windrow_engine::clock::Clock;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::observe::Progress;
+use windrow_engine::run::Ended;
 
 use super::board::{Board, Known, Standing};
 use super::follow::{Follower, Past};
+use crate::cmd::status::resume;
 
 /// Time between two words to the board.
 const TELL: Duration = Duration::from_millis(250);
@@ -40,6 +42,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What the loop tells of a run.
 pub(crate) struct Live<'c> {
     clock: &'c dyn Clock,
+    /// Where the run goes.
+    place: Follower,
     board: Arc<Board>,
     past: Arc<Past>,
     since: Micros,
@@ -59,6 +63,7 @@ impl<'c> Live<'c> {
     pub(crate) fn start(follower: Follower, clock: &'c dyn Clock) -> Result<Self, Error> {
         let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
         let (stop, stopped) = channel();
+        let place = follower.clone();
         let follow = move || {
             let mut follower = follower;
             while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
@@ -75,6 +80,7 @@ impl<'c> Live<'c> {
         let (stop, thread) = (Some(stop), Some(thread));
         Ok(Self {
             clock,
+            place,
             board,
             past,
             since,
@@ -112,6 +118,35 @@ impl<'c> Live<'c> {
             && let Ok(mut history) = self.past.history.try_write()
         {
             history.see(self.clock.now() / 1_000_000, progress.pipeline.delivered());
+        }
+    }
+
+    /// Tells how the run ended: when, why, and how to go on. Nobody does later.
+    pub(crate) fn end(mut self, ended: Result<Ended, &Error>) {
+        self.stop_looking();
+        let (out, state) = (&self.place.out, self.place.state.as_deref());
+        let (reason, message) = match ended {
+            Ok(ended) => (ended.code(), None),
+            Err(error) => (error.code, Some(error.message.clone())),
+        };
+        let standing = Standing::Ended { at: self.clock.now(), reason: reason.to_owned(), message };
+        let life = checkpoint::Layout::find(out, state).ok().and_then(|layout| Life::read(&layout));
+        let resume = life.filter(|life| life.pid == std::process::id()).map(|life| resume(&life));
+        // What the last commit holds, without its model: that is known, but for the pages of a moment.
+        let committed = checkpoint::read_committed(out, state).ok().flatten().map(|committed| committed.manifest);
+        self.board.change(|known| {
+            let known = Known { standing, resume, waits: None, rows_per_s: None, ..known.clone() };
+            let Some(manifest) = committed else { return known };
+            let (epoch, committed_at) = (Some(manifest.epoch), Some(manifest.written_at));
+            let (committed_rows, counters) = (manifest.counters.rows, manifest.counters);
+            Known { epoch, committed_at, committed_rows, counters, ..known }
+        });
+    }
+
+    fn stop_looking(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 
@@ -159,10 +194,7 @@ fn counted(before: &Arc<View>, progress: &Progress<'_>) -> Arc<View> {
 
 impl Drop for Live<'_> {
     fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.stop_looking();
     }
 }
 
@@ -193,6 +225,28 @@ fn look_at_disk(follower: &mut Follower) {
         let trouble = Some(format!("{}: {}", error.code, error.message));
         if known.trouble != trouble {
             follower.board.change(|known| Known { trouble, ..known.clone() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use windrow_engine::clock::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn how_a_run_ended_is_told() {
+        let clock = SystemClock::new();
+        let error = Error::new(ErrorKind::Environment, "E-DISK", "no room");
+        for (ended, wanted) in [(Ok(Ended::Stopped), ("stopped", None)), (Err(&error), ("E-DISK", Some("no room")))] {
+            let follower = Follower::new(Path::new("none"), None);
+            let board = Arc::clone(&follower.board);
+            Live::start(follower, &clock).unwrap().end(ended);
+            let Standing::Ended { reason, message, .. } = &board.peek().standing else { panic!("{:?}", board.peek()) };
+            assert_eq!((reason.as_str(), message.as_deref()), wanted);
         }
     }
 }
