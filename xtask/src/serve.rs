@@ -19,6 +19,8 @@ use client::{Served, answer};
 
 /// Connections that say nothing: more than the server has places for.
 const SILENT: usize = 400;
+/// Connections that there are places for.
+const CONNECTIONS: usize = 256;
 /// Clients that read along, and such that do not.
 const READERS_OF_EVENTS: usize = 50;
 const NEVER_READERS: usize = 20;
@@ -168,8 +170,11 @@ fn many_clients(run: &Served) -> Result<()> {
     let before = rows(&run.json("/api/v1/now")?);
     let never = open(NEVER_READERS, "/api/v1/pages/stream?last=1000")?;
     run.until("/metrics", streams(NEVER_READERS))?;
+    let pages = run.get("/api/v1/pages?limit=1")?;
+    ensure!(pages.status == 200, "streams that nobody reads stop work on files: {}", pages.body);
     run.until("/metrics", streams(0)).context("clients that never read are cut off")?;
     drop(never);
+    slow_bodies(run)?;
     let silent = (0..SILENT).map(|_| run.connect()).collect::<Result<Vec<_>>>()?;
     for mut stream in &silent {
         let _ = stream.write_all(b"GET /api/v1/now HT");
@@ -180,6 +185,25 @@ fn many_clients(run: &Served) -> Result<()> {
         "{READERS_OF_EVENTS} readers, {NEVER_READERS} that never read, {SILENT} that say nothing: {} rows meanwhile",
         after - before
     ));
+    Ok(())
+}
+
+/// Bodies that do not come, on every connection there is.
+fn slow_bodies(run: &Served) -> Result<()> {
+    let head = run.head(
+        "POST",
+        "/api/v1/clusters/0/label",
+        "X-Windrow: 1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n",
+    );
+    let mut slow = (0..CONNECTIONS).map(|_| run.connect()).collect::<Result<Vec<_>>>()?;
+    for stream in &mut slow {
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(b"{")?;
+    }
+    let found = run.get("/livez")?;
+    ensure!(found.status == 200, "bodies that do not come hold everybody up: {}", found.status);
+    let status = answer(&mut slow[0])?.status;
+    ensure!(status == 408, "a body that does not come: {status}");
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod edits;
 mod events;
 mod feed;
 mod follow;
+mod guests;
 mod kept;
 mod live;
 mod map;
@@ -39,9 +40,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{MethodRouter, get, post};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::sink;
 
@@ -50,7 +49,7 @@ use serde_json::{Value, json};
 use board::Board;
 pub(crate) use door::Door;
 use events::Frames;
-use feed::{Feeds, Patient};
+use feed::Feeds;
 pub(crate) use follow::Follower;
 use follow::Past;
 pub(crate) use live::Live;
@@ -60,12 +59,8 @@ use map::Places;
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8765);
 /// Ports looked at behind the usual one when that is taken.
 const PORTS_TRIED: u16 = 20;
-/// Connections open at a time; others wait.
-const CONNECTIONS: usize = 256;
 /// How long a client may take to say what it wants.
-const HEADERS: Duration = Duration::from_secs(10);
-/// How long we wait when the machine gives no more connections.
-const PAUSE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What every route has at hand.
 #[derive(Debug)]
@@ -192,7 +187,7 @@ pub(crate) fn listen(asked: Option<SocketAddr>) -> Result<(TcpListener, bool), E
 
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
-    stop: Option<oneshot::Sender<()>>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -202,56 +197,25 @@ impl Server {
         let failed =
             |error: std::io::Error| Error::new(ErrorKind::Environment, "E-LISTEN", "cannot start the server").cause(error);
         listener.set_nonblocking(true).map_err(failed)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .on_thread_start(work::yield_to_the_run)
-            .build()
-            .map_err(failed)?;
-        let (stop, stopped) = oneshot::channel();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().on_thread_start(work::yield_to_the_run).build().map_err(failed)?;
+        let shared = Arc::new(shared);
+        let at = Arc::clone(&shared);
         let work = move || {
-            let router = router(&Arc::new(shared));
-            runtime.block_on(async {
-                tokio::select! {
-                    () = accept(listener, router) => {}
-                    _ = stopped => {}
-                }
-            });
+            runtime.block_on(guests::receive(listener, router(&at), at.feeds.ending()));
             // Nobody waits for work on files any more.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("serve".into()).spawn(work).map_err(failed)?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread) })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop = None;
+        self.shared.feeds.end();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-async fn accept(listener: TcpListener, router: Router) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let mut http = hyper::server::conn::http1::Builder::new();
-            let connection = http
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS)
-                .serve_connection(TokioIo::new(Patient::new(stream)), service);
-            // A client that breaks off is nobody's error.
-            let _ = connection.await;
-            drop(place);
-        });
     }
 }

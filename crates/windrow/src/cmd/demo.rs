@@ -126,6 +126,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     if let Some(line) = &stage.line {
         line.finish();
     }
+    Shown::end(shown, ended.as_ref().map(|summary| summary.ended));
     let summary = ended?;
     if !is_live && let Some(reading) = checkpoint::read_state(&args.out, None)? {
         super::clusters::print(&reading, false, app)?;

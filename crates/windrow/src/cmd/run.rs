@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     });
     let clock = SystemClock::new();
     let mut shown = None;
-    let summary = loop {
+    let ended = loop {
         if args.standby {
             run::stand_by(&job, &app.clock, &control, &mut |standing| tell_standing(standing, app))?;
             if let Some(exit) = asked_to_end(&control) {
@@ -129,9 +129,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         match ended {
             // Another standby was faster.
             Err(error) if args.standby && error.code == "E-LOCKED" => {}
-            ended => break ended?,
+            ended => break ended,
         }
     };
+    Shown::end(shown, ended.as_ref().map(|summary| summary.ended));
+    let summary = ended?;
     report(&summary, &job, app)?;
     match summary.ended {
         Ended::Interrupted => Ok(Exit::Interrupted),

@@ -1,16 +1,19 @@
 //! What a request asks for, checked before a route sees it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use windrow_core::cluster::ClusterId;
 
-use super::Shared;
 use super::table::{Refused, refusal};
+use super::{PATIENCE, Shared};
 
 /// The query of a request; what no route knows is refused.
 pub(super) struct Asked<T>(pub(super) T);
@@ -31,6 +34,23 @@ impl FromRequestParts<Arc<Shared>> for Named {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
         Path::from_request_parts(parts, shared).await.map(|Path(id)| Self(id)).map_err(|error| wrong(&error))
+    }
+}
+
+/// The body of a request, if it comes whole and in time. A client that sends one byte and waits holds a connection.
+pub(super) struct Sent(pub(super) Result<Bytes, Refused>);
+
+impl FromRequest<Arc<Shared>> for Sent {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Infallible> {
+        let hint = "a body has 16 kB at most, and comes within 10 seconds";
+        let refused = |status, message: &str| Err(refusal(status, "E-HTTP-BODY", message, hint).into());
+        Ok(Self(match timeout(PATIENCE, Bytes::from_request(request, shared)).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(error)) => refused(error.status(), &error.body_text()),
+            Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "the body does not come"),
+        }))
     }
 }
 

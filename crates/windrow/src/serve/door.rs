@@ -23,12 +23,15 @@ use axum::middleware::Next;
 use axum::response::Response;
 use subtle::ConstantTimeEq as _;
 
-use super::Shared;
+use super::guests::Guest;
 use super::table::refusal;
+use super::{ROUTES, Shared};
 
 /// What a page of ours may do: load what we serve, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
                       font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The port that addresses of the web mean when they name none.
+const HTTP: u16 = 80;
 /// The only path that answers without a token.
 const OPEN: &str = "/livez";
 
@@ -60,6 +63,11 @@ impl Door {
         for name in more.iter().map(|name| name.to_lowercase()) {
             hosts.push(format!("{name}:{port}"));
             hosts.push(name);
+        }
+        if port == HTTP {
+            // Clients leave it out.
+            let bare: Vec<String> = hosts.iter().filter_map(|host| host.strip_suffix(":80")).map(str::to_owned).collect();
+            hosts.extend(bare);
         }
         Self { hosts, token, cookie: format!("windrow-{port}") }
     }
@@ -109,10 +117,13 @@ impl Door {
             return None;
         }
         let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("token=")).collect();
-        let path = request.uri().path();
-        // Two slashes at the beginning would be another host.
-        let path = format!("/{}", path.trim_start_matches('/'));
-        let to = if rest.is_empty() { path } else { format!("{path}?{}", rest.join("&")) };
+        // A path that is none of ours may be read as another host.
+        let path = ROUTES
+            .iter()
+            .map(|route| route.path)
+            .find(|path| !path.contains('{') && *path == request.uri().path())
+            .unwrap_or("/");
+        let to = if rest.is_empty() { path.to_owned() } else { format!("{path}?{}", rest.join("&")) };
         let cookie = format!("{}={}; HttpOnly; SameSite=Strict; Path=/", self.cookie, self.token);
         let answer = Response::builder().status(StatusCode::SEE_OTHER).header(LOCATION, to).header(SET_COOKIE, cookie);
         answer.body(Body::empty()).ok()
@@ -127,7 +138,12 @@ pub(super) async fn pass(State(shared): State<Arc<Shared>>, request: Request, ne
         refusal(StatusCode::FORBIDDEN, "E-HTTP-HOST", "this server is not called so", hint)
     } else if door.is_foreign(request.headers()) {
         refusal(StatusCode::FORBIDDEN, "E-HTTP-ORIGIN", "a page of another origin asks", "open the page that was printed")
-    } else if request.uri().path() == OPEN || door.has_token(request.headers()) {
+    } else if door.has_token(request.headers()) {
+        if let Some(guest) = request.extensions().get::<Arc<Guest>>() {
+            guest.pass();
+        }
+        next.run(request).await
+    } else if request.uri().path() == OPEN {
         next.run(request).await
     } else if let Some(answer) = door.welcome(&request) {
         answer
@@ -189,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn the_usual_port_of_the_web_need_not_be_named() {
+        let door = Door::new("[::1]:80".parse().expect("an address"), &["board.example".into()], String::new());
+        for host in ["localhost", "localhost:80", "127.0.0.1", "[::1]", "[::1]:80", "board.example"] {
+            assert!(door.knows(host), "{host}");
+        }
+        assert!(!door.knows("localhost:8765"));
+    }
+
+    #[test]
     fn other_pages_do_not_pass() {
         let ours = ("host", "localhost:8765");
         check(&[ours, ("origin", "http://localhost:8765")], true, false, false);
@@ -217,8 +242,10 @@ mod tests {
             Some(answer.headers().get(LOCATION)?.to_str().ok()?.to_owned())
         };
         assert_eq!(ask("/?token=secret").as_deref(), Some("/"));
-        assert_eq!(ask("/map?a=1&token=secret&b=2").as_deref(), Some("/map?a=1&b=2"));
-        assert_eq!(ask("//evil.example/?token=secret").as_deref(), Some("/evil.example/"));
+        assert_eq!(ask("/api/v1/map?a=1&token=secret&b=2").as_deref(), Some("/api/v1/map?a=1&b=2"));
+        for elsewhere in ["//evil.example/", "/\\evil.example/x", "/%5cevil.example", "/assets/{name}", "/nothing"] {
+            assert_eq!(ask(&format!("{elsewhere}?view=map&token=secret")).as_deref(), Some("/?view=map"), "{elsewhere}");
+        }
         assert_eq!(ask("/?token=wrong"), None);
         assert_eq!(ask("/"), None);
     }

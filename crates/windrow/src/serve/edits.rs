@@ -5,9 +5,8 @@
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -23,7 +22,7 @@ use windrow_engine::run::{self, Edited};
 
 use super::Shared;
 use super::api::At;
-use super::ask::{Asked, Named, wrong};
+use super::ask::{Asked, Named, Sent, wrong};
 use super::pages::committed;
 use super::table::{Refused, json as answer_json, refusal};
 use super::work::off_thread;
@@ -43,28 +42,18 @@ pub(super) struct Pin {
     pinned: bool,
 }
 
-pub(super) async fn label(
-    at: At,
-    Named(cluster): Named,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refused> {
+pub(super) async fn label(at: At, Named(cluster): Named, headers: HeaderMap, body: Sent) -> Result<Response, Refused> {
     let Label { label } = wish(&headers, body)?;
     edit(at, Edit::Rename { cluster, label }).await
 }
 
-pub(super) async fn pin(
-    at: At,
-    Named(cluster): Named,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refused> {
+pub(super) async fn pin(at: At, Named(cluster): Named, headers: HeaderMap, body: Sent) -> Result<Response, Refused> {
     let Pin { pinned } = wish(&headers, body)?;
     edit(at, Edit::Pin { cluster, pinned }).await
 }
 
 /// What a body asks for, if it comes as only our own pages and programs send it.
-fn wish<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<T, Refused> {
+fn wish<T: DeserializeOwned>(headers: &HeaderMap, Sent(body): Sent) -> Result<T, Refused> {
     let hint = "send `X-Windrow: 1` and `Content-Type: application/json`";
     if headers.get("x-windrow").is_none_or(|value| value != "1") {
         return Err(refusal(StatusCode::FORBIDDEN, "E-HTTP-HEADER", "the header X-Windrow is missing", hint).into());
@@ -73,10 +62,7 @@ fn wish<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesRejec
     if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "E-HTTP-TYPE", "the body is not called JSON", hint).into());
     }
-    let body = body.map_err(|error| {
-        Refused::from(refusal(error.status(), "E-HTTP-BODY", &error.body_text(), "a body has 16 kB at most"))
-    })?;
-    serde_json::from_slice(&body).map_err(|error| wrong(&error))
+    serde_json::from_slice(&body?).map_err(|error| wrong(&error))
 }
 
 async fn edit(State(shared): At, edit: Edit) -> Result<Response, Refused> {

@@ -169,7 +169,7 @@ pub(super) async fn events(
     Asked(query): Asked<EventsQuery>,
 ) -> Result<Response, Refused> {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-    let (pen, answer) = shared.feeds.begin(As::Sse)?;
+    let (pen, answer) = shared.feeds.begin(As::Sse);
     tokio::spawn(tell(shared, pen, last.or(query.after)));
     Ok(answer)
 }
@@ -180,6 +180,7 @@ async fn tell(shared: Arc<Shared>, pen: Pen, mut seen: Option<u64>) {
     let mut changes = shared.board.changes();
     loop {
         changes.mark_unchanged();
+        let is_last = pen.is_last();
         let (pieces, number) = shared.frames.behind(&shared, seen);
         seen = Some(number);
         for piece in pieces {
@@ -187,9 +188,16 @@ async fn tell(shared: Arc<Shared>, pen: Pen, mut seen: Option<u64>) {
                 return;
             }
         }
-        sleep(FRAME).await;
+        if is_last {
+            return;
+        }
+        tokio::select! {
+            () = sleep(FRAME) => {}
+            () = pen.ends() => continue,
+        }
         let came = tokio::select! {
             came = timeout(BEAT, changes.changed()) => came,
+            () = pen.ends() => continue,
             () = pen.closed() => return,
         };
         match came {

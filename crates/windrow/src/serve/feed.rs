@@ -1,26 +1,24 @@
 //! Answers that never end: events and lines, written by a task of their own into a bounded channel, as fast as the client reads.
 //!
 //! A client that reads slowly is told less often; one that does not read at all is cut off by [`Patient`], and nothing waits for it but its
-//! own task.
+//! own task. Where so little is written that this is never seen, places would be held for ever: the newest client takes that of the oldest.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use hyper::body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep};
-
-use super::table::{Refused, refusal};
 
 /// Answers that may go on at a time.
 const FEEDS: usize = 200;
@@ -67,20 +65,31 @@ impl As {
     }
 }
 
-/// Places for answers that go on.
-#[derive(Debug, Clone)]
-pub(super) struct Feeds(Arc<Semaphore>);
+/// Answers that go on.
+#[derive(Debug, Default)]
+pub(super) struct Feeds {
+    places: Arc<Mutex<Places>>,
+    /// Whether the server ends.
+    ending: watch::Sender<bool>,
+}
 
-impl Default for Feeds {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(FEEDS)))
-    }
+#[derive(Debug, Default)]
+struct Places {
+    begun: u64,
+    /// What keeps them open, oldest first.
+    open: BTreeMap<u64, oneshot::Sender<()>>,
+}
+
+fn locked(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
+    places.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The end that a task writes to.
 pub(super) struct Pen {
     pieces: mpsc::Sender<Bytes>,
-    _place: OwnedSemaphorePermit,
+    ending: watch::Receiver<bool>,
+    places: Arc<Mutex<Places>>,
+    number: u64,
 }
 
 impl Pen {
@@ -93,37 +102,80 @@ impl Pen {
     pub(super) async fn closed(&self) {
         self.pieces.closed().await;
     }
+
+    /// Whether the server ends: what is written now is the last.
+    pub(super) fn is_last(&self) -> bool {
+        *self.ending.borrow()
+    }
+
+    /// Waits until the server ends.
+    pub(super) async fn ends(&self) {
+        // Whoever would tell is there as long as anybody is answered.
+        let _ = self.ending.clone().wait_for(|ends| *ends).await;
+    }
+}
+
+impl Drop for Pen {
+    fn drop(&mut self) {
+        let keep = locked(&self.places).open.remove(&self.number);
+        keep.map(|keep| keep.send(()));
+    }
 }
 
 impl Feeds {
     /// Answers that go on now.
     pub(super) fn open(&self) -> usize {
-        FEEDS - self.0.available_permits()
+        locked(&self.places).open.len()
+    }
+
+    /// Asks all of them to come to their end.
+    pub(super) fn end(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Tells when they are asked to.
+    pub(super) fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
     }
 
     /// An answer, and the pen to write it with.
-    pub(super) fn begin(&self, form: As) -> Result<(Pen, Response), Refused> {
-        let Ok(place) = Arc::clone(&self.0).try_acquire_owned() else {
-            let message = format!("{FEEDS} streams are open");
-            return Err(
-                refusal(StatusCode::SERVICE_UNAVAILABLE, "E-HTTP-BUSY", &message, "close some, or try again later").into()
-            );
-        };
+    pub(super) fn begin(&self, form: As) -> (Pen, Response) {
         let (pieces, read) = mpsc::channel(QUEUE_LEN);
-        let built = Response::builder().header(CONTENT_TYPE, form.kind()).body(Body::new(Pieces(read)));
-        Ok((Pen { pieces, _place: place }, built.unwrap_or_default()))
+        let (keep, kept) = oneshot::channel();
+        let mut places = locked(&self.places);
+        if places.open.len() >= FEEDS {
+            places.open.pop_first();
+        }
+        places.begun += 1;
+        let number = places.begun;
+        places.open.insert(number, keep);
+        let body = Body::new(Pieces { read, kept: Some(kept) });
+        let built = Response::builder().header(CONTENT_TYPE, form.kind()).body(body);
+        let pen = Pen { pieces, ending: self.ending(), places: Arc::clone(&self.places), number };
+        (pen, built.unwrap_or_default())
     }
 }
 
 /// The end that the client reads from.
-struct Pieces(mpsc::Receiver<Bytes>);
+struct Pieces {
+    read: mpsc::Receiver<Bytes>,
+    /// Told when all is written; it breaks when the place is another's.
+    kept: Option<oneshot::Receiver<()>>,
+}
 
 impl hyper::body::Body for Pieces {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+        if let Some(Poll::Ready(end)) = self.kept.as_mut().map(|kept| Pin::new(kept).poll(cx)) {
+            self.kept = None;
+            if end.is_err() {
+                // The connection ends with it: the client sees that it was cut off.
+                return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+            }
+        }
+        self.read.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
 
@@ -138,7 +190,7 @@ pub(super) fn of_file(mut file: File) -> Body {
             }
         }
     });
-    Body::new(Pieces(read))
+    Body::new(Pieces { read, kept: None })
 }
 
 /// A connection whose client must read.

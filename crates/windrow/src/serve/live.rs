@@ -24,11 +24,12 @@ use windrow_engine::clock::{Clock, SystemClock};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::kafka::behind::{self, Behind, Offsets};
 use windrow_engine::observe::Progress;
-use windrow_engine::run::Job;
+use windrow_engine::run::Ended;
 use windrow_engine::source::kafka::TopicInput;
 
 use super::board::{Board, Known, Standing};
 use super::follow::{Follower, Past};
+use crate::cmd::status::{is_demo, resume};
 
 /// Time between two words to the board.
 const TELL: Duration = Duration::from_millis(250);
@@ -46,6 +47,8 @@ const ASK: Duration = Duration::from_secs(2);
 /// What the loop tells of a run.
 pub(crate) struct Live<'c> {
     clock: &'c dyn Clock,
+    /// Where the run goes.
+    place: Follower,
     board: Arc<Board>,
     past: Arc<Past>,
     since: Micros,
@@ -59,7 +62,7 @@ pub(crate) struct Live<'c> {
     last: Option<(Duration, u64)>,
     rate: Option<f64>,
     topic: Option<Topic>,
-    _disk: Beside,
+    disk: Beside,
 }
 
 /// The topic that a run reads, and where the run stands in it.
@@ -77,16 +80,22 @@ struct Beside {
 
 impl<'c> Live<'c> {
     /// Begins to follow what lies on disk, and what brokers say of the topic that is read.
-    pub(crate) fn start(mut follower: Follower, job: &Job, clock: &'c dyn Clock) -> Result<Self, Error> {
+    pub(crate) fn start(
+        mut follower: Follower,
+        (topic, memory_bytes): (Option<&TopicInput>, u64),
+        clock: &'c dyn Clock,
+    ) -> Result<Self, Error> {
         let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
-        let topic = job.topic.as_ref().map(|topic| Topic::start(topic, &board)).transpose()?;
+        let place = follower.clone();
+        let topic = topic.map(|topic| Topic::start(topic, &board)).transpose()?;
         let disk = Beside::start("serve-past", LOOK, move || look_at_disk(&mut follower))?;
         let since = clock.now();
         let standing = Standing::Running { pid: std::process::id(), since };
-        let memory_budget = Some(job.memory_bytes);
+        let memory_budget = Some(memory_bytes);
         board.change(|known| Known { standing, is_live: true, memory_budget, ..known.clone() });
         Ok(Self {
             clock,
+            place,
             board,
             past,
             since,
@@ -97,7 +106,7 @@ impl<'c> Live<'c> {
             last: None,
             rate: None,
             topic,
-            _disk: disk,
+            disk,
         })
     }
 
@@ -133,6 +142,29 @@ impl<'c> Live<'c> {
         {
             history.see(self.clock.now() / 1_000_000, progress.pipeline.delivered());
         }
+    }
+
+    /// Tells how the run ended: when, why, and how to go on. Nobody does later.
+    pub(crate) fn end(self, ended: Result<Ended, &Error>) {
+        // Whoever looks from time to time would say that it goes on.
+        drop((self.disk, self.topic));
+        let (out, state) = (&self.place.out, self.place.state.as_deref());
+        let (reason, message) = match ended {
+            Ok(ended) => (ended.code(), None),
+            Err(error) => (error.code, Some(error.message.clone())),
+        };
+        let standing = Standing::Ended { at: self.clock.now(), reason: reason.to_owned(), message };
+        let life = checkpoint::Layout::find(out, state).ok().and_then(|layout| Life::read(&layout));
+        let resume = life.filter(|life| life.pid == std::process::id() && !is_demo(life)).map(|life| resume(&life));
+        // What the last commit holds, without its model: that is known, but for the pages of a moment.
+        let committed = checkpoint::read_committed(out, state).ok().flatten().map(|committed| committed.manifest);
+        self.board.change(|known| {
+            let known = Known { standing, resume, waits: None, rows_per_s: None, ..known.clone() };
+            let Some(manifest) = committed else { return known };
+            let (epoch, committed_at) = (Some(manifest.epoch), Some(manifest.written_at));
+            let (committed_rows, counters) = (manifest.counters.rows, manifest.counters);
+            Known { epoch, committed_at, committed_rows, counters, ..known }
+        });
     }
 
     /// The view, when somebody looks or it is old, and when its turn has come.
@@ -254,6 +286,28 @@ fn look_at_disk(follower: &mut Follower) {
         let trouble = Some(format!("{}: {}", error.code, error.message));
         if known.trouble != trouble {
             follower.board.change(|known| Known { trouble, ..known.clone() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use windrow_engine::clock::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn how_a_run_ended_is_told() {
+        let clock = SystemClock::new();
+        let error = Error::new(ErrorKind::Environment, "E-DISK", "no room");
+        for (ended, wanted) in [(Ok(Ended::Stopped), ("stopped", None)), (Err(&error), ("E-DISK", Some("no room")))] {
+            let follower = Follower::new(Path::new("none"), None);
+            let board = Arc::clone(&follower.board);
+            Live::start(follower, (None, 0), &clock).unwrap().end(ended);
+            let Standing::Ended { reason, message, .. } = &board.peek().standing else { panic!("{:?}", board.peek()) };
+            assert_eq!((reason.as_str(), message.as_deref()), wanted);
         }
     }
 }

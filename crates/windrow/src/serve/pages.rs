@@ -145,7 +145,7 @@ fn follow(shared: Arc<Shared>, filter: Filter, query: &StreamQuery) -> Result<Re
         last: query.last.unwrap_or(0).min(LIMIT.1),
         until_end: query.until_end,
     };
-    let (pen, answer) = shared.feeds.begin(query.form)?;
+    let (pen, answer) = shared.feeds.begin(query.form);
     tokio::spawn(async move {
         if let Err(error) = tail.write(&shared, &pen).await {
             // The answer has begun: what is wrong is its last line.
@@ -176,7 +176,7 @@ impl Tail {
             changes.mark_unchanged();
             // What was committed before the end was known stands in the files that are read from here on.
             let known = shared.board.read();
-            let is_over = self.until_end && !matches!(known.standing, Standing::Running { .. });
+            let is_over = pen.is_last() || self.until_end && !matches!(known.standing, Standing::Running { .. });
             if is_over || told != Some(known.epoch) {
                 told = Some(known.epoch);
                 let Some(next) = self.come(shared, pen, seen).await? else { return Ok(()) };
@@ -187,6 +187,7 @@ impl Tail {
             }
             let came = tokio::select! {
                 came = tokio::time::timeout(BEAT, changes.changed()) => came,
+                () = pen.ends() => continue,
                 () = pen.closed() => return Ok(()),
             };
             if came.is_err() && !pen.write(self.form.beat()).await {

@@ -16,6 +16,9 @@ use crate::rig::{Rig, SAMPLE};
 
 /// How long something may take to be shown.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may say nothing, and how many streams may be open.
+const CUT_OFF: Duration = Duration::from_secs(10);
+const STREAMS: usize = 200;
 
 /// An answer.
 struct Answer {
@@ -608,11 +611,63 @@ fn clients_that_say_nothing_hold_nobody_up() {
     let rig = Rig::with_sample();
     let server = Server::start(&rig, &[]);
     let address = format!("127.0.0.1:{}", server.port());
-    let silent: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let mut old = server.open("/api/v1/events");
+    let clock = SystemClock::new();
+    // More than there are places for.
+    let silent: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(&address).unwrap()).collect();
     let mut odd = TcpStream::connect(&address).unwrap();
     odd.write_all(&[b'A'; 1 << 20]).ok();
     assert_eq!(server.get("/api/v1/now").status, 200);
+    assert!(clock.elapsed() < CUT_OFF, "it waited until those who say nothing were cut off");
     drop(silent);
+    // Who has shown the token stays.
+    assert_eq!(next_event(&mut old).1, "clusters");
+    let long = "x".repeat(20_000);
+    let headers = [("Host", server.host.as_str()), ("Authorization", &format!("Bearer {}", server.token)), ("X-Long", &long)];
+    assert_eq!(server.ask("GET", "/api/v1/now", &headers).status, 431);
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn the_newest_stream_takes_the_place_of_the_oldest() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &[]);
+    let mut streams: Vec<_> = (0..STREAMS).map(|_| server.open("/api/v1/events")).collect();
+    let mut newest = server.open("/api/v1/events");
+    assert_eq!(next_event(&mut newest).1, "clusters");
+    // It reads the end, however the system calls it.
+    let (clock, mut line) = (SystemClock::new(), Vec::new());
+    while streams[0].read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        assert!(clock.elapsed() < PATIENCE, "the oldest goes on");
+    }
+    let said = format!("\nwindrow_streams {STREAMS}\n");
+    server.until("/metrics", |answer| answer.body.contains(&said));
+    server.end(Signal::INT, 130);
+}
+
+#[test]
+fn a_run_tells_how_it_ended() {
+    let rig = Rig::new();
+    rig.write("token", "a-token-of-our-own-42\n");
+    let endless = ["run", "--input", "generator:rows=1000000000,seed=1", "--out", "out", "--listen", "127.0.0.1:0"];
+    let named = ["--host", "board.example", "--token-file", "token"];
+    let server = Server::call(&rig, &[&endless[..], &named].concat());
+    assert_eq!(server.token, "a-token-of-our-own-42");
+    server.until("/api/v1/now", |answer| answer.json()["rows"].as_u64() > Some(0));
+    let mut events = server.open("/api/v1/events");
+    kill_process(Pid::from_child(&server.child), Signal::INT).unwrap();
+    let now = loop {
+        let (_, name, data) = next_event(&mut events);
+        if name == "now" && data["standing"]["is"] == "ended" {
+            break data;
+        }
+    };
+    assert_eq!(now["standing"]["reason"], "interrupted", "{now}");
+    assert!(now["resume"].as_str().unwrap().contains("windrow run --input generator:"), "{now}");
+    assert!(now["standing"]["at"].is_string() && now["commit"] == 1 && now["rows"] == now["committed_rows"], "{now}");
+    let mut rest = String::new();
+    events.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest.trim(), "");
     server.end(Signal::INT, 130);
 }
 
