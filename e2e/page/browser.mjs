@@ -39,8 +39,8 @@ export async function open(browser, url, where, options = {}) {
     else if (message.type() === "error" && !options.allows?.(text, message.location().url)) note("console", text);
   });
   page.on("request", (request) => {
-    const to = request.url();
-    if (!to.startsWith(own) && !to.startsWith("data:") && !to.startsWith("blob:")) note("foreign", to);
+    const { origin, protocol, href } = new URL(request.url());
+    if (origin !== own && protocol !== "data:" && protocol !== "blob:") note("foreign", href);
   });
   context.on("page", (other) => other !== page && note("foreign", `a window opened: ${other.url()}`));
   await page.goto(url);
@@ -74,6 +74,16 @@ export async function axe(page, where) {
   const serious = JSON.parse(result.value).filter((one) => one.impact === "serious" || one.impact === "critical");
   for (const one of serious) problems.push(`${where}: axe: ${one.id}: ${one.help}: ${one.nodes.slice(0, 2).map((node) => node.html.slice(0, 160)).join(" | ")}`);
   return serious.length;
+}
+
+/** Waits until there are more pages than so many. The page cannot be asked to wait for an answer of the server: any promise counts as a yes. */
+export async function pagesBeyond(page, than) {
+  await page.evaluate(async ([than, deadline]) => {
+    for (const began = performance.now(); ; await new Promise(requestAnimationFrame)) {
+      if ((await (await fetch("/api/v1/now")).json()).pages > than) return;
+      if (performance.now() - began > deadline) throw new Error(`no more than ${than} pages came`);
+    }
+  }, [than, DEADLINE]);
 }
 
 export async function firstCluster(page) {

@@ -1,4 +1,5 @@
 // A run that goes on: what is drawn moves and never blinks, a pause keeps what comes in, and when the process dies the page says so.
+import { asks } from "./asks.mjs";
 import { go, open, problems } from "./browser.mjs";
 
 export async function live(browser, url, pid) {
@@ -11,11 +12,12 @@ export async function live(browser, url, pid) {
   await go(page, "#/now");
   await pausing(page);
   await hiding(page);
+  const asked = await asks(page);
   process.kill(pid, "SIGKILL");
   await page.getByText(/No word from the server since/).waitFor();
   await context.close();
   const rate = (moved.redraws / moved.seconds).toFixed(1);
-  return `${moved.blank} of ${moved.frames} frames blank, ${rate} redraws a second over ${moved.seconds.toFixed(0)} s, heap ${moved.heap.join(" then ")} MB`;
+  return `${moved.blank} of ${moved.frames} frames blank, ${rate} redraws a second over ${moved.seconds.toFixed(0)} s, heap ${moved.heap.join(" then ")} MB; ${asked}`;
 }
 
 /** Looks at every frame until the drawing over time has changed so many times. */

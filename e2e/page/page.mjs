@@ -1,8 +1,10 @@
 // node page.mjs SHOTS NONE ONE MANY HOSTILE LIVE PID: looks at the page of five servers, and says what is wrong with it.
+import { stranger } from "./asks.mjs";
 import { counts, launch, problems } from "./browser.mjs";
 import { hostile } from "./hostile.mjs";
 import { keys } from "./keys.mjs";
 import { live } from "./live.mjs";
+import { tables } from "./tables.mjs";
 import { charts, speeds, views } from "./views.mjs";
 
 const [shots, none, one, many, evil, running, pid] = process.argv.slice(2);
@@ -10,7 +12,9 @@ const browser = await launch();
 const parts = [
   ["views", () => views(browser, [["none", none], ["one", one], ["many", many]], shots)],
   ["charts", () => charts(browser, many)],
+  ["tables", () => tables(browser, many)],
   ["keys", () => keys(browser, many)],
+  ["stranger", () => stranger(browser, many)],
   ["hostile", () => hostile(browser, evil)],
   ["live", () => live(browser, running, Number(pid))],
   ["speeds", () => speeds(browser, many)],
