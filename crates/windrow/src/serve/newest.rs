@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use serde_json::Value;
 use windrow_engine::checkpoint::Committed;
@@ -84,5 +85,12 @@ pub(super) async fn newest_csv<T: 'static>(
             }
         })
     });
-    Ok(answer(StatusCode::OK, CSV, of_file(file.await?)))
+    let file = file.await?;
+    let length = file.metadata().map(|of| of.len());
+    let mut answer = answer(StatusCode::OK, CSV, of_file(file));
+    // Whoever takes it along sees how far it is.
+    if let Ok(length) = length {
+        answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    Ok(answer)
 }
