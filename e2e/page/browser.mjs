@@ -39,8 +39,8 @@ export async function open(browser, url, where, options = {}) {
     else if (message.type() === "error" && !options.allows?.(text, message.location().url)) note("console", text);
   });
   page.on("request", (request) => {
-    const to = request.url();
-    if (!to.startsWith(own) && !to.startsWith("data:") && !to.startsWith("blob:")) note("foreign", to);
+    const { origin, protocol, href } = new URL(request.url());
+    if (origin !== own && protocol !== "data:" && protocol !== "blob:") note("foreign", href);
   });
   context.on("page", (other) => other !== page && note("foreign", `a window opened: ${other.url()}`));
   await page.goto(url);

@@ -46,7 +46,9 @@ export async function keys(browser, url) {
   await page.getByRole("textbox", { name: "Name of the cluster" }).focus();
   await page.keyboard.type(" <b>named</b>");
   await press("Enter");
-  await page.getByText(/^Renamed: the run takes it/).waitFor();
+  // Nobody runs the pipeline: the server has done it, and says so.
+  await page.getByText(/^Renamed: it is done, by commit \d/).waitFor();
+  await page.locator(".cluster-head h2").getByText("<b>named</b>").waitFor();
 
   await page.evaluate(() => document.activeElement?.blur());
   await press("Escape");

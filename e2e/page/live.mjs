@@ -1,4 +1,5 @@
 // A run that goes on: what is drawn moves and never blinks, a pause keeps what comes in, and when the process dies the page says so.
+import { asks } from "./asks.mjs";
 import { go, open, pagesBeyond, problems } from "./browser.mjs";
 import { demo } from "./pipeline.mjs";
 import { speeds } from "./views.mjs";
@@ -21,12 +22,13 @@ export async function live(browser, windrow, out, seconds) {
   await go(page, "#/now");
   await pausing(page);
   await hiding(page);
+  const asked = await asks(page);
   await pipeline.end("SIGKILL");
   await page.getByText(/No word from the server since/).waitFor();
   await context.close();
   const rate = (moved.redraws / moved.seconds).toFixed(1);
   const frames = `${moved.blank} of ${moved.frames} frames blank, ${rate} redraws a second over ${moved.seconds.toFixed(0)} s at ${Math.round(rows / moved.seconds)} rows/s`;
-  return `${frames}; heap ${heapOf(moved.heap, seconds)}${fast && `; meanwhile ${fast}`}`;
+  return `${frames}; heap ${heapOf(moved.heap, seconds)}${fast && `; meanwhile ${fast}`}; ${asked}`;
 }
 
 /** Every frame, the heap meanwhile, the rows that came, and how fast a page beside it was. */

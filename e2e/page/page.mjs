@@ -1,12 +1,14 @@
 // node page.mjs SHOTS WINDROW DIR SECONDS ONLY NONE ONE MANY HOSTILE: looks at the page of four servers and of those that it starts itself in DIR,
 // one of them for so many seconds; only some parts, when ONLY names them. Says what is wrong with it.
 import { join } from "node:path";
+import { stranger } from "./asks.mjs";
 import { counts, launch, problems } from "./browser.mjs";
 import { first } from "./demo.mjs";
 import { hostile } from "./hostile.mjs";
 import { keys } from "./keys.mjs";
 import { live } from "./live.mjs";
 import { stopped } from "./stopped.mjs";
+import { tables } from "./tables.mjs";
 import { charts, printed, speeds, views } from "./views.mjs";
 
 const [shots, windrow, dir, seconds, only, none, one, many, evil] = process.argv.slice(2);
@@ -14,7 +16,9 @@ const browser = await launch();
 const parts = [
   ["views", () => views(browser, [["none", none], ["one", one], ["many", many]], shots)],
   ["charts", () => charts(browser, many)],
+  ["tables", () => tables(browser, many)],
   ["keys", () => keys(browser, many)],
+  ["stranger", () => stranger(browser, many)],
   ["hostile", () => hostile(browser, evil)],
   ["live", () => live(browser, windrow, join(dir, "live"), Number(seconds))],
   ["stopped", () => stopped(browser, windrow, join(dir, "stopped"), shots)],

@@ -42,13 +42,30 @@ const HOLDS = {
   status: "Standing|Versions|Inputs|Behind|Commits|Settings|Set in|default",
 };
 
-/** What must stand there: what to run when there is nothing, why it stopped when there is something. */
+/** What a view alone shows when there is something. */
+const OWN = {
+  now: 'section[aria-label="Clusters"] tbody tr[data-row]',
+  messages: 'section[aria-label="Pages per cluster"] .bar',
+  domains: "table.heat tbody td.heat-cell",
+  map: ".map svg a[data-row] circle",
+  cluster: 'section[aria-label="Facts"] .weighted li',
+  pages: 'section[aria-label="Pages"] tbody tr[data-row]',
+  rejects: "ul.rejects > li",
+  status: 'section[aria-label="Commits"] tbody tr[data-row]',
+};
+/** What a view says when there is nothing of its own. */
+const NOTHING = { cluster: /there is no cluster 1/i, status: /Nothing is committed yet/, rejects: /Every one of 1 rows became a page/ };
+
+/** What must stand there: what to run when there is nothing; else why it stopped, and what this view is for. */
 async function says(page, size, view, where) {
   const text = await page.locator("main").innerText();
   const missing = size === "many" ? HOLDS[view].split("|").filter((one) => !new RegExp(one).test(text)) : [];
   if (missing.length > 0) problems.push(`${where}: does not hold ${missing}`);
-  const wanted = size !== "none" ? /The run stopped .*: it had read all of its input/ : view === "cluster" || view === "status" ? /./ : /windrow run --input/;
-  if (!wanted.test(text)) problems.push(`${where}: does not say ${wanted}`);
+  const has = (wanted) => wanted.test(text) || problems.push(`${where}: does not say ${wanted}`);
+  if (size !== "none") has(/The run stopped .*: it had read all of its input/);
+  if (size === "one" && view === "rejects") has(NOTHING.rejects);
+  else if (size === "none") has(view === "cluster" || view === "status" ? NOTHING[view] : /windrow run --input/);
+  else if ((await page.locator(OWN[view]).count()) === 0) problems.push(`${where}: shows no ${OWN[view]}`);
 }
 
 /** Every chart as a table, and as files that are taken away. */

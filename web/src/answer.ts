@@ -31,12 +31,11 @@ export interface Answer<T> {
   old: boolean;
 }
 
-/** `of` is the path to ask, null for nothing; `live` says whether to ask again when the pipeline has gone on. */
-export function useAnswer<T>(of: string | null, live = true): Answer<T> {
+/** `of` is the path to ask, null for nothing. It is asked again when `moved` does: as the pipeline goes on, unless something else is given. */
+export function useAnswer<T>(of: string | null, moved: unknown = tick.value): Answer<T> {
   const latest = useRef<Held<T> | undefined>(undefined);
   const [held, setHeld] = useState<Held<T>>();
   const [error, setError] = useState<Refused>();
-  const moved = live ? tick.value : 0;
   const asking = useRef<{ of: string; control: AbortController; again: boolean } | undefined>(undefined);
 
   useEffect(() => {

@@ -1,4 +1,5 @@
 // How the page asks the server.
+import type { Edited } from "./types";
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
@@ -43,7 +44,7 @@ export async function ask<T>(to: string, signal?: AbortSignal): Promise<T> {
 }
 
 /** A change: only with the header that no other page can send. */
-export async function change(route: string, body: unknown): Promise<void> {
+export async function change(route: string, body: unknown): Promise<Edited> {
   const headers = { "content-type": "application/json", "x-windrow": "1" };
-  await sent(`/api/v1${route}`, { method: "POST", headers, body: JSON.stringify(body) });
+  return (await (await sent(`/api/v1${route}`, { method: "POST", headers, body: JSON.stringify(body) })).json()) as Edited;
 }

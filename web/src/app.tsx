@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { awaited } from "./answer";
 import { count, duration } from "./format";
 import { helpIsOpen, KEYS, onKey, WAYS } from "./keys";
-import { loaded, missed, now, pause, paused, silentSince } from "./live";
+import { isStranger, loaded, missed, now, pause, paused, silentSince } from "./live";
 import { place, to, type View } from "./place";
 import { choice, turn } from "./theme";
 import type { Now } from "./types";
@@ -131,6 +131,13 @@ function State({ known }: { known: Now | null }) {
 function Silent() {
   const since = silentSince.value;
   if (since === null) return null;
+  if (isStranger.value) {
+    return (
+      <Notice kind="bad">
+        The server was started anew, with another token: open the URL that it printed. What is shown is what was known at <Time of={new Date(since).toISOString()} />.
+      </Notice>
+    );
+  }
   return (
     <Notice kind="warn">
       No word from the server since <Time of={new Date(since).toISOString()} />. What is shown is what was known then; it is tried again all the time.

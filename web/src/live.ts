@@ -4,7 +4,7 @@
 //
 // Tables are not pushed: `tick` says when it is worth asking again. A hidden page lets go of the stream and asks every 10 s.
 import { batch, computed, signal } from "@preact/signals";
-import { ask, path } from "./api";
+import { ask, path, Refused } from "./api";
 import type { Cluster, Clusters, Now } from "./types";
 
 const REDRAW_MS = 250;
@@ -26,8 +26,12 @@ export const paused = signal(false);
 export const missed = signal(0);
 /** When the server was last heard of, if it is not heard of any more. */
 export const silentSince = signal<number | null>(null);
+/** Whether the server does not know us any more: it was started anew, with another token. */
+export const isStranger = signal(false);
 /** Moves when tables may have changed. */
 export const tick = signal(0);
+/** Moves when what is committed has changed, or how the run stands: what is read from files is asked for no sooner. */
+export const commits = signal("");
 export const loaded = computed(() => shown.value.now !== null);
 export const now = computed(() => shown.value.now);
 export const clusters = computed(() => [...shown.value.clusters.values()].sort((a, b) => b.delivered - a.delivered || a.cluster - b.cluster));
@@ -42,8 +46,12 @@ function word(): void {
   silentSince.value = null;
 }
 
-function silence(): void {
+/** What went wrong, when a question was not answered. Trying goes on, unless we are not let in any more. */
+function silence(error?: unknown): void {
   silentSince.value ??= lastWord;
+  if (!(error instanceof Refused) || (error.status !== 401 && error.status !== 403)) return;
+  isStranger.value = true;
+  source?.close();
 }
 
 let waiting: (() => void)[] = [];
@@ -76,7 +84,10 @@ function hear(part: Partial<Known>): void {
 
 function beat(): void {
   ticking = undefined;
-  tick.value += 1;
+  batch(() => {
+    tick.value += 1;
+    commits.value = `${heard.now?.commit} ${heard.now?.standing.is}`;
+  });
 }
 
 export function pause(): void {
@@ -130,14 +141,14 @@ let starting = false;
 
 /** Loads everything and listens from there on; tries until it is there. */
 export async function start(): Promise<void> {
-  if (starting) return;
+  if (starting || isStranger.value) return;
   starting = true;
   source?.close();
   try {
     await reload();
     if (!document.hidden) listen();
-  } catch {
-    silence();
+  } catch (error) {
+    silence(error);
     setTimeout(() => void start(), RETRY_MS);
   } finally {
     starting = false;
@@ -147,13 +158,13 @@ export async function start(): Promise<void> {
 /** Asks whether the server is there when it has been quiet. */
 async function probe(): Promise<void> {
   const quiet = document.hidden ? HIDDEN_MS : QUIET_MS;
-  if (Date.now() - lastWord < quiet - 100 || starting) return;
+  if (Date.now() - lastWord < quiet - 100 || starting || isStranger.value) return;
   try {
     const asked = await ask<Now>(path("/now"));
     word();
     hear({ now: asked });
-  } catch {
-    silence();
+  } catch (error) {
+    silence(error);
   }
 }
 

@@ -194,12 +194,20 @@ export interface Reject {
 export interface Rejects {
   by_reason: Record<string, number>;
   rejects: Reject[];
+  total: number;
   next: string | null;
 }
 
 export interface Lineage {
   events: Record<string, unknown>[];
+  total: number;
   next: string | null;
+}
+
+/** What became of a change: the commit that has it, or its number among those that wait for a run. */
+export interface Edited {
+  commit: number | null;
+  edit: number | null;
 }
 
 export interface Candidate {

@@ -22,6 +22,7 @@ mod kept;
 mod live;
 mod map;
 mod metrics;
+mod newest;
 mod now;
 mod page;
 mod pages;

@@ -42,8 +42,14 @@ export function MapChart({ data, frame, chosen, onLook }: Props) {
   const moving = useMoving(data);
   const box = useRef<HTMLDivElement>(null);
   const drag = useDrag(box, frame, onLook);
+  const byKey = (event: KeyboardEvent) => {
+    const look = event.ctrlKey || event.metaKey || event.altKey ? undefined : moved(frame, event.key);
+    if (!look) return;
+    event.preventDefault();
+    onLook(look);
+  };
   return (
-    <div ref={box} class="chart map" {...drag}>
+    <div ref={box} class="chart map" tabIndex={0} role="group" aria-label="Map: plus and minus enlarge it, arrow keys move it, 0 shows all" onKeyDown={byKey} {...drag}>
       <Points data={moving} frame={frame} box={box} chosen={chosen} />
       <svg width={frame.width} height={frame.height} viewBox={`0 0 ${frame.width} ${frame.height}`} role="group" aria-label="Map of clusters" font-family={FONT}>
         <Drawn data={moving} frame={frame} chosen={chosen} links />
@@ -246,6 +252,23 @@ const ZOOM_MOST = 40;
 export function zoomed(look: Look, by: number): Look {
   const zoom = Math.min(ZOOM_MOST, Math.max(1, look.zoom * by));
   return zoom === 1 ? { x: 0, y: 0, zoom } : { ...look, zoom };
+}
+
+/** Part of what is seen that an arrow key moves over. */
+const STEP = 0.2;
+const WAYS: Record<string, [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** What a key shows instead; nothing where it means nothing. Where all is seen, arrows scroll the page as everywhere. */
+function moved(frame: Frame, key: string): Look | undefined {
+  const { look, width, height } = frame;
+  if (key === "+" || key === "=") return zoomed(look, 1.5);
+  if (key === "-") return zoomed(look, 1 / 1.5);
+  if (key === "0") return { x: 0, y: 0, zoom: 1 };
+  const way = WAYS[key];
+  if (!way || look.zoom === 1) return undefined;
+  const { size, flat } = screen(frame);
+  const within = (v: number) => Math.min(1, Math.max(-1, v));
+  return { ...look, x: within(look.x + (way[0] * STEP * width) / size), y: within(look.y + (way[1] * STEP * height) / flat) };
 }
 
 /** Dragging moves the map, the wheel with Ctrl enlarges it: without, the page scrolls as everywhere. */

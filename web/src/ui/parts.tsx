@@ -1,8 +1,8 @@
 // Small things that all views share.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Refused } from "../api";
-import { httpUrl, local, utc } from "../format";
+import { path, type Query, type Refused } from "../api";
+import { count, httpUrl, local, utc } from "../format";
 import { toCluster } from "../place";
 
 /** A stranger's text: text and nothing else, in its own direction, set apart from what stands around it. */
@@ -101,6 +101,28 @@ export function Copy({ text, name }: { text: string; name: string }) {
         {said || "Copy"}
       </button>
     </div>
+  );
+}
+
+/** Rows of a CSV at most, as the server has it. */
+const CSV_MOST = 100_000;
+
+interface CsvProps {
+  file: string;
+  route: string;
+  query: Query;
+  /** Rows there are. */
+  total: number | undefined;
+  /** Whether it is what the key takes along. */
+  main?: boolean;
+}
+
+/** A table as CSV: all of it, or the newest rows where there may be more, which is said. */
+export function CsvLink({ file, route, query, total, main = true }: CsvProps) {
+  return (
+    <a class="button" href={path(route, { ...query, limit: CSV_MOST, format: "csv" })} download={`${file}.csv`} data-export={main || undefined}>
+      {(total ?? 0) > CSV_MOST ? `CSV (${count(CSV_MOST)} at most)` : "CSV"}
+    </a>
   );
 }
 

@@ -6,6 +6,8 @@ export interface Column {
   right?: boolean;
   /** Where given, the head is a button that sorts by this. */
   sort?: string;
+  /** Whether it sorts from the smallest on. */
+  rises?: boolean;
   class?: string;
 }
 
@@ -74,10 +76,10 @@ function Head({ column, sorted, onSort }: HeadProps) {
     );
   }
   return (
-    <th scope="col" class={name} aria-sort={is ? "descending" : "none"}>
+    <th scope="col" class={name} aria-sort={!is ? "none" : column.rises ? "ascending" : "descending"}>
       <button type="button" class="sort" onClick={() => onSort(by)}>
         {column.name}
-        <span aria-hidden="true">{is ? "\u00a0▾" : ""}</span>
+        <span aria-hidden="true">{!is ? "" : column.rises ? "\u00a0▴" : "\u00a0▾"}</span>
       </button>
     </th>
   );

@@ -4,10 +4,10 @@ import { change, path, Refused } from "../api";
 import { useAnswer } from "../answer";
 import { Spark } from "../charts/spark";
 import { count, counted, percent, quoted, score, sqlText } from "../format";
-import { now } from "../live";
+import { commits, now } from "../live";
 import { choose, chosen, place, to, toCluster } from "../place";
 import type { Cluster, Example, Lineage, Pages } from "../types";
-import { ClusterLink, Copy, Empty, Notice, PageLink, Text, Trouble } from "../ui/parts";
+import { ClusterLink, Copy, CsvLink, Empty, Notice, PageLink, Text, Trouble } from "../ui/parts";
 import { Table } from "../ui/table";
 import { ShareBar } from "./now";
 import { ClockChoice, TimeFigure } from "./messages";
@@ -74,9 +74,9 @@ function Head({ data }: { data: Cluster }) {
   const [error, setError] = useState<Refused>();
   const edit = async (route: string, body: unknown, what: string) => {
     try {
-      await change(`/clusters/${data.cluster}/${route}`, body);
+      const { commit } = await change(`/clusters/${data.cluster}/${route}`, body);
       setError(undefined);
-      setSaid(`${what}: the run takes it at its next commit${now.value?.standing.is === "running" ? "" : ", when one is started again"}.`);
+      setSaid(`${what}: ${commit === null ? left() : `it is done, by commit ${count(commit)}`}.`);
       setEditing(false);
     } catch (error) {
       if (error instanceof Refused) setError(error);
@@ -112,6 +112,9 @@ function Head({ data }: { data: Cluster }) {
     </header>
   );
 }
+
+/** When a change that is not committed yet will be. */
+const left = (): string => (now.value?.standing.is === "running" ? "the run takes it at its next commit" : "the next run takes it");
 
 function Rename({ label, onSave }: { label: string; onSave: (label: string) => void }) {
   const [text, setText] = useState(label);
@@ -262,7 +265,7 @@ function Neighbours({ data }: { data: Cluster }) {
 }
 
 function Latest({ id }: { id: number }) {
-  const { data, error, old } = useAnswer<Pages>(path(`/clusters/${id}/pages`, { limit: 20 }));
+  const { data, error, old } = useAnswer<Pages>(path(`/clusters/${id}/pages`, { limit: 20 }), commits.value);
   return (
     <section class="panel" aria-label="Latest pages">
       <header class="figure-head">
@@ -281,7 +284,7 @@ function Latest({ id }: { id: number }) {
 const OWN = ["schema", "event", "kind", "position", "epoch", "commit"];
 
 function History({ id }: { id: number }) {
-  const { data, error, old } = useAnswer<Lineage>(path("/lineage", { cluster: id, limit: 20 }));
+  const { data, error, old } = useAnswer<Lineage>(path("/lineage", { cluster: id, limit: 20 }), commits.value);
   const events = !data || old ? [] : data.events;
   const rows = events.map((event, key) => ({
     key,
@@ -294,9 +297,7 @@ function History({ id }: { id: number }) {
         <h2>
           History <span class="faint">births, moves, merges, deaths, edits: the newest {count(rows.length)}</span>
         </h2>
-        <a class="button" href={path("/lineage", { cluster: id, limit: 10_000, format: "csv" })} download={`history-${id}.csv`}>
-          CSV
-        </a>
+        <CsvLink file={`history-${id}`} route="/lineage" query={{ cluster: id }} total={data?.total} main={false} />
       </header>
       <Trouble error={error} />
       {rows.length === 0 ? <p class="faint">Nothing has happened to it yet.</p> : <Table name="History" columns={columns} rows={rows} />}
@@ -345,6 +346,9 @@ function Take({ data }: { data: Cluster }) {
       <Copy name="API" text={`curl -H "Authorization: Bearer $TOKEN" '${location.origin}/api/v1/clusters/${data.cluster}'`} />
       <Copy name="Stream" text={`curl -N -H "Authorization: Bearer $TOKEN" '${location.origin}/api/v1/clusters/${data.cluster}/stream?as=jsonl'`} />
       <Copy name="Export" text={`windrow export --folder ${quoted(out)} --cluster ${data.cluster} --out cluster-${data.cluster}.xlsx`} />
+      <p class="faint">
+        <code>$TOKEN</code> is what stands behind <code>token=</code> in the URL that the program printed when it began, or in the file given with <code>--token-file</code>.
+      </p>
     </section>
   );
 }

@@ -69,12 +69,15 @@ function twin(data: Domains) {
 
 function Sorter({ by, sorted, children }: { by: string; sorted: string; children: preact.ComponentChildren }) {
   return (
-    <button type="button" class="sort" aria-pressed={by === sorted} onClick={() => choose({ sort: by === "pages" ? null : by })}>
+    <button type="button" class="sort" onClick={() => choose({ sort: by === "pages" ? null : by })}>
       {children}
-      <span aria-hidden="true">{by === sorted ? "\u00a0▾" : ""}</span>
+      <span aria-hidden="true">{by !== sorted ? "" : by === "name" ? "\u00a0▴" : "\u00a0▾"}</span>
     </button>
   );
 }
+
+/** How a head says that it sorts. */
+const order = (by: string, sorted: string) => (by !== sorted ? "none" : by === "name" ? "ascending" : "descending");
 
 function Heat({ data, sorted }: { data: Domains; sorted: string }) {
   const most = mostOf(data);
@@ -83,18 +86,18 @@ function Heat({ data, sorted }: { data: Domains; sorted: string }) {
       <table class="heat">
         <thead>
           <tr>
-            <th scope="col">
+            <th scope="col" aria-sort={order("name", sorted)}>
               <Sorter by="name" sorted={sorted}>
                 Main domain
               </Sorter>
             </th>
-            <th scope="col" class="right">
+            <th scope="col" class="right" aria-sort={order("pages", sorted)}>
               <Sorter by="pages" sorted={sorted}>
                 All
               </Sorter>
             </th>
             {data.clusters.map((cluster) => (
-              <th scope="col" key={cluster.cluster} class="heat-head">
+              <th scope="col" key={cluster.cluster} class="heat-head" aria-sort={order(String(cluster.cluster), sorted)}>
                 <a href={toCluster(cluster.cluster)} title={cluster.label}>
                   <Text of={cluster.label || `cluster ${cluster.cluster}`} />
                 </a>

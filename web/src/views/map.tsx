@@ -3,10 +3,10 @@ import { path } from "../api";
 import { useAnswer } from "../answer";
 import { type Look, MapChart, MapPicture, zoomed } from "../charts/map";
 import { count } from "../format";
-import { now } from "../live";
-import { choose, chosen, toCluster } from "../place";
+import { commits, now } from "../live";
+import { asTable, choose, chosen, toCluster } from "../place";
 import { colours, ink } from "../theme";
-import type { MapOf } from "../types";
+import type { MapOf, Term } from "../types";
 import { Figure } from "../ui/figure";
 import { ClusterLink, Search, Text, Trouble } from "../ui/parts";
 import { NothingYet } from "./nothing";
@@ -26,7 +26,7 @@ function look(at: Look): void {
 
 export function MapView() {
   const points = chosen("points", "5000");
-  const { data, error } = useAnswer<MapOf>(now.value?.pages === 0 ? null : path("/map", { points }));
+  const { data, error } = useAnswer<MapOf>(now.value?.pages === 0 ? null : path("/map", { points }), `${commits.value} ${now.value?.clusters}`);
   if (now.value?.pages === 0) return <NothingYet />;
   const only = chosen("cluster") ? Number(chosen("cluster")) : null;
   const at = looked();
@@ -59,10 +59,10 @@ export function MapView() {
     <Figure
       file="map"
       title="Map"
-      note={data && `near is alike; circles by pages now, small dots are themes · showing ${count(data.points.shown)} of ${count(data.points.total)} pages · Ctrl and the wheel enlarge`}
+      note={data && `near is alike; circles by pages now, small dots are themes · showing ${count(data.points.shown)} of ${count(data.points.total)} pages · Ctrl and the wheel, or + and −, enlarge; arrow keys move it`}
       tools={tools}
-      twin={data ? twin(data) : { columns: [], rows: [] }}
-      csv={path("/clusters", { format: "csv" })}
+      twin={data && asTable.value ? twin(data) : { columns: [], rows: [] }}
+      csv={path("/map", { points, format: "csv" })}
       picture={(width) => (data ? <MapPicture data={data} width={width} chosen={only} /> : <svg />)}
     >
       {(width) => (
@@ -80,10 +80,24 @@ export function MapView() {
   );
 }
 
+/** Pages in the table; the CSV has all that are drawn. */
+const PAGES_MOST = 1_000;
+
+/** Clusters, then themes, then pages: everything that has a place. */
 function twin(data: MapOf) {
   const right = true;
-  const columns = [{ name: "Cluster" }, { name: "Pages", right }, { name: "Now", right }, { name: "x", right }, { name: "y", right }];
-  const rows = data.clusters.map((one) => [<ClusterLink id={one.cluster} label={one.label} />, count(one.pages), count(one.now), one.x.toFixed(3), one.y.toFixed(3)]);
+  const columns = [{ name: "What" }, { name: "Cluster" }, { name: "Of it" }, { name: "Pages", right }, { name: "Now", right }, { name: "x", right }, { name: "y", right }];
+  const labels = new Map(data.clusters.map((one) => [one.cluster, one.label]));
+  const link = (id: number) => <ClusterLink id={id} label={labels.get(id) ?? ""} />;
+  const at = (one: { x: number; y: number }) => [one.x.toFixed(3), one.y.toFixed(3)];
+  const named = (terms: (string | Term)[]) => terms.map((term) => (typeof term === "string" ? term : term.term)).join(", ");
+  const rows = [
+    ...data.clusters.map((one) => ["cluster", link(one.cluster), "", count(one.pages), count(one.now), ...at(one)]),
+    ...data.themes.map((one) => ["theme", link(one.cluster), <Text of={named(one.terms)} />, count(one.pages), "", ...at(one)]),
+    ...data.points.items.slice(0, PAGES_MOST).map((one) => ["page", link(one.cluster), <Text of={one.title} />, "", "", ...at(one)]),
+  ];
+  const left = data.points.items.length - PAGES_MOST;
+  if (left > 0) rows.push([`${count(left)} more pages: see the CSV`, "", "", "", "", "", ""]);
   return { columns, rows };
 }
 

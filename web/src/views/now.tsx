@@ -88,7 +88,7 @@ function ClusterList() {
   found.sort((a, b) => (SORTS[sort] ?? SORTS.delivered)?.(a, b) || a.cluster - b.cluster);
   const most = Math.max(1e-9, ...found.map((cluster) => cluster.share));
   const columns = [
-    { name: "Cluster", sort: "label" },
+    { name: "Cluster", sort: "label", rises: true },
     { name: "Over the rows", class: "wide-only" },
     { name: "Trend", sort: "trend", class: "wide-only" },
     { name: "Delivered", right: true, sort: "delivered" },

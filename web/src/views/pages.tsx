@@ -4,10 +4,10 @@ import { useEffect, useState } from "preact/hooks";
 import { ask, path, Refused } from "../api";
 import { useAnswer } from "../answer";
 import { count, score } from "../format";
-import { now, paused } from "../live";
+import { commits, now, paused } from "../live";
 import { choose, chosen } from "../place";
 import type { Page, Pages } from "../types";
-import { ClusterLink, Notice, PageLink, Search, Text, Time, Trouble } from "../ui/parts";
+import { ClusterLink, CsvLink, Notice, PageLink, Search, Text, Time, Trouble } from "../ui/parts";
 import { Table } from "../ui/table";
 import { WhyButton } from "./cluster";
 import { NothingYet } from "./nothing";
@@ -31,9 +31,7 @@ export function PagesView() {
             <button type="button" aria-pressed={follows} onClick={() => choose({ follow: follows ? null : 1 })}>
               {follows ? "Stop following" : "Follow"}
             </button>
-            <a class="button" data-export download="pages.csv" href={path("/pages", { q, limit: 10_000, format: "csv" })}>
-              CSV
-            </a>
+            <CsvLink file="pages" route="/pages" query={{ q }} total={now.value?.pages} />
           </div>
         </header>
         <p class="faint grammar">
@@ -48,7 +46,7 @@ export function PagesView() {
 }
 
 function Found({ q }: { q: string }) {
-  const first = useAnswer<Pages>(path("/pages", { q, limit: LIMIT }));
+  const first = useAnswer<Pages>(path("/pages", { q, limit: LIMIT }), commits.value);
   const [more, setMore] = useState<Pages[]>([]);
   const [error, setError] = useState<Refused>();
   const data = first.old ? undefined : first.data;

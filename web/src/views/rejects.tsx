@@ -3,10 +3,10 @@ import { useState } from "preact/hooks";
 import { ask, path, Refused } from "../api";
 import { useAnswer } from "../answer";
 import { count, quoted } from "../format";
-import { now } from "../live";
+import { commits, now } from "../live";
 import { choose, chosen } from "../place";
 import type { Reject, Rejects } from "../types";
-import { Copy, Empty, Text, Trouble } from "../ui/parts";
+import { Copy, CsvLink, Empty, Text, Trouble } from "../ui/parts";
 import { NothingYet } from "./nothing";
 
 export function RejectsView() {
@@ -20,7 +20,7 @@ export function RejectsView() {
 }
 
 function Listed({ reason }: { reason: string }) {
-  const { data, error } = useAnswer<Rejects>(path("/rejects", { reason, limit: 20 }));
+  const { data, error } = useAnswer<Rejects>(path("/rejects", { reason, limit: 20 }), commits.value);
   const [more, setMore] = useState<Rejects[]>([]);
   const [failed, setFailed] = useState<Refused>();
   const reasons = Object.entries(now.value?.rejects_by_reason ?? data?.by_reason ?? {}).sort((a, b) => b[1] - a[1]);
@@ -39,9 +39,7 @@ function Listed({ reason }: { reason: string }) {
       <section class="panel" aria-label="Reasons">
         <header class="figure-head">
           <h2>Rejects by reason</h2>
-          <a class="button" data-export download="rejects.csv" href={path("/rejects", { reason, limit: 10_000, format: "csv" })}>
-            CSV
-          </a>
+          <CsvLink file="rejects" route="/rejects" query={{ reason }} total={data?.total} />
         </header>
         <Reasons reasons={reasons} chosenOne={reason} />
       </section>

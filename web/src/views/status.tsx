@@ -2,13 +2,14 @@
 import { path } from "../api";
 import { useAnswer } from "../answer";
 import { bytes, count, duration } from "../format";
+import { commits } from "../live";
 import { chosen, choose } from "../place";
 import type { Status } from "../types";
 import { Copy, Search, Text, Time, Trouble } from "../ui/parts";
 import { Table } from "../ui/table";
 
 export function StatusView() {
-  const { data, error } = useAnswer<Status>(path("/status"));
+  const { data, error } = useAnswer<Status>(path("/status"), commits.value);
   return (
     <>
       <Trouble error={error} />

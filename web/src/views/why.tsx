@@ -13,7 +13,7 @@ export function Why() {
 }
 
 function Panel({ record }: { record: string }) {
-  const { data, error } = useAnswer<Explanation>(path("/explain", { record_id: record }), false);
+  const { data, error } = useAnswer<Explanation>(path("/explain", { record_id: record }), null);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (

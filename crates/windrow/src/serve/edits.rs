@@ -4,6 +4,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -105,18 +106,26 @@ pub(super) async fn export(
     Ok(built.body(super::feed::of_file(file)).unwrap_or_else(|_| Response::new(Body::empty())))
 }
 
-/// The pages of a cluster as a file that nobody else sees, and that is gone when it is read.
+/// The pages of a cluster as a file.
 fn exported(shared: &Shared, cluster: ClusterId, ending: &str) -> Result<File, Error> {
     let nothing = || Error::new(ErrorKind::Invalid, "E-EXPORT-NOTHING", "nothing is committed yet").hint("ask again later");
     let committed = committed(shared)?.ok_or_else(nothing)?;
+    let wanted = Wanted { clusters: vec![cluster], since: None, until: None, raw: false };
+    unseen(&format!("cluster-{cluster}.{ending}"), &mut |path, _| write_export(&committed, &wanted, path).map(drop))
+}
+
+/// What makes an error of one of the system.
+pub(super) type Failed<'f> = &'f dyn Fn(&dyn std::fmt::Display) -> Error;
+
+/// A file that nobody else sees, written by its path, and gone when it is read.
+pub(super) fn unseen(name: &str, write: &mut dyn FnMut(&Path, Failed<'_>) -> Result<(), Error>) -> Result<File, Error> {
     let folder = std::env::temp_dir().join(format!("windrow-{}", entropy()?));
     let failed = |error: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Environment, "E-IO", format!("cannot write to {}", folder.display())).cause(error)
     };
     DirBuilder::new().mode(0o700).create(&folder).map_err(|error| failed(&error))?;
-    let path = folder.join(format!("cluster-{cluster}.{ending}"));
-    let wanted = Wanted { clusters: vec![cluster], since: None, until: None, raw: false };
-    let opened = write_export(&committed, &wanted, &path).and_then(|_| File::open(&path).map_err(|error| failed(&error)));
+    let path = folder.join(name);
+    let opened = write(&path, &failed).and_then(|()| File::open(&path).map_err(|error| failed(&error)));
     // What is left there would only take room; the file stays until it is closed.
     let _ = fs::remove_dir_all(&folder);
     opened

@@ -16,7 +16,7 @@ use windrow_engine::search::{MOST, Sample};
 use super::api::At;
 use super::ask::Asked;
 use super::pages::committed;
-use super::table::{Refused, json as answer_json};
+use super::table::{Form, Refused, csv, json as answer_json};
 use super::work::off_thread;
 use crate::term::text::time;
 
@@ -48,6 +48,7 @@ impl Places {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MapQuery {
     points: Option<usize>,
+    format: Form,
 }
 
 pub(super) async fn map(State(shared): At, Asked(query): Asked<MapQuery>) -> Result<Response, Refused> {
@@ -61,7 +62,41 @@ pub(super) async fn map(State(shared): At, Asked(query): Asked<MapQuery>) -> Res
         let view = Arc::clone(&shared.board.read().view);
         Ok(object(&view, &shared.places.of(&view), (&sample, limit)))
     });
-    Ok(answer_json(StatusCode::OK, &told.await?))
+    let object = told.await?;
+    Ok(match query.format {
+        Form::Json => answer_json(StatusCode::OK, &object),
+        Form::Csv => csv(COLUMNS, lines(&object)),
+    })
+}
+
+const COLUMNS: &[&str] = &[
+    "what",
+    "cluster",
+    "x",
+    "y",
+    "label",
+    "pages",
+    "now",
+    "micro_cluster",
+    "terms",
+    "title",
+    "domain",
+    "creation_time",
+    "score",
+    "record_id",
+];
+
+/// Clusters, then themes, then pages.
+fn lines(object: &Value) -> impl Iterator<Item = Vec<Value>> {
+    let parts = [("cluster", &object["clusters"]), ("theme", &object["themes"]), ("page", &object["points"]["items"])];
+    let parts = parts.into_iter().flat_map(|(what, part)| part.as_array().into_iter().flatten().map(move |one| (what, one)));
+    parts.map(|(what, one)| {
+        let cell = |name: &&str| match &one[*name] {
+            Value::Array(terms) => terms.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ").into(),
+            other => other.clone(),
+        };
+        [what.into()].into_iter().chain(COLUMNS[1..].iter().map(cell)).collect()
+    })
 }
 
 fn object(view: &View, map: &Map, (sample, limit): (&Sample, usize)) -> Value {

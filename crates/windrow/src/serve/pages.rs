@@ -17,12 +17,13 @@ use super::api::At;
 use super::ask::{Asked, Named, wrong};
 use super::board::Standing;
 use super::feed::{As, BEAT, Pen};
-use super::table::{Form, Refused, csv, json as answer_json};
-use super::work::{off_thread, run};
+use super::newest::{Extent, newest, newest_csv};
+use super::table::{Form, Refused, json as answer_json};
+use super::work::run;
 use crate::term::text::time;
 
-/// Pages of an answer when nothing is said, and at most.
-const LIMIT: (usize, usize) = (100, 1_000);
+/// Pages that a stream begins with, at most.
+const LAST_MOST: usize = 1_000;
 /// Pages that are read at once for a client that tails, and that are written at once.
 const AT_ONCE: usize = 500;
 const IN_A_PIECE: usize = 50;
@@ -66,23 +67,16 @@ pub(super) async fn of_cluster(
 
 async fn find(shared: Arc<Shared>, filter: Filter, query: PagesQuery) -> Result<Response, Refused> {
     let filter = filter.and(understood(&query.q)?);
-    let before = query.before.as_deref().map(str::parse::<Cursor>).transpose().map_err(|error| wrong(&error))?;
-    let limit = query.limit.unwrap_or(LIMIT.0).clamp(1, LIMIT.1);
-    let found = off_thread(&shared, move |shared| match committed(shared)? {
-        Some(committed) => search::newest(&committed, &filter, before, limit),
-        None => Ok(Found::default()),
-    });
-    let found = found.await?;
-    Ok(match query.format {
-        Form::Csv => csv(COLUMNS, found.rows.iter().map(cells)),
-        Form::Json => {
-            let pages: Vec<_> = found.rows.iter().map(object).collect();
-            let next = found.next.map(|next| next.to_string());
-            let all =
-                json!({"schema": "windrow.pages/1", "pages": pages, "read": found.read, "total": found.total, "next": next});
-            answer_json(StatusCode::OK, &all)
-        }
-    })
+    let extent = Extent::of(query.limit, query.before.as_deref())?;
+    let read = move |committed: &Committed, before, limit| search::newest(committed, &filter, before, limit);
+    if query.format == Form::Csv {
+        return newest_csv(&shared, extent, (COLUMNS, cells), read).await;
+    }
+    let found = newest(&shared, extent, read).await?;
+    let pages: Vec<_> = found.rows.iter().map(object).collect();
+    let next = found.next.map(|next| next.to_string());
+    let all = json!({"schema": "windrow.pages/1", "pages": pages, "read": found.read, "total": found.total, "next": next});
+    Ok(answer_json(StatusCode::OK, &all))
 }
 
 fn understood(q: &str) -> Result<Filter, Refused> {
@@ -142,7 +136,7 @@ fn follow(shared: Arc<Shared>, filter: Filter, query: &StreamQuery) -> Result<Re
     let tail = Tail {
         filter: filter.and(understood(&query.q)?),
         form: query.form,
-        last: query.last.unwrap_or(0).min(LIMIT.1),
+        last: query.last.unwrap_or(0).min(LAST_MOST),
         until_end: query.until_end,
     };
     let (pen, answer) = shared.feeds.begin(query.form);

@@ -7,22 +7,21 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use windrow_core::cluster::ClusterId;
 use windrow_core::record::{RecordId, RejectReason};
-use windrow_engine::checkpoint;
+use windrow_engine::checkpoint::{self, Committed};
 use windrow_engine::clock::{Clock as _, SystemClock};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::lookup::Wanted;
-use windrow_engine::search::{self, Cursor, Event, Found, Reject};
+use windrow_engine::search::{self, Event, Reject};
 
 use super::api::At;
 use super::ask::{Asked, wrong};
+use super::newest::{Extent, newest, newest_csv};
 use super::pages::committed;
-use super::table::{Form, Refused, csv, json as answer_json};
+use super::table::{Form, Refused, json as answer_json};
 use super::work::off_thread;
 use crate::cmd::{explain, status};
 use crate::term::text::time;
 
-/// Rows of an answer when nothing is said, and at most.
-const LIMIT: (usize, usize) = (100, 1_000);
 /// Commits that are told.
 const COMMITS: usize = 50;
 
@@ -35,29 +34,18 @@ pub(super) struct RejectsQuery {
     format: Form,
 }
 
-/// How many, and from where.
-fn extent(limit: Option<usize>, before: Option<&str>) -> Result<(usize, Option<Cursor>), Refused> {
-    let before = before.map(str::parse::<Cursor>).transpose().map_err(|error| wrong(&error))?;
-    Ok((limit.unwrap_or(LIMIT.0).clamp(1, LIMIT.1), before))
-}
-
 pub(super) async fn rejects(State(shared): At, Asked(query): Asked<RejectsQuery>) -> Result<Response, Refused> {
-    let (limit, before) = extent(query.limit, query.before.as_deref())?;
+    let extent = Extent::of(query.limit, query.before.as_deref())?;
     let reason = query.reason.as_deref().map(|code| {
         let known = RejectReason::ALL.into_iter().find(|reason| reason.code() == code);
         known.ok_or_else(|| wrong(&format!("there is no reason `{code}`")))
     });
     let reason = reason.transpose()?;
-    let found = off_thread(&shared, move |shared| match committed(shared)? {
-        Some(committed) => search::rejects(&committed, reason, before, limit),
-        None => Ok(Found::default()),
-    });
-    let found = found.await?;
+    let read = move |committed: &Committed, before, limit| search::rejects(committed, reason, before, limit);
     if query.format == Form::Csv {
-        let columns = ["record_id", "reason", "source", "length", "at", "text"];
-        let rows = found.rows.iter().map(reject);
-        return Ok(csv(&columns, rows.map(|object| columns.map(|name| object[name].clone()).to_vec())));
+        return newest_csv(&shared, extent, (REJECT_COLUMNS, reject_cells), read).await;
     }
+    let found = newest(&shared, extent, read).await?;
     let known = shared.board.read();
     let by_reason = RejectReason::ALL.iter().zip(known.counters.rejects).filter(|(_, count)| *count > 0);
     let by_reason: Map<_, _> = by_reason.map(|(reason, count)| (reason.code().to_owned(), count.into())).collect();
@@ -67,6 +55,13 @@ pub(super) async fn rejects(State(shared): At, Asked(query): Asked<RejectsQuery>
         "schema": "windrow.rejects/1", "by_reason": by_reason, "rejects": rejects, "read": found.read, "total": found.total, "next": next,
     });
     Ok(answer_json(StatusCode::OK, &object))
+}
+
+const REJECT_COLUMNS: &[&str] = &["record_id", "reason", "source", "length", "at", "text"];
+
+fn reject_cells(of: &Reject) -> Vec<Value> {
+    let object = reject(of);
+    REJECT_COLUMNS.iter().map(|name| object[name].clone()).collect()
 }
 
 fn reject(reject: &Reject) -> Value {
@@ -105,15 +100,12 @@ pub(super) struct LineageQuery {
 }
 
 pub(super) async fn lineage(State(shared): At, Asked(query): Asked<LineageQuery>) -> Result<Response, Refused> {
-    let (limit, before) = extent(query.limit, query.before.as_deref())?;
-    let found = off_thread(&shared, move |shared| match committed(shared)? {
-        Some(committed) => search::events(&committed, query.cluster, before, limit),
-        None => Ok(Found::default()),
-    });
-    let found = found.await?;
+    let extent = Extent::of(query.limit, query.before.as_deref())?;
+    let read = move |committed: &Committed, before, limit| search::events(committed, query.cluster, before, limit);
     if query.format == Form::Csv {
-        return Ok(csv(EVENT_COLUMNS, found.rows.iter().map(event_cells)));
+        return newest_csv(&shared, extent, (EVENT_COLUMNS, event_cells), read).await;
     }
+    let found = newest(&shared, extent, read).await?;
     let next = found.next.map(|next| next.to_string());
     let object = json!({
         "schema": "windrow.lineage/1", "events": found.rows, "read": found.read, "total": found.total, "next": next,

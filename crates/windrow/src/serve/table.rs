@@ -1,5 +1,7 @@
 //! Tables: the same rows as JSON for programs and as CSV for spreadsheets.
 
+use std::io::Write;
+
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -47,15 +49,21 @@ pub(super) fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bod
     built.unwrap_or_else(|_| Response::new(Body::empty()))
 }
 
+/// The type of a CSV.
+pub(super) const CSV: &str = "text/csv; charset=utf-8; header=present";
+
 /// Rows with names for their columns, as CSV that a spreadsheet shows and never runs.
 pub(super) fn csv(columns: &[&str], rows: impl Iterator<Item = Vec<Value>>) -> Response {
     let mut writer = csv::Writer::from_writer(Vec::new());
     // Into memory nothing fails.
     let _ = writer.write_record(columns);
-    for row in rows {
-        let _ = writer.write_record(row.iter().map(cell));
-    }
-    answer(StatusCode::OK, "text/csv; charset=utf-8; header=present", writer.into_inner().unwrap_or_default())
+    let _ = write_csv(&mut writer, rows);
+    answer(StatusCode::OK, CSV, writer.into_inner().unwrap_or_default())
+}
+
+/// Rows behind what was written before.
+pub(super) fn write_csv(writer: &mut csv::Writer<impl Write>, mut rows: impl Iterator<Item = Vec<Value>>) -> csv::Result<()> {
+    rows.try_for_each(|row| writer.write_record(row.iter().map(cell)))
 }
 
 /// A text that begins like a formula gets an apostrophe before it, as in exported files; numbers stay.
