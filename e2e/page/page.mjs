@@ -7,6 +7,7 @@ import { hostile } from "./hostile.mjs";
 import { keys } from "./keys.mjs";
 import { live } from "./live.mjs";
 import { stopped } from "./stopped.mjs";
+import { topics } from "./topics.mjs";
 import { charts, printed, speeds, views } from "./views.mjs";
 
 const [shots, windrow, dir, seconds, only, none, one, many, evil] = process.argv.slice(2);
@@ -18,6 +19,7 @@ const parts = [
   ["hostile", () => hostile(browser, evil)],
   ["live", () => live(browser, windrow, join(dir, "live"), Number(seconds))],
   ["stopped", () => stopped(browser, windrow, join(dir, "stopped"), shots)],
+  ["topics", () => topics(browser, windrow, dir)],
   ["demo", () => first(browser, windrow, join(dir, "demo"), shots)],
   ["printed", () => printed(browser, many, shots)],
   ["speeds", () => speeds(browser, many)],
