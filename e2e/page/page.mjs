@@ -9,6 +9,7 @@ import { keys } from "./keys.mjs";
 import { live } from "./live.mjs";
 import { stopped } from "./stopped.mjs";
 import { tables } from "./tables.mjs";
+import { topics } from "./topics.mjs";
 import { charts, printed, speeds, views } from "./views.mjs";
 
 const [shots, windrow, dir, seconds, only, none, one, many, evil] = process.argv.slice(2);
@@ -22,6 +23,7 @@ const parts = [
   ["hostile", () => hostile(browser, evil)],
   ["live", () => live(browser, windrow, join(dir, "live"), Number(seconds))],
   ["stopped", () => stopped(browser, windrow, join(dir, "stopped"), shots)],
+  ["topics", () => topics(browser, windrow, dir)],
   ["demo", () => first(browser, windrow, join(dir, "demo"), shots)],
   ["printed", () => printed(browser, many, shots)],
   ["speeds", () => speeds(browser, many)],

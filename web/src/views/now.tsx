@@ -36,7 +36,7 @@ function Tiles({ known }: { known: Now }) {
       <Tile name="Clusters" value={count(known.clusters)} more={counted(known.micro_clusters, "theme")} />
       <Tile name="Rejects" value={count(known.rejects)} more={rejected(known)} href={to("rejects")} bad={known.rejects > 0} />
       <Tile name="Rate" value={rate === null || rate === undefined ? "–" : `${count(Math.round(rate))}/s`} more={rate === null || rate === undefined ? "nothing runs" : "rows a second"} />
-      {known.lag && <Tile name="Behind" value={count(known.lag.records)} more={`${duration(known.lag.seconds)} of messages`} href={to("status")} bad={(known.lag.seconds ?? 0) > 60} />}
+      {known.lag && <Tile name="Behind" value={count(known.lag.records)} more={known.lag.seconds === null ? "messages" : `messages, ${duration(known.lag.seconds)}`} href={to("status")} bad={(known.lag.seconds ?? 0) > 60} />}
       <Tile name="Commit" value={count(known.commit)} more={known.committed_at ? <Time of={known.committed_at} /> : "none yet"} href={to("status")} />
       {known.memory_bytes !== null && known.memory_bytes !== undefined && <Tile name="Memory" value={bytes(known.memory_bytes)} more="of the process" />}
     </dl>
