@@ -14,8 +14,9 @@ const told = await page.evaluate(async () => {
   ]);
   const messages = JSON.parse(await get("/api/v1/messages")).clusters.map((one) => [one.cluster, one.pages]);
   const clusters = JSON.parse(await get("/api/v1/clusters")).clusters.map((one) => [one.cluster, one.delivered]);
-  const lines = (await get("/metrics")).matchAll(/^windrow_delivered_pages_total\{cluster="(\w+)"\} (\d+)$/gm);
-  const metrics = [...lines].map(([, cluster, pages]) => [cluster, Number(pages)]);
+  const lines = await get("/metrics");
+  const others = Number(/^windrow_other_delivered_pages (\d+)$/m.exec(lines)[1]);
+  const metrics = [["", "other", others], ...lines.matchAll(/^windrow_delivered_pages_total\{cluster="(\w+)"\} (\d+)$/gm)].map(([, cluster, pages]) => [cluster, Number(pages)]);
   return { page: object(seen), messages: object(messages), clusters: object(clusters), metrics: object(metrics) };
 });
 await browser.close();

@@ -137,12 +137,13 @@ fn by_label(all: &mut Registry, known: &Known) {
     let delivered = Family::<Label, Counter>::default();
     let mut largest: Vec<_> = view.clusters.iter().map(|cluster| (cluster.delivered, cluster.cluster)).collect();
     largest.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut others = counters.pages;
+    // Of one moment, so that they add up.
+    let mut others = view.pages;
     for (pages, cluster) in largest.into_iter().take(CLUSTERS) {
         delivered.get_or_create(&[("cluster", cluster.to_string())]).inc_by(pages);
         others = others.saturating_sub(pages);
     }
-    // Also those of clusters that have died: the sum is that of all pages.
-    delivered.get_or_create(&[("cluster", "other".to_owned())]).inc_by(others);
+    // No counter: a cluster that grows large, or into a place that is free, takes its pages away from here.
+    all.register("other_delivered_pages", "Pages given to clusters that have no number here, dead ones too", gauge(others));
     all.register("delivered_pages", "Pages given to a cluster at their arrival", delivered);
 }
