@@ -77,13 +77,13 @@ export async function axe(page, where) {
 }
 
 /** Waits until there are more pages than so many. The page cannot be asked to wait for an answer of the server: any promise counts as a yes. */
-export async function pagesBeyond(page, than) {
-  await page.evaluate(async ([than, deadline]) => {
+export async function pagesBeyond(page, than, path = "/api/v1/now") {
+  await page.evaluate(async ([than, path, deadline]) => {
     for (const began = performance.now(); ; await new Promise(requestAnimationFrame)) {
-      if ((await (await fetch("/api/v1/now")).json()).pages > than) return;
+      if ((await (await fetch(path)).json()).pages > than) return;
       if (performance.now() - began > deadline) throw new Error(`no more than ${than} pages came`);
     }
-  }, [than, DEADLINE]);
+  }, [than, path, DEADLINE]);
 }
 
 export async function firstCluster(page) {

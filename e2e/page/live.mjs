@@ -100,7 +100,7 @@ async function hiding(page) {
   page.on("request", count);
   const before = await pages();
   // What goes on meanwhile is seen by a question that the page does not ask.
-  await page.waitForFunction(async (before) => (await (await fetch("/api/v1/now?")).json()).pages > before + 15_000, before, { polling: 500 });
+  await pagesBeyond(page, before + 15_000, "/api/v1/now?");
   page.off("request", count);
   if (asked > 1) problems.push(`live: a hidden page asked ${asked} times in three seconds`);
   const shown = await page.locator(".tile-value").first().innerText();
