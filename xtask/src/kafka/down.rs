@@ -83,6 +83,9 @@ pub(crate) fn down(extent: &Extent) -> Result<()> {
     stage.rig.freeze()?;
     stage.ends("stopped", &["E-KAFKA-SLOW", "E-KAFKA-REACH"])?;
     stage.rig.thaw()?;
+    // Stopped right after its start, it may have found no broker.
+    drop(producer);
+    let producer = self::producer(&stage.pipeline, &stage.pages)?;
     stage.worker = Running::start(stage.pipeline.loud(&["run"]))?;
     committed_beyond(&stage.pipeline, committed(&stage.pipeline)?)?;
     stage.rig.kill()?;
