@@ -1,5 +1,5 @@
 // What the page asks of the server: files no more often than they are committed, and nothing any more when it is not let in.
-import { go, open, pagesBeyond, problems } from "./browser.mjs";
+import { go, hide, open, pagesBeyond, problems } from "./browser.mjs";
 
 /** Tables that are read from files. */
 const FILES = /^\/api\/v1\/(pages|lineage|rejects|status|map|clusters\/\d+\/pages)$/;
@@ -31,18 +31,14 @@ export async function stranger(browser, url) {
   const { context, page } = await open(browser, url, () => "stranger", { allows: (text) => /status of 401/.test(text) });
   await go(page, "#/now");
   await context.clearCookies();
-  const hide = (hidden) => page.evaluate((hidden) => {
-    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"));
-  }, hidden);
-  await hide(true);
-  await hide(false);
+  await hide(page, true);
+  await hide(page, false);
   await page.getByText(/The server was started anew, with another token: open the URL that it printed/).waitFor();
   let asked = 0;
   page.on("request", () => (asked += 1));
   for (let i = 0; i < 3; i++) {
-    await hide(true);
-    await hide(false);
+    await hide(page, true);
+    await hide(page, false);
   }
   // Its own question, the last one, is answered: none came before it.
   await page.evaluate(async () => (await fetch("/api/v1/now")).status);

@@ -86,6 +86,14 @@ export async function pagesBeyond(page, than, path = "/api/v1/now") {
   }, [than, path, DEADLINE]);
 }
 
+/** Whether the page may think that it is seen. */
+export async function hide(page, hidden) {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+}
+
 export async function firstCluster(page) {
   const answer = await page.evaluate(async () => (await fetch("/api/v1/clusters?limit=1")).json());
   return answer.clusters[0]?.cluster ?? 1;

@@ -1,6 +1,6 @@
 // A run that goes on: what is drawn moves and never blinks, a pause keeps what comes in, and when the process dies the page says so.
 import { asks } from "./asks.mjs";
-import { go, open, pagesBeyond, problems } from "./browser.mjs";
+import { go, hide, open, pagesBeyond, problems } from "./browser.mjs";
 import { demo } from "./pipeline.mjs";
 import { speeds } from "./views.mjs";
 
@@ -89,12 +89,8 @@ async function watchFrames(page, seconds) {
 
 /** A page that nobody sees lets go of the stream, and hardly asks. */
 async function hiding(page) {
-  const hide = (hidden) => page.evaluate((hidden) => {
-    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"));
-  }, hidden);
   const pages = () => page.evaluate(async () => (await (await fetch("/api/v1/now?")).json()).pages);
-  await hide(true);
+  await hide(page, true);
   let asked = 0;
   const count = (request) => (asked += request.url().endsWith("?") ? 0 : 1);
   page.on("request", count);
@@ -104,7 +100,7 @@ async function hiding(page) {
   page.off("request", count);
   if (asked > 1) problems.push(`live: a hidden page asked ${asked} times in three seconds`);
   const shown = await page.locator(".tile-value").first().innerText();
-  await hide(false);
+  await hide(page, false);
   await page.waitForFunction((shown) => document.querySelector(".tile-value").textContent !== shown, shown);
 }
 

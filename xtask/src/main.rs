@@ -16,6 +16,7 @@ mod plots;
 mod python;
 mod readers;
 mod serve;
+mod served;
 mod shell;
 mod suites;
 mod tidy;

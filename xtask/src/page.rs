@@ -2,14 +2,14 @@
 //! themes, narrow and wide; by keys alone; and with texts that would run if anything let them. What it saw lies in `target/page`.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use serde_json::Value;
 
+use crate::served::Served;
 use crate::shell::{Watch, fresh_dir, install, program, root, run, say, stdout, target, windrow};
 
 #[derive(clap::Args)]
@@ -54,7 +54,7 @@ pub(crate) fn page(args: &Args) -> Result<()> {
     look.arg("e2e/page/page.mjs")
         .args([&shots, &windrow, &dir])
         .args([seconds, &args.only])
-        .args(served.iter().map(|one| &one.url));
+        .args(served.iter().map(Served::url));
     run(&mut look)
 }
 
@@ -118,29 +118,4 @@ fn hostile(windrow: &Path, dir: &Path) -> Result<PathBuf> {
         stdout(Command::new(windrow).args(["clusters", "rename", "--quiet", "--out"]).arg(&out).args(["--", &cluster, label]))?;
     }
     Ok(out)
-}
-
-/// A server that ends with us.
-pub(crate) struct Served {
-    pub(crate) url: String,
-    child: Child,
-}
-
-impl Served {
-    pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn()?;
-        let pipe = child.stdout.take().context("a pipe")?;
-        let mut url = String::new();
-        let read = BufReader::new(pipe).read_line(&mut url);
-        let served = Self { url: url.trim().to_owned(), child };
-        ensure!(read.is_ok() && served.url.contains("token="), "no URL: {:?}", served.url);
-        Ok(served)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::python::{READERS, script};
+use crate::served::Served;
 use crate::shell::{fresh_dir, say, stdout, windrow};
-use client::{Served, answer};
+use client::answer;
 
 /// Connections that say nothing: more than the server has places for.
 const SILENT: usize = 400;
@@ -31,7 +32,7 @@ pub(crate) fn serve() -> Result<()> {
     let (windrow, dir) = (windrow("fast", &[])?, fresh_dir("serve")?);
     let call = |args: &[&str]| {
         let mut command = Command::new(&windrow);
-        command.current_dir(&dir).args(args).args(["--listen", "127.0.0.1:0"]);
+        command.current_dir(&dir).args(args).stderr(Stdio::null());
         command
     };
     let endless = ["run", "--input", "generator:rows=1000000000,seed=1", "--out", "out", "--roll-rows", "50000"];

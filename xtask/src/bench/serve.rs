@@ -3,15 +3,16 @@
 //!
 //! The clients live in this process, on the same cores: what they take is counted against the server too.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread::JoinHandle;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::embedded::repeated;
+use crate::served::Served;
 use crate::shell::{Watch, fresh_dir, say, shared_data, windrow};
 
 /// Least share of the rate without clients.
@@ -65,14 +66,10 @@ fn followed(windrow: &Path, input: &Path, clients: usize) -> Result<f64> {
     let out = fresh_dir("bench-serve")?;
     let watch = Watch::start();
     let mut run = Command::new(windrow);
-    run.args(["run", "--quiet", "--threads", "2", "--listen", "127.0.0.1:0", "--input"]).arg(input).arg("--out").arg(&out);
-    let mut run = run.stdout(Stdio::piped()).spawn()?;
-    let mut told = BufReader::new(run.stdout.take().context("its output")?);
-    let mut url = String::new();
-    told.read_line(&mut url)?;
-    let (address, token) = address_and_token(&url)?;
-    let clients: Vec<_> = (0..clients).map(|_| follow(address, token)).collect::<Result<_>>()?;
-    let status = run.wait()?;
+    run.args(["run", "--quiet", "--threads", "2", "--input"]).arg(input).arg("--out").arg(&out);
+    let mut run = Served::start(&mut run)?;
+    let clients: Vec<_> = (0..clients).map(|_| follow(&run)).collect::<Result<_>>()?;
+    let status = run.child.wait()?;
     let seconds = watch.seconds();
     ensure!(status.success(), "the run ended with {status}");
     for client in clients {
@@ -82,14 +79,8 @@ fn followed(windrow: &Path, input: &Path, clients: usize) -> Result<f64> {
     Ok(seconds)
 }
 
-/// Both parts of the URL that was printed.
-fn address_and_token(url: &str) -> Result<(&str, &str)> {
-    let parts = url.trim_end().strip_prefix("http://").and_then(|rest| rest.split_once("/?token="));
-    parts.with_context(|| format!("the first line is no URL: {url}"))
-}
-
 /// Follows the events until the server closes; gives how many answers there were. They are not looked into: that would be time of the run.
-fn follow(address: &str, token: &str) -> Result<JoinHandle<Result<usize>>> {
+fn follow(Served { address, token, .. }: &Served) -> Result<JoinHandle<Result<usize>>> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n")?;
     Ok(std::thread::spawn(move || {

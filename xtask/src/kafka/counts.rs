@@ -11,7 +11,8 @@ use super::run::{CLUSTERS, Pipeline};
 use super::standby::committed;
 use super::{Rig, Version};
 use crate::campaign;
-use crate::page::{Served, check_browser};
+use crate::page::check_browser;
+use crate::served::Served;
 use crate::shell::{fresh_dir, program, say, stdout, wait_for, windrow};
 
 const ROWS: usize = 40_000;
@@ -70,7 +71,7 @@ pub(crate) fn counts() -> Result<()> {
 }
 
 fn ask(server: &Served) -> Result<Told> {
-    let text = stdout(program("node").arg("e2e/page/counts.mjs").arg(&server.url))?;
+    let text = stdout(program("node").arg("e2e/page/counts.mjs").arg(server.url()))?;
     serde_json::from_str(&text).with_context(|| format!("no counts: {text}"))
 }
 

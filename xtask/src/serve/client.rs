@@ -2,30 +2,16 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::served::Served;
 use crate::shell::{Watch, let_pass};
 
 /// How long a server may take to do anything at all.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A program that prints its URL and answers there.
-pub(super) struct Served {
-    pub(super) child: Child,
-    pub(super) address: String,
-    pub(super) token: String,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// An answer.
 pub(super) struct Answer {
@@ -34,21 +20,6 @@ pub(super) struct Answer {
 }
 
 impl Served {
-    /// Starts it, and takes the URL from its first line.
-    pub(super) fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut out = child.stdout.take().context("a pipe")?;
-        let mut line = Vec::new();
-        let mut byte = [0];
-        while out.read(&mut byte)? == 1 && byte[0] != b'\n' {
-            line.push(byte[0]);
-        }
-        let line = String::from_utf8(line)?;
-        let url = line.strip_prefix("http://").with_context(|| format!("no URL: {line}"))?;
-        let (address, token) = url.split_once("/?token=").context("no token")?;
-        Ok(Self { child, address: address.to_owned(), token: token.to_owned() })
-    }
-
     /// A connection on which nothing was said yet.
     pub(super) fn connect(&self) -> Result<TcpStream> {
         let stream = TcpStream::connect(&self.address)?;

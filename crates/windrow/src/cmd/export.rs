@@ -12,13 +12,13 @@ use windrow_engine::history::History;
 use windrow_engine::settings::{Given, Origin};
 
 use super::clusters::Place;
-use super::{App, Done, Exit};
+use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KeySet, SettingFlags};
 use crate::picture::{self, Fonts, Known};
 
 /// The settings of the place, but for the output folder: `--out` is the file here.
 #[derive(Debug)]
-pub(crate) struct StateKeys;
+struct StateKeys;
 
 impl KeySet for StateKeys {
     const KEYS: &'static [&'static str] = &["output.state"];
@@ -58,14 +58,8 @@ pub(crate) struct Args {
     /// CSV with texts as they are, also those that begin like formulas
     #[arg(long)]
     raw: bool,
-    /// Replace the file if it is there
-    #[arg(long)]
-    force: bool,
-    /// Output folder of the run [default: output.out of the settings]
-    #[arg(long, value_name = "DIR")]
-    folder: Option<PathBuf>,
     #[command(flatten)]
-    settings: SettingFlags<StateKeys>,
+    file: FileFlags,
 }
 
 fn time(text: &str) -> Result<Micros, String> {
@@ -73,12 +67,11 @@ fn time(text: &str) -> Result<Micros, String> {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let given: Vec<Given> = args.settings.given.iter().cloned().chain(args.folder.iter().map(|dir| folder(dir))).collect();
-    let committed = Place::of(app.settings(&given)?.settings.output).committed()?;
+    let committed = args.file.committed(app)?;
     let Some(to) = args.html.as_ref().or(args.out.as_ref()) else {
         return Err(export::no_such_form(Path::new(""), ".csv, .xlsx or .parquet").into());
     };
-    export::allow(to, args.force)?;
+    export::allow(to, args.file.force)?;
     if args.html.is_some() {
         return keep(committed, to, app);
     }
@@ -110,12 +103,29 @@ fn keep(committed: Committed, to: &Path, app: &mut App) -> Done {
     Ok(Exit::Fine)
 }
 
-/// The output folder of a run as a setting, where `--out` is a file.
-pub(super) fn folder(folder: &Path) -> Given {
-    Given {
-        key: "output.out".into(),
-        texts: vec![folder.to_string_lossy().into_owned()],
-        origin: Origin::Flag("folder".into()),
+/// A file that is made of an output, for other programs.
+#[derive(Debug, clap::Args)]
+pub(super) struct FileFlags {
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Output folder of the run [default: output.out of the settings]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingFlags<StateKeys>,
+}
+
+impl FileFlags {
+    /// What is committed in the folder that is meant.
+    pub(super) fn committed(&self, app: &mut App) -> Result<Committed, Failure> {
+        let folder = self.folder.iter().map(|folder| Given {
+            key: "output.out".into(),
+            texts: vec![folder.to_string_lossy().into_owned()],
+            origin: Origin::Flag("folder".into()),
+        });
+        let given: Vec<Given> = self.settings.given.iter().cloned().chain(folder).collect();
+        Ok(Place::of(app.settings(&given)?.settings.output).committed()?)
     }
 }
 

@@ -6,12 +6,10 @@ use serde_json::json;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::export;
 use windrow_engine::history::{Clock, History, Window};
-use windrow_engine::settings::Given;
 
-use super::clusters::Place;
-use super::export::{StateKeys, folder};
+use super::export::FileFlags;
 use super::{App, Done, Exit};
-use crate::args::{Format, SettingFlags};
+use crate::args::Format;
 use crate::picture::{self, Fonts, Kind, Known, Missing, Scope};
 
 /// Draw a picture of a run: SVG, or PNG
@@ -39,14 +37,8 @@ pub(crate) struct Args {
     /// Width in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 1_200, value_parser = clap::value_parser!(u16).range(600..=4_000))]
     width: u16,
-    /// Replace the file if it is there
-    #[arg(long)]
-    force: bool,
-    /// Output folder of the run [default: output.out of the settings]
-    #[arg(long, value_name = "DIR")]
-    folder: Option<PathBuf>,
     #[command(flatten)]
-    settings: SettingFlags<StateKeys>,
+    file: FileFlags,
 }
 
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -101,9 +93,8 @@ impl Args {
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let is_png = args.is_png()?;
-    export::allow(&args.out, args.force)?;
-    let given: Vec<Given> = args.settings.given.iter().cloned().chain(args.folder.iter().map(|dir| folder(dir))).collect();
-    let committed = Place::of(app.settings(&given)?.settings.output).committed()?;
+    export::allow(&args.out, args.file.force)?;
+    let committed = args.file.committed(app)?;
     let history = History::of(&committed)?;
     let reading = committed.with_model()?;
     let view = reading.pipeline.view();

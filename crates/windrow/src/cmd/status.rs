@@ -227,13 +227,14 @@ fn resume_or_begin(status: &Status, app: &App) -> String {
     resume(life)
 }
 
-/// Whether a run was a demonstration: called again, it begins anew, and goes on with nothing.
-pub(crate) fn is_demo(life: &Life) -> bool {
-    life.command.iter().skip(1).find(|word| ["run", "demo"].contains(&word.as_str())).is_some_and(|verb| verb == "demo")
+/// The command that goes on where a run ended; none after a demonstration, which would begin anew.
+pub(crate) fn way_on(life: &Life) -> Option<String> {
+    let verb = life.command.iter().skip(1).find(|word| ["run", "demo"].contains(&word.as_str()));
+    verb.is_none_or(|verb| verb != "demo").then(|| resume(life))
 }
 
-/// The command that goes on where a run ended.
-pub(crate) fn resume(life: &Life) -> String {
+/// The command that was called, to be called again.
+fn resume(life: &Life) -> String {
     let mut words = life.command.iter();
     let program = words.next().map(|program| program.rsplit('/').next().unwrap_or(program)).unwrap_or("windrow");
     let command = std::iter::once(program.to_owned()).chain(words.map(|word| quoted(word))).collect::<Vec<_>>().join(" ");

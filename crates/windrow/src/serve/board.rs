@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use windrow_core::pipeline::View;
 use windrow_core::record::Micros;
 use windrow_engine::clock::{Clock as _, SystemClock};
+use windrow_engine::error::Error;
 use windrow_engine::kafka::behind::Distance;
 use windrow_engine::observe::{CommitTimes, Counters};
 
@@ -142,6 +143,14 @@ impl Board {
             *known = Arc::new(change(&known));
         }
         self.changes.send_modify(|number| *number += 1);
+    }
+
+    /// Says what cannot be read, beside what was known before.
+    pub(crate) fn cannot_read(&self, error: &Error) {
+        let trouble = Some(format!("{}: {}", error.code, error.message));
+        if self.peek().trouble != trouble {
+            self.change(|known| Known { trouble, ..known.clone() });
+        }
     }
 
     /// Number of the newest change.

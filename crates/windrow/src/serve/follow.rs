@@ -10,7 +10,7 @@ use windrow_engine::error::Error;
 use windrow_engine::history::History;
 
 use super::board::{Board, Known, Standing};
-use crate::cmd::status::{is_demo, resume};
+use crate::cmd::status::way_on;
 
 /// An output, and where it is shown.
 #[derive(Debug, Clone)]
@@ -68,10 +68,7 @@ impl Follower {
             }
         });
         if let Err(error) = read {
-            let trouble = Some(format!("{}: {}", error.code, error.message));
-            if self.board.peek().trouble != trouble {
-                self.board.change(|known| Known { trouble, ..known.clone() });
-            }
+            self.board.cannot_read(&error);
         }
     }
 
@@ -94,7 +91,7 @@ impl Follower {
         };
         let runs = committed.holder.is_some();
         let waits = life.as_ref().filter(|_| runs).and_then(|life| life.waits.as_ref()).map(|waits| waits.message.clone());
-        let resume = life.as_ref().filter(|life| !runs && !is_demo(life)).map(resume);
+        let resume = life.as_ref().filter(|_| !runs).and_then(way_on);
         if known.epoch == Some(committed.manifest.epoch) && known.trouble.is_none() {
             if known.standing != standing || known.waits != waits {
                 self.board.change(|known| Known { standing, waits, resume, ..known.clone() });

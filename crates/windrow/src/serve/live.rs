@@ -28,8 +28,8 @@ use windrow_engine::run::Ended;
 use windrow_engine::source::kafka::TopicInput;
 
 use super::board::{Board, Known, Standing};
-use super::follow::{Follower, Past};
-use crate::cmd::status::{is_demo, resume};
+use super::follow::Follower;
+use crate::cmd::status::way_on;
 
 /// Time between two words to the board.
 const TELL: Duration = Duration::from_millis(250);
@@ -49,8 +49,6 @@ pub(crate) struct Live<'c> {
     clock: &'c dyn Clock,
     /// Where the run goes.
     place: Follower,
-    board: Arc<Board>,
-    past: Arc<Past>,
     since: Micros,
     next: Duration,
     /// The commit that was told last.
@@ -85,19 +83,16 @@ impl<'c> Live<'c> {
         (topic, memory_bytes): (Option<&TopicInput>, u64),
         clock: &'c dyn Clock,
     ) -> Result<Self, Error> {
-        let (board, past) = (Arc::clone(&follower.board), Arc::clone(&follower.past));
         let place = follower.clone();
-        let topic = topic.map(|topic| Topic::start(topic, &board)).transpose()?;
+        let topic = topic.map(|topic| Topic::start(topic, &place.board)).transpose()?;
         let disk = Beside::start("serve-past", LOOK, move || look_at_disk(&mut follower))?;
         let since = clock.now();
         let standing = Standing::Running { pid: std::process::id(), since };
         let memory_budget = Some(memory_bytes);
-        board.change(|known| Known { standing, is_live: true, memory_budget, ..known.clone() });
+        place.board.change(|known| Known { standing, is_live: true, memory_budget, ..known.clone() });
         Ok(Self {
             clock,
             place,
-            board,
-            past,
             since,
             next: Duration::ZERO,
             epoch: None,
@@ -124,7 +119,7 @@ impl<'c> Live<'c> {
         let (rows_per_s, since) = (self.rate, self.since);
         let has_committed = self.epoch.replace(progress.epoch).is_some_and(|before| before != progress.epoch);
         let committed_at = has_committed.then(|| self.clock.now());
-        self.board.change(|known| Known {
+        self.place.board.change(|known| Known {
             standing: Standing::Running { pid: std::process::id(), since },
             epoch: (progress.epoch > 0).then_some(progress.epoch),
             committed_at: committed_at.or(known.committed_at),
@@ -137,8 +132,8 @@ impl<'c> Live<'c> {
             ..known.clone()
         });
         // Not while a file is being counted: the next time will do.
-        if self.past.is_whole()
-            && let Ok(mut history) = self.past.history.try_write()
+        if self.place.past.is_whole()
+            && let Ok(mut history) = self.place.past.history.try_write()
         {
             history.see(self.clock.now() / 1_000_000, progress.pipeline.delivered());
         }
@@ -155,10 +150,10 @@ impl<'c> Live<'c> {
         };
         let standing = Standing::Ended { at: self.clock.now(), reason: reason.to_owned(), message };
         let life = checkpoint::Layout::find(out, state).ok().and_then(|layout| Life::read(&layout));
-        let resume = life.filter(|life| life.pid == std::process::id() && !is_demo(life)).map(|life| resume(&life));
+        let resume = life.filter(|life| life.pid == std::process::id()).and_then(|life| way_on(&life));
         // What the last commit holds, without its model: that is known, but for the pages of a moment.
         let committed = checkpoint::read_committed(out, state).ok().flatten().map(|committed| committed.manifest);
-        self.board.change(|known| {
+        self.place.board.change(|known| {
             let known = Known { standing, resume, waits: None, rows_per_s: None, ..known.clone() };
             let Some(manifest) = committed else { return known };
             let (epoch, committed_at) = (Some(manifest.epoch), Some(manifest.written_at));
@@ -169,7 +164,7 @@ impl<'c> Live<'c> {
 
     /// The view, when somebody looks or it is old, and when its turn has come.
     fn view(&mut self, progress: &Progress<'_>) -> Option<Arc<View>> {
-        self.unseen = if self.board.was_looked_at() { 0 } else { self.unseen.saturating_add(1) };
+        self.unseen = if self.place.board.was_looked_at() { 0 } else { self.unseen.saturating_add(1) };
         let wait = if self.unseen < PATIENCE { TELL } else { IDLE };
         if progress.elapsed < self.last_view.map_or(Duration::ZERO, |(at, cost)| at + wait.max(cost * SHARE)) {
             return None;
@@ -283,10 +278,7 @@ fn look_at_disk(follower: &mut Follower) {
         Ok(())
     });
     if let Err(error) = read {
-        let trouble = Some(format!("{}: {}", error.code, error.message));
-        if known.trouble != trouble {
-            follower.board.change(|known| Known { trouble, ..known.clone() });
-        }
+        follower.board.cannot_read(&error);
     }
 }
 

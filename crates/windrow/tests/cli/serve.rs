@@ -14,6 +14,10 @@ use windrow_engine::clock::{Clock as _, SystemClock};
 use crate::docs::documented_fields;
 use crate::rig::{Rig, SAMPLE};
 
+/// A run without an end, and where it is shown.
+const ENDLESS: [&str; 5] = ["run", "--input", "generator:rows=1000000000,seed=1", "--out", "out"];
+const SHOWN: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
 /// How long something may take to be shown.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client may say nothing, and how many streams may be open.
@@ -355,18 +359,7 @@ fn the_past_holds_every_page() {
 #[test]
 fn a_run_is_shown_while_it_goes() {
     let rig = Rig::new();
-    let args = [
-        "run",
-        "--input",
-        "generator:rows=1000000000,seed=1",
-        "--out",
-        "out",
-        "--roll-rows",
-        "20000",
-        "--listen",
-        "127.0.0.1:0",
-    ];
-    let server = Server::call(&rig, &args);
+    let server = Server::call(&rig, &[&ENDLESS[..], &SHOWN, &["--roll-rows", "20000"]].concat());
     let first = server.until("/api/v1/now", |answer| answer.json()["rows"].as_u64() > Some(0)).json();
     assert_eq!((&first["live"], &first["standing"]["is"]), (&true.into(), &"running".into()));
     server.until("/api/v1/now", |answer| answer.json()["rows_per_s"].as_f64() > Some(0.0));
@@ -530,18 +523,7 @@ fn pieces_make_the_whole(server: &Server) {
 #[test]
 fn events_go_on_where_a_client_was() {
     let rig = Rig::new();
-    let args = [
-        "run",
-        "--input",
-        "generator:rows=1000000000,seed=1",
-        "--out",
-        "out",
-        "--roll-rows",
-        "5000",
-        "--listen",
-        "127.0.0.1:0",
-    ];
-    let server = Server::call(&rig, &args);
+    let server = Server::call(&rig, &[&ENDLESS[..], &SHOWN, &["--roll-rows", "5000"]].concat());
     server.until("/api/v1/now", |answer| answer.json()["rows"].as_u64() > Some(0));
     let mut events = server.open("/api/v1/events");
     let (first, name, clusters) = next_event(&mut events);
@@ -589,8 +571,7 @@ fn output_that_is_not_there_yet_is_shown_when_it_comes() {
     assert!(empty.status == 503 && empty.body.contains("nothing is committed yet"), "{}", empty.body);
     assert_eq!(server.get("/api/v1/clusters").json()["clusters"], Value::Array(Vec::new()));
     assert_eq!(server.get("/api/v1/now").json()["standing"]["is"], "waiting");
-    let endless = ["run", "--input", "generator:rows=1000000000,seed=1", "--out", "out", "--roll-rows", "2000"];
-    let mut running = rig.command(&endless).stderr(Stdio::null()).spawn().unwrap();
+    let mut running = rig.command(&[&ENDLESS[..], &["--roll-rows", "2000"]].concat()).stderr(Stdio::null()).spawn().unwrap();
     server.until("/readyz", |answer| answer.status == 200);
     let first = server.until("/api/v1/now", |answer| answer.json()["standing"]["is"] == "running").json();
     server.until("/api/v1/now", |answer| answer.json()["rows"].as_u64() > first["rows"].as_u64());
@@ -649,9 +630,8 @@ fn the_newest_stream_takes_the_place_of_the_oldest() {
 fn a_run_tells_how_it_ended() {
     let rig = Rig::new();
     rig.write("token", "a-token-of-our-own-42\n");
-    let endless = ["run", "--input", "generator:rows=1000000000,seed=1", "--out", "out", "--listen", "127.0.0.1:0"];
     let named = ["--host", "board.example", "--token-file", "token"];
-    let server = Server::call(&rig, &[&endless[..], &named].concat());
+    let server = Server::call(&rig, &[&ENDLESS[..], &SHOWN, &named].concat());
     assert_eq!(server.token, "a-token-of-our-own-42");
     server.until("/api/v1/now", |answer| answer.json()["rows"].as_u64() > Some(0));
     let mut events = server.open("/api/v1/events");
