@@ -95,7 +95,7 @@ pub struct Timeline {
     pub gaps: Vec<Gap>,
 }
 
-/// A time in which nobody ran the pipeline.
+/// A time in which nobody ran the pipeline: whole seconds, so that none of them saw a page come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
     /// When it began.
@@ -104,6 +104,13 @@ pub struct Gap {
     pub to: Seconds,
     /// How the run before ended.
     pub reason: String,
+}
+
+impl Gap {
+    fn of(stop: Stop) -> Option<Self> {
+        let (from, to) = ((stop.from + MICROS - 1).div_euclid(MICROS), stop.to.div_euclid(MICROS));
+        (from < to).then_some(Self { from, to, reason: stop.reason })
+    }
 }
 
 /// Pages of clusters in a window.
@@ -235,8 +242,7 @@ impl History {
             *self = Self { pipeline: manifest.pipeline.clone(), ..Self::default() };
         }
         let stops = Life::read(&committed.layout).map(|life| life.stops).unwrap_or_default();
-        let gap = |stop: Stop| Gap { from: stop.from / MICROS, to: stop.to / MICROS, reason: stop.reason };
-        self.gaps = stops.into_iter().map(gap).filter(|gap| gap.to > gap.from).collect();
+        self.gaps = stops.into_iter().filter_map(Gap::of).collect();
         let committed_at = manifest.written_at / MICROS;
         Ok(News { layout: committed.layout.clone(), files: files.split_off(self.files), committed_at })
     }

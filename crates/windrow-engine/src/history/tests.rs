@@ -94,6 +94,14 @@ fn nothing_is_drawn_while_nobody_ran_the_pipeline() {
 }
 
 #[test]
+fn no_second_of_a_gap_saw_a_page_come() {
+    let gap = |from, to| Gap::of(Stop { from, to, reason: "killed".into() }).map(|gap| (gap.from, gap.to));
+    assert_eq!(gap(1_000_001, 3_999_999), Some((2, 3)));
+    assert_eq!(gap(2_000_000, 3_000_000), Some((2, 3)));
+    assert_eq!(gap(2_000_001, 3_000_000), None);
+}
+
+#[test]
 fn a_table_of_domains_has_every_page() {
     let history = history();
     for (n_domains, n_clusters) in [(0, 0), (1, 1), (2, 1), (1, 2), (9, 9)] {
