@@ -26,12 +26,12 @@ mod workers;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::Version;
 use super::run::Pipeline;
-use super::standby::{PATIENCE_S, Running, committed, leaves, nothing_committed};
+use super::standby::{PATIENCE_S, Running, committed, leaves, nothing_committed, told_to_leave};
 use crate::shell::{Watch, say, wait_for, windrow};
 
 /// How much is done.
@@ -179,6 +179,19 @@ impl Feed {
     /// Ends between two transactions: what a killed producer leaves open hides what comes behind it for a minute.
     fn end(self) -> Result<()> {
         leaves(self.running)
+    }
+
+    /// The same where brokers were killed: one that they have left without an answer says so and ends. The same call goes on, as its user
+    /// would, and ends then.
+    fn end_beside_broken_brokers(mut self, pipeline: &Pipeline) -> Result<()> {
+        self.keep_on(pipeline)?;
+        let status = told_to_leave(self.running)?;
+        let said = pipeline.said_last()?;
+        match status.code() {
+            Some(0 | 130) => Ok(()),
+            Some(4) if said.contains("E-KAFKA-AGAIN") => leaves(Self::call(pipeline, &self.send)?),
+            _ => bail!("Ctrl-C ended the producer with {status}: {said}"),
+        }
     }
 }
 

@@ -163,13 +163,18 @@ fn owned_by(pipeline: &Pipeline, process: &Running) -> Result<()> {
 }
 
 /// Ctrl-C, and the process ends as promised.
-pub(super) fn leaves(mut process: Running) -> Result<()> {
+pub(super) fn leaves(process: Running) -> Result<()> {
+    let status = told_to_leave(process)?;
+    ensure!(matches!(status.code(), Some(0 | 130)), "Ctrl-C: {status}");
+    Ok(())
+}
+
+/// Ctrl-C, and how the process ends.
+pub(super) fn told_to_leave(mut process: Running) -> Result<ExitStatus> {
     let listens = wait_for(PATIENCE_S, || Ok(listens(process.0.id())?.then_some(())))?;
     listens.context("it never listened to signals")?;
     process.signal("INT")?;
-    let status = wait_for(PATIENCE_S, || Ok(process.0.try_wait()?))?.context("Ctrl-C ends nothing")?;
-    ensure!(matches!(status.code(), Some(0 | 130)), "Ctrl-C: {status}");
-    Ok(())
+    wait_for(PATIENCE_S, || Ok(process.0.try_wait()?))?.context("Ctrl-C ends nothing")
 }
 
 /// Whether a process catches SIGINT, as the kernel says: a bit of a number in hexadecimal digits.

@@ -28,7 +28,7 @@ fn older(windrow: &Path, version: Version, extent: &Extent) -> Result<()> {
     let mut worker = Running::start(pipeline.loud(&["run"]))?;
     moves(&pipeline, &mut worker)?;
     let faults = restarts(&mut rig, &pipeline, &mut worker, &mut feed, extent)?;
-    feed.end()?;
+    feed.end_beside_broken_brokers(&pipeline)?;
     let found = all_there(&pipeline, &servers, "pages", worker)?;
     say(format_args!(
         "brokers: {faults} with Kafka {}: {} pages and {} rejects, each once; {:.0} s",

@@ -41,7 +41,7 @@ pub(super) fn workers(windrow: &Path, extent: &Extent) -> Result<()> {
     moves(&pipeline, &mut worker)?;
     let faults = restarts(&mut rig, &pipeline, &mut worker, &mut feed, extent)?;
 
-    feed.end()?;
+    feed.end_beside_broken_brokers(&pipeline)?;
     let found = all_there(&pipeline, &servers, "pages", worker)?;
     let rows = [&found["pages"], &found["rejects"]].iter().filter_map(|count| count.as_u64()).sum::<u64>();
     say(format_args!(
