@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --profile fast --example quality -- [--data DIR] [--set NAME]… [--fields title,…] [--clusters K] [--coarse]
+//!                                                [--model KIND] [--half-life H] [--batch N] [--births N] [--rule RULE]
 //!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N] [--pauses] [--show FILE]
 //! ```
 //!
@@ -15,7 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use windrow_core::cluster::{Decision, ModelSettings, new_model};
+use windrow_core::cluster::{Decision, KMeansRule, ModelSettings, new_model};
 use windrow_core::featurize::FieldWeights;
 use windrow_core::pipeline::{Prepared, Preparer};
 use windrow_core::quality::{Scores, score};
@@ -29,7 +30,7 @@ struct Options {
     data: PathBuf,
     sets: Vec<String>,
     fields: FieldWeights,
-    clusters: u32,
+    model: ModelSettings,
     coarse: bool,
     pauses: bool,
     window: usize,
@@ -81,8 +82,7 @@ fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
         rows = dilute(rows, load(&options.data, LINKS, false), options.dilute);
     }
     let batches: Vec<Prepared> = rows.chunks(BATCH).map(|rows| prepare(rows, &options.fields)).collect();
-    let settings = ModelSettings { clusters: options.clusters, ..ModelSettings::default() };
-    let mut model = new_model(&settings).expect("the default model");
+    let mut model = new_model(&options.model).expect("a known model");
     let (mut decisions, mut log) = (Vec::new(), Vec::new());
     let (mut longest, start) = (0.0f64, cpu_seconds());
     for _ in 0..options.repeat {
@@ -130,8 +130,7 @@ fn cpu_seconds() -> f64 {
 /// Clusters a file without labels and prints its pages by cluster.
 fn show(options: &Options, file: &Path) {
     let rows: Vec<Labelled> = records(file).into_iter().skip(1).map(|row| (row, None)).collect();
-    let settings = ModelSettings { clusters: options.clusters, ..ModelSettings::default() };
-    let mut model = new_model(&settings).expect("the default model");
+    let mut model = new_model(&options.model).expect("a known model");
     let (mut decisions, mut log) = (Vec::new(), Vec::new());
     for rows in rows.chunks(BATCH) {
         let batch = prepare(rows, &options.fields);
@@ -255,7 +254,7 @@ fn options() -> Options {
         data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
         sets: Vec::new(),
         fields: FieldWeights::default(),
-        clusters: 50,
+        model: ModelSettings::default(),
         coarse: false,
         pauses: false,
         window: 0,
@@ -279,7 +278,12 @@ fn options() -> Options {
             "--data" => options.data = value.into(),
             "--set" => options.sets.push(value),
             "--fields" => options.fields = FieldWeights::from_fields(&value).unwrap_or_else(|error| panic!("{name}: {error}")),
-            "--clusters" => options.clusters = number() as u32,
+            "--clusters" => options.model.clusters = number() as u32,
+            "--model" => options.model.kind = value,
+            "--half-life" => options.model.kmeans.half_life = value.parse().expect("a half-life"),
+            "--batch" => options.model.kmeans.batch = number() as u32,
+            "--births" => options.model.kmeans.births = number() as u32,
+            "--rule" => options.model.kmeans.rule = KMeansRule::named(&value).expect("a rule"),
             "--shuffle-window" => options.window = number(),
             "--seeds" => options.seeds = number() as u64,
             "--dilute" => options.dilute = number(),

@@ -6,12 +6,16 @@
 //!           ├ coarse       lasting clusters over the micro-clusters: weighted spherical K-Means, warm-started
 //!           ├ memory       what clusters keep of micro-clusters that died
 //!           └ slots        which living cluster writes to which topic
+//! kmeans ─ centres, rule, block: streaming K-Means on pages, on the same vocabulary and slots
 //! ```
 
 mod boilerplate;
 mod coarse;
+mod kmeans;
 mod memory;
 mod micro;
+mod model_time;
+mod settings;
 mod slots;
 mod two_level;
 mod vocabulary;
@@ -24,6 +28,8 @@ use crate::featurize::TermKind;
 use crate::lineage::{Edit, EditError, LineageEvent};
 use crate::record::Pages;
 use crate::snapshot::SnapshotError;
+
+pub use settings::{HalfLife, HalfLifeError, KMeansRule, KMeansSettings, ModelSettings};
 
 /// Id of a cluster; never used again.
 pub type ClusterId = u32;
@@ -173,39 +179,19 @@ pub trait Clusterer: Send {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError>;
 }
 
-/// Settings of the model: stored with the state; another value needs new state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelSettings {
-    /// Algorithm; `two-level` is the default.
-    pub kind: String,
-    /// Most clusters alive at a time.
-    pub clusters: u32,
-    /// Seed of everything that is drawn by chance.
-    pub seed: u64,
-    /// Most micro-clusters alive at a time.
-    pub max_micro_clusters: u32,
-    /// Most terms alive at a time.
-    pub max_terms: u32,
-}
-
-impl Default for ModelSettings {
-    fn default() -> Self {
-        Self { kind: "two-level".into(), clusters: 50, seed: 1, max_micro_clusters: 20_000, max_terms: 1_000_000 }
-    }
-}
-
 /// A model name that nothing answers to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no model {0:?}; known: two-level")]
+#[error("there is no model {name:?}; known: {known}", name = .0, known = MODEL_KINDS.join(", "))]
 pub struct UnknownModel(pub String);
 
 /// Names of the algorithms that there are.
-pub const MODEL_KINDS: [&str; 1] = [two_level::KIND];
+pub const MODEL_KINDS: [&str; 2] = [two_level::KIND, kmeans::KIND];
 
 /// An empty model of the kind that the settings name.
 pub fn new_model(settings: &ModelSettings) -> Result<Box<dyn Clusterer>, UnknownModel> {
     match settings.kind.as_str() {
         two_level::KIND => Ok(Box::new(two_level::TwoLevel::new(settings))),
+        kmeans::KIND => Ok(Box::new(kmeans::KMeans::new(settings))),
         other => Err(UnknownModel(other.to_owned())),
     }
 }

@@ -29,6 +29,13 @@ pub fn check_clusterer(make: impl Make) {
     damaged_snapshots_are_refused(&make);
 }
 
+/// The part of the contract that other settings of an algorithm may break first.
+pub fn check_restarts(make: impl Make) {
+    cuts_and_restarts_change_nothing(&make);
+    explanations_add_up(&make);
+    budgets_hold(&make);
+}
+
 /// Pages of the given words, one term a word, all of weight 1.
 pub fn pages_of<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Pages {
     let mut pages = Pages::default();

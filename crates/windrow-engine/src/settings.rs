@@ -324,12 +324,20 @@ pub fn nearest_of<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
 
 /// What no single key can tell: values that are fine alone and do not go together.
 fn disagreements(settings: &Settings) -> Vec<String> {
+    // Below that centres of K-Means could hold no terms.
+    const LEAST_TERMS: u64 = 8;
     let mut problems = Vec::new();
     let (model, features) = (&settings.model, &settings.features);
     if u64::from(model.clusters) > u64::from(model.max_micro_clusters) {
         problems.push(format!(
             "model.clusters = {} is above model.max_micro_clusters = {}",
             model.clusters, model.max_micro_clusters
+        ));
+    }
+    if model.kind == "kmeans" && u64::from(model.max_terms) < LEAST_TERMS * u64::from(model.clusters) {
+        problems.push(format!(
+            "model.max_terms = {} is below {LEAST_TERMS} for each of model.clusters = {}",
+            model.max_terms, model.clusters
         ));
     }
     let timeout = settings.kafka.get("transaction.timeout.ms");

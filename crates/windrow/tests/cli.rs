@@ -9,6 +9,8 @@
 mod contract;
 #[path = "cli/docs.rs"]
 mod docs;
+#[path = "cli/kmeans.rs"]
+mod kmeans;
 #[path = "cli/rig.rs"]
 mod rig;
 #[path = "cli/sample.rs"]

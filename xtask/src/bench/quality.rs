@@ -3,7 +3,9 @@
 //! One default setting for all sets; nothing is tuned to a set but K, where a bar is about K = number of labels. Every decision is
 //! scored as it was at the page's arrival. Beside it: scikit-learn's K-Means, which sees all rows before it answers, and River's
 //! TextClust, which is slow and gets the first 2,000 rows. The yardsticks do not change with our code, so their answers are kept in
-//! the target folder.
+//! the target folder. After them, all models side by side.
+
+mod models;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -121,6 +123,9 @@ struct Measures {
     n: u64,
     nmi_geometric: f64,
     ari: f64,
+    /// The yardsticks have none.
+    #[serde(default)]
+    ami: f64,
 }
 
 pub(crate) fn quality(args: &Args) -> Result<()> {
@@ -140,6 +145,9 @@ pub(crate) fn quality(args: &Args) -> Result<()> {
         if !case.judge(&windrow, args.bare)? {
             missed.push(case.name);
         }
+    }
+    if args.only.as_ref().is_none_or(|only| models::NAME.contains(only.as_str())) {
+        models::models(&windrow)?;
     }
     say(format_args!("{:.0} s", watch.seconds()));
     if !missed.is_empty() {

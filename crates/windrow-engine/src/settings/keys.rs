@@ -1,5 +1,7 @@
 //! The table of keys.
 
+use windrow_core::cluster::{KMeansRule, MODEL_KINDS};
+
 use super::value::{Type, Value};
 use super::{OutputTopics, Settings, show_size};
 use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
@@ -81,8 +83,6 @@ impl Key {
     }
 }
 
-/// Names of the algorithms there are.
-const MODEL_KINDS: &[&str] = &["two-level"];
 const WEIGHT: Type = Type::Number { min: 0.0, max: 100.0 };
 
 macro_rules! weight {
@@ -328,9 +328,9 @@ pub const KEYS: &[Key] = &[
         name: "model.kind",
         flag: Some("model"),
         value_name: "KIND",
-        ty: Type::Choice(MODEL_KINDS),
+        ty: Type::Choice(&MODEL_KINDS),
         change: Change::NewState,
-        doc: "The algorithm. `two-level`: fine groups found on-line, gathered into lasting clusters.",
+        doc: "The algorithm. `two-level`: fine groups found on-line, gathered into lasting clusters. `kmeans`: streaming K-Means on pages.",
         set: |settings, value| settings.model.kind = value.into_text(),
         get: |settings| Value::Text(settings.model.kind.clone()),
     },
@@ -373,6 +373,53 @@ pub const KEYS: &[Key] = &[
         doc: "Most distinct terms remembered at a time; the rarest go first.",
         set: |settings, value| settings.model.max_terms = value.count_u32(),
         get: |settings| Value::Count(settings.model.max_terms.into()),
+    },
+    Key {
+        name: "model.kmeans.half_life",
+        flag: None,
+        value_name: "HALF_LIFE",
+        ty: Type::HalfLife,
+        change: Change::NewState,
+        doc: "Of `kmeans`: in what a page's weight halves. In rows or batches, which are Spark's time units `points` and `batches`, or in \
+              model time: what the pages' own times say.",
+        set: |settings, value| {
+            // Checked already: what is no half-life never comes here.
+            if let Ok(half_life) = value.into_text().parse() {
+                settings.model.kmeans.half_life = half_life;
+            }
+        },
+        get: |settings| Value::Text(settings.model.kmeans.half_life.to_string()),
+    },
+    Key {
+        name: "model.kmeans.batch",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 1, max: 100_000 },
+        change: Change::NewState,
+        doc: "Of `kmeans`: rows of a block; centres move, are born and die after each.",
+        set: |settings, value| settings.model.kmeans.batch = value.count_u32(),
+        get: |settings| Value::Count(settings.model.kmeans.batch.into()),
+    },
+    Key {
+        name: "model.kmeans.births",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 0, max: 1_000 },
+        change: Change::NewState,
+        doc: "Of `kmeans`, rule `spherical`: most births a block, of pages that no centre explains, farthest first.",
+        set: |settings, value| settings.model.kmeans.births = value.count_u32(),
+        get: |settings| Value::Count(settings.model.kmeans.births.into()),
+    },
+    Key {
+        name: "model.kmeans.rule",
+        flag: None,
+        value_name: "RULE",
+        ty: Type::Choice(KMeansRule::NAMES),
+        change: Change::NewState,
+        doc: "Of `kmeans`: `spherical`, by cosine, with births and deaths; or `spark`, the update rule of Spark MLlib's \
+              StreamingKMeans, by Euclidean distance.",
+        set: |settings, value| settings.model.kmeans.rule = KMeansRule::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.model.kmeans.rule.name().into()),
     },
     weight!(title, "features.title", "Weight of the words of the title."),
     weight!(keywords, "features.keywords", "Weight of the words of the keywords."),

@@ -42,11 +42,16 @@ pub fn reference_page() -> String {
 /// JSON schema of the settings file.
 pub fn json_schema() -> serde_json::Value {
     let mut sections = Map::new();
+    let table = || json!({"type": "object", "additionalProperties": false, "properties": {}});
     for key in KEYS {
-        let section = sections
-            .entry(key.section())
-            .or_insert_with(|| json!({"type": "object", "additionalProperties": false, "properties": {}}));
-        section["properties"][key.short_name()] = property(key);
+        let mut section = sections.entry(key.section()).or_insert_with(table);
+        let mut name = key.short_name();
+        // A dot in the name is a table in the table.
+        while let Some((inner, rest)) = name.split_once('.') {
+            let properties = section["properties"].as_object_mut().expect("made just now");
+            (section, name) = (properties.entry(inner).or_insert_with(table), rest);
+        }
+        section["properties"][name] = property(key);
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -64,6 +69,11 @@ fn property(key: &Key) -> serde_json::Value {
         Type::Choice(words) => json!({"type": "string", "enum": words}),
         Type::Count { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Type::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        Type::HalfLife => json!({
+            "type": ["string", "integer"],
+            "pattern": "^(never|[1-9][0-9]* *(rows?|batch(es)?|[smhd])?)$",
+            "minimum": 1,
+        }),
         Type::Size { .. } => json!({"type": ["string", "integer"], "pattern": "^[0-9]+ *([kKmMgG]?[iI]?[bB]?)$"}),
     };
     property["description"] = key.doc.into();

@@ -1,3 +1,5 @@
+use windrow_core::cluster::{HalfLife, KMeansRule, KMeansSettings};
+
 use super::*;
 
 fn file(text: &str) -> Result<Resolved> {
@@ -46,6 +48,34 @@ fn values_that_do_not_go_together_are_refused() {
     let text = message(&format!("[features]\n{none}"));
     assert!(text.contains("every weight"), "{text}");
     assert!(message("[model]\nclusters = 20\nmax_micro_clusters = 10\n").contains("is above"));
+}
+
+#[test]
+fn kmeans_has_settings_of_its_own() {
+    let table = "[model]\nkind = \"kmeans\"\nclusters = 200\nkmeans.half_life = \"24h\"\n[model.kmeans]\n";
+    assert!(message(table).contains("E-SETTINGS-FILE"), "TOML knows a table once");
+    let file =
+        file("[model]\nkind = \"kmeans\"\n[model.kmeans]\nhalf_life = \"24h\"\nbatch = 1_000\nrule = \"spark\"\n").unwrap();
+    let model = &file.settings.model;
+    let asked = KMeansSettings {
+        half_life: HalfLife::Time(86_400_000_000),
+        batch: 1_000,
+        rule: KMeansRule::Spark,
+        ..KMeansSettings::default()
+    };
+    assert_eq!((model.kind.as_str(), &model.kmeans), ("kmeans", &asked));
+    let half_life = |text: &str| {
+        let given = from_env([("WINDROW__MODEL__KMEANS__HALF_LIFE".into(), text.into())].into_iter()).unwrap();
+        resolve(&given).map(|resolved| resolved.settings.model.kmeans.half_life)
+    };
+    assert_eq!(
+        [half_life("3000"), half_life("10 batches")].map(Result::unwrap),
+        [HalfLife::Rows(3_000), HalfLife::Batches(10)]
+    );
+    let text = half_life("soon").unwrap_err().to_string();
+    assert!(text.contains("takes rows such as `3000`, `10 batches`") && text.contains("not `soon`"), "{text}");
+    let text = message("[model]\nkind = \"kmeans\"\nclusters = 200\nmax_terms = 1000\n");
+    assert!(text.contains("model.max_terms = 1000 is below 8 for each of model.clusters = 200"), "{text}");
 }
 
 #[test]
@@ -118,7 +148,10 @@ fn every_key_reads_back_what_it_was_given() {
             _ => vec![key.default_text()],
         };
         assert_eq!(key.ty.parse(&texts), Ok(key.default()), "{}", key.name);
-        assert!(json_schema()["properties"][key.section()]["properties"][key.short_name()].is_object());
+        let schema = json_schema();
+        let section = &schema["properties"][key.section()];
+        let found = key.short_name().split('.').fold(section, |table, name| &table["properties"][name]);
+        assert_eq!(found["description"], key.doc, "{}", key.name);
     }
 }
 
@@ -135,11 +168,13 @@ fn reference_page_is_fresh() {
 
 #[test]
 fn every_field_of_model_and_features_is_a_setting() {
-    let fields = |section: &str, value: serde_json::Value| {
-        let serde_json::Value::Object(fields) = value else { panic!("{section} is a struct") };
-        fields.into_iter().map(|(name, _)| format!("{section}.{name}")).collect::<Vec<_>>()
-    };
-    let model = fields("model", serde_json::to_value(ModelSettings::default()).unwrap());
+    fn fields(name: &str, value: serde_json::Value) -> Vec<String> {
+        let serde_json::Value::Object(members) = value else { return vec![name.to_owned()] };
+        members.into_iter().flat_map(|(member, value)| fields(&format!("{name}.{member}"), value)).collect()
+    }
+    // Of all algorithms that have settings of their own.
+    let model = ModelSettings { kind: "kmeans".into(), ..ModelSettings::default() };
+    let model = fields("model", serde_json::to_value(model).unwrap());
     let features = fields("features", serde_json::to_value(FieldWeights::default()).unwrap());
     let mut known: Vec<_> =
         KEYS.iter().filter(|key| ["model", "features"].contains(&key.section())).map(|key| key.name).collect();

@@ -1,5 +1,7 @@
 //! Types of settings: how a text becomes a value, and how a value is shown.
 
+use windrow_core::cluster::HalfLife;
+
 /// Gives an enum its words: what settings call its variants.
 macro_rules! words {
     ($name:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
@@ -51,6 +53,8 @@ pub enum Type {
         /// Largest value.
         max: f64,
     },
+    /// A half-life: rows, batches or time.
+    HalfLife,
     /// A number of bytes, `128MB` or `4096`, from `min` to `max`.
     Size {
         /// Least value.
@@ -95,6 +99,10 @@ impl Type {
                 Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
                 _ => Err(wrong(self.describe())),
             },
+            Self::HalfLife => match text.parse::<HalfLife>() {
+                Ok(half_life) => Ok(Value::Text(half_life.to_string())),
+                Err(_) => Err(wrong(self.describe())),
+            },
             Self::Size { min, max } => match parse_size(text) {
                 Some(size) if (min..=max).contains(&size) => Ok(Value::Size(size)),
                 _ => Err(wrong(self.describe())),
@@ -112,6 +120,7 @@ impl Type {
             Self::Count { min, max } if max >= u64::from(u32::MAX) => format!("a whole number from {min}"),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => format!("a number from {min} to {max}"),
+            Self::HalfLife => "rows such as `3000`, `10 batches`, a time such as `90s`, `30m`, `6h` or `2d`, or `never`".into(),
             Self::Size { min, max: u64::MAX } => format!("a size such as `64MB`, at least {}", show_size(min)),
             Self::Size { min, max } => format!("a size such as `64MB`, from {} to {}", show_size(min), show_size(max)),
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use windrow_core::cluster::ModelSettings;
+use windrow_core::cluster::{HalfLife, KMeansRule, ModelSettings};
 use windrow_core::featurize::FieldWeights;
 use windrow_core::lineage::Edit;
 use windrow_engine::checkpoint::lock::Lock;
@@ -157,6 +157,38 @@ fn settings_that_need_new_state_are_named() {
     {
         assert!(error.message.contains(part), "{error}");
     }
+}
+
+#[test]
+fn another_algorithm_and_its_settings_need_new_state() {
+    let mut rig = Rig::new(150);
+    rig.run().unwrap();
+    let refused = |rig: &Rig, parts: &[&str]| {
+        let error = rig.run().unwrap_err();
+        assert_eq!((error.code, error.exit_code()), ("E-SETTINGS-STATE", 2));
+        assert!(parts.iter().all(|part| error.message.contains(part)), "{error}");
+    };
+    // What another algorithm would do is no matter of the state.
+    rig.job.model.kmeans.batch = 3;
+    rig.run().unwrap();
+    rig.job.model.kind = "kmeans".into();
+    refused(&rig, &["model.kind is \"two-level\" in the state and \"kmeans\" now"]);
+
+    let mut rig = Rig::new(150);
+    rig.job.model.kind = "kmeans".into();
+    rig.run().unwrap();
+    rig.run().unwrap();
+    rig.job.model.kmeans.rule = KMeansRule::Spark;
+    rig.job.model.kmeans.half_life = HalfLife::Never;
+    refused(
+        &rig,
+        &[
+            "model.kmeans.half_life is \"2000\" in the state and \"never\" now",
+            "model.kmeans.rule is \"spherical\" in the state and \"spark\" now",
+        ],
+    );
+    rig.job.model.kind = "two-level".into();
+    refused(&rig, &["model.kind is \"kmeans\" in the state and \"two-level\" now"]);
 }
 
 #[test]

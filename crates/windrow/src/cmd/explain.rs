@@ -226,6 +226,8 @@ fn print(
             candidate("why", winner, &needs, view, app)?;
             if why.novel {
                 app.term.line("  too little: today the page would open a theme of its own")?;
+            } else if winner.score < why.threshold {
+                app.term.line("  too little: the page would be given to it, and not count for what it is about")?;
             }
         }
     }

@@ -1,0 +1,286 @@
+//! Settings of the model: stored with the state; another value needs new state.
+//!
+//! In snapshots and manifests only the settings of the algorithm in use stand: those of others had no effect, and states that were
+//! written before an algorithm came stay readable.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeStruct, Serializer};
+use serde::{Deserialize, Serialize};
+
+use super::{kmeans, two_level};
+use crate::record::Micros;
+
+/// Settings of the model: stored with the state; another value needs new state. Those of an algorithm that is not in use make no
+/// difference between two.
+#[derive(Debug, Clone)]
+pub struct ModelSettings {
+    /// Algorithm; `two-level` is the default.
+    pub kind: String,
+    /// Most clusters alive at a time.
+    pub clusters: u32,
+    /// Seed of everything that is drawn by chance.
+    pub seed: u64,
+    /// Most micro-clusters alive at a time.
+    pub max_micro_clusters: u32,
+    /// Most terms alive at a time.
+    pub max_terms: u32,
+    /// Of `kmeans` alone.
+    pub kmeans: KMeansSettings,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self {
+            kind: two_level::KIND.into(),
+            clusters: 50,
+            seed: 1,
+            max_micro_clusters: 20_000,
+            max_terms: 1_000_000,
+            kmeans: KMeansSettings::default(),
+        }
+    }
+}
+
+impl PartialEq for ModelSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let plain = |s: &Self| (s.clusters, s.seed, s.max_micro_clusters, s.max_terms);
+        let is_kmeans = self.kind == kmeans::KIND;
+        self.kind == other.kind && plain(self) == plain(other) && (!is_kmeans || self.kmeans == other.kmeans)
+    }
+}
+
+const FIELDS: [&str; 6] = ["kind", "clusters", "seed", "max_micro_clusters", "max_terms", "kmeans"];
+
+impl Serialize for ModelSettings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_kmeans = self.kind == kmeans::KIND;
+        let mut fields = serializer.serialize_struct("ModelSettings", if is_kmeans { 6 } else { 5 })?;
+        fields.serialize_field(FIELDS[0], &self.kind)?;
+        fields.serialize_field(FIELDS[1], &self.clusters)?;
+        fields.serialize_field(FIELDS[2], &self.seed)?;
+        fields.serialize_field(FIELDS[3], &self.max_micro_clusters)?;
+        fields.serialize_field(FIELDS[4], &self.max_terms)?;
+        if is_kmeans {
+            fields.serialize_field(FIELDS[5], &self.kmeans)?;
+        }
+        fields.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("ModelSettings", &FIELDS, Fields)
+    }
+}
+
+/// Reads the fields by name, or in their order.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = ModelSettings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings of a model")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ModelSettings, A::Error> {
+        fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(seq: &mut A, at: usize) -> Result<T, A::Error> {
+            seq.next_element()?.ok_or_else(|| de::Error::missing_field(FIELDS[at]))
+        }
+        let kind: String = next(&mut seq, 0)?;
+        let is_kmeans = kind == kmeans::KIND;
+        Ok(ModelSettings {
+            kind,
+            clusters: next(&mut seq, 1)?,
+            seed: next(&mut seq, 2)?,
+            max_micro_clusters: next(&mut seq, 3)?,
+            max_terms: next(&mut seq, 4)?,
+            kmeans: if is_kmeans { next(&mut seq, 5)? } else { KMeansSettings::default() },
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ModelSettings, A::Error> {
+        let mut read = ModelSettings::default();
+        let mut found = [false; 5];
+        while let Some(name) = map.next_key::<String>()? {
+            let at = FIELDS.iter().position(|field| *field == name);
+            match at {
+                Some(0) => read.kind = map.next_value()?,
+                Some(1) => read.clusters = map.next_value()?,
+                Some(2) => read.seed = map.next_value()?,
+                Some(3) => read.max_micro_clusters = map.next_value()?,
+                Some(4) => read.max_terms = map.next_value()?,
+                Some(5) => read.kmeans = map.next_value()?,
+                _ => drop(map.next_value::<de::IgnoredAny>()?),
+            }
+            at.and_then(|at| found.get_mut(at)).into_iter().for_each(|found| *found = true);
+        }
+        match found.iter().position(|found| !found) {
+            Some(missing) => Err(de::Error::missing_field(FIELDS[missing])),
+            None => Ok(read),
+        }
+    }
+}
+
+/// Settings of `kmeans`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KMeansSettings {
+    /// In what a page's weight halves.
+    pub half_life: HalfLife,
+    /// Pages of a block: centres move after each.
+    pub batch: u32,
+    /// Most births a block, of pages that no centre explains.
+    pub births: u32,
+    /// How centres are compared with pages, and what becomes of dying ones.
+    pub rule: KMeansRule,
+}
+
+impl Default for KMeansSettings {
+    fn default() -> Self {
+        Self { half_life: HalfLife::Rows(2_000), batch: 50, births: 8, rule: KMeansRule::Spherical }
+    }
+}
+
+/// How centres of `kmeans` are compared with pages, and where new ones come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KMeansRule {
+    /// By cosine; clusters are born of pages that no centre explains.
+    #[default]
+    Spherical,
+    /// As Spark's MLlib: by Euclidean distance; a dying cluster takes half of the heaviest.
+    Spark,
+}
+
+impl KMeansRule {
+    /// The words of all rules.
+    pub const NAMES: &[&str] = &["spherical", "spark"];
+
+    /// Its word in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spherical => "spherical",
+            Self::Spark => "spark",
+        }
+    }
+
+    /// The rule of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Spherical, Self::Spark].into_iter().find(|rule| rule.name() == word)
+    }
+}
+
+/// In what the weight of a page halves: `3000` rows, `10 batches`, a length of model time such as `6h`, or `never`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum HalfLife {
+    /// Pages learnt (Spark's time unit `points`).
+    Rows(u64),
+    /// Blocks learnt (Spark's time unit `batches`).
+    Batches(u64),
+    /// Model time, in microseconds.
+    Time(Micros),
+    /// Nothing fades.
+    Never,
+}
+
+/// A text that is no half-life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a half-life is rows such as `3000`, `10 batches`, a time such as `90s`, `30m`, `6h` or `2d`, or `never`")]
+pub struct HalfLifeError;
+
+const SECOND: Micros = 1_000_000;
+/// Longest first.
+const UNITS: [(&str, Micros); 4] = [("d", 86_400 * SECOND), ("h", 3_600 * SECOND), ("m", 60 * SECOND), ("s", SECOND)];
+
+impl FromStr for HalfLife {
+    type Err = HalfLifeError;
+
+    fn from_str(text: &str) -> Result<Self, HalfLifeError> {
+        let text = text.trim();
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u64 = text[..digits].parse().map_err(|_| HalfLifeError)?;
+        let unit = text[digits..].trim();
+        let half_life = match unit {
+            "" | "row" | "rows" => Self::Rows(number),
+            "batch" | "batches" => Self::Batches(number),
+            _ => {
+                let (_, micros) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(HalfLifeError)?;
+                let number = Micros::try_from(number).map_err(|_| HalfLifeError)?;
+                Self::Time(number.checked_mul(*micros).ok_or(HalfLifeError)?)
+            }
+        };
+        if number == 0 { Err(HalfLifeError) } else { Ok(half_life) }
+    }
+}
+
+impl fmt::Display for HalfLife {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(rows) => write!(f, "{rows}"),
+            Self::Batches(batches) => write!(f, "{batches} batches"),
+            Self::Never => f.write_str("never"),
+            Self::Time(time) => {
+                let (unit, micros) = UNITS.iter().find(|(_, micros)| time % micros == 0).unwrap_or(&("s", SECOND));
+                write!(f, "{}{unit}", time / micros)
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for HalfLife {
+    type Error = HalfLifeError;
+
+    fn try_from(text: String) -> Result<Self, HalfLifeError> {
+        text.parse()
+    }
+}
+
+impl From<HalfLife> for String {
+    fn from(half_life: HalfLife) -> Self {
+        half_life.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_lives_are_read_as_written() {
+        let times = [("90s", 90), ("30m", 1_800), ("6h", 21_600), ("2d", 172_800)];
+        let times = times.map(|(text, seconds)| (text, HalfLife::Time(seconds * SECOND)));
+        let counts = [("3000", HalfLife::Rows(3_000)), ("10 batches", HalfLife::Batches(10)), ("never", HalfLife::Never)];
+        for (text, half_life) in times.into_iter().chain(counts) {
+            assert_eq!((text.parse(), half_life.to_string().as_str()), (Ok(half_life), text));
+        }
+        assert_eq!(("24 h".parse(), "5 rows".parse()), (Ok(HalfLife::Time(86_400 * SECOND)), Ok(HalfLife::Rows(5))));
+        for text in ["", "0", "0h", "h", "-1", "1.5h", "3 weeks", "99999999999999999999", "9999999999999999d"] {
+            assert_eq!(text.parse::<HalfLife>(), Err(HalfLifeError), "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_of_other_algorithms_are_left_out() {
+        // What postcard made of five derived fields before there was `kmeans`.
+        let plain = ModelSettings::default();
+        let before = postcard::to_allocvec(&("two-level", 50u32, 1u64, 20_000u32, 1_000_000u32)).unwrap();
+        assert_eq!(postcard::to_allocvec(&plain).unwrap(), before);
+        let kmeans =
+            KMeansSettings { half_life: HalfLife::Time(3_600 * SECOND), rule: KMeansRule::Spark, ..Default::default() };
+        let kmeans = ModelSettings { kind: kmeans::KIND.into(), kmeans, ..plain.clone() };
+        let other = KMeansSettings { batch: 3, ..KMeansSettings::default() };
+        assert_eq!(plain, ModelSettings { kmeans: other.clone(), ..plain.clone() });
+        assert_ne!(kmeans, ModelSettings { kmeans: other, ..kmeans.clone() });
+        for settings in [plain, kmeans] {
+            let bytes = postcard::to_allocvec(&(&settings, 7u8)).unwrap();
+            assert_eq!(postcard::from_bytes::<(ModelSettings, u8)>(&bytes), Ok((settings, 7)));
+        }
+    }
+}
