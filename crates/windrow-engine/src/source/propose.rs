@@ -112,7 +112,7 @@ pub fn propose(values: &[&[u8]]) -> Proposal {
 /// The fields of a value as one CSV record.
 fn fields(value: &[u8]) -> Option<Vec<String>> {
     let line = std::str::from_utf8(value).ok()?.trim_start_matches('\u{feff}').trim_matches(['\r', '\n']);
-    let fields = Parser::values(line.as_bytes()).into_iter().map(|field| String::from_utf8_lossy(&field).into_owned());
+    let fields = Parser::values(line.as_bytes(), b',').into_iter().map(|field| String::from_utf8_lossy(&field).into_owned());
     Some(fields.take(MOST_WAYS).collect())
 }
 

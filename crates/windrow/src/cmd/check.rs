@@ -34,6 +34,9 @@ impl KeySet for CheckKeys {
     const KEYS: &'static [&'static str] = &[
         "source.input",
         "source.columns",
+        "source.input_format",
+        "source.delimiter",
+        "source.encoding",
         "source.topic",
         "source.format",
         "output.out",
@@ -196,7 +199,8 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
     let limits = Limits { record_bytes, ..Limits::default() };
     let mut positions = Positions::default();
     let inputs = [input.to_owned()];
-    let wanted = Wanted { inputs: &inputs, topic: None, columns: &settings.source.columns, limits };
+    let wanted =
+        Wanted { inputs: &inputs, topic: None, columns: &settings.source.columns, files: settings.source.files, limits };
     let mut source = source::open(wanted, &mut positions)?.take();
     let (mut parser, mut preparer) = (Parser::new(), Preparer::new(settings.features.clone()));
     let mut columns = String::new();

@@ -15,6 +15,7 @@ use windrow_engine::clock::SystemClock;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Ended, Job, Roll};
+use windrow_engine::source::Asked;
 
 use self::picture::Picture;
 use super::run::{propose, query, quoted, tell_counts, threads};
@@ -90,6 +91,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         topic: None,
         output: None,
         columns: String::new(),
+        files: Asked::default(),
         out: args.out.clone(),
         state: None,
         roll: Roll { age: ROLL, ..Roll::default() },
