@@ -35,6 +35,11 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
+    /// What it says that our column is called; none when it says nothing.
+    pub(super) fn given(&self, column: usize) -> Option<&str> {
+        self.names[column].as_deref()
+    }
+
     /// What the input calls our column.
     pub(crate) fn name(&self, column: usize) -> &str {
         self.names[column].as_deref().unwrap_or(COLUMNS[column])

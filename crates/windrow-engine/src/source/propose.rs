@@ -4,7 +4,9 @@
 //! are taken by name only: the object that holds most of our columns goes first (the message itself before the objects in it), by
 //! our own names before those that other tools often use; what is missing there is looked for elsewhere by our own names. CSV
 //! has no names: the six fields of our own order are known by the address in the third, else only address and time are found.
-//! Case, `_` and `-` do not count. A value that we could not use is no proposal: a page whose time cannot be read is a reject.
+//! Case, `_`, `-` and blanks do not count. A value that we could not use is no proposal: a page whose time cannot be read is a reject.
+
+mod file;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +19,8 @@ use super::columns::{OFTEN_CALLED, nearest};
 use super::form::MessageFormat;
 use super::parse::Parser;
 use super::parse::json::document;
+
+pub use file::{FileProposal, propose_file};
 
 const TIME: usize = 0;
 const ID: usize = 1;
@@ -274,9 +278,9 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A name without case, `_` and `-`: `pageTitle` is `page_title`.
+/// A name without case, `_`, `-` and blanks: `pageTitle` is `page_title`.
 fn squashed(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
 /// The column in an object, by our own name: exactly, else however it is spelled.
