@@ -27,7 +27,7 @@ fn shapes(rows: u64) -> Vec<(&'static str, Vec<u8>, Asked, &'static str)> {
     let text = csv(0..rows).replace("word", "wört").replace(',', "\t");
     let utf16 = || format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     let mut broken = utf16();
-    let half = broken.len() / 2 & !1;
+    let half = (broken.len() / 2) & !1;
     // Half of a surrogate pair in the middle, and a lone byte at the end.
     broken[half..half + 2].copy_from_slice(&[0x00, 0xd8]);
     broken.push(b'x');

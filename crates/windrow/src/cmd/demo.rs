@@ -102,9 +102,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         memory_bytes: settings.limits.memory,
         accept_new: false,
     };
-    let control = Arc::new(Control::default());
+    let (control, clock) = (Arc::new(Control::default()), SystemClock::new());
     let watch = Watch::start(&control)?;
-    let clock = SystemClock::new();
     let mut shown = Shown::start(&args.serve, (&job, &resolved), &clock, app)?;
     if let Some(shown) = shown.as_ref().filter(|_| args.open) {
         open_in_browser(&shown.url, app);

@@ -102,7 +102,8 @@ fn names_from_strangers_are_harmless_on_a_terminal() {
 
 #[test]
 fn a_killed_run_of_other_shapes_goes_on_exactly_once() {
-    let shapes: [(&str, fn(u32) -> String); 2] = [
+    type Line = fn(u32) -> String;
+    let shapes: [(&str, Line); 2] = [
         ("pages.tsv", |row| format!("https://a.example/{row}\t\"théma {} wörd {}\"\n", row % 7, row % 13)),
         ("pages.ndjson", |row| format!("{{\"url\": \"https://a.example/{row}\", \"title\": \"th\\u00e9ma {}\"}}\n", row % 7)),
     ];
