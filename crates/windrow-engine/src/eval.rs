@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::read;
-use crate::source::{self, Limits, Positions, Source, Wanted};
+use crate::source::{self, Asked, Limits, Positions, Source, Wanted};
 
 use arrange::{Arranged, MIXED_IN};
 use labels::Labels;
@@ -34,6 +34,8 @@ pub struct EvalJob {
     pub inputs: Vec<String>,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`.
     pub columns: String,
+    /// How files are written, as far as it is said.
+    pub files: Asked,
     /// File of `id,label`; none for inputs that know their labels.
     pub labels: Option<PathBuf>,
     /// Rows that run between those of the inputs: learnt, never scored.
@@ -160,7 +162,7 @@ fn open(job: &EvalJob) -> Result<Box<dyn Source>> {
 fn open_inputs(inputs: &[String], job: &EvalJob) -> Result<Box<dyn Source>> {
     let record_bytes = usize::try_from(job.max_record_bytes).unwrap_or(usize::MAX);
     let limits = Limits { record_bytes, ..Limits::default() };
-    let wanted = Wanted { inputs, topic: None, columns: &job.columns, limits };
+    let wanted = Wanted { inputs, topic: None, columns: &job.columns, files: job.files, limits };
     Ok(source::open(wanted, &mut Positions::default())?.take())
 }
 

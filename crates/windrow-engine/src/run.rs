@@ -37,6 +37,7 @@ use crate::observe::{Counters, Observer};
 use crate::sink::Sink;
 use crate::sink::parquet::ParquetSink;
 use crate::sink::topics::{self, Claims, TopicOutput, TopicSink};
+use crate::source::Asked;
 use crate::source::kafka::TopicInput;
 
 pub use standby::{STOPPED, Standing, stand_by, standbys};
@@ -55,6 +56,8 @@ pub struct Job {
     pub output: Option<TopicOutput>,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`.
     pub columns: String,
+    /// How files are written, as far as it is said; one that was read before is read on as it was.
+    pub files: Asked,
     /// Bytes of the longest record; a longer one is a reject. Another value needs new state.
     pub max_record_bytes: u64,
     /// Folder of the outputs.
@@ -371,6 +374,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         topic: None,
         output: None,
         columns: reading.manifest.columns.clone(),
+        files: Asked::default(),
         max_record_bytes: reading.manifest.max_record,
         out: out.to_owned(),
         state: state.map(Path::to_owned),

@@ -29,7 +29,7 @@ use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::MessageFormat;
+use crate::source::{Asked, MessageFormat};
 
 use crate::sink::topics::{MessageKey, MessageTime, Route, ValueShape};
 use crate::source::kafka::{OnDataLoss, Start};
@@ -93,6 +93,8 @@ pub struct SourceSettings {
     pub input: Vec<String>,
     /// Other people's names of the six columns: `url=landing,title=name`.
     pub columns: String,
+    /// How files are written, as far as it is said.
+    pub files: Asked,
     /// Kafka topic of the pages; empty for none.
     pub topic: String,
     /// How the messages of the topic are written.

@@ -5,13 +5,14 @@
 //! read, stands in [`Positions`], which the loop commits with the outputs.
 //!
 //! ```text
-//! open ─ file ─ decompress ─ scan ─┐
+//! open ─ file ─ decompress ─ scan ─┐  (UTF-16 as text, beside its bytes)
 //!      └ generator ────────────────┴─ RawBatch ─ parse ─ (windrow_core) prepare ─ Batch
 //!                                      of a Form
 //! ```
 
 pub mod columns;
 pub(crate) mod decompress;
+pub mod encoding;
 pub mod file;
 mod find;
 pub mod form;
@@ -22,6 +23,7 @@ pub mod parse;
 pub mod propose;
 pub mod replay;
 pub mod scan;
+pub mod written;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,6 +38,7 @@ pub use columns::ColumnMap;
 pub use find::{Opened, Wanted, new_files, open};
 pub use form::{Form, MessageFormat};
 pub use replay::Order;
+pub use written::{Asked, Written};
 
 /// Bytes of a file that its head hash covers, if it has so many.
 pub(crate) const HEAD: u32 = file::HEAD as u32;
@@ -60,6 +63,9 @@ pub struct SourcePosition {
     pub offset: u64,
     /// Rows read so far.
     pub rows: u64,
+    /// How a file is written, once that is known: it is read so for good. None in states of programs that knew one way alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Written>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -70,7 +76,13 @@ fn is_zero(start: &u64) -> bool {
 impl SourcePosition {
     /// The same source when nothing of it had been read.
     pub fn at_start(&self) -> Self {
-        Self { offset: self.start, rows: 0, ..self.clone() }
+        Self { offset: self.start, rows: 0, written: self.written(), ..self.clone() }
+    }
+
+    /// How a file is written of which something was read.
+    pub(crate) fn written(&self) -> Option<Written> {
+        let is_file = !self.name.starts_with(generator::PREFIX) && !self.name.starts_with(kafka::PREFIX);
+        self.written.or((is_file && self.offset > 0).then_some(Written::USUAL))
     }
 }
 

@@ -16,3 +16,5 @@ mod history;
 mod order;
 #[path = "commit/readers.rs"]
 mod readers;
+#[path = "commit/shapes.rs"]
+mod shapes;

@@ -17,3 +17,5 @@ mod rig;
 mod sample;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/shapes.rs"]
+mod shapes;

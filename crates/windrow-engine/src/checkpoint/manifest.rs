@@ -33,7 +33,8 @@ use crate::source::{ColumnMap, Order, Positions};
 /// 2: `max_record`. A program that knows only format 1 would end records elsewhere, and must not go on from it.
 /// 3: `order`, `start` and `commits`. A program that knows only format 2 would read several partitions in another order, and would not
 /// ask the topics what they hold.
-pub const FORMAT: u32 = 3;
+/// 4: `written`. A program that knows only format 3 would read every file as CSV with commas in UTF-8.
+pub const FORMAT: u32 = 4;
 
 const HEAD: &str = "{\"windrow\":\"manifest\",\"format\":";
 const MIDDLE: &str = ",\"crc32\":\"";

@@ -76,7 +76,7 @@ fn records(bytes: &[u8]) -> Vec<Vec<String>> {
     let mut scanner = Scanner::new(None, MAX_RECORD);
     let mut records = Vec::new();
     while let Some(found) = scanner.next(bytes, true) {
-        let values = Parser::values(&bytes[found.start..found.end]);
+        let values = Parser::values(&bytes[found.start..found.end], b',');
         records.push(values.iter().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect());
     }
     records

@@ -19,6 +19,7 @@ fn job(folder: &Path, rows: &str, labels: &str) -> EvalJob {
         threads: 2,
         memory_bytes: 64 << 20,
         max_record_bytes: 1 << 20,
+        files: crate::source::Asked::default(),
     }
 }
 

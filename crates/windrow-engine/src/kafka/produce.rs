@@ -27,7 +27,7 @@ use crate::settings::ClientKeys;
 use crate::sink::topics::ValueShape;
 use crate::source::file::FileSource;
 use crate::source::parse::Parser;
-use crate::source::{self, Chain, Limits, Positions, Source, Wanted};
+use crate::source::{self, Asked, Chain, Limits, Positions, Source, Wanted};
 
 use line::Line;
 pub use pace::Pace;
@@ -50,6 +50,8 @@ pub struct Order {
     pub inputs: Vec<String>,
     /// What the inputs call our columns.
     pub columns: String,
+    /// How files are written, as far as it is said. Standard input is plain CSV.
+    pub files: Asked,
     /// Bytes of the longest record.
     pub max_record_bytes: u64,
     /// Where to.
@@ -150,7 +152,7 @@ impl Reader {
             let source = source.map_or_else(|| Box::<Chain>::default() as Box<dyn Source>, |source| Box::new(source));
             return Ok(Self { source, identity: 0, gave: false, rounds: 0 });
         }
-        let wanted = Wanted { inputs: &order.inputs, topic: None, columns: &order.columns, limits };
+        let wanted = Wanted { inputs: &order.inputs, topic: None, columns: &order.columns, files: order.files, limits };
         let source = source::open(wanted, &mut positions)?.take();
         let mut hasher = Xxh3::new();
         for source in &positions.sources {

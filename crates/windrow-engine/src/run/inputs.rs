@@ -124,7 +124,7 @@ fn spawn(job: &Job, source: Box<dyn Source>) -> Result<Reader> {
 }
 
 fn wanted(job: &Job) -> Wanted<'_> {
-    Wanted { inputs: &job.inputs, topic: job.topic.as_ref(), columns: &job.columns, limits: limits(job) }
+    Wanted { inputs: &job.inputs, topic: job.topic.as_ref(), columns: &job.columns, files: job.files, limits: limits(job) }
 }
 
 fn limits(job: &Job) -> Limits {
@@ -192,6 +192,7 @@ mod tests {
             topic: Some(topic),
             output: None,
             columns: String::new(),
+            files: source::Asked::default(),
             max_record_bytes: 1 << 20,
             out: "out".into(),
             state: None,

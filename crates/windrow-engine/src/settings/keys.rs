@@ -7,6 +7,7 @@ use super::{OutputTopics, Settings, show_size};
 use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
 use crate::source::MessageFormat;
 use crate::source::kafka::OnDataLoss;
+use crate::source::written::{AskedDelimiter, AskedEncoding, AskedFormat};
 
 /// What a change of a setting means for state that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +114,7 @@ pub const KEYS: &[Key] = &[
         value_name: "PATH",
         ty: Type::Paths,
         change: Change::NextCommit,
-        doc: "Files, directories or globs to read, in this order: CSV, plain or packed (gzip, zstd; told by content). \
+        doc: "Files, directories or globs to read, in this order: CSV or JSON Lines, plain or packed (gzip, zstd; told by content). \
               `generator:rows=N,seed=N` makes rows up.",
         set: |settings, value| settings.source.input = value.into_list(),
         get: |settings| Value::List(settings.source.input.clone()),
@@ -124,10 +125,43 @@ pub const KEYS: &[Key] = &[
         value_name: "MAP",
         ty: Type::Text,
         change: Change::NewState,
-        doc: "Which column of the input is which, where names differ: `url=landing_page,title=name`. In JSON messages, the way to \
-              it: `url=page.url`; in CSV messages, the place of the field: `url=2,title=3`.",
+        doc: "Which column of the input is which, where names differ: `url=landing_page,title=name`. In JSON, the way to it: \
+              `url=page.url`; in CSV messages, the place of the field: `url=2,title=3`.",
         set: |settings, value| settings.source.columns = value.into_text(),
         get: |settings| Value::Text(settings.source.columns.clone()),
+    },
+    Key {
+        name: "source.input_format",
+        flag: Some("input-format"),
+        value_name: "FORMAT",
+        ty: Type::Choice(AskedFormat::NAMES),
+        change: Change::NewState,
+        doc: "How files are written: records of fields under a header, or a JSON object a line. `auto`: JSON where the first \
+              character is `{` or the name ends in .jsonl or .ndjson, else CSV. A file is read on as it was read first.",
+        set: |settings, value| settings.source.files.format = AskedFormat::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.source.files.format.name().into()),
+    },
+    Key {
+        name: "source.delimiter",
+        flag: Some("delimiter"),
+        value_name: "CHAR",
+        ty: Type::Choice(AskedDelimiter::NAMES),
+        change: Change::NewState,
+        doc: "What stands between the fields of CSV files. `auto`: of these the one under which the header names most of our \
+              columns; of equals the one that makes most fields, and the comma first.",
+        set: |settings, value| settings.source.files.delimiter = AskedDelimiter::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.source.files.delimiter.name().into()),
+    },
+    Key {
+        name: "source.encoding",
+        flag: Some("encoding"),
+        value_name: "ENCODING",
+        ty: Type::Choice(AskedEncoding::NAMES),
+        change: Change::NewState,
+        doc: "Encoding of files. `auto`: UTF-16 by its byte order mark, or by the zero bytes of four plain characters at the \
+              beginning; else UTF-8. Never cp1252 unless it is said: `windrow check --input FILE` says when it is likely.",
+        set: |settings, value| settings.source.files.encoding = AskedEncoding::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.source.files.encoding.name().into()),
     },
     Key {
         name: "source.topic",

@@ -10,10 +10,12 @@ use std::str::FromStr;
 
 use windrow_core::record::COLUMNS;
 
+use super::encoding::Encoding;
+use super::parse::Parser;
 use crate::error::{Error, ErrorKind};
 
 /// Columns of which any one makes a page.
-const PAGE_COLUMNS: [usize; 4] = [2, 3, 4, 5];
+pub(super) const PAGE_COLUMNS: [usize; 4] = [2, 3, 4, 5];
 
 /// Names that other tools give to our columns; only used to propose, never to read by.
 pub(super) const OFTEN_CALLED: [&[&str]; 6] = [
@@ -33,6 +35,11 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
+    /// What it says that our column is called; none when it says nothing.
+    pub(super) fn given(&self, column: usize) -> Option<&str> {
+        self.names[column].as_deref()
+    }
+
     /// What the input calls our column.
     pub(crate) fn name(&self, column: usize) -> &str {
         self.names[column].as_deref().unwrap_or(COLUMNS[column])
@@ -76,6 +83,19 @@ impl ColumnMap {
         Ok(map)
     }
 
+    /// For each of our columns the index of its field among those that are called so.
+    fn fields(&self, found: &[String]) -> [Option<u32>; COLUMNS.len()] {
+        std::array::from_fn(|column| {
+            let wanted = self.name(column).trim().to_lowercase();
+            found.iter().position(|name| name.to_lowercase() == wanted).and_then(|index| u32::try_from(index).ok())
+        })
+    }
+
+    /// How many of our columns a header has.
+    pub(super) fn n_named(&self, header: &[Vec<u8>]) -> usize {
+        self.fields(&names(header)).iter().flatten().count()
+    }
+
     fn add(&mut self, column: &str, name: &str) -> Result<(), Error> {
         let (column, name) = (column.trim().to_ascii_lowercase(), name.trim());
         let Some(index) = COLUMNS.iter().position(|known| *known == column) else {
@@ -92,6 +112,11 @@ impl ColumnMap {
     }
 }
 
+/// What the fields of a header are called.
+pub(super) fn names(values: &[Vec<u8>]) -> Vec<String> {
+    values.iter().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect()
+}
+
 fn bad_flag(message: String) -> Error {
     Error::new(ErrorKind::Invalid, "E-COLUMN-MAP", message)
         .hint(format!("write it as url=landing_page,title=name; our columns are {}", COLUMNS.join(", ")))
@@ -106,7 +131,11 @@ pub struct Layout {
     pub n_fields: usize,
     /// Whether a record may have further fields.
     pub or_more: bool,
-    /// The header record as it stands in the source; empty when the source has none.
+    /// What stands between two fields.
+    pub delimiter: u8,
+    /// Of the bytes of the records.
+    pub encoding: Encoding,
+    /// The header record as text; empty when the source has none.
     pub header: Vec<u8>,
 }
 
@@ -114,21 +143,24 @@ impl Layout {
     /// Our six columns in their canonical order, and no header.
     pub fn canonical() -> Self {
         let fields = std::array::from_fn(|column| u32::try_from(column).ok());
-        Self { fields, n_fields: COLUMNS.len(), or_more: false, header: Vec::new() }
+        Self { fields, n_fields: COLUMNS.len(), ..Self::of_commas() }
     }
 
-    /// The layout that `header` (its bytes, and its fields' values) describes; `source` is named in the error.
-    pub fn from_header(header: &[u8], values: &[Vec<u8>], map: &ColumnMap, source: &str) -> Result<Self, Error> {
-        let found: Vec<String> = values.iter().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect();
-        let fields = std::array::from_fn(|column| {
-            let wanted = map.name(column).trim().to_lowercase();
-            found.iter().position(|name| name.to_lowercase() == wanted).and_then(|index| u32::try_from(index).ok())
-        });
+    /// No fields, between commas.
+    fn of_commas() -> Self {
+        let fields = [None; COLUMNS.len()];
+        Self { fields, n_fields: 0, or_more: false, delimiter: b',', encoding: Encoding::Utf8, header: Vec::new() }
+    }
+
+    /// The layout that `header`, which is text, describes; `source` is named in the error.
+    pub fn from_header(header: &[u8], delimiter: u8, map: &ColumnMap, source: &str) -> Result<Self, Error> {
+        let found = names(&Parser::values(header, delimiter));
+        let fields = map.fields(&found);
         let misnamed = (0..COLUMNS.len()).find(|&column| map.names[column].is_some() && fields[column].is_none());
         if misnamed.is_some() || PAGE_COLUMNS.iter().all(|&column| fields[column].is_none()) {
             return Err(missing(&found, map, misnamed, source));
         }
-        Ok(Self { fields, n_fields: values.len(), or_more: false, header: header.to_vec() })
+        Ok(Self { fields, n_fields: found.len(), delimiter, header: header.to_vec(), ..Self::of_commas() })
     }
 
     /// The layout of records without a header: the map says the place of each field, from 1; an empty map, our own order.
@@ -150,7 +182,7 @@ impl Layout {
             fields[column] = Some(place);
             n_fields = n_fields.max(place as usize + 1);
         }
-        Ok(Self { fields, n_fields, or_more: true, header: Vec::new() })
+        Ok(Self { fields, n_fields, or_more: true, ..Self::of_commas() })
     }
 }
 
@@ -166,11 +198,6 @@ fn missing(found: &[String], map: &ColumnMap, misnamed: Option<usize>, source: &
     let mut error = Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", message)
         .cause(format!("found: {}{more}", shown.join(", ")))
         .cause(format!("expected any of: {}", PAGE_COLUMNS.map(|column| map.name(column)).join(", ")));
-    if let [only] = found
-        && let Some(separator) = [('\t', "tabs"), (';', "semicolons"), ('|', "bars")].iter().find(|(c, _)| only.contains(*c))
-    {
-        return error.hint(format!("the fields seem to be separated by {}; commas are needed", separator.1));
-    }
     let proposals: Vec<String> = COLUMNS
         .iter()
         .enumerate()
@@ -218,8 +245,7 @@ mod tests {
     use super::*;
 
     fn layout(header: &str, map: &str) -> Result<Layout, Error> {
-        let values: Vec<Vec<u8>> = header.split(',').map(|name| name.as_bytes().to_vec()).collect();
-        Layout::from_header(header.as_bytes(), &values, &map.parse().unwrap(), "f.csv")
+        Layout::from_header(header.as_bytes(), b',', &map.parse().unwrap(), "f.csv")
     }
 
     #[test]
@@ -242,8 +268,6 @@ mod tests {
         let error = layout("landing_page,name,clicks", "").unwrap_err();
         assert_eq!(error.code, "E-INPUT-COLUMNS");
         assert!(error.hint.unwrap().contains("--columns url=landing_page,title=name"));
-        let error = layout("a;url;title", "").unwrap_err();
-        assert!(error.hint.unwrap().contains("semicolons"));
         let error = layout("url,titel", "title=titl").unwrap_err();
         assert!(error.message.contains("no column `titl`"), "{error}");
         assert!(error.hint.unwrap().contains("title=titel"));

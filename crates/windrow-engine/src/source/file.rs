@@ -1,4 +1,4 @@
-//! CSV files as a source: who a file is, where its columns lie, and its records from an offset on.
+//! Files as a source: who a file is, and its records from an offset on.
 //!
 //! A file is known by device and inode and by a hash of its first decompressed bytes, not by its name alone: so a file that was
 //! renamed or compressed goes on where it was, one that was replaced is read from its start, and one that grew is read on.
@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use windrow_core::record::RejectReason;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{ColumnMap, Layout};
+use super::columns::ColumnMap;
 use super::decompress::Decompressed;
+use super::encoding::Transcript;
 use super::form::Form;
-use super::parse::Parser;
 use super::scan::Scanner;
+use super::written::{self, Asked, Look, Written};
 use super::{Limits, Source, SourcePosition};
 use crate::batch::{RawBatch, RawRecord, Slice};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,7 +37,7 @@ const PIPE_WAIT: Duration = Duration::from_millis(50);
 /// The byte order mark that some programs put before the first column's name.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A file that was looked at: who it is and where its columns lie.
+/// A file that was looked at: who it is, how it is written and where its columns lie.
 #[derive(Debug)]
 pub(super) struct Probe {
     pub(super) path: PathBuf,
@@ -48,26 +48,55 @@ pub(super) struct Probe {
     /// Bytes on disk.
     pub(super) size: u64,
     pub(super) is_compressed: bool,
-    /// `None` while the file has no whole header line.
-    pub(super) form: Option<Arc<Form>>,
+    /// `None` while the file has no whole header line, and before that was looked for.
+    pub(super) form: Option<(Written, Arc<Form>)>,
 }
 
 impl Probe {
     /// Looks at the file at `path`.
-    pub(super) fn new(path: &Path, columns: &ColumnMap, limits: &Limits) -> Result<Self> {
+    pub(super) fn new(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         // Looked at before it is opened: opening a named pipe waits for its writer.
         let about = fs::metadata(path).map_err(|error| cannot_open(&name, &error))?;
         if !about.is_file() {
             return Err(no_file(&name));
         }
-        let file = File::open(path).map_err(|error| cannot_open(&name, &error))?;
-        let mut input = Decompressed::open(file).map_err(|error| cannot_read(&name, 0, &error))?;
-        let mut bytes = Vec::new();
-        let form = form(&name, &mut bytes, columns, limits, |bytes| read_piece(&mut input, bytes, HEAD.max(bytes.len())))?;
-        bytes.truncate(HEAD);
+        let mut input = open(path)?;
+        let mut head = Vec::new();
+        read_piece(&mut input, &mut head, HEAD).map_err(|error| cannot_read(&name, head.len() as u64, &error))?;
         let (device, inode, size, is_compressed) = (about.dev(), about.ino(), about.len(), input.is_compressed());
-        Ok(Self { path: path.to_owned(), device, inode, head: bytes, size, is_compressed, form })
+        Ok(Self { path: path.to_owned(), device, inode, head, size, is_compressed, form: None })
+    }
+
+    /// Finds how the file is written, where it was not known, and the form of its records.
+    pub(super) fn find_form(
+        &mut self,
+        known: Option<Written>,
+        asked: Asked,
+        columns: &ColumnMap,
+        limits: &Limits,
+    ) -> Result<()> {
+        let name = self.path.display().to_string();
+        let look = Look { name: &name, known, asked, columns, limit: limits.record_bytes };
+        let (mut bytes, mut input) = (Vec::new(), None);
+        self.form = form(&look, &mut bytes, |bytes| {
+            if bytes.is_empty() {
+                bytes.extend_from_slice(&self.head);
+                return Ok(bytes.len() < HEAD);
+            }
+            let count = bytes.len().max(HEAD);
+            let input = match &mut input {
+                Some(input) => input,
+                none => {
+                    // Opened once more, as a thousand inputs are not held open; few headers are so long.
+                    bytes.clear();
+                    none.insert(open(&self.path)?)
+                }
+            };
+            let count = count + if bytes.is_empty() { count } else { 0 };
+            read_piece(input, bytes, count).map_err(|error| cannot_read(&name, bytes.len() as u64, &error))
+        })?;
+        Ok(())
     }
 
     /// The position of this file when nothing of it has been read.
@@ -81,6 +110,7 @@ impl Probe {
             start: 0,
             offset: 0,
             rows: 0,
+            written: self.form.as_ref().map(|(written, _)| *written),
         }
     }
 
@@ -91,58 +121,26 @@ impl Probe {
     }
 }
 
-/// Reads on until there is a header, and takes from it how records are written. None where the input ends before.
+/// Reads on until it is known how records are written. None where the input ends before.
 fn form(
-    name: &str,
+    look: &Look<'_>,
     bytes: &mut Vec<u8>,
-    columns: &ColumnMap,
-    limits: &Limits,
-    mut read_on: impl FnMut(&mut Vec<u8>) -> io::Result<bool>,
-) -> Result<Option<Arc<Form>>> {
+    mut read_on: impl FnMut(&mut Vec<u8>) -> Result<bool>,
+) -> Result<Option<(Written, Arc<Form>)>> {
     loop {
-        let ended = read_on(bytes).map_err(|error| cannot_read(name, bytes.len() as u64, &error))?;
-        match Header::find(bytes, ended, limits.record_bytes) {
+        let ended = read_on(bytes)?;
+        match look.form(bytes, ended)? {
             None if ended => return Ok(None),
             None => {}
-            Some(header) if header.is_too_long => {
-                let message = format!("the header line of {name} is longer than {} bytes", limits.record_bytes);
-                return Err(Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", message).hint("is it a CSV file with a header?"));
-            }
-            Some(header) => {
-                let header = &bytes[header.start..header.end];
-                let layout = Layout::from_header(header, &Parser::values(header), columns, name)?;
-                return Ok(Some(Arc::new(Form::Csv(layout))));
-            }
+            Some((written, form)) => return Ok(Some((written, Arc::new(form)))),
         }
     }
 }
 
-/// Where the header lies in the first bytes of a file.
-struct Header {
-    start: usize,
-    end: usize,
-    /// Where the first record may start.
-    next: usize,
-    is_too_long: bool,
-}
-
-impl Header {
-    /// The header in `bytes`; none while it has no line end, as a file that is being written may only hold a part of it.
-    fn find(bytes: &[u8], ended: bool, limit: usize) -> Option<Self> {
-        if bytes.len() < BYTE_ORDER_MARK.len() && !ended {
-            return None;
-        }
-        let mark = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-        let mut scanner = Scanner::starting_at(mark, None, limit);
-        let found = scanner.next(bytes, ended)?;
-        let is_too_long = found.flaw == Some(RejectReason::TooLong);
-        (is_too_long || found.end < bytes.len()).then(|| Self {
-            start: found.start,
-            end: found.end,
-            next: scanner.done(),
-            is_too_long,
-        })
-    }
+fn open(path: &Path) -> Result<Decompressed> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|error| cannot_open(&name, &error))?;
+    Decompressed::open(file).map_err(|error| cannot_read(&name, 0, &error))
 }
 
 /// Appends up to `count` bytes; true when the input has ended.
@@ -165,6 +163,8 @@ pub struct FileSource {
     ordinal: u32,
     form: Arc<Form>,
     limits: Limits,
+    /// Of UTF-16, what the scanner reads.
+    transcript: Option<Transcript>,
     /// Opened when first asked for records, so that a thousand inputs do not hold a thousand files open.
     input: Option<Input>,
     scanner: Scanner,
@@ -187,8 +187,9 @@ impl FileSource {
             path: probe.path.clone(),
             ordinal,
             limits,
+            transcript: Transcript::of(form.encoding()),
             input: None,
-            scanner: Scanner::new(form.n_fields(), limits.record_bytes),
+            scanner: form.scanner(limits.record_bytes),
             form,
             bytes: Vec::new(),
             base: offset,
@@ -221,18 +222,24 @@ impl FileSource {
         // It may wait for bytes for ever; it ends with the process.
         drop(std::thread::Builder::new().name("windrow-stdin".into()).spawn(read).map_err(no_thread)?);
         let mut bytes = Vec::new();
-        let form = form(&name, &mut bytes, columns, &limits, |bytes| match pieces.recv() {
-            Ok(piece) => piece.map(|piece| bytes.extend_from_slice(&piece)).map(|()| false),
+        let (known, limit) = (Some(Written::USUAL), limits.record_bytes);
+        let look = Look { name: &name, known, asked: Asked::default(), columns, limit };
+        let form = form(&look, &mut bytes, |bytes| match pieces.recv() {
+            Ok(piece) => piece
+                .map(|piece| bytes.extend_from_slice(&piece))
+                .map(|()| false)
+                .map_err(|error| cannot_read(&name, bytes.len() as u64, &error)),
             Err(_) => Ok(true),
         })?;
-        let Some(form) = form else { return Ok(None) };
-        let header = Header::find(&bytes, false, limits.record_bytes).expect("the form was taken from it");
+        let Some((_, form)) = form else { return Ok(None) };
+        let start = written::start(&form, &bytes, false, limit).expect("the form was taken from it");
         Ok(Some(Self {
             name,
             path: PathBuf::new(),
             ordinal: 0,
-            scanner: Scanner::starting_at(header.next, form.n_fields(), limits.record_bytes),
+            scanner: form.scanner(limit).starting_at(start),
             limits,
+            transcript: None,
             input: Some(Input::Pipe(pieces)),
             form,
             bytes,
@@ -244,22 +251,18 @@ impl FileSource {
         }))
     }
 
-    fn open(&self) -> Result<Decompressed> {
-        let file = File::open(&self.path).map_err(|error| cannot_open(&self.name, &error))?;
-        Decompressed::open(file).map_err(|error| cannot_read(&self.name, 0, &error))
-    }
-
     /// Opens the file at `base`.
     fn start(&mut self) -> Result<()> {
-        self.input = Some(Input::File(self.open()?));
+        self.input = Some(Input::File(open(&self.path)?));
         if self.base == 0 { self.pass_header() } else { self.go_to_base() }
     }
 
     /// Passes over byte order mark and header, which only a read from the start meets.
     fn pass_header(&mut self) -> Result<()> {
         loop {
-            if let Some(header) = Header::find(&self.bytes, self.ended, self.limits.record_bytes) {
-                self.scanner = Scanner::starting_at(header.next, self.form.n_fields(), self.limits.record_bytes);
+            let limit = self.limits.record_bytes;
+            if let Some(start) = written::start(&self.form, self.scanned(), self.ended, limit) {
+                self.scanner = self.form.scanner(limit).starting_at(start);
                 return Ok(());
             }
             if let Some(error) = self.failed.take() {
@@ -273,23 +276,33 @@ impl FileSource {
         }
     }
 
-    /// Skips to `base`, and finds out whether a line starts there: the byte before says so.
+    /// Skips to `base`, and finds out whether a line starts there: the character before says so.
     fn go_to_base(&mut self) -> Result<()> {
         let Some(Input::File(input)) = &mut self.input else { return Ok(()) };
-        let before = self.base - 1;
+        // Half a character is no line end.
+        let width = if self.form.encoding().is_wide() { 2 } else { 1 };
+        let before = self.base.saturating_sub(width);
         let reached = input.skip_to(before).map_err(|error| cannot_read(&self.name, before, &error))?;
-        let mut last = Vec::with_capacity(1);
-        input.take(1).read_to_end(&mut last).map_err(|error| cannot_read(&self.name, before, &error))?;
-        let [last] = last[..] else {
+        let mut last = Vec::with_capacity(2);
+        input.take(self.base - before).read_to_end(&mut last).map_err(|error| cannot_read(&self.name, before, &error))?;
+        if before + (last.len() as u64) < self.base {
+            let reached = reached + last.len() as u64;
             let message = format!("{} ended at byte {reached}, but had been read up to byte {}", self.name, self.base);
             return Err(
                 Error::new(ErrorKind::Data, "E-INPUT-SHRUNK", message).hint("put the file back, or start with a new state")
             );
-        };
-        if last != b'\n' && last != b'\r' {
-            self.scanner = Scanner::in_rest_of_line(self.form.n_fields(), self.limits.record_bytes);
+        }
+        let mut text = Vec::with_capacity(4);
+        self.form.encoding().decode(&last, before, &mut text);
+        if text != b"\n" && text != b"\r" {
+            self.scanner = self.form.scanner(self.limits.record_bytes).in_rest_of_line();
         }
         Ok(())
+    }
+
+    /// What the scanner reads.
+    fn scanned(&self) -> &[u8] {
+        self.transcript.as_ref().map_or(&self.bytes, |transcript| &transcript.text)
     }
 
     /// Reads on; keeps an error for later.
@@ -307,7 +320,12 @@ impl FileSource {
             },
         };
         match read {
-            Ok(ended) => self.ended = ended,
+            Ok(ended) => {
+                self.ended = ended;
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.read_on(&self.bytes, self.base, ended);
+                }
+            }
             Err(error) => {
                 self.failed = Some(cannot_read(&self.name, self.base + self.bytes.len() as u64, &error));
             }
@@ -318,7 +336,11 @@ impl FileSource {
     fn collect(&mut self) -> Vec<RawRecord> {
         let mut records = Vec::with_capacity(self.limits.batch_rows.min(4096));
         while records.len() < self.limits.batch_rows && self.scanner.done() < self.limits.batch_bytes {
-            if let Some(found) = self.scanner.next(&self.bytes, self.ended) {
+            let scanned = self.transcript.as_ref().map_or(&self.bytes, |transcript| &transcript.text);
+            if let Some(mut found) = self.scanner.next(scanned, self.ended) {
+                if let Some(transcript) = &mut self.transcript {
+                    (found.start, found.end) = (transcript.original(found.start), transcript.original(found.end));
+                }
                 records.push(RawRecord {
                     start: position(found.start),
                     end: position(found.end),
@@ -337,12 +359,14 @@ impl FileSource {
 
     /// Hands out what the scanner has done with.
     fn cut(&mut self, records: Vec<RawRecord>) -> RawBatch {
-        let done = self.scanner.done();
+        let scanned = self.scanner.done();
+        let done = self.transcript.as_mut().map_or(scanned, |transcript| transcript.original(scanned));
         let mut rest = Vec::with_capacity(self.limits.batch_bytes + 2 * PIECE);
         rest.extend_from_slice(&self.bytes[done..]);
         let mut bytes = std::mem::replace(&mut self.bytes, rest);
         bytes.truncate(done);
-        self.scanner.forget(done);
+        self.scanner.forget(scanned);
+        self.transcript.iter_mut().for_each(|transcript| transcript.forget(scanned, done));
         let from = self.base;
         self.base += done as u64;
         RawBatch {

@@ -13,16 +13,18 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
+use super::encoding::Encoding;
 use super::file::{FileSource, Probe, no_file};
 use super::generator::{GeneratorSource, PREFIX, Spec};
 use super::kafka::watch::{self, Watch};
 use super::kafka::{self, TopicInput};
+use super::written::{Asked, AskedEncoding, Written};
 use super::{Chain, ColumnMap, Limits, Merged, Positions, Source, SourcePosition, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::waits::Waits;
 
-/// Endings of the files that are taken from a directory.
-const ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
+/// Endings of the files that are taken from a directory; packed ones have `.gz` or `.zst` behind.
+const ENDINGS: [&str; 4] = [".csv", ".tsv", ".jsonl", ".ndjson"];
 
 /// What to open, and how.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,8 @@ pub struct Wanted<'a> {
     pub topic: Option<&'a TopicInput>,
     /// What the inputs call our columns.
     pub columns: &'a str,
+    /// How files are written, as far as it is said.
+    pub files: Asked,
     /// How much may be handed out at once.
     pub limits: Limits,
 }
@@ -108,7 +112,7 @@ impl Input {
 pub fn open(wanted: Wanted<'_>, positions: &mut Positions) -> Result<Opened> {
     let known = positions.sources.len();
     let columns: ColumnMap = wanted.columns.parse()?;
-    let mut opened = open_files(wanted.inputs, &columns, wanted.limits, positions)?;
+    let mut opened = open_files(&wanted, &columns, positions)?;
     if let Some(topic) = wanted.topic {
         let (parts, waiting, watched) = kafka::open(topic, &columns, wanted.limits, positions, &mut opened.warnings)?;
         opened.parts.extend(parts);
@@ -121,12 +125,20 @@ pub fn open(wanted: Wanted<'_>, positions: &mut Positions) -> Result<Opened> {
     Ok(opened)
 }
 
-fn open_files(inputs: &[String], columns: &ColumnMap, limits: Limits, positions: &mut Positions) -> Result<Opened> {
+fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Positions) -> Result<Opened> {
+    let limits = wanted.limits;
     let mut warnings = Vec::new();
-    let inputs = look_at(inputs, columns, &limits, &mut warnings)?;
+    let mut inputs = look_at(wanted.inputs, &mut warnings)?;
     let known = positions.sources.len();
+    let found = recognise(&inputs, positions);
     let mut parts: Vec<(u32, &Input)> = Vec::with_capacity(inputs.len());
-    for (input, found) in inputs.iter().zip(recognise(&inputs, positions)) {
+    for (input, found) in inputs.iter_mut().zip(found) {
+        if let Input::File(probe) = input {
+            let written = found.and_then(|index| positions.sources[index].written());
+            written.map_or(Ok(()), |written| check_written(probe, written, wanted.files))?;
+            probe.find_form(written, wanted.files, columns, &limits)?;
+            warnings.extend(likely_cp1252(probe, wanted.files));
+        }
         if let Some(index) = found {
             renew(&mut positions.sources[index], input, &mut warnings);
         }
@@ -147,7 +159,7 @@ fn open_files(inputs: &[String], columns: &ColumnMap, limits: Limits, positions:
         match input {
             Input::Generator(spec) => sources.push((ordinal, Box::new(GeneratorSource::new(*spec, ordinal, offset, limits)))),
             Input::File(Probe { form: None, .. }) => warnings.push(format!("{} has no rows yet", input.name())),
-            Input::File(probe @ Probe { form: Some(form), .. }) => {
+            Input::File(probe @ Probe { form: Some((_, form)), .. }) => {
                 sources.push((ordinal, Box::new(FileSource::new(probe, ordinal, Arc::clone(form), offset, limits))));
             }
         }
@@ -155,8 +167,30 @@ fn open_files(inputs: &[String], columns: &ColumnMap, limits: Limits, positions:
     Ok(Opened { parts: sources, waiting: Waiting::never(), watched: None, warnings, ordinals, new: Vec::new() })
 }
 
+/// A file is read for good as it was read first: in another way its records would lie elsewhere.
+fn check_written(probe: &Probe, written: Written, asked: Asked) -> Result<()> {
+    let others = asked.others(written);
+    if others.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} was `{was}` and is `{is}` now")).collect();
+    let message = format!("{} was read in another way: {}", probe.path.display(), list.join("; "));
+    Err(Error::new(ErrorKind::Invalid, "E-SETTINGS-STATE", message)
+        .hint("leave the setting out to go on as before, or give a new --out folder to start over with the new value"))
+}
+
+/// What to say of a file that is no UTF-8 and most likely something else.
+fn likely_cp1252(probe: &Probe, asked: Asked) -> Option<String> {
+    let is_utf8 = probe.form.as_ref().is_some_and(|(written, _)| written.encoding() == Encoding::Utf8);
+    let is_likely = is_utf8 && asked.encoding == AskedEncoding::Auto && Encoding::is_likely_cp1252(&probe.head);
+    let name = probe.path.display();
+    is_likely.then(|| {
+        format!("{name} is no UTF-8 and looks like cp1252: its rows with such letters are rejects without --encoding cp1252")
+    })
+}
+
 /// Looks at all inputs, in order; one that is named twice is taken once.
-fn look_at(inputs: &[String], columns: &ColumnMap, limits: &Limits, warnings: &mut Vec<String>) -> Result<Vec<Input>> {
+fn look_at(inputs: &[String], warnings: &mut Vec<String>) -> Result<Vec<Input>> {
     let mut found: Vec<Input> = Vec::new();
     let mut seen: HashMap<(u64, u64), PathBuf, FxBuildHasher> = HashMap::default();
     for input in inputs {
@@ -171,7 +205,7 @@ fn look_at(inputs: &[String], columns: &ColumnMap, limits: &Limits, warnings: &m
             continue;
         }
         for path in find_files(input)? {
-            let probe = Probe::new(&path, columns, limits)?;
+            let probe = Probe::new(&path)?;
             match seen.entry((probe.device, probe.inode)) {
                 Entry::Vacant(entry) => {
                     entry.insert(path);
@@ -224,7 +258,7 @@ fn renew(known: &mut SourcePosition, input: &Input, warnings: &mut Vec<String>) 
     if known.name != now.name && matches!(input, Input::File(_)) {
         warnings.push(format!("{} is {} under another name: goes on where it was", now.name, known.name));
     }
-    *known = SourcePosition { offset: known.offset, rows: known.rows, ..now };
+    *known = SourcePosition { offset: known.offset, rows: known.rows, written: known.written().or(now.written), ..now };
 }
 
 /// Files of these inputs that are none of the known sources, by path and inode, with their lengths. Nothing is opened.
@@ -239,7 +273,7 @@ pub fn new_files(inputs: &[String], known: &Positions) -> Vec<(PathBuf, u64)> {
 }
 
 /// The files that an input names; those of directories and globs sorted by path.
-fn find_files(input: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn find_files(input: &str) -> Result<Vec<PathBuf>> {
     let path = Path::new(input);
     let mut files = Vec::new();
     match fs::metadata(path) {
@@ -247,7 +281,7 @@ fn find_files(input: &str) -> Result<Vec<PathBuf>> {
         Ok(about) if about.is_dir() => {
             walk(path, &mut files)?;
             if files.is_empty() {
-                return Err(nothing(format!("no file below {input} ends in {}", ENDINGS.join(", "))));
+                return Err(nothing(format!("no file below {input} ends in {} (.gz, .zst)", ENDINGS.join(", "))));
             }
         }
         Err(_) if input.contains(['*', '?', '[']) => {
@@ -287,7 +321,7 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
         if path.is_dir() {
             walk(&path, files)?;
-        } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        } else if ENDINGS.iter().any(|ending| plain_path(&name).ends_with(ending)) {
             files.push(path);
         }
     }

@@ -1,11 +1,12 @@
 //! The form of records: how they are written, and what in them is which of our six columns.
 //!
-//! Files hold CSV under a header. A topic holds one record a message: a JSON object ([`JsonPaths`]), or one CSV record without
+//! Files hold CSV under a header, or a JSON object a line. A topic holds one record a message: a JSON object ([`JsonPaths`]), or one CSV record without
 //! a header. A message is never cut in two and never joined with another: one message is one row or one reject.
 
 use windrow_core::record::RejectReason;
 
 use super::columns::{ColumnMap, Layout};
+use super::encoding::Encoding;
 use super::file::BYTE_ORDER_MARK;
 use super::scan::Scanner;
 use crate::batch::{Quoting, RawRecord};
@@ -29,9 +30,9 @@ words!(MessageFormat { Json = "json", Csv = "csv" });
 /// How records are written, and what in them is which column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Form {
-    /// Separated by commas.
+    /// Fields with a delimiter between them.
     Csv(Layout),
-    /// JSON objects.
+    /// JSON objects; in files one a line.
     Json(JsonPaths),
 }
 
@@ -45,6 +46,24 @@ impl Form {
             MessageFormat::Json => Self::Json(JsonPaths::new(map)),
             MessageFormat::Csv => Self::Csv(Layout::by_place(map)?),
         })
+    }
+
+    /// Of the bytes of its records.
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            Self::Csv(layout) => layout.encoding,
+            Self::Json(paths) => paths.encoding(),
+        }
+    }
+
+    /// What finds its records, at most `limit` bytes long, in their text.
+    pub(super) fn scanner(&self, limit: usize) -> Scanner {
+        let scanner = Scanner::new(self.n_fields(), limit);
+        let scanner = if self.encoding().is_wide() { scanner.keeping_characters() } else { scanner };
+        match self {
+            Self::Csv(layout) => scanner.separated_by(layout.delimiter),
+            Self::Json(_) => scanner.of_lines(),
+        }
     }
 
     /// Number of fields that every record has, where that is known.
@@ -67,7 +86,7 @@ impl Form {
             return whole;
         }
         let mark = if value.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-        let mut scanner = Scanner::starting_at(mark, self.n_fields(), usize::MAX);
+        let mut scanner = self.scanner(usize::MAX).starting_at(mark);
         // Nothing but line ends: a record of one empty field.
         let Some(found) = scanner.next(value, true) else { return RawRecord { end: at(0), ..whole } };
         let is_whole = value[found.end..].iter().all(|byte| matches!(byte, b'\n' | b'\r'));

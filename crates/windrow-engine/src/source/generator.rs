@@ -25,7 +25,6 @@ use self::themes::{Branch, Life, Part, Theme, part, pick_language};
 use self::words::Language;
 use super::columns::Layout;
 use super::form::Form;
-use super::scan::Scanner;
 use super::{Limits, Source, SourcePosition};
 use crate::batch::{RawBatch, RawRecord, Slice};
 use crate::error::{Error, ErrorKind, Result};
@@ -112,6 +111,7 @@ impl Spec {
             start: 0,
             offset: 0,
             rows: 0,
+            written: None,
         }
     }
 }
@@ -463,7 +463,7 @@ impl Source for GeneratorSource {
             let start = bytes.len();
             self.generator.write_row(self.next, &mut bytes);
             // Each row by itself, as its number is its record id: what follows must not lend it a quote.
-            let mut scanner = Scanner::new(self.form.n_fields(), usize::MAX);
+            let mut scanner = self.form.scanner(usize::MAX);
             let found = scanner.next(&bytes[start..], true).expect("a generated row is a record");
             let at = |at: usize| u32::try_from(start + at).expect("a batch holds less than 4 GiB");
             let (start, end) = (at(found.start), at(found.end));

@@ -236,6 +236,7 @@ fn enter(
             start: offset,
             offset,
             rows: 0,
+            written: None,
         });
         sources.push(positions.sources.len() - 1);
     }

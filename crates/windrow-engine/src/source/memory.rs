@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::columns::Layout;
 use super::form::Form;
-use super::scan::Scanner;
 use super::{Limits, Source};
 use crate::batch::{RawBatch, RawRecord, Slice};
 use crate::error::Result;
@@ -38,7 +37,7 @@ impl Source for MemorySource {
         if rest.is_empty() {
             return Ok(None);
         }
-        let mut scanner = Scanner::new(self.form.n_fields(), self.limits.record_bytes);
+        let mut scanner = self.form.scanner(self.limits.record_bytes);
         let mut records = Vec::new();
         while records.len() < self.limits.batch_rows && scanner.done() < self.limits.batch_bytes {
             let Some(found) = scanner.next(rest, true) else { break };

@@ -14,6 +14,7 @@ use windrow_core::record::{COLUMNS, RecordId, Reject, RejectReason, Row};
 
 use crate::batch::{Quoting, RawBatch};
 use crate::source::columns::Layout;
+use crate::source::encoding::Encoding;
 use crate::source::form::Form;
 
 /// Where one field's value lies in [`Parser::scratch`].
@@ -22,6 +23,10 @@ type Span = (u32, u32);
 /// Parses batches; holds scratch memory only, one for each thread.
 #[derive(Debug, Default)]
 pub struct Parser {
+    /// The records of a batch in another encoding, as UTF-8.
+    text: Vec<u8>,
+    /// For each of them the end of its text; none of a batch in UTF-8.
+    text_ends: Vec<usize>,
     /// Values that had to be put together.
     scratch: Vec<u8>,
     /// The fields of the records whose quoting is [`Quoting::Escaped`], in order of the records.
@@ -47,12 +52,14 @@ impl Parser {
         batch.records.iter().enumerate().map(move |(at, record)| {
             let origin = RecordId { source: batch.slice.source, offset: record.offset };
             let raw = batch.raw(record);
+            let text = text_of(&parser.text, &parser.text_ends, raw, at);
             let escaped = next_escaped;
             next_escaped += usize::from(record.quoting == Quoting::Escaped);
             let columns = match (record.flaw, &*batch.form) {
                 (Some(reason), _) => Err(reason),
-                (None, Form::Csv(layout)) => parser.csv(raw, layout, record.quoting, escaped),
-                (None, Form::Json(_)) => parser.json(raw, at),
+                _ if !parser.text_ends.is_empty() && std::str::from_utf8(text).is_err() => Err(RejectReason::InvalidUtf8),
+                (None, Form::Csv(layout)) => parser.csv(text, layout, record.quoting, escaped),
+                (None, Form::Json(_)) => parser.json(text, at),
             };
             match columns {
                 Ok(columns) => Ok(Row { origin, raw, columns }),
@@ -62,57 +69,77 @@ impl Parser {
     }
 
     /// The values of one record that stands alone, for example a header.
-    pub fn values(raw: &[u8]) -> Vec<Vec<u8>> {
-        let mut parser = Self::default();
-        parser.split_escaped(raw);
-        parser.spans.iter().map(|&(start, end)| parser.scratch[start as usize..end as usize].to_vec()).collect()
+    pub fn values(text: &[u8], delimiter: u8) -> Vec<Vec<u8>> {
+        let (mut scratch, mut spans) = (Vec::new(), Vec::new());
+        split_escaped(text, delimiter, &mut scratch, &mut spans);
+        spans.iter().map(|&(start, end)| scratch[start as usize..end as usize].to_vec()).collect()
+    }
+
+    /// Decodes the records of a batch in another encoding.
+    fn decode(&mut self, batch: &RawBatch) {
+        self.text.clear();
+        self.text_ends.clear();
+        let encoding = batch.form.encoding();
+        if encoding == Encoding::Utf8 {
+            return;
+        }
+        for record in &batch.records {
+            if record.flaw.is_none() {
+                encoding.decode(batch.raw(record), record.offset, &mut self.text);
+            }
+            self.text_ends.push(self.text.len());
+        }
     }
 
     fn put_together(&mut self, batch: &RawBatch) {
+        self.decode(batch);
         self.scratch.clear();
         self.spans.clear();
         self.ends.clear();
         self.messages.clear();
-        if let Form::Json(paths) = &*batch.form {
-            let Self { scratch, messages, json, .. } = self;
-            messages.extend(batch.records.iter().map(|record| match record.flaw {
+        let Self { text, text_ends, scratch, spans, ends, messages, json } = self;
+        let text = |at: usize| text_of(text, text_ends, batch.raw(&batch.records[at]), at);
+        let records = batch.records.iter().enumerate();
+        match &*batch.form {
+            Form::Json(paths) => messages.extend(records.map(|(at, record)| match record.flaw {
                 Some(reason) => Err(reason),
-                None => json.read(batch.raw(record), paths, scratch),
-            }));
-            return;
-        }
-        for record in batch.records.iter().filter(|record| record.quoting == Quoting::Escaped) {
-            if record.flaw.is_none() {
-                self.split_escaped(batch.raw(record));
+                None => json.read(text(at), paths, scratch),
+            })),
+            Form::Csv(layout) => {
+                for (at, record) in records.filter(|(_, record)| record.quoting == Quoting::Escaped) {
+                    if record.flaw.is_none() {
+                        split_escaped(text(at), layout.delimiter, scratch, spans);
+                    }
+                    ends.push(spans.len());
+                }
             }
-            self.ends.push(self.spans.len());
         }
     }
 
     fn csv<'a>(
         &'a self,
-        raw: &'a [u8],
+        text: &'a [u8],
         layout: &Layout,
         quoting: Quoting,
         escaped: usize,
     ) -> Result<[&'a [u8]; COLUMNS.len()], RejectReason> {
         let columns = match quoting {
-            Quoting::Plain => split(raw, layout, next_plain),
-            Quoting::Quoted => split(raw, layout, next_quoted),
+            Quoting::Plain => split(text, layout, |field| next_plain(field, layout.delimiter)),
+            Quoting::Quoted => split(text, layout, |field| next_quoted(field, layout.delimiter)),
             Quoting::Escaped => self.escaped(layout, escaped),
         };
         let columns = columns.ok_or(RejectReason::ColumnCount)?;
-        if raw == layout.header && !raw.is_empty() {
+        if text == layout.header && !text.is_empty() {
             return Err(RejectReason::RepeatedHeader);
         }
         Ok(columns)
     }
 
-    fn json<'a>(&'a self, raw: &'a [u8], at: usize) -> Result<[&'a [u8]; COLUMNS.len()], RejectReason> {
+    fn json<'a>(&'a self, text: &'a [u8], at: usize) -> Result<[&'a [u8]; COLUMNS.len()], RejectReason> {
         let values = self.messages[at]?;
         Ok(std::array::from_fn(|column| {
             let (start, end) = values.spans[column];
-            let from = if values.made[column] { &self.scratch } else { raw };
+            let from = if values.made[column] { &self.scratch } else { text };
             &from[start as usize..end as usize]
         }))
     }
@@ -124,39 +151,47 @@ impl Parser {
         (spans.len() == layout.n_fields || layout.or_more && spans.len() > layout.n_fields)
             .then(|| layout.fields.map(|field| field.map_or(&[][..], |field| value(spans[field as usize]))))
     }
+}
 
-    /// Appends the values of a record to the scratch buffer.
-    fn split_escaped(&mut self, raw: &[u8]) {
-        let mut rest = Some(raw);
-        while let Some(field) = rest {
-            let start = self.scratch.len();
-            rest = self.copy_field(field);
-            self.spans.push((offset(start), offset(self.scratch.len())));
-        }
+/// A record as UTF-8, which is what it is, or what it was decoded to.
+fn text_of<'a>(text: &'a [u8], ends: &[usize], raw: &'a [u8], at: usize) -> &'a [u8] {
+    match ends.get(at) {
+        None => raw,
+        Some(end) => &text[if at == 0 { 0 } else { ends[at - 1] }..*end],
     }
+}
 
-    /// Copies the first field's value and returns what follows its delimiter.
-    fn copy_field<'a>(&mut self, field: &'a [u8]) -> Option<&'a [u8]> {
-        let mut rest = field;
-        if let [b'"', quoted @ ..] = field {
-            rest = quoted;
-            loop {
-                let Some(quote) = memchr(b'"', rest) else {
-                    self.scratch.extend_from_slice(rest);
-                    return None;
-                };
-                let escaped = rest.get(quote + 1) == Some(&b'"');
-                self.scratch.extend_from_slice(&rest[..quote + usize::from(escaped)]);
-                rest = &rest[quote + 1 + usize::from(escaped)..];
-                if !escaped {
-                    break;
-                }
+/// Appends the values of a record to the scratch buffer.
+fn split_escaped(text: &[u8], delimiter: u8, scratch: &mut Vec<u8>, spans: &mut Vec<Span>) {
+    let mut rest = Some(text);
+    while let Some(field) = rest {
+        let start = scratch.len();
+        rest = copy_field(field, delimiter, scratch);
+        spans.push((offset(start), offset(scratch.len())));
+    }
+}
+
+/// Copies the first field's value and returns what follows its delimiter.
+fn copy_field<'a>(field: &'a [u8], delimiter: u8, scratch: &mut Vec<u8>) -> Option<&'a [u8]> {
+    let mut rest = field;
+    if let [b'"', quoted @ ..] = field {
+        rest = quoted;
+        loop {
+            let Some(quote) = memchr(b'"', rest) else {
+                scratch.extend_from_slice(rest);
+                return None;
+            };
+            let escaped = rest.get(quote + 1) == Some(&b'"');
+            scratch.extend_from_slice(&rest[..quote + usize::from(escaped)]);
+            rest = &rest[quote + 1 + usize::from(escaped)..];
+            if !escaped {
+                break;
             }
         }
-        let end = memchr(b',', rest);
-        self.scratch.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
-        end.map(|end| &rest[end + 1..])
     }
+    let end = memchr(delimiter, rest);
+    scratch.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
+    end.map(|end| &rest[end + 1..])
 }
 
 fn offset(at: usize) -> u32 {
@@ -207,16 +242,16 @@ fn pick<'a>(layout: &Layout, values: &[&'a [u8]]) -> [&'a [u8]; COLUMNS.len()] {
 }
 
 #[inline]
-fn next_plain(field: &[u8]) -> First<'_> {
-    match memchr(b',', field) {
+fn next_plain(field: &[u8], delimiter: u8) -> First<'_> {
+    match memchr(delimiter, field) {
         Some(end) => (&field[..end], Some(&field[end + 1..])),
         None => (field, None),
     }
 }
 
 #[inline]
-fn next_quoted(field: &[u8]) -> First<'_> {
-    let [b'"', quoted @ ..] = field else { return next_plain(field) };
+fn next_quoted(field: &[u8], delimiter: u8) -> First<'_> {
+    let [b'"', quoted @ ..] = field else { return next_plain(field, delimiter) };
     match memchr(b'"', quoted) {
         // The scanner has seen that a delimiter or the record's end follows.
         Some(end) => (&quoted[..end], quoted.get(end + 2..).filter(|_| end + 1 < quoted.len())),

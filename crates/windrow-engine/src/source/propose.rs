@@ -4,7 +4,9 @@
 //! are taken by name only: the object that holds most of our columns goes first (the message itself before the objects in it), by
 //! our own names before those that other tools often use; what is missing there is looked for elsewhere by our own names. CSV
 //! has no names: the six fields of our own order are known by the address in the third, else only address and time are found.
-//! Case, `_` and `-` do not count. A value that we could not use is no proposal: a page whose time cannot be read is a reject.
+//! Case, `_`, `-` and blanks do not count. A value that we could not use is no proposal: a page whose time cannot be read is a reject.
+
+mod file;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +19,8 @@ use super::columns::{OFTEN_CALLED, nearest};
 use super::form::MessageFormat;
 use super::parse::Parser;
 use super::parse::json::document;
+
+pub use file::{FileProposal, propose_file};
 
 const TIME: usize = 0;
 const ID: usize = 1;
@@ -112,7 +116,7 @@ pub fn propose(values: &[&[u8]]) -> Proposal {
 /// The fields of a value as one CSV record.
 fn fields(value: &[u8]) -> Option<Vec<String>> {
     let line = std::str::from_utf8(value).ok()?.trim_start_matches('\u{feff}').trim_matches(['\r', '\n']);
-    let fields = Parser::values(line.as_bytes()).into_iter().map(|field| String::from_utf8_lossy(&field).into_owned());
+    let fields = Parser::values(line.as_bytes(), b',').into_iter().map(|field| String::from_utf8_lossy(&field).into_owned());
     Some(fields.take(MOST_WAYS).collect())
 }
 
@@ -274,9 +278,9 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A name without case, `_` and `-`: `pageTitle` is `page_title`.
+/// A name without case, `_`, `-` and blanks: `pageTitle` is `page_title`.
 fn squashed(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
 /// The column in an object, by our own name: exactly, else however it is spelled.

@@ -53,6 +53,11 @@ enum Mode {
 #[derive(Debug, Clone)]
 pub struct Scanner {
     limit: usize,
+    delimiter: u8,
+    /// Whether quotes mean something; else every line is a record.
+    has_quotes: bool,
+    /// Whether a long line is cut between characters only.
+    keeps_characters: bool,
     columns: Option<usize>,
     mode: Mode,
     /// Start of the record looked for: all before it is done.
@@ -74,6 +79,9 @@ impl Scanner {
     pub fn new(columns: Option<usize>, limit: usize) -> Self {
         Self {
             limit: limit.max(1),
+            delimiter: b',',
+            has_quotes: true,
+            keeps_characters: false,
             columns,
             mode: Mode::Start,
             start: 0,
@@ -86,14 +94,35 @@ impl Scanner {
         }
     }
 
-    /// A scanner that starts behind the first bytes of a line: what is left of that line is `TooLong`.
-    pub fn in_rest_of_line(columns: Option<usize>, limit: usize) -> Self {
-        Self { mode: Mode::Rest, ..Self::new(columns, limit) }
+    /// The same with this delimiter in place of the comma.
+    #[must_use]
+    pub fn separated_by(self, delimiter: u8) -> Self {
+        Self { delimiter, ..self }
     }
 
-    /// A scanner at the start of a line that is at position `start` of its buffer; what lies before is done.
-    pub fn starting_at(start: usize, columns: Option<usize>, limit: usize) -> Self {
-        Self { start, at: start, ..Self::new(columns, limit) }
+    /// The same for lines without quotes: each is a record.
+    #[must_use]
+    pub fn of_lines(self) -> Self {
+        Self { has_quotes: false, ..self }
+    }
+
+    /// The same for text that stands for something longer or shorter: a line that is too long is cut between two characters, so that
+    /// the cut has a place there too. The limit must be 4 at least.
+    #[must_use]
+    pub fn keeping_characters(self) -> Self {
+        Self { keeps_characters: true, ..self }
+    }
+
+    /// The same behind the first bytes of a line: what is left of that line is `TooLong`.
+    #[must_use]
+    pub fn in_rest_of_line(self) -> Self {
+        Self { mode: Mode::Rest, ..self }
+    }
+
+    /// The same at the start of a line that is at position `start` of its buffer; what lies before is done.
+    #[must_use]
+    pub fn starting_at(self, start: usize) -> Self {
+        Self { start, at: start, ..self }
     }
 
     /// Everything before this position is done: records handed out, and line ends.
@@ -125,7 +154,8 @@ impl Scanner {
             return found;
         }
         if full {
-            return Some(self.cut(reach));
+            let whole = if self.keeps_characters { start_of_character(window, reach) } else { reach };
+            return Some(self.cut(whole));
         }
         (end_of_input && self.start < bytes.len()).then(|| self.finish(bytes))
     }
@@ -164,7 +194,9 @@ impl Scanner {
 
     #[inline]
     fn step_open(&mut self, window: &[u8]) -> Option<Scanned> {
-        let Some(hit) = memchr3(b'"', b'\n', b'\r', &window[self.at..]) else {
+        let rest = &window[self.at..];
+        let hit = if self.has_quotes { memchr3(b'"', b'\n', b'\r', rest) } else { memchr2(b'\n', b'\r', rest) };
+        let Some(hit) = hit else {
             self.at = window.len();
             return None;
         };
@@ -173,10 +205,10 @@ impl Scanner {
         if window[hit] != b'"' {
             return Some(self.end(window, hit));
         }
-        if hit != self.start && window[hit - 1] != b',' {
+        if hit != self.start && window[hit - 1] != self.delimiter {
             return None; // a quote inside an unquoted field is a character like any other
         }
-        self.delimiters += memchr_iter(b',', &window[self.stretch..hit]).count();
+        self.delimiters += memchr_iter(self.delimiter, &window[self.stretch..hit]).count();
         self.mode = Mode::Quoted;
         self.quoting = self.quoting.max(Quoting::Quoted);
         self.give_up_if_hopeless()
@@ -208,7 +240,7 @@ impl Scanner {
         }
         self.mode = Mode::Open;
         self.stretch = self.at;
-        if byte == b',' || is_line_end(byte) {
+        if byte == self.delimiter || is_line_end(byte) {
             return None;
         }
         self.text_after_quote = true;
@@ -229,7 +261,7 @@ impl Scanner {
     /// The record ends at `end`, outside quotes.
     fn end(&mut self, window: &[u8], end: usize) -> Scanned {
         if let (Some(first), Some(columns)) = (self.first_line_end, self.columns) {
-            let delimiters = self.delimiters + memchr_iter(b',', &window[self.stretch..end]).count();
+            let delimiters = self.delimiters + memchr_iter(self.delimiter, &window[self.stretch..end]).count();
             if delimiters + 1 != columns {
                 return self.reject_line(first, RejectReason::ColumnCount);
             }
@@ -289,6 +321,12 @@ impl Scanner {
         self.quoting = Quoting::Plain;
         found
     }
+}
+
+/// Where the character begins that `at` lies in.
+fn start_of_character(text: &[u8], at: usize) -> usize {
+    let back = text[..=at].iter().rev().take(4).position(|byte| !(0x80..0xc0).contains(byte));
+    at - back.unwrap_or(0)
 }
 
 fn is_line_end(byte: u8) -> bool {

@@ -15,6 +15,7 @@ use windrow_engine::clock::SystemClock;
 use windrow_engine::error::Result;
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Job, Roll, Summary};
+use windrow_engine::source::Asked;
 
 pub(crate) struct Rig {
     folder: TempDir,
@@ -30,6 +31,7 @@ impl Rig {
             topic: None,
             output: None,
             columns: String::new(),
+            files: Asked::default(),
             max_record_bytes: 1 << 20,
             out: folder.path().join("out"),
             state: None,

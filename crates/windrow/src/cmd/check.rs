@@ -1,6 +1,7 @@
 //! `windrow check`: looks at everything that a run needs, and writes nothing that stays.
 
 mod brokers;
+mod files;
 pub(super) mod sample;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use windrow_engine::settings::Settings;
 use windrow_engine::source::parse::Parser;
 use windrow_engine::source::{self, Form, Limits, Positions, Wanted};
 
+use self::files::Files;
 use super::run::{job, reasons};
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
@@ -34,6 +36,9 @@ impl KeySet for CheckKeys {
     const KEYS: &'static [&'static str] = &[
         "source.input",
         "source.columns",
+        "source.input_format",
+        "source.delimiter",
+        "source.encoding",
         "source.topic",
         "source.format",
         "output.out",
@@ -54,6 +59,7 @@ impl KeySet for CheckKeys {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow check --input pages.csv.gz --out out
+  windrow check --input feed.csv               how to read it, and the line to run
   windrow check --input feed.csv --columns url=landing,title=name
   windrow check --kafka localhost:9092 --from-topic topic_url --sample 20
 ")]
@@ -109,7 +115,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     if settings.source.topic.is_empty() || !settings.source.input.is_empty() {
         job(&settings, false)?;
     }
-    let preview = inputs(&settings, args.rows, &mut findings);
+    let mut files = Files::look(&settings, &args.settings.given);
+    let preview = inputs(&settings, &mut files, args.rows, &mut findings);
     let sample = match args.sample {
         Some(most) => messages(most, &settings, app, &mut findings)?,
         None => {
@@ -123,9 +130,10 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     match app.term.format {
         Format::Text => {
             print(&findings, &preview, app)?;
+            files.line.iter().try_for_each(|line| app.term.line(&format!("\nto run it so:\n  {}", text::plain(line))))?;
             sample.iter().try_for_each(|sample| sample.print(app))?;
         }
-        Format::Json => app.term.json(&object(&findings, &preview, sample.as_ref(), is_fine))?,
+        Format::Json => app.term.json(&object(&findings, &preview, &files, sample.as_ref(), is_fine))?,
         Format::Tsv => {
             app.term.tsv(&["what", "ok", "code", "message"])?;
             for finding in &findings {
@@ -138,12 +146,30 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     Ok(if is_fine { Exit::Fine } else { Exit::Bad })
 }
 
-fn inputs(settings: &Settings, most: u64, findings: &mut Vec<Finding>) -> Preview {
+/// Opens the inputs as they are given, and reads their first rows as the line does that is proposed.
+fn inputs(settings: &Settings, files: &mut Files, most: u64, findings: &mut Vec<Finding>) -> Preview {
     let mut preview = Preview::default();
+    let proposed = files.settings.as_ref();
     for input in &settings.source.input {
-        match look_at(input, settings, most, &mut preview) {
+        let as_given = look_at(input, settings, if proposed.is_some() { 1 } else { most }, &mut preview);
+        match &as_given {
             Ok(told) => findings.push(Finding::fine("input", format!("{input}: {told}"))),
-            Err(error) => findings.push(Finding::bad("input", &error)),
+            Err(error) => findings.push(Finding::bad("input", error)),
+        }
+    }
+    findings.append(&mut files.findings);
+    if let Some(proposed) = proposed {
+        let as_given = &preview.counters;
+        if as_given.n_rejects() * 2 > as_given.rows {
+            let told =
+                format!("as it is given, {} of the first {}", text::counted(as_given.n_rejects(), "reject"), as_given.rows);
+            let problem = Some(("E-MOSTLY-REJECTS", Some("the line below reads it".to_owned())));
+            findings.push(Finding { what: "given", told, problem });
+        }
+        preview = Preview::default();
+        for input in &proposed.source.input {
+            // One that even the line cannot read is told of by now.
+            let _ = look_at(input, proposed, most, &mut preview);
         }
     }
     if settings.source.input.is_empty() {
@@ -153,15 +179,16 @@ fn inputs(settings: &Settings, most: u64, findings: &mut Vec<Finding>) -> Previe
     let list = reasons(&counters.rejects);
     let list: Vec<String> = list.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     let list = if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
+    let by = if proposed.is_some() { " by the line below" } else { "" };
     let told = format!(
-        "{} looked at: {}, {}{list}",
+        "{} looked at{by}: {}, {}{list}",
         text::counted(counters.rows, "row"),
         text::counted(counters.pages, "page"),
         text::counted(rejects, "reject")
     );
     let mut finding = Finding::fine("rows", told);
     if rejects * 2 > counters.rows {
-        let hint = "most rows would be rejected: is --columns right, is it CSV with commas?";
+        let hint = "most rows would be rejected: are --columns, --delimiter and --encoding right?";
         finding.problem = Some(("E-MOSTLY-REJECTS", Some(hint.into())));
     }
     findings.push(finding);
@@ -196,15 +223,19 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
     let limits = Limits { record_bytes, ..Limits::default() };
     let mut positions = Positions::default();
     let inputs = [input.to_owned()];
-    let wanted = Wanted { inputs: &inputs, topic: None, columns: &settings.source.columns, limits };
+    let wanted =
+        Wanted { inputs: &inputs, topic: None, columns: &settings.source.columns, files: settings.source.files, limits };
     let mut source = source::open(wanted, &mut positions)?.take();
     let (mut parser, mut preparer) = (Parser::new(), Preparer::new(settings.features.clone()));
     let mut columns = String::new();
     let before = preview.counters.rows;
     while preview.counters.rows - before < most {
         let Some(raw) = source.next()? else { break };
-        if let (true, Form::Csv(layout)) = (columns.is_empty(), &*raw.form) {
-            columns = found_columns(&layout.fields);
+        if columns.is_empty() {
+            columns = match &*raw.form {
+                Form::Csv(layout) => format!("columns {}", found_columns(&layout.fields)),
+                Form::Json(_) => "an object a line".to_owned(),
+            };
         }
         let prepared = preparer.prepare(parser.parse(&raw));
         preview.counters.rows += prepared.n_rows;
@@ -216,7 +247,7 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
         preview.rows.extend((0..prepared.pages.len().min(left)).map(|row| parsed(&prepared.pages, row)));
     }
     let sources = text::counted(positions.sources.len() as u64, "source");
-    Ok(if columns.is_empty() { format!("{sources}, no rows yet") } else { format!("{sources}; columns {columns}") })
+    Ok(if columns.is_empty() { format!("{sources}, no rows yet") } else { format!("{sources}; {columns}") })
 }
 
 fn found_columns(fields: &[Option<u32>; 6]) -> String {
@@ -269,13 +300,19 @@ fn state(settings: &Settings) -> Vec<Finding> {
             Some(manifest) => {
                 let told = format!("commit {}, {}", manifest.epoch, text::counted(manifest.counters.rows, "row"));
                 let route = settings.route();
-                let others = manifest.other_settings(&StateSettings {
+                let mut others = manifest.other_settings(&StateSettings {
                     model: &settings.model,
                     fields: &settings.features,
                     columns: &settings.source.columns,
                     max_record: settings.limits.max_record,
                     route: route.as_ref(),
                 })?;
+                let source = &settings.source;
+                let is_given = |name: &str| source.input.iter().any(|input| Path::new(name).starts_with(input));
+                let known = manifest.positions.sources.iter().filter(|known| is_given(&known.name));
+                for (key, was, is) in known.filter_map(|known| Some(source.files.others(known.written?))).flatten() {
+                    others.push((key.to_owned(), format!("`{was}`"), format!("`{is}`")));
+                }
                 let list: Vec<_> = others.iter().map(|(key, was, is)| format!("{key}: {was} there, {is} now")).collect();
                 let problem = (!list.is_empty()).then(|| {
                     ("E-SETTINGS-STATE", Some("set them back, or give a new --out to start over with the new values".into()))
@@ -296,7 +333,7 @@ fn state(settings: &Settings) -> Vec<Finding> {
     look().unwrap_or_else(|error| vec![Finding::bad("state", &error)])
 }
 
-fn object(findings: &[Finding], preview: &Preview, sample: Option<&sample::Preview>, is_fine: bool) -> Value {
+fn object(findings: &[Finding], preview: &Preview, files: &Files, sample: Option<&sample::Preview>, is_fine: bool) -> Value {
     let rows: Vec<Map<String, Value>> = preview
         .rows
         .iter()
@@ -318,6 +355,8 @@ fn object(findings: &[Finding], preview: &Preview, sample: Option<&sample::Previ
         "schema": "windrow.check/1",
         "ok": is_fine,
         "checks": checks,
+        "inputs": files.object(),
+        "run": files.line,
         "looked_at": preview.counters.rows,
         "pages": preview.counters.pages,
         "rejects": preview.counters.n_rejects(),

@@ -15,6 +15,7 @@ use windrow_engine::clock::SystemClock;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Ended, Job, Roll};
+use windrow_engine::source::Asked;
 
 use self::picture::Picture;
 use super::run::{propose, query, quoted, tell_counts, threads};
@@ -90,6 +91,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         topic: None,
         output: None,
         columns: String::new(),
+        files: Asked::default(),
         out: args.out.clone(),
         state: None,
         roll: Roll { age: ROLL, ..Roll::default() },
@@ -100,9 +102,8 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         memory_bytes: settings.limits.memory,
         accept_new: false,
     };
-    let control = Arc::new(Control::default());
+    let (control, clock) = (Arc::new(Control::default()), SystemClock::new());
     let watch = Watch::start(&control)?;
-    let clock = SystemClock::new();
     let mut shown = Shown::start(&args.serve, (&job, &resolved), &clock, app)?;
     if let Some(shown) = shown.as_ref().filter(|_| args.open) {
         open_in_browser(&shown.url, app);

@@ -20,8 +20,17 @@ use crate::term::{Style, text};
 pub(crate) struct EvalKeys;
 
 impl KeySet for EvalKeys {
-    const KEYS: &'static [&'static str] =
-        &["source.input", "source.columns", "model.kind", "model.clusters", "model.seed", "run.threads"];
+    const KEYS: &'static [&'static str] = &[
+        "source.input",
+        "source.columns",
+        "source.input_format",
+        "source.delimiter",
+        "source.encoding",
+        "model.kind",
+        "model.clusters",
+        "model.seed",
+        "run.threads",
+    ];
 }
 
 /// Score decisions against known labels; writes nothing
@@ -72,6 +81,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let job = EvalJob {
         inputs: settings.source.input,
         columns: settings.source.columns,
+        files: settings.source.files,
         labels: args.labels.clone(),
         mix,
         shuffle_window: args.shuffle_window,

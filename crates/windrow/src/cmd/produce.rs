@@ -20,7 +20,8 @@ use crate::term::text;
 pub(crate) struct ProduceKeys;
 
 impl KeySet for ProduceKeys {
-    const KEYS: &'static [&'static str] = &["source.input", "source.columns"];
+    const KEYS: &'static [&'static str] =
+        &["source.input", "source.columns", "source.input_format", "source.delimiter", "source.encoding"];
 }
 
 /// Send the rows of files to a topic, each exactly once
@@ -96,6 +97,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     let order = Order {
         inputs: settings.source.input,
         columns: settings.source.columns,
+        files: settings.source.files,
         max_record_bytes: settings.limits.max_record,
         topic,
         value: settings.produce.value,

@@ -30,6 +30,9 @@ impl KeySet for RunKeys {
     const KEYS: &'static [&'static str] = &[
         "source.input",
         "source.columns",
+        "source.input_format",
+        "source.delimiter",
+        "source.encoding",
         "source.topic",
         "source.format",
         "source.from",
@@ -184,6 +187,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         topic: topic(settings),
         output: topic_output(settings),
         columns: settings.source.columns.clone(),
+        files: settings.source.files,
         max_record_bytes: settings.limits.max_record,
         out: output.out.clone(),
         state: output.state.clone(),

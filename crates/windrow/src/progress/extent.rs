@@ -61,7 +61,8 @@ mod tests {
     use super::*;
 
     fn at(name: &str, offset: u64) -> SourcePosition {
-        SourcePosition { name: name.into(), device: 0, inode: 0, head_len: 0, head_hash: 0, start: 0, offset, rows: 0 }
+        let name = name.into();
+        SourcePosition { name, device: 0, inode: 0, head_len: 0, head_hash: 0, start: 0, offset, rows: 0, written: None }
     }
 
     #[test]

@@ -2,7 +2,9 @@ use super::*;
 use crate::batch::Slice;
 use crate::sink::Family;
 use crate::source::Order;
-use crate::source::SourcePosition;
+use crate::source::encoding::Encoding;
+use crate::source::written::Delimiter;
+use crate::source::{SourcePosition, Written};
 
 fn manifest() -> Manifest {
     let source = SourcePosition {
@@ -14,6 +16,7 @@ fn manifest() -> Manifest {
         start: 0,
         offset: 4711,
         rows: 42,
+        written: None,
     };
     let positions = Positions { sources: vec![source] };
     let mut counters = Counters { rows: 42, pages: 40, novel: 7, ..Counters::default() };
@@ -62,7 +65,7 @@ fn a_manifest_reads_back_and_is_one_json_document() {
     let bytes = manifest().encode();
     assert_eq!(Manifest::decode(&bytes, Path::new("files.json")).unwrap(), manifest());
     let json: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(3), Some(2)));
+    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(4), Some(2)));
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn a_newer_format_is_refused_by_both_versions() {
     let newer = format!("{HEAD}7{MIDDLE}{:08x}{TAIL}{rest}", checksum(7, rest.as_bytes()));
     let error = Manifest::decode(newer.as_bytes(), Path::new("files.json")).unwrap_err();
     assert_eq!(error.code, "E-STATE-NEWER");
-    assert!(error.message.contains("format 7") && error.message.contains("up to 3"), "{error}");
+    assert!(error.message.contains("format 7") && error.message.contains("up to 4"), "{error}");
 }
 
 #[test]
@@ -141,6 +144,7 @@ fn a_long_list_of_files_moves_to_history_and_stays_whole() {
 /// Bytes that earlier programs wrote. A change of the format keeps these files and tests, and adds its own.
 const FORMAT_1: &[u8] = include_bytes!("../../../tests/fixtures/format-1/files.json");
 const FORMAT_2: &[u8] = include_bytes!("../../../tests/fixtures/format-2/files.json");
+const FORMAT_3: &[u8] = include_bytes!("../../../tests/fixtures/format-3/topics.json");
 /// Format 2 since messages of topics have reasons of their own.
 const MORE_REASONS: &[u8] = include_bytes!("../../../tests/fixtures/format-2/more-reasons.json");
 
@@ -174,13 +178,32 @@ fn between_topics() -> Manifest {
 
 #[test]
 fn manifests_of_format_3_stay_readable() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-3/topics.json");
+    let found = Manifest::decode(FORMAT_3, Path::new("files.json")).unwrap();
+    assert_eq!(found, between_topics());
+}
+
+/// Files of other shapes than the usual one.
+fn of_other_files() -> Manifest {
+    let mut manifest = manifest();
+    let source = manifest.positions.sources[0].clone();
+    let tabs = Written::Csv { delimiter: Delimiter::Tab, encoding: Encoding::Utf16le };
+    manifest.positions.sources = [tabs, Written::Jsonl { encoding: Encoding::Cp1252 }, Written::USUAL]
+        .map(|written| SourcePosition { written: Some(written), ..source.clone() })
+        .to_vec();
+    manifest.snapshots[0].positions = manifest.positions.clone();
+    manifest
+}
+
+#[test]
+fn manifests_of_format_4_stay_readable() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-4/files.json");
     if std::env::var_os("WINDROW_UPDATE").is_some() {
-        std::fs::write(&path, between_topics().encode()).unwrap();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, of_other_files().encode()).unwrap();
     }
     let bytes = std::fs::read(&path).unwrap();
-    assert_eq!(Manifest::decode(&bytes, &path).unwrap(), between_topics());
-    assert_eq!(String::from_utf8(between_topics().encode()).unwrap(), String::from_utf8(bytes).unwrap());
+    assert_eq!(Manifest::decode(&bytes, &path).unwrap(), of_other_files());
+    assert_eq!(String::from_utf8(of_other_files().encode()).unwrap(), String::from_utf8(bytes).unwrap());
 }
 
 #[test]

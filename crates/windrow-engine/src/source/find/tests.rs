@@ -9,7 +9,7 @@ use super::*;
 use crate::source::parse::Parser;
 
 fn wanted(inputs: &[String], limits: Limits) -> Wanted<'_> {
-    Wanted { inputs, topic: None, columns: "", limits }
+    Wanted { inputs, topic: None, columns: "", files: Asked::default(), limits }
 }
 
 /// A folder with inputs, and what the pipeline knows of them.
@@ -301,4 +301,16 @@ fn a_file_of_other_things_is_refused_with_a_hint() {
     assert_eq!(error.code, "E-INPUT-COLUMNS");
     place.write("long.csv", "x".repeat(6000));
     assert_eq!(place.take(&["long.csv"], 1).unwrap_err().code, "E-INPUT-COLUMNS");
+}
+
+#[test]
+fn folders_give_files_of_every_shape_and_nothing_else() {
+    let mut place = Place::new();
+    place.write("d/a.csv", "title\na\n");
+    place.write("d/b.TSV", "title\tid\nb\t1\n");
+    place.write("d/c.jsonl.gz", gzip("{\"title\": \"c\"}\n"));
+    place.write("d/d.ndjson.zst", zstd::encode_all(&b"{\"title\": \"d\"}\n"[..], 1).unwrap());
+    place.write("d/e.json", "{\"title\": \"e\"}\n");
+    place.write("d/f.txt", "title\nf\n");
+    assert_eq!(place.all(&["d"]), ["0:a", "1:b", "2:c", "3:d"]);
 }

@@ -1,4 +1,4 @@
-//! JSON messages: one object each, our six columns by name or by a dotted way into it.
+//! JSON messages, and the lines of JSON Lines files: one object each, our six columns by name or by a dotted way into it.
 //!
 //! serde_json finds where values lie and what is no JSON; numbers keep all their digits that way, as nothing is made of them.
 //! A value is borrowed from the message where it stands as it is, and is written into the parser's scratch buffer where it has
@@ -19,18 +19,31 @@ use windrow_core::record::{COLUMNS, RejectReason};
 
 use super::{Span, offset};
 use crate::source::columns::ColumnMap;
+use crate::source::encoding::Encoding;
 use crate::source::file::BYTE_ORDER_MARK;
 
 /// The ways to our columns in a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonPaths {
     names: [String; COLUMNS.len()],
+    encoding: Encoding,
 }
 
 impl JsonPaths {
     /// Where `map` says the columns are; a column that it does not name has its own name.
     pub fn new(map: &ColumnMap) -> Self {
-        Self { names: std::array::from_fn(|column| map.name(column).to_owned()) }
+        Self { names: std::array::from_fn(|column| map.name(column).to_owned()), encoding: Encoding::Utf8 }
+    }
+
+    /// The same in another encoding.
+    #[must_use]
+    pub fn in_encoding(self, encoding: Encoding) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// Of the bytes of the objects.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 }
 

@@ -12,7 +12,7 @@ type Parsed = Result<Vec<Vec<u8>>, (RejectReason, Vec<u8>)>;
 /// What the parser makes of `bytes` when records have `columns` fields.
 fn parsed(bytes: &[u8], columns: usize) -> Vec<Parsed> {
     let fields = std::array::from_fn(|at| u32::try_from(at).ok().filter(|_| at < columns));
-    let layout = Layout { fields, n_fields: columns, or_more: false, header: b"url,title".to_vec() };
+    let layout = Layout { fields, n_fields: columns, header: b"url,title".to_vec(), ..Layout::canonical() };
     let mut source = MemorySource::new(bytes, 3, Limits::default()).with_layout(layout);
     let mut parser = Parser::new();
     let mut all = Vec::new();
@@ -57,8 +57,7 @@ fn wrong_records_are_rejects_with_their_bytes() {
 #[test]
 fn many_columns_are_no_problem() {
     let line = vec!["v"; 40].join(",");
-    let layout =
-        Layout { fields: [None, None, Some(39), Some(0), None, None], n_fields: 40, or_more: false, header: Vec::new() };
+    let layout = Layout { fields: [None, None, Some(39), Some(0), None, None], n_fields: 40, ..Layout::canonical() };
     let raw = format!("{line}\n{line},\n");
     let mut source = MemorySource::new(raw, 0, Limits::default()).with_layout(layout);
     let batch = source.next().unwrap().unwrap();

@@ -84,10 +84,10 @@ fn a_line_beyond_the_limit_comes_in_pieces() {
 #[test]
 fn starting_inside_a_line_goes_on_as_if_never_stopped() {
     let bytes = b"abcdefghi\nj,k\n";
-    let mut scanner = Scanner::in_rest_of_line(Some(2), 4);
+    let mut scanner = Scanner::new(Some(2), 4).in_rest_of_line();
     let second = scanner.next(&bytes[4..], true).unwrap();
     assert_eq!((second.start, second.end, second.flaw), (0, 4, Some(RejectReason::TooLong)));
-    let mut scanner = Scanner::in_rest_of_line(Some(2), 4);
+    let mut scanner = Scanner::new(Some(2), 4).in_rest_of_line();
     assert_eq!(scanner.next(&bytes[9..], true).unwrap().flaw, None);
 }
 
@@ -140,7 +140,7 @@ proptest! {
             let _ = scanner.next(&bytes, true);
             let at = scanner.done();
             let starts_line = at == 0 || is_line_end(bytes[at - 1]);
-            let mut second = if starts_line { Scanner::new(Some(columns), limit) } else { Scanner::in_rest_of_line(Some(columns), limit) };
+            let mut second = if starts_line { Scanner::new(Some(columns), limit) } else { Scanner::new(Some(columns), limit).in_rest_of_line() };
             let mut found = Vec::new();
             while let Some(record) = second.next(&bytes[at..], true) {
                 found.push(Scanned { start: at + record.start, end: at + record.end, ..record });

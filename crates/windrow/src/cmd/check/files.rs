@@ -1,0 +1,149 @@
+//! What `check` finds out about files: their shape, their columns, and the one line that reads them.
+
+use serde_json::{Map, Value, json};
+use windrow_core::record::COLUMNS;
+use windrow_engine::settings::{Given, KEYS, Settings, SourceSettings};
+use windrow_engine::source::Asked;
+use windrow_engine::source::propose::{FileProposal, propose_file};
+
+use super::Finding;
+use crate::cmd::run::quoted;
+
+/// What the settings of the line say in place of the flags that were given.
+const SAID: [&str; 5] = ["source.input", "source.input_format", "source.delimiter", "source.encoding", "source.columns"];
+/// Names of a header that are shown.
+const SHOWN: usize = 40;
+
+/// What was found out about the files of the inputs.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// Each input whose first file has rows.
+    looked: Vec<(String, FileProposal)>,
+    /// The settings that read them, where they read otherwise than those that were given.
+    pub(super) settings: Option<Settings>,
+    /// The line to run.
+    pub(super) line: Option<String>,
+    /// What there is to tell of them.
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Files {
+    /// Looks at the inputs of these settings; `given` are the flags of this call.
+    pub(super) fn look(settings: &Settings, given: &[Given]) -> Self {
+        let limit = usize::try_from(settings.limits.max_record).unwrap_or(usize::MAX);
+        let (mut looked, mut findings): (Vec<(String, FileProposal)>, Vec<Finding>) = Default::default();
+        for input in &settings.source.input {
+            match propose_file(input, settings.source.files, &settings.source.columns, limit) {
+                // What cannot be opened is told of by whoever opens it as it is given.
+                Ok(None) | Err(_) => {}
+                Ok(Some(file)) => {
+                    findings.extend(found(input, &file));
+                    looked.push((input.clone(), file));
+                }
+            }
+        }
+        let Some((first_input, first)) = looked.first().filter(|(_, file)| file.makes_pages()) else {
+            return Self { looked, findings, ..Self::default() };
+        };
+        let is_other = |file: &FileProposal| (file.map(), file.is_only_likely) != (first.map(), first.is_only_likely);
+        for (input, _) in looked.iter().filter(|(_, file)| is_other(file)) {
+            let told = format!("{input} is written in another way than {first_input}: one line cannot read both");
+            let hint = "look at each with `windrow check --input`, and run them one after the other";
+            findings.push(Finding { what: "line", told, problem: Some(("E-INPUT-MIXED", Some(hint.into()))) });
+        }
+        let mut proposed = settings.clone();
+        proposed.source.columns = first.map();
+        proposed.source.files = asked(&looked, settings.source.files);
+        let line = line(&proposed.source, &settings.source, given);
+        let is_other = first.is_only_likely || proposed.source.columns != settings.source.columns;
+        Self { settings: is_other.then_some(proposed), line: Some(line), looked, findings }
+    }
+
+    /// As data.
+    pub(super) fn object(&self) -> Value {
+        let named = |names: &[Option<String>; COLUMNS.len()]| -> Map<String, Value> {
+            COLUMNS.iter().zip(names).map(|(column, name)| ((*column).to_owned(), name.clone().into())).collect()
+        };
+        let object = |(input, file): &(String, FileProposal)| {
+            let (format, delimiter, encoding) = file.written.words();
+            json!({
+                "input": input, "file": file.file, "format": format, "delimiter": delimiter, "encoding": encoding,
+                "found": file.found, "columns": named(&file.columns), "nearest": named(&file.nearest),
+            })
+        };
+        self.looked.iter().map(object).collect()
+    }
+}
+
+/// What the settings must say so that all these files are read as they were found: what they have in common, where it is not usual.
+fn asked(looked: &[(String, FileProposal)], said: Asked) -> Asked {
+    let words = |pick: fn(Asked) -> &'static str| {
+        let mut words = looked.iter().map(|(_, file)| pick(Asked::exactly(file.written)));
+        let first = words.next();
+        first.is_some() && words.all(|word| Some(word) == first)
+    };
+    let Some((_, first)) = looked.first() else { return said };
+    let exactly = Asked::exactly(first.written);
+    Asked {
+        format: if words(|asked| asked.format.name()) { exactly.format } else { said.format },
+        delimiter: if words(|asked| asked.delimiter.name()) { exactly.delimiter } else { said.delimiter },
+        encoding: if words(|asked| asked.encoding.name()) { exactly.encoding } else { said.encoding },
+    }
+}
+
+/// The line that runs with these settings, and with the other flags that were given. What is usual is said only where something else
+/// was set.
+fn line(source: &SourceSettings, was: &SourceSettings, given: &[Given]) -> String {
+    let usual = ["csv", ",", "utf-8", "auto"];
+    let (files, set) = (source.files, was.files);
+    let mut words = vec!["windrow run --input".to_owned()];
+    words.extend(source.input.iter().map(|input| quoted(input)));
+    let shape = [
+        ("--input-format", files.format.name(), set.format.name()),
+        ("--delimiter", files.delimiter.name(), set.delimiter.name()),
+        ("--encoding", files.encoding.name(), set.encoding.name()),
+    ];
+    for (flag, word, set) in shape {
+        if !usual.contains(&word) || set != "auto" && word != "auto" {
+            words.extend([flag.to_owned(), quoted(word)]);
+        }
+    }
+    if !source.columns.is_empty() || !was.columns.is_empty() {
+        words.extend(["--columns".to_owned(), quoted(&source.columns)]);
+    }
+    for other in given.iter().filter(|given| !SAID.contains(&given.key.as_str())) {
+        let flag = KEYS.iter().find(|key| key.name == other.key).and_then(|key| key.flag);
+        words.extend(flag.map(|flag| format!("--{flag}")));
+        words.extend(flag.iter().flat_map(|_| other.texts.iter().map(|text| quoted(text))));
+    }
+    words.join(" ")
+}
+
+/// What to say of a file.
+fn found(input: &str, file: &FileProposal) -> Vec<Finding> {
+    let (format, delimiter, encoding) = file.written.words();
+    let of = if input == file.file { String::new() } else { format!("{}, the first of {input}: ", file.file) };
+    let shape = match delimiter {
+        Some(delimiter) => format!("{of}{format}, fields between `{delimiter}`, {encoding}"),
+        None => format!("{of}{format}, an object a line, {encoding}"),
+    };
+    let mut shape = Finding::fine("shape", shape);
+    if file.is_only_likely {
+        shape.told.push_str(", most likely; a run takes it for utf-8 unless it is said");
+        shape.problem = Some(("E-INPUT-ENCODING", Some("say --encoding cp1252, as the line below does".into())));
+    }
+    let more = file.found.len().saturating_sub(SHOWN);
+    let names: Vec<&str> = file.found.iter().take(SHOWN).map(String::as_str).collect();
+    let found = names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
+    let expected = COLUMNS.iter().zip(&file.columns).map(|(column, name)| match name {
+        Some(name) if name == column => (*column).to_owned(),
+        Some(name) => format!("{column}={name}"),
+        None => format!("{column} (not there)"),
+    });
+    let near = COLUMNS.iter().zip(&file.nearest).filter_map(|(column, name)| Some(format!("{column}: {}", name.as_ref()?)));
+    let near = near.collect::<Vec<_>>().join(", ");
+    let mut findings =
+        vec![shape, Finding::fine("found", found), Finding::fine("expected", expected.collect::<Vec<_>>().join(", "))];
+    findings.extend((!near.is_empty()).then(|| Finding::fine("nearest", near)));
+    findings
+}
