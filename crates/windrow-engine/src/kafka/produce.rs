@@ -126,6 +126,14 @@ pub fn produce(
     sending.finish(ended)
 }
 
+/// The rows of standard input.
+pub(crate) fn open_stdin(columns: &str, limits: Limits) -> Result<Box<dyn Source>> {
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+    let no_input = |error| Error::new(ErrorKind::Environment, "E-INPUT-OPEN", "cannot open standard input").cause(error);
+    let source = FileSource::of_pipe(File::from(stdin.map_err(no_input)?), &columns.parse()?, limits)?;
+    Ok(source.map_or_else(|| Box::<Chain>::default() as Box<dyn Source>, |source| Box::new(source)))
+}
+
 /// The inputs, over and over if that is wanted.
 struct Reader {
     source: Box<dyn Source>,
@@ -143,11 +151,7 @@ impl Reader {
             Limits { record_bytes: usize::try_from(order.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
         let mut positions = Positions::default();
         if order.inputs == [STDIN] {
-            let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-            let no_input =
-                |error| Error::new(ErrorKind::Environment, "E-INPUT-OPEN", "cannot open standard input").cause(error);
-            let source = FileSource::of_pipe(File::from(stdin.map_err(no_input)?), &order.columns.parse()?, limits)?;
-            let source = source.map_or_else(|| Box::<Chain>::default() as Box<dyn Source>, |source| Box::new(source));
+            let source = open_stdin(&order.columns, limits)?;
             return Ok(Self { source, identity: 0, gave: false, rounds: 0 });
         }
         let wanted = Wanted { inputs: &order.inputs, topic: None, columns: &order.columns, limits };

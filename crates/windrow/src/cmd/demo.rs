@@ -10,11 +10,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use windrow_core::clean::Rules;
 use windrow_engine::checkpoint::{self, lock::Lock};
 use windrow_engine::clock::SystemClock;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Ended, Job, Roll};
+use windrow_engine::settings::Settings;
 
 use self::picture::Picture;
 use super::run::{propose, query, quoted, tell_counts, threads};
@@ -78,14 +80,9 @@ pub(crate) struct Args {
     serve: ServeFlags,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let resolved = app.settings(&args.settings.given)?;
-    let settings = &resolved.settings;
-    let is_live = !args.once && app.term.is_live() && app.term.format == Format::Text;
-    prepare(&args.out)?;
-    let rows = args.rows.unwrap_or(if is_live { ROWS_TO_WATCH } else { ROWS_TO_PRINT });
-    let rows = if rows == 0 { u64::MAX >> 1 } else { rows };
-    let job = Job {
+/// The sample, then rows that are made up: what concerns other people's columns and rows is not asked of them.
+fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
+    Job {
         inputs: vec![args.out.join(SAMPLE_NAME).display().to_string(), format!("generator:rows={rows},seed=1")],
         topic: None,
         output: None,
@@ -97,9 +94,20 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         weights: settings.features.clone(),
         threads: threads(settings.run.threads),
         max_record_bytes: settings.limits.max_record,
+        rules: Rules::default(),
         memory_bytes: settings.limits.memory,
         accept_new: false,
-    };
+    }
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Done {
+    let resolved = app.settings(&args.settings.given)?;
+    let settings = &resolved.settings;
+    let is_live = !args.once && app.term.is_live() && app.term.format == Format::Text;
+    prepare(&args.out)?;
+    let rows = args.rows.unwrap_or(if is_live { ROWS_TO_WATCH } else { ROWS_TO_PRINT });
+    let rows = if rows == 0 { u64::MAX >> 1 } else { rows };
+    let job = job(args, settings, rows);
     let control = Arc::new(Control::default());
     let watch = Watch::start(&control)?;
     let clock = SystemClock::new();

@@ -185,6 +185,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         output: topic_output(settings),
         columns: settings.source.columns.clone(),
         max_record_bytes: settings.limits.max_record,
+        rules: settings.clean.rules.clone(),
         out: output.out.clone(),
         state: output.state.clone(),
         model: settings.model.clone(),

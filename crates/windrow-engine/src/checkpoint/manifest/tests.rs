@@ -40,6 +40,7 @@ fn manifest() -> Manifest {
         inputs: vec!["/data/*.csv".into()],
         columns: "url=landing_page".into(),
         max_record: 1 << 16,
+        clean: Rules::default(),
         positions: positions.clone(),
         counters: counters.clone(),
         edits: 1,
@@ -62,7 +63,7 @@ fn a_manifest_reads_back_and_is_one_json_document() {
     let bytes = manifest().encode();
     assert_eq!(Manifest::decode(&bytes, Path::new("files.json")).unwrap(), manifest());
     let json: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(3), Some(2)));
+    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(4), Some(2)));
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn a_newer_format_is_refused_by_both_versions() {
     let newer = format!("{HEAD}7{MIDDLE}{:08x}{TAIL}{rest}", checksum(7, rest.as_bytes()));
     let error = Manifest::decode(newer.as_bytes(), Path::new("files.json")).unwrap_err();
     assert_eq!(error.code, "E-STATE-NEWER");
-    assert!(error.message.contains("format 7") && error.message.contains("up to 3"), "{error}");
+    assert!(error.message.contains("format 7") && error.message.contains("up to 4"), "{error}");
 }
 
 #[test]
@@ -95,14 +96,23 @@ fn changed_settings_are_named_with_both_values() {
     let model = ModelSettings { clusters: 20, ..ModelSettings::default() };
     let same: FieldWeights = serde_json::from_value(manifest().fields).unwrap();
     let fields = FieldWeights { title: 3.0, ..same.clone() };
-    let asked = StateSettings { model: &model, fields: &fields, columns: "title=name", max_record: 1 << 20, route: None };
+    let rules = Rules { required: vec!["title".into()], ..Rules::default() };
+    let asked = StateSettings {
+        model: &model,
+        fields: &fields,
+        columns: "title=name",
+        max_record: 1 << 20,
+        rules: &rules,
+        route: None,
+    };
     let others = manifest().other_settings(&asked).unwrap();
     let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
     let columns = "source.columns `url=landing_page` `title=name`";
-    assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0", columns, "limits.max_record 64kB 1MB"]);
+    let required = "clean.required [] [\"title\"]";
+    assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0", required, columns, "limits.max_record 64kB 1MB"]);
     let model = ModelSettings::default();
-    let columns = "url=landing_page";
-    let asked = StateSettings { model: &model, fields: &same, columns, max_record: 1 << 16, route: None };
+    let (columns, none) = ("url=landing_page", Rules::default());
+    let asked = StateSettings { model: &model, fields: &same, columns, max_record: 1 << 16, rules: &none, route: None };
     assert_eq!(manifest().other_settings(&asked).unwrap(), []);
 
     let (slots, keyed) = (|prefix: &str| Route::Slots(prefix.into()), |topic: &str| Route::Keyed(topic.into()));
@@ -158,6 +168,8 @@ fn manifests_of_format_2_stay_readable() {
     assert_eq!(Manifest::decode(MORE_REASONS, Path::new("files.json")).unwrap(), manifest());
 }
 
+const FORMAT_3: &[u8] = include_bytes!("../../../tests/fixtures/format-3/topics.json");
+
 /// A pipeline between topics: where reading began, the order of its slices, and what it committed to the topics.
 fn between_topics() -> Manifest {
     let mut manifest = manifest();
@@ -174,13 +186,26 @@ fn between_topics() -> Manifest {
 
 #[test]
 fn manifests_of_format_3_stay_readable() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-3/topics.json");
+    let found = Manifest::decode(FORMAT_3, Path::new("files.json")).unwrap();
+    assert_eq!(found, between_topics());
+}
+
+/// A pipeline with rules.
+fn with_rules() -> Manifest {
+    let rules =
+        Rules { required: vec!["title".into()], max_length: "20000,title=300".parse().unwrap(), languages: vec!["en".into()] };
+    Manifest { clean: rules, ..between_topics() }
+}
+
+#[test]
+fn manifests_of_format_4_stay_readable() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-4/rules.json");
     if std::env::var_os("WINDROW_UPDATE").is_some() {
-        std::fs::write(&path, between_topics().encode()).unwrap();
+        std::fs::write(&path, with_rules().encode()).unwrap();
     }
     let bytes = std::fs::read(&path).unwrap();
-    assert_eq!(Manifest::decode(&bytes, &path).unwrap(), between_topics());
-    assert_eq!(String::from_utf8(between_topics().encode()).unwrap(), String::from_utf8(bytes).unwrap());
+    assert_eq!(Manifest::decode(&bytes, &path).unwrap(), with_rules());
+    assert_eq!(String::from_utf8(with_rules().encode()).unwrap(), String::from_utf8(bytes).unwrap());
 }
 
 #[test]
