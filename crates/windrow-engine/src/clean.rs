@@ -132,8 +132,10 @@ fn check_outputs(order: &Order) -> Result<()> {
     for &file in &files {
         check_name(file)?;
         allow(file, order.force)?;
-        if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
-            let error = Error::new(ErrorKind::Invalid, "E-EXISTS", format!("{} is there, and is no file", file.display()));
+        // Renaming would put a file in the place of a device, or of a link to one.
+        if fs::symlink_metadata(file).is_ok_and(|there| !there.is_file()) {
+            let error =
+                Error::new(ErrorKind::Invalid, "E-EXISTS", format!("{} is there, and is no plain file", file.display()));
             return Err(error.hint("give the name of a file, or - for standard output"));
         }
     }

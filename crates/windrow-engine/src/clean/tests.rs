@@ -150,9 +150,12 @@ fn nothing_is_written_over() {
     }
     assert_eq!(code(&out, &out, false), Err("E-USAGE"));
     assert_eq!(code(&out, &rig.path("./out.csv"), true), Err("E-USAGE"));
-    assert_eq!(code(Path::new("/dev/null"), &rejects, true), Err("E-EXISTS"));
+    std::os::unix::fs::symlink("/dev/null", rig.path("link.csv")).unwrap();
+    for file in [Path::new("/dev/null"), &rig.path("link.csv"), rig.0.path()] {
+        assert_eq!(code(file, &rejects, true), Err("E-EXISTS"));
+    }
     assert_eq!(code(&rig.path("none/out.csv"), &rejects, false), Err("E-IO"));
-    assert_eq!(rig.names(), ["also.csv", "in.csv"]);
+    assert_eq!(rig.names(), ["also.csv", "in.csv", "link.csv"]);
     fs::write(&out, "mine").unwrap();
     assert_eq!(code(&out, &rejects, false), Err("E-EXISTS"));
     assert_eq!(code(&out, &rejects, true), Ok(()));
