@@ -5,6 +5,7 @@
 
 mod bench;
 mod campaign;
+mod clean;
 mod demo;
 mod deny;
 mod docs;

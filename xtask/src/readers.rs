@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::python::{READERS, script};
 use crate::shell::{fresh_dir, output, root, say, shared_data, stdout, windrow};
 
-const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
-const SETS: [&str; 9] = [
+pub(crate) const SAMPLE: &str = "examples/data/sample_campaign_data_2023.csv";
+pub(crate) const SETS: [&str; 9] = [
     "crawled_pages_a",
     "google_news_2013",
     "hn_2015_2016",

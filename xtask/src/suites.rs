@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, demo, deny, docs, faults, kafka, page, plots, readers, serve, tidy};
+use crate::{bench, clean, demo, deny, docs, faults, kafka, page, plots, readers, serve, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -46,6 +46,7 @@ const SUITES: &[Suite] = &[
     quick("demo", 30, |_| demo::check()),
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
+    quick("clean", 120, |_| clean::clean()),
     quick("exports", 30, |_| readers::exports()),
     quick("page", 240, |_| page::page(&page::Args::SHORT)),
     quick("plots", 60, |_| plots::plots()),

@@ -6,6 +6,14 @@
 //! Times are taken as UTC unless they carry an offset. `YYYY-MM-DD HH:MM:SS[.fraction]`, the form of nearly every row, is read by
 //! hand; ISO 8601 and RFC 3339 with `T`, `Z`, an offset, or a date alone go through `jiff`. Fractions are cut to microseconds.
 //! Counts of seconds since 1970 are not accepted: nothing tells seconds from milliseconds, and a wrong guess is silent.
+//!
+//! What users ask for beyond that is in [`rules`]; what the original's first script asked for, in [`original`].
+
+pub mod original;
+pub mod rules;
+
+pub use original::clean_as_original;
+pub use rules::{Lengths, Rules};
 
 use crate::record::{Micros, RejectReason, Row};
 
@@ -40,7 +48,8 @@ pub fn clean<'a>(row: &Row<'a>) -> Result<CleanRow<'a>, RejectReason> {
     Ok(CleanRow { creation_time, id, url, title, keywords, description })
 }
 
-fn is_blank(text: &str) -> bool {
+/// Whether a text holds nothing but whitespace.
+pub fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }
 

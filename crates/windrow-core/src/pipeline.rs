@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clean::{CleanRow, clean};
+use crate::clean::{CleanRow, Rules};
 use crate::cluster::{self, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel};
 use crate::featurize::language::Languages;
 use crate::featurize::{Featurizer, FieldWeights};
@@ -70,12 +70,18 @@ impl Outcome {
 #[derive(Debug)]
 pub struct Preparer {
     featurizer: Featurizer,
+    rules: Rules,
 }
 
 impl Preparer {
-    /// A preparer with these field weights.
+    /// A preparer with these field weights, for rows under no rules.
     pub fn new(weights: FieldWeights) -> Self {
-        Self { featurizer: Featurizer::new(weights) }
+        Self::with_rules(weights, Rules::default())
+    }
+
+    /// A preparer with these field weights, for rows under these rules.
+    pub fn with_rules(weights: FieldWeights, rules: Rules) -> Self {
+        Self { featurizer: Featurizer::new(weights), rules }
     }
 
     /// Cleans and featurizes the rows of one batch. A record that could not be read as a row comes as a reject.
@@ -84,7 +90,7 @@ impl Preparer {
         self.featurizer.start_batch();
         for row in rows {
             prepared.n_rows += 1;
-            match row.and_then(|row| Ok((row, clean(&row).map_err(|reason| reject(&row, reason))?))) {
+            match row.and_then(|row| Ok((row, self.rules.clean(&row).map_err(|reason| reject(&row, reason))?))) {
                 Ok((row, page)) => self.add_page(&row, &page, &mut prepared.pages),
                 Err(reject) => prepared.rejects.push(reject),
             }

@@ -76,11 +76,19 @@ pub enum RejectReason {
     WrongType,
     /// The message has no value: it deletes its key.
     Tombstone,
+    /// A column that a rule wants filled is not.
+    MissingField,
+    /// A column, or all together, have more characters than a rule allows.
+    FieldTooLong,
+    /// The page is in another language than a rule wants.
+    OtherLanguage,
+    /// The description has other characters than the profile `original` keeps.
+    OtherCharacter,
 }
 
 impl RejectReason {
     /// Every reason there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::EmptyPage,
         Self::InvalidUtf8,
         Self::BadTime,
@@ -91,6 +99,10 @@ impl RejectReason {
         Self::BadJson,
         Self::WrongType,
         Self::Tombstone,
+        Self::MissingField,
+        Self::FieldTooLong,
+        Self::OtherLanguage,
+        Self::OtherCharacter,
     ];
 
     /// Its place in [`Self::ALL`], which is the order of the variants: where counts by reason have it.
@@ -111,6 +123,10 @@ impl RejectReason {
             Self::BadJson => "bad_json",
             Self::WrongType => "wrong_type",
             Self::Tombstone => "tombstone",
+            Self::MissingField => "missing_field",
+            Self::FieldTooLong => "field_too_long",
+            Self::OtherLanguage => "other_language",
+            Self::OtherCharacter => "other_character",
         }
     }
 
@@ -127,6 +143,10 @@ impl RejectReason {
             Self::BadJson => "the message is no JSON object",
             Self::WrongType => "where a text, a number or a list of them is wanted, the message holds an object",
             Self::Tombstone => "the message has no value: it deletes its key",
+            Self::MissingField => "a column that must hold something is empty",
+            Self::FieldTooLong => "a column, or all together, have more characters than the rules allow",
+            Self::OtherLanguage => "the page is in another language than the rules want",
+            Self::OtherCharacter => "the description has other characters than the profile `original` keeps",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use windrow_core::clean::Rules;
 use windrow_core::featurize::FieldWeights;
 use windrow_engine::clock::{Clock, SystemClock};
 use windrow_engine::error::Result;
@@ -46,7 +47,7 @@ fn main() -> Result<()> {
         let source = open(wanted, &mut Positions::default())?.take();
         let since = clock.elapsed().as_secs_f64();
         let (mut rows, mut bytes, mut rejects) = (0, 0, 0);
-        let reader = windrow_engine::read::spawn(source, &FieldWeights::default(), threads, 128 << 20)?;
+        let reader = windrow_engine::read::spawn(source, (&FieldWeights::default(), &Rules::default()), threads, 128 << 20)?;
         for event in reader.events() {
             match event {
                 Event::Batch(batch) => {

@@ -13,6 +13,7 @@ mod labels;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 use windrow_core::pipeline::{Outcome, Pipeline, Prepared};
@@ -48,6 +49,8 @@ pub struct EvalJob {
     pub model: ModelSettings,
     /// Weights of the fields.
     pub weights: FieldWeights,
+    /// Which rows are wanted.
+    pub rules: Rules,
     /// Threads that parse and prepare, at least 1.
     pub threads: usize,
     /// Memory that rows in flight may take.
@@ -91,7 +94,7 @@ pub fn eval(job: &EvalJob, clock: &dyn Clock, observer: &mut dyn FnMut(u64, Dura
     let mut labels = Labels::read(job)?;
     let budget = usize::try_from(job.memory_bytes / 4).unwrap_or(usize::MAX);
     let start = clock.elapsed();
-    let reader = read::spawn(open(job)?, &job.weights, job.threads, budget)?;
+    let reader = read::spawn(open(job)?, (&job.weights, &job.rules), job.threads, budget)?;
     let (mut rows, mut rejects) = (0, 0);
     let mut ids = Ids::default();
     let mut outcome = Outcome::default();

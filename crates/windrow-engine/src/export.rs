@@ -127,7 +127,7 @@ pub fn export(committed: &Committed, wanted: &Wanted, to: &Path) -> Result<Expor
     Ok(exported)
 }
 
-fn folder_of(file: &Path) -> PathBuf {
+pub(crate) fn folder_of(file: &Path) -> PathBuf {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
@@ -274,7 +274,7 @@ pub fn write(to: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// What is written beside a file first has a name made of its own.
-fn check_name(to: &Path) -> Result<()> {
+pub(crate) fn check_name(to: &Path) -> Result<()> {
     match to.file_name() {
         Some(name) if name.to_str().is_some() => Ok(()),
         _ => Err(Error::new(ErrorKind::Invalid, "E-EXPORT-FORM", format!("{} is no name of a file", to.display()))

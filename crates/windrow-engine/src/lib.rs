@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod batch;
 pub mod checkpoint;
+pub mod clean;
 pub mod clock;
 pub mod error;
 pub mod eval;

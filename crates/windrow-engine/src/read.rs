@@ -17,6 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use windrow_core::clean::Rules;
 use windrow_core::featurize::FieldWeights;
 use windrow_core::pipeline::Preparer;
 
@@ -55,11 +56,16 @@ impl Drop for Reader {
     }
 }
 
-/// Starts reading `source` with `threads` (>= 1) preparing threads and about `budget` bytes under way.
+/// Starts reading `source` with `threads` (>= 1) preparing threads, each with these weights and rules, and about `budget` bytes under way.
 ///
 /// # Errors
 /// `E-THREAD`: the machine gives no threads.
-pub fn spawn(source: Box<dyn Source>, weights: &FieldWeights, threads: usize, budget: usize) -> Result<Reader> {
+pub fn spawn(
+    source: Box<dyn Source>,
+    (weights, rules): (&FieldWeights, &Rules),
+    threads: usize,
+    budget: usize,
+) -> Result<Reader> {
     let threads = threads.max(1);
     let gate = Arc::new(Gate::new(budget));
     let (to_preparers, raw) = bounded::<Job>(threads);
@@ -74,7 +80,7 @@ pub fn spawn(source: Box<dyn Source>, weights: &FieldWeights, threads: usize, bu
         Ok(())
     };
     for at in 0..threads {
-        let (raw, done, preparer) = (raw.clone(), to_sequencer.clone(), Preparer::new(weights.clone()));
+        let (raw, done, preparer) = (raw.clone(), to_sequencer.clone(), Preparer::with_rules(weights.clone(), rules.clone()));
         start(format!("prepare-{at}"), Box::new(move || prepare(&raw, &done, preparer)))?;
     }
     let at_gate = Arc::clone(&gate);

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
 
+use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 use windrow_core::lineage::Edit;
@@ -60,6 +61,8 @@ pub struct Job {
     pub files: Asked,
     /// Bytes of the longest record; a longer one is a reject. Another value needs new state.
     pub max_record_bytes: u64,
+    /// Which rows are wanted; they need new state.
+    pub rules: Rules,
     /// Folder of the outputs.
     pub out: PathBuf,
     /// Folder of the state; `OUT/.windrow` when none is given.
@@ -376,6 +379,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         columns: reading.manifest.columns.clone(),
         files: Asked::default(),
         max_record_bytes: reading.manifest.max_record,
+        rules: reading.manifest.clean.clone(),
         out: out.to_owned(),
         state: state.map(Path::to_owned),
         model: reading.manifest.model_settings(&manifest_path)?,

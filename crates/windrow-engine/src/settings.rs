@@ -25,6 +25,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
+use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 
@@ -52,6 +53,8 @@ pub const ENV_PREFIX: &str = "WINDROW__";
 pub struct Settings {
     /// Where rows come from.
     pub source: SourceSettings,
+    /// Which rows are wanted.
+    pub clean: CleanSettings,
     /// Where pages go, and when they become visible.
     pub output: OutputSettings,
     /// What is sent to a topic.
@@ -104,6 +107,27 @@ pub struct SourceSettings {
     /// What to do when messages are gone that were never read.
     pub on_data_loss: OnDataLoss,
 }
+
+/// Which rows are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CleanSettings {
+    /// The rules of a run and of `clean`.
+    pub rules: Rules,
+    /// What `clean` goes by in their place.
+    pub profile: CleanProfile,
+}
+
+/// What `clean` goes by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CleanProfile {
+    /// The rules under `[clean]`.
+    #[default]
+    None,
+    /// What the original's first script asked of a row.
+    Original,
+}
+
+words!(CleanProfile { None = "none", Original = "original" });
 
 /// Which topics pages go to, besides Parquet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

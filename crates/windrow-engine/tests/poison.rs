@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use windrow_core::clean::Rules;
 use windrow_core::featurize::FieldWeights;
 use windrow_core::record::RejectReason::{
     self, BadQuote, BadTime, ColumnCount, EmptyPage, InvalidUtf8, RepeatedHeader, TooLong,
@@ -112,7 +113,7 @@ fn answers(bytes: &[u8], threads: usize, batch_rows: usize) -> (Vec<(u64, Answer
     let inputs = [path.to_str().unwrap().to_owned()];
     let wanted = Wanted { inputs: &inputs, topic: None, columns: "", files: Asked::default(), limits };
     let mut opened = open(wanted, &mut Positions::default()).unwrap();
-    let reader = spawn(opened.take(), &FieldWeights::default(), threads, 1 << 20).unwrap();
+    let reader = spawn(opened.take(), (&FieldWeights::default(), &Rules::default()), threads, 1 << 20).unwrap();
     let (mut all, mut raw) = (Vec::new(), Vec::new());
     for event in reader.events() {
         let batch = match event {

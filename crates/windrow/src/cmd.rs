@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod clean;
 mod clusters;
 mod completions;
 pub(crate) mod config;
@@ -50,6 +51,7 @@ pub(crate) enum Verb {
     State(state::Args),
     Topics(topics::Args),
     Produce(produce::Args),
+    Clean(clean::Args),
     Check(check::Args),
     Init(init::Args),
     Config(config::Args),
@@ -76,6 +78,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::State(args) => state::run(&args, app),
         Verb::Topics(args) => topics::run(&args, app),
         Verb::Produce(args) => produce::run(&args, app),
+        Verb::Clean(args) => clean::run(&args, app),
         Verb::Check(args) => check::run(&args, app),
         Verb::Init(args) => init::run(&args, app),
         Verb::Config(args) => config::run(&args, app),

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+#[path = "cli/clean.rs"]
+mod clean;
 #[path = "cli/contract.rs"]
 mod contract;
 #[path = "cli/docs.rs"]

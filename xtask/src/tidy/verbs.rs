@@ -6,7 +6,7 @@ use super::Finding;
 use crate::shell::{cargo, stdout};
 
 /// Verbs built so far. A new verb is a decision: it is added here, to docs/reference/verbs.md and to the program.
-const BUILT: [&str; 21] = [
+const BUILT: [&str; 22] = [
     "demo",
     "run",
     "clusters",
@@ -22,6 +22,7 @@ const BUILT: [&str; 21] = [
     "state",
     "topics",
     "produce",
+    "clean",
     "check",
     "init",
     "config",

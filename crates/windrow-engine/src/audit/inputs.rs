@@ -4,7 +4,6 @@
 //! taken as the outputs have it.
 
 use rustc_hash::FxHashMap;
-use windrow_core::clean::clean;
 use windrow_core::record::{RecordId, RejectReason};
 
 use super::AuditJob;
@@ -50,7 +49,7 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
             let trace = match row {
                 Ok(row) if !pass.holds(row.origin) => continue,
                 Err(reject) if !pass.holds(reject.origin) => continue,
-                Ok(row) => match clean(&row) {
+                Ok(row) => match manifest.clean.clean(&row) {
                     Ok(page) => {
                         let texts = [page.id, page.url, page.title, page.keywords, page.description];
                         let content = Content { creation_time: page.creation_time, texts, domain: "" };

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 use windrow_core::record::Micros;
@@ -33,7 +34,8 @@ use crate::source::{ColumnMap, Order, Positions};
 /// 2: `max_record`. A program that knows only format 1 would end records elsewhere, and must not go on from it.
 /// 3: `order`, `start` and `commits`. A program that knows only format 2 would read several partitions in another order, and would not
 /// ask the topics what they hold.
-/// 4: `written`. A program that knows only format 3 would read every file as CSV with commas in UTF-8.
+/// 4: `written` and `clean`. A program that knows only format 3 would read every file as CSV with commas in UTF-8, and make pages of rows
+/// that the rules reject.
 pub const FORMAT: u32 = 4;
 
 const HEAD: &str = "{\"windrow\":\"manifest\",\"format\":";
@@ -98,6 +100,8 @@ pub struct StateSettings<'a> {
     pub columns: &'a str,
     /// Bytes of the longest record.
     pub max_record: u64,
+    /// Which rows are wanted.
+    pub rules: &'a Rules,
     /// Which topics pages go to.
     pub route: Option<&'a Route>,
 }
@@ -132,6 +136,9 @@ pub struct Manifest {
     /// Bytes of the longest record; another value needs new state.
     #[serde(default = "max_record_of_format_1")]
     pub max_record: u64,
+    /// Which rows are wanted; another value needs new state.
+    #[serde(default)]
+    pub clean: Rules,
     /// How far the sources were read.
     pub positions: Positions,
     /// Counts of the pipeline's life.
@@ -210,7 +217,12 @@ impl Manifest {
     /// Settings that differ from the manifest's: key, value in the state, value asked for.
     pub fn other_settings(&self, asked: &StateSettings<'_>) -> Result<Vec<(String, String, String)>> {
         let mut others = Vec::new();
-        let groups = [("model", &self.model, to_value(asked.model)), ("features", &self.fields, to_value(asked.fields))];
+        let rules = to_value(&self.clean);
+        let groups = [
+            ("model", &self.model, to_value(asked.model)),
+            ("features", &self.fields, to_value(asked.fields)),
+            ("clean", &rules, to_value(asked.rules)),
+        ];
         for (group, old, new) in groups {
             let (old, new) = (flatten(group, old), flatten(group, &new));
             let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();

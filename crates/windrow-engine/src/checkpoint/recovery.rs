@@ -119,6 +119,7 @@ fn blank(job: &Job, layout: &Layout) -> Result<Manifest> {
         inputs: Vec::new(),
         columns: String::new(),
         max_record: job.max_record_bytes,
+        clean: job.rules.clone(),
         positions: Positions::default(),
         counters: Counters::default(),
         edits: 0,
@@ -154,6 +155,7 @@ fn check_settings(manifest: &Manifest, job: &Job) -> Result<()> {
         fields: &job.weights,
         columns: &job.columns,
         max_record: job.max_record_bytes,
+        rules: &job.rules,
         route: route(job),
     };
     let mut others = manifest.other_settings(&asked)?;

@@ -18,6 +18,7 @@ fn job(folder: &Path, rows: &str, labels: &str) -> EvalJob {
         weights: FieldWeights::default(),
         threads: 2,
         memory_bytes: 64 << 20,
+        rules: Rules::default(),
         max_record_bytes: 1 << 20,
         files: crate::source::Asked::default(),
     }

@@ -27,6 +27,7 @@ use crate::settings::ClientKeys;
 use crate::sink::topics::ValueShape;
 use crate::source::file::FileSource;
 use crate::source::parse::Parser;
+use crate::source::written::Written;
 use crate::source::{self, Asked, Chain, Limits, Positions, Source, Wanted};
 
 use line::Line;
@@ -50,7 +51,7 @@ pub struct Order {
     pub inputs: Vec<String>,
     /// What the inputs call our columns.
     pub columns: String,
-    /// How files are written, as far as it is said. Standard input is plain CSV.
+    /// How files are written, as far as it is said; standard input is plain CSV.
     pub files: Asked,
     /// Bytes of the longest record.
     pub max_record_bytes: u64,
@@ -128,6 +129,19 @@ pub fn produce(
     sending.finish(ended)
 }
 
+/// The rows of standard input.
+pub(crate) fn open_stdin(columns: &str, files: Asked, limits: Limits) -> Result<Box<dyn Source>> {
+    if !files.others(Written::USUAL).is_empty() {
+        let message = "standard input is read as CSV with commas, in UTF-8";
+        return Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", message)
+            .hint("write what is written otherwise to a file first, or leave out --input-format, --delimiter and --encoding"));
+    }
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+    let no_input = |error| Error::new(ErrorKind::Environment, "E-INPUT-OPEN", "cannot open standard input").cause(error);
+    let source = FileSource::of_pipe(File::from(stdin.map_err(no_input)?), &columns.parse()?, limits)?;
+    Ok(source.map_or_else(|| Box::<Chain>::default() as Box<dyn Source>, |source| Box::new(source)))
+}
+
 /// The inputs, over and over if that is wanted.
 struct Reader {
     source: Box<dyn Source>,
@@ -145,11 +159,7 @@ impl Reader {
             Limits { record_bytes: usize::try_from(order.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
         let mut positions = Positions::default();
         if order.inputs == [STDIN] {
-            let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-            let no_input =
-                |error| Error::new(ErrorKind::Environment, "E-INPUT-OPEN", "cannot open standard input").cause(error);
-            let source = FileSource::of_pipe(File::from(stdin.map_err(no_input)?), &order.columns.parse()?, limits)?;
-            let source = source.map_or_else(|| Box::<Chain>::default() as Box<dyn Source>, |source| Box::new(source));
+            let source = open_stdin(&order.columns, order.files, limits)?;
             return Ok(Self { source, identity: 0, gave: false, rounds: 0 });
         }
         let wanted = Wanted { inputs: &order.inputs, topic: None, columns: &order.columns, files: order.files, limits };

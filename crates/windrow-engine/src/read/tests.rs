@@ -12,7 +12,7 @@ fn source(rows: usize, batch_rows: usize) -> Box<dyn Source> {
 }
 
 fn events(source: Box<dyn Source>, threads: usize, budget: usize) -> Vec<Event> {
-    spawn(source, &FieldWeights::default(), threads, budget).unwrap().events().iter().collect()
+    spawn(source, (&FieldWeights::default(), &Rules::default()), threads, budget).unwrap().events().iter().collect()
 }
 
 /// Fails after what it was given.
@@ -84,7 +84,7 @@ fn a_panic_is_an_error() {
 #[test]
 fn a_dropped_reader_ends_its_threads() {
     for (taken, budget) in [(0, 1), (1, 1), (3, 1 << 30)] {
-        let reader = spawn(source(1000, 3), &FieldWeights::default(), 2, budget).unwrap();
+        let reader = spawn(source(1000, 3), (&FieldWeights::default(), &Rules::default()), 2, budget).unwrap();
         assert_eq!(reader.events().iter().take(taken).count(), taken);
         drop(reader); // waits for the threads
     }
@@ -92,5 +92,5 @@ fn a_dropped_reader_ends_its_threads() {
 
 #[test]
 fn a_dropped_reader_ends_a_source_that_waits() {
-    drop(spawn(Box::new(Idle), &FieldWeights::default(), 1, 1 << 20).unwrap()); // waits for the threads
+    drop(spawn(Box::new(Idle), (&FieldWeights::default(), &Rules::default()), 1, 1 << 20).unwrap()); // waits for the threads
 }

@@ -120,7 +120,7 @@ pub(crate) fn next_again(reader: &Reader, control: &Control) -> Result<Again> {
 
 fn spawn(job: &Job, source: Box<dyn Source>) -> Result<Reader> {
     let budget = usize::try_from(job.memory_bytes / IN_FLIGHT).unwrap_or(usize::MAX);
-    read::spawn(source, &job.weights, job.threads, budget)
+    read::spawn(source, (&job.weights, &job.rules), job.threads, budget)
 }
 
 fn wanted(job: &Job) -> Wanted<'_> {
@@ -194,6 +194,7 @@ mod tests {
             columns: String::new(),
             files: source::Asked::default(),
             max_record_bytes: 1 << 20,
+            rules: windrow_core::clean::Rules::default(),
             out: "out".into(),
             state: None,
             model: ModelSettings::default(),

@@ -3,7 +3,7 @@
 use windrow_core::cluster::{KMeansRule, MODEL_KINDS};
 
 use super::value::{Type, Value};
-use super::{OutputTopics, Settings, show_size};
+use super::{CleanProfile, OutputTopics, Settings, show_size};
 use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
 use crate::source::MessageFormat;
 use crate::source::kafka::OnDataLoss;
@@ -203,6 +203,47 @@ pub const KEYS: &[Key] = &[
         doc: "What to do when messages that were never read are gone from the topic: stop, or go on with the earliest or the latest.",
         set: |settings, value| settings.source.on_data_loss = OnDataLoss::named(&value.into_text()).unwrap_or_default(),
         get: |settings| Value::Text(settings.source.on_data_loss.name().into()),
+    },
+    Key {
+        name: "clean.required",
+        flag: Some("required"),
+        value_name: "COLUMNS",
+        ty: Type::Columns,
+        change: Change::NewState,
+        doc: "Columns that must hold something; a row in which one of them is blank is a reject.",
+        set: |settings, value| settings.clean.rules.required = value.into_list(),
+        get: |settings| Value::List(settings.clean.rules.required.clone()),
+    },
+    Key {
+        name: "clean.max_length",
+        flag: Some("max-length"),
+        value_name: "LENGTHS",
+        ty: Type::Lengths,
+        change: Change::NewState,
+        doc: "Most characters of all columns together, and of each: `20000,title=300,description=5000`. A longer row is a reject. Empty: any.",
+        set: |settings, value| settings.clean.rules.max_length = value.into_text().parse().unwrap_or_default(),
+        get: |settings| Value::Text(settings.clean.rules.max_length.to_string()),
+    },
+    Key {
+        name: "clean.languages",
+        flag: Some("languages"),
+        value_name: "CODES",
+        ty: Type::Languages,
+        change: Change::NewState,
+        doc: "Languages that pages may be in, by their codes: `en`, `de`. A page whose title and description are surely in another one is a \
+              reject. Empty: any, and none is identified, which takes much longer than all the rest.",
+        set: |settings, value| settings.clean.rules.languages = value.into_list(),
+        get: |settings| Value::List(settings.clean.rules.languages.clone()),
+    },
+    Key {
+        name: "clean.profile",
+        flag: Some("profile"),
+        value_name: "PROFILE",
+        ty: Type::Choice(CleanProfile::NAMES),
+        change: Change::NextCommit,
+        doc: "What `windrow clean` goes by in place of the rules above. `original`: what preprocessing.py asked of a row. A run never looks at it.",
+        set: |settings, value| settings.clean.profile = CleanProfile::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.clean.profile.name().into()),
     },
     Key {
         name: "output.out",

@@ -1,6 +1,6 @@
 //! Profiles: what `init` fills in for those who come from another program. They end there: the settings file is the whole truth.
 
-use super::{Settings, Starter, Value};
+use super::{CleanProfile, Settings, Starter, Value};
 use crate::sink::topics::ValueShape;
 
 /// Another program whose place Windrow takes.
@@ -29,6 +29,7 @@ impl Profile {
             ("source.topic", text("topic_url")),
             ("source.format", text("json")),
             ("source.from", text("earliest")),
+            ("clean.profile", text(CleanProfile::Original.name())),
             ("output.out", text("tmp/output")),
             ("output.state", text("tmp/checkpoint")),
             ("output.kafka", text("topics")),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, json};
+use windrow_core::record::COLUMNS;
 
 use super::{Change, KEYS, Key, Type, Value};
 
@@ -65,6 +66,9 @@ pub fn json_schema() -> serde_json::Value {
 fn property(key: &Key) -> serde_json::Value {
     let mut property = match key.ty {
         Type::Text | Type::Path => json!({"type": "string"}),
+        Type::Columns => json!({"type": ["array", "string"], "items": {"type": "string", "enum": COLUMNS}}),
+        Type::Languages => json!({"type": ["array", "string"], "items": {"type": "string"}}),
+        Type::Lengths => json!({"type": ["string", "integer"]}),
         Type::Paths => json!({"type": "array", "items": {"type": "string"}}),
         Type::Choice(words) => json!({"type": "string", "enum": words}),
         Type::Count { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),

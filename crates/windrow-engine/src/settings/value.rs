@@ -1,6 +1,9 @@
 //! Types of settings: how a text becomes a value, and how a value is shown.
 
+use windrow_core::clean::Lengths;
 use windrow_core::cluster::HalfLife;
+use windrow_core::featurize::language;
+use windrow_core::record::COLUMNS;
 
 /// Gives an enum its words: what settings call its variants.
 macro_rules! words {
@@ -62,6 +65,12 @@ pub enum Type {
         /// Largest value.
         max: u64,
     },
+    /// Some of our six columns: a list, or one text with commas.
+    Columns,
+    /// Codes of languages: a list, or one text with commas.
+    Languages,
+    /// How many characters columns may have: `20000,title=300`.
+    Lengths,
 }
 
 /// A checked value.
@@ -85,10 +94,18 @@ impl Type {
         if self == Self::Paths {
             return Ok(Value::List(texts.to_vec()));
         }
+        match self {
+            Self::Columns => return listed(texts, |name| COLUMNS.contains(&name), self),
+            Self::Languages => return listed(texts, language::is_known, self),
+            _ => {}
+        }
         let [text] = texts else { return Err("takes one value, not a list".into()) };
         let wrong = |takes: String| format!("takes {takes}, not `{text}`");
         match self {
-            Self::Text | Self::Path | Self::Paths => Ok(Value::Text(text.clone())),
+            Self::Lengths => {
+                text.parse::<Lengths>().map(|lengths| Value::Text(lengths.to_string())).map_err(|error| error.to_string())
+            }
+            Self::Text | Self::Path | Self::Paths | Self::Columns | Self::Languages => Ok(Value::Text(text.clone())),
             Self::Choice(words) if words.contains(&text.as_str()) => Ok(Value::Text(text.clone())),
             Self::Choice(_) => Err(wrong(self.describe())),
             Self::Count { min, max } => match text.parse() {
@@ -117,6 +134,9 @@ impl Type {
             Self::Path => "a path".into(),
             Self::Paths => "paths".into(),
             Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
+            Self::Columns => format!("some of {}", COLUMNS.join(", ")),
+            Self::Languages => "codes of languages such as `en`".into(),
+            Self::Lengths => "characters such as `20000,title=300`".into(),
             Self::Count { min, max } if max >= u64::from(u32::MAX) => format!("a whole number from {min}"),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => format!("a number from {min} to {max}"),
@@ -125,6 +145,21 @@ impl Type {
             Self::Size { min, max } => format!("a size such as `64MB`, from {} to {}", show_size(min), show_size(max)),
         }
     }
+}
+
+/// The words of a list, each once; one text may hold several between commas.
+fn listed(texts: &[String], is_known: impl Fn(&str) -> bool, ty: Type) -> Result<Value, String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|word| !word.is_empty()) {
+        if !is_known(word) {
+            return Err(format!("takes {}, not `{word}`", ty.describe()));
+        }
+        if !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    }
+    words.sort_unstable();
+    Ok(Value::List(words))
 }
 
 impl Value {

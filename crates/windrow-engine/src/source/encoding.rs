@@ -72,7 +72,7 @@ impl Encoding {
     }
 
     /// Appends the text of `bytes`, whose first has this offset in the file.
-    pub(super) fn decode(self, bytes: &[u8], offset: u64, text: &mut Vec<u8>) {
+    pub(crate) fn decode(self, bytes: &[u8], offset: u64, text: &mut Vec<u8>) {
         match self {
             Self::Utf8 => text.extend_from_slice(bytes),
             Self::Cp1252 => bytes.iter().for_each(|byte| push_cp1252(*byte, text)),

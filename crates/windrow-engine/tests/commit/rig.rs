@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
+use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 use windrow_engine::checkpoint::manifest::Manifest;
@@ -33,6 +34,7 @@ impl Rig {
             columns: String::new(),
             files: Asked::default(),
             max_record_bytes: 1 << 20,
+            rules: Rules::default(),
             out: folder.path().join("out"),
             state: None,
             model: ModelSettings { clusters: 5, ..ModelSettings::default() },

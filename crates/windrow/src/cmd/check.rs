@@ -226,7 +226,8 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
     let wanted =
         Wanted { inputs: &inputs, topic: None, columns: &settings.source.columns, files: settings.source.files, limits };
     let mut source = source::open(wanted, &mut positions)?.take();
-    let (mut parser, mut preparer) = (Parser::new(), Preparer::new(settings.features.clone()));
+    let (mut parser, mut preparer) =
+        (Parser::new(), Preparer::with_rules(settings.features.clone(), settings.clean.rules.clone()));
     let mut columns = String::new();
     let before = preview.counters.rows;
     while preview.counters.rows - before < most {
@@ -305,6 +306,7 @@ fn state(settings: &Settings) -> Vec<Finding> {
                     fields: &settings.features,
                     columns: &settings.source.columns,
                     max_record: settings.limits.max_record,
+                    rules: &settings.clean.rules,
                     route: route.as_ref(),
                 })?;
                 let source = &settings.source;

@@ -10,11 +10,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use windrow_core::clean::Rules;
 use windrow_engine::checkpoint::{self, lock::Lock};
 use windrow_engine::clock::SystemClock;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Ended, Job, Roll};
+use windrow_engine::settings::Settings;
 use windrow_engine::source::Asked;
 
 use self::picture::Picture;
@@ -79,14 +81,9 @@ pub(crate) struct Args {
     serve: ServeFlags,
 }
 
-pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let resolved = app.settings(&args.settings.given)?;
-    let settings = &resolved.settings;
-    let is_live = !args.once && app.term.is_live() && app.term.format == Format::Text;
-    prepare(&args.out)?;
-    let rows = args.rows.unwrap_or(if is_live { ROWS_TO_WATCH } else { ROWS_TO_PRINT });
-    let rows = if rows == 0 { u64::MAX >> 1 } else { rows };
-    let job = Job {
+/// The sample, then rows that are made up: what concerns other people's columns and rows is not asked of them.
+fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
+    Job {
         inputs: vec![args.out.join(SAMPLE_NAME).display().to_string(), format!("generator:rows={rows},seed=1")],
         topic: None,
         output: None,
@@ -99,11 +96,23 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         weights: settings.features.clone(),
         threads: threads(settings.run.threads),
         max_record_bytes: settings.limits.max_record,
+        rules: Rules::default(),
         memory_bytes: settings.limits.memory,
         accept_new: false,
-    };
-    let (control, clock) = (Arc::new(Control::default()), SystemClock::new());
+    }
+}
+
+pub(super) fn run(args: &Args, app: &mut App) -> Done {
+    let resolved = app.settings(&args.settings.given)?;
+    let settings = &resolved.settings;
+    let is_live = !args.once && app.term.is_live() && app.term.format == Format::Text;
+    prepare(&args.out)?;
+    let rows = args.rows.unwrap_or(if is_live { ROWS_TO_WATCH } else { ROWS_TO_PRINT });
+    let rows = if rows == 0 { u64::MAX >> 1 } else { rows };
+    let job = job(args, settings, rows);
+    let control = Arc::new(Control::default());
     let watch = Watch::start(&control)?;
+    let clock = SystemClock::new();
     let mut shown = Shown::start(&args.serve, (&job, &resolved), &clock, app)?;
     if let Some(shown) = shown.as_ref().filter(|_| args.open) {
         open_in_browser(&shown.url, app);

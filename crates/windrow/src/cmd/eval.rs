@@ -88,6 +88,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         limit: args.limit,
         model: settings.model,
         weights,
+        rules: settings.clean.rules,
         threads: threads(settings.run.threads),
         memory_bytes: settings.limits.memory,
         max_record_bytes: settings.limits.max_record,

@@ -240,6 +240,8 @@ fn tell_profile(path: &Path, app: &App) {
         app.term.say(&format!("note: {told}"));
     }
     app.term.say(&format!("next: `windrow topics create{0}`, `windrow run{0}`, `windrow produce{0} --input FILE`", flag(path)));
+    app.term
+        .say(&format!("in place of preprocessing.py: `windrow clean{0} --input FILE --out F.csv --rejects R.csv`", flag(path)));
 }
 
 fn object(path: &Path, settings: &Settings, looked: Option<&Looked>) -> Json {

@@ -189,6 +189,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         columns: settings.source.columns.clone(),
         files: settings.source.files,
         max_record_bytes: settings.limits.max_record,
+        rules: settings.clean.rules.clone(),
         out: output.out.clone(),
         state: output.state.clone(),
         model: settings.model.clone(),

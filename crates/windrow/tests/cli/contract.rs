@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "demo",
     "run",
     "clusters",
@@ -25,6 +25,7 @@ const VERBS: [&str; 21] = [
     "state",
     "topics",
     "produce",
+    "clean",
     "check",
     "init",
     "config",
@@ -227,7 +228,7 @@ fn version_says_what_it_reads() {
 }
 
 /// Asks a running process to end.
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
 }
 
@@ -302,6 +303,7 @@ fn tsv_has_a_header_and_even_lines() {
         (&["state", "inspect", "--out", "out"], "field\tvalue"),
         (&["state", "verify", "--out", "out"], "what\tname\tproblem"),
         (&["state", "alias", "0", "--out", "out"], "field\tvalue"),
+        (&["clean", "--input", SAMPLE, "--out", "c.csv", "--rejects", "r.csv"], "field\tvalue"),
         (&["run", "--input", SAMPLE, "--out", "out"], ""),
         (&["version"], ""),
     ];

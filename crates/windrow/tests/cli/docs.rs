@@ -73,6 +73,7 @@ fn every_json_field_is_documented_and_no_other() {
         &["state", "inspect", "--out", "out"],
         &["state", "verify", "--out", "out"],
         &["state", "alias", "0", "--out", "out"],
+        &["clean", "--input", SAMPLE, "--out", "clean.csv", "--rejects", "rejects.csv"],
         &["check", "--input", SAMPLE, "--out", "out"],
         &["config", "show"],
         &["init", "--config", "new.toml"],

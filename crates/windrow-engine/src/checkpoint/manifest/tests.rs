@@ -43,6 +43,7 @@ fn manifest() -> Manifest {
         inputs: vec!["/data/*.csv".into()],
         columns: "url=landing_page".into(),
         max_record: 1 << 16,
+        clean: Rules::default(),
         positions: positions.clone(),
         counters: counters.clone(),
         edits: 1,
@@ -98,14 +99,23 @@ fn changed_settings_are_named_with_both_values() {
     let model = ModelSettings { clusters: 20, ..ModelSettings::default() };
     let same: FieldWeights = serde_json::from_value(manifest().fields).unwrap();
     let fields = FieldWeights { title: 3.0, ..same.clone() };
-    let asked = StateSettings { model: &model, fields: &fields, columns: "title=name", max_record: 1 << 20, route: None };
+    let rules = Rules { required: vec!["title".into()], ..Rules::default() };
+    let asked = StateSettings {
+        model: &model,
+        fields: &fields,
+        columns: "title=name",
+        max_record: 1 << 20,
+        rules: &rules,
+        route: None,
+    };
     let others = manifest().other_settings(&asked).unwrap();
     let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
     let columns = "source.columns `url=landing_page` `title=name`";
-    assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0", columns, "limits.max_record 64kB 1MB"]);
+    let required = "clean.required [] [\"title\"]";
+    assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0", required, columns, "limits.max_record 64kB 1MB"]);
     let model = ModelSettings::default();
-    let columns = "url=landing_page";
-    let asked = StateSettings { model: &model, fields: &same, columns, max_record: 1 << 16, route: None };
+    let (columns, none) = ("url=landing_page", Rules::default());
+    let asked = StateSettings { model: &model, fields: &same, columns, max_record: 1 << 16, rules: &none, route: None };
     assert_eq!(manifest().other_settings(&asked).unwrap(), []);
 
     let (slots, keyed) = (|prefix: &str| Route::Slots(prefix.into()), |topic: &str| Route::Keyed(topic.into()));
@@ -194,16 +204,24 @@ fn of_other_files() -> Manifest {
     manifest
 }
 
+/// A pipeline with rules.
+fn with_rules() -> Manifest {
+    let rules =
+        Rules { required: vec!["title".into()], max_length: "20000,title=300".parse().unwrap(), languages: vec!["en".into()] };
+    Manifest { clean: rules, ..between_topics() }
+}
+
 #[test]
 fn manifests_of_format_4_stay_readable() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-4/files.json");
-    if std::env::var_os("WINDROW_UPDATE").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, of_other_files().encode()).unwrap();
+    for (name, wanted) in [("files", of_other_files()), ("rules", with_rules())] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/format-4/{name}.json"));
+        if std::env::var_os("WINDROW_UPDATE").is_some() {
+            std::fs::write(&path, wanted.encode()).unwrap();
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(Manifest::decode(&bytes, &path).unwrap(), wanted);
+        assert_eq!(String::from_utf8(wanted.encode()).unwrap(), String::from_utf8(bytes).unwrap());
     }
-    let bytes = std::fs::read(&path).unwrap();
-    assert_eq!(Manifest::decode(&bytes, &path).unwrap(), of_other_files());
-    assert_eq!(String::from_utf8(of_other_files().encode()).unwrap(), String::from_utf8(bytes).unwrap());
 }
 
 #[test]

@@ -45,7 +45,8 @@ impl Preview {
         let form = Form::of_messages(settings.source.format, &settings.source.columns.parse()?)?;
         let batch = sample.batch(form, settings.limits.max_record);
         let mut parser = Parser::new();
-        let prepared = Preparer::new(settings.features.clone()).prepare(parser.parse(&batch));
+        let prepared =
+            Preparer::with_rules(settings.features.clone(), settings.clean.rules.clone()).prepare(parser.parse(&batch));
         let mut counters = Counters { rows: prepared.n_rows, pages: prepared.pages.len() as u64, ..Counters::default() };
         let mut read: Vec<_> = Vec::with_capacity(sample.messages.len());
         read.extend((0..prepared.pages.len()).map(|at| (prepared.pages.origin[at].offset, Ok(parsed(&prepared.pages, at)))));
@@ -156,5 +157,9 @@ pub(in crate::cmd) fn hint(reason: RejectReason) -> &'static str {
         RejectReason::BadJson => "no JSON object; CSV records need --message-format csv",
         RejectReason::WrongType => "an object lies where a text is wanted: --columns leads into it, as url=page.url",
         RejectReason::Tombstone => "a message without a value deletes its key: there is nothing to read",
+        RejectReason::MissingField => "a column that must hold something is empty: clean.required, or the profile original",
+        RejectReason::FieldTooLong => "more characters than clean.max_length allows",
+        RejectReason::OtherLanguage => "surely in none of clean.languages",
+        RejectReason::OtherCharacter => "the description has characters that the profile original does not keep",
     }
 }
