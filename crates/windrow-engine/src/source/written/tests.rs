@@ -196,6 +196,18 @@ fn an_encoding_changes_nothing_but_the_bytes_and_reading_goes_on_anywhere() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_cut_between_characters() {
+    let line = utf16(&"\u{20ac}".repeat(60));
+    let bytes = [&utf16("title\n")[..], &line, &utf16("\nlast\n")].concat();
+    let whole = Place::of("f", &bytes).take(usize::MAX).unwrap();
+    let pieces: Vec<u8> = whole.iter().take(5).flat_map(|(_, _, raw)| raw.clone()).collect();
+    assert_eq!((whole.len(), pieces), (6, line));
+    let mut place = Place::of("f", &bytes);
+    let again: Vec<_> = (0..3).flat_map(|_| place.take(1).unwrap()).collect();
+    assert_eq!(again, whole, "begun anew between two pieces");
+}
+
+#[test]
 fn half_a_character_is_a_reject_with_its_bytes_wherever_it_stands() {
     let head = utf16("\u{feff}title,spend\n");
     let lone = [&utf16("a")[..], &[0x3d, 0xd8], &utf16(",1\n")].concat();
