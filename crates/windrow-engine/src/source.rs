@@ -80,7 +80,7 @@ impl SourcePosition {
     }
 
     /// How a file is written of which something was read.
-    pub(crate) fn written(&self) -> Option<Written> {
+    pub fn written(&self) -> Option<Written> {
         let is_file = !self.name.starts_with(generator::PREFIX) && !self.name.starts_with(kafka::PREFIX);
         self.written.or((is_file && self.offset > 0).then_some(Written::USUAL))
     }

@@ -78,6 +78,12 @@ pub(crate) fn aside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.tmp"))
 }
 
+/// The same for this process alone: another one that writes to the same path has a name of its own.
+pub(crate) fn aside_of_ours(path: &Path) -> PathBuf {
+    let name = path.file_name().and_then(|name| name.to_str()).expect("a file of ours has a UTF-8 name");
+    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+}
+
 /// Writes `bytes` beside `path`, durably. The caller renames.
 pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
     let aside = aside(path);

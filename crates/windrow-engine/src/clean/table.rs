@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::files::{aside, environment, rename, sync_dir};
+use crate::checkpoint::files::{aside_of_ours, environment, rename, sync_dir};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::folder_of;
 
@@ -28,7 +28,7 @@ struct Hidden {
 impl Drop for Hidden {
     fn drop(&mut self) {
         if !self.published {
-            // What cannot be removed is written over by the next call.
+            // What cannot be removed stays, hidden.
             let _ = std::fs::remove_file(&self.hidden);
         }
     }
@@ -39,7 +39,7 @@ pub(super) struct Finished(Option<Hidden>);
 
 impl<'a> Table<'a> {
     pub(super) fn of_file(to: &Path, header: &[&str]) -> Result<Table<'static>> {
-        let hidden = aside(to);
+        let hidden = aside_of_ours(to);
         let file = File::create(&hidden).map_err(|error| environment("create", &hidden, &error))?;
         let hidden = Hidden { file, hidden, to: to.to_owned(), published: false };
         let stream = hidden.file.try_clone().map_err(|error| environment("create", &hidden.hidden, &error))?;

@@ -31,7 +31,12 @@ pub fn reference_page() -> String {
         let flag = key.flag.map(|flag| format!("`--{flag}`")).unwrap_or_default();
         let default = key.default().toml();
         let (name, change) = (key.short_name(), key.change.name());
-        let _ = writeln!(page, "| `{name}` | {flag} | {} | `{default}` | {change} | {} |", key.ty.describe(), key.doc);
+        let _ = writeln!(
+            page,
+            "| `{name}` | {flag} | {} | `{default}` | {change} | {} |",
+            key.ty.describe().replace('|', "\\|"),
+            key.doc
+        );
     }
     page.push_str(
         "\nThe environment variable of a key is `WINDROW__`, section, `__`, key, in capitals: `WINDROW__MODEL__CLUSTERS`. Lists are\n\

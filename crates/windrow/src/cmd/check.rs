@@ -104,7 +104,8 @@ struct Preview {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let resolved = app.settings(&[args.settings.given.clone(), args.kafka.given()?].concat())?;
+    let given = [args.settings.given.clone(), args.kafka.given()?].concat();
+    let resolved = app.settings(&given)?;
     let settings = resolved.settings;
     let n_set = resolved.origins.iter().filter(|origin| **origin != windrow_engine::settings::Origin::Default).count();
     let mut findings = vec![Finding::fine("settings", format!("{n_set} set, the others as built in"))];
@@ -115,7 +116,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     if settings.source.topic.is_empty() || !settings.source.input.is_empty() {
         job(&settings, false)?;
     }
-    let mut files = Files::look(&settings, &args.settings.given);
+    let mut files = Files::look(&settings, (&given, app.global.config.as_deref()));
     let preview = inputs(&settings, &mut files, args.rows, &mut findings);
     let sample = match args.sample {
         Some(most) => messages(most, &settings, app, &mut findings)?,
@@ -125,12 +126,12 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         }
     };
     findings.push(output(&settings.output.out));
-    findings.extend(state(&settings));
+    findings.extend(state(&settings, &files));
     let is_fine = findings.iter().all(|finding| finding.problem.is_none());
     match app.term.format {
         Format::Text => {
             print(&findings, &preview, app)?;
-            files.line.iter().try_for_each(|line| app.term.line(&format!("\nto run it so:\n  {}", text::plain(line))))?;
+            files.line.iter().try_for_each(|line| tell_line(line, app))?;
             sample.iter().try_for_each(|sample| sample.print(app))?;
         }
         Format::Json => app.term.json(&object(&findings, &preview, &files, sample.as_ref(), is_fine))?,
@@ -144,6 +145,17 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         }
     }
     Ok(if is_fine { Exit::Fine } else { Exit::Bad })
+}
+
+/// The line to run, as it is to be typed: where a terminal cannot show it so, that is said.
+fn tell_line(line: &str, app: &mut App) -> Result<(), Failure> {
+    let plain = text::plain(line);
+    let how = if plain == line {
+        "to run it so:"
+    } else {
+        "to run it so (with blanks and signs that are not shown here: -o json has them):"
+    };
+    Ok(app.term.line(&format!("\n{how}\n  {plain}"))?)
 }
 
 /// Opens the inputs as they are given, and reads their first rows as the line does that is proposed.
@@ -292,7 +304,7 @@ fn nearest_dir(path: &Path) -> PathBuf {
     found.map_or_else(|| PathBuf::from("."), |part| if part.as_os_str().is_empty() { ".".into() } else { part.to_owned() })
 }
 
-fn state(settings: &Settings) -> Vec<Finding> {
+fn state(settings: &Settings, files: &Files) -> Vec<Finding> {
     let look = || -> Result<Vec<Finding>, Error> {
         let layout = Layout::find(&settings.output.out, settings.output.state.as_deref())?;
         let mut findings = Vec::new();
@@ -309,10 +321,9 @@ fn state(settings: &Settings) -> Vec<Finding> {
                     rules: &settings.clean.rules,
                     route: route.as_ref(),
                 })?;
-                let source = &settings.source;
-                let is_given = |name: &str| source.input.iter().any(|input| Path::new(name).starts_with(input));
-                let known = manifest.positions.sources.iter().filter(|known| is_given(&known.name));
-                for (key, was, is) in known.filter_map(|known| Some(source.files.others(known.written?))).flatten() {
+                let known = manifest.positions.sources.iter().filter(|known| files.names(&known.name));
+                let asked = settings.source.files;
+                for (key, was, is) in known.filter_map(|known| Some(asked.others(known.written()?))).flatten() {
                     others.push((key.to_owned(), format!("`{was}`"), format!("`{is}`")));
                 }
                 let list: Vec<_> = others.iter().map(|(key, was, is)| format!("{key}: {was} there, {is} now")).collect();

@@ -99,7 +99,9 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     drop(stdout);
     line.finish();
     if is_closed.get() {
-        return Err(Failure::BrokenPipe);
+        // One of the two is a file: whoever has closed the pipe does not look for it, but a script may.
+        app.term.say("standard output was closed: no file was written");
+        return Ok(Exit::Bad);
     }
     let cleaned = cleaned?;
     match cleaned.ended {

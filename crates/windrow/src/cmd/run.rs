@@ -13,6 +13,7 @@ use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::run::{self, Control, Ended, Job, Roll, Standing, Summary, Told};
 use windrow_engine::settings::Settings;
 use windrow_engine::sink::topics::TopicOutput;
+use windrow_engine::source::Asked;
 use windrow_engine::source::kafka::{Start, TopicInput};
 
 use super::serving::{ServeFlags, Shown};
@@ -93,6 +94,11 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         && let Some(topic) = known_topic(&job)
     {
         app.term.say(&format!("note: --from is passed over: {topic} goes on where it was read up to"));
+    }
+    if job.topic.is_some() && job.files != Asked::default() {
+        app.term.say(
+            "note: input_format, delimiter and encoding are passed over: they are of files; messages are read by source.format",
+        );
     }
     let control = Arc::new(Control::default());
     Watch::start(&control)?;

@@ -1,6 +1,6 @@
 //! Files of other shapes: `check` proposes the line that reads them, the line runs, kills lose nothing, and the audit agrees.
 
-use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
 use crate::rig::{Rig, done};
@@ -101,6 +101,45 @@ fn names_from_strangers_are_harmless_on_a_terminal() {
 }
 
 #[test]
+fn one_line_is_for_all_files_of_an_input() {
+    let rig = Rig::new();
+    std::fs::create_dir(rig.path("in")).unwrap();
+    rig.write("in/a.jsonl", "{\"url\": \"https://a.example/1\", \"title\": \"one\"}\n");
+    rig.write("in/b.csv", "url,title\nhttps://a.example/2,two\n");
+    rig.write("in/c.csv", "url;title\nhttps://a.example/3;three\n");
+    let checked = rig.run(&["check", "--input", "in", "-o", "json"]).fine().json();
+    assert_eq!(checked["run"], "windrow run --input in");
+    let line = checked["run"].as_str().unwrap();
+    paste(&rig, &format!("{line} --quiet --no-serve")).fine();
+    let state = rig.run(&["state", "inspect", "-o", "json"]).fine().json();
+    assert_eq!(state["counters"]["pages"], 3, "{state}");
+    // Columns of other names need lines of their own.
+    rig.write("in/d.csv", "landing_page,name\nhttps://a.example/4,four\n");
+    let checked = rig.run(&["check", "--input", "in", "--out", "other", "-o", "json"]);
+    assert!(checked.out.contains("E-INPUT-MIXED") && checked.out.contains("in/d.csv"), "{}", checked.out);
+}
+
+#[test]
+fn the_line_goes_by_the_same_settings() {
+    let rig = Rig::new();
+    rig.write("f.csv", "url;title\nhttps://a.example/1;one\n");
+    rig.write("my own.toml", "[model]\nclusters = 7\n");
+    let checked = rig.run(&["check", "--config", "my own.toml", "--input", "f.csv", "--seed", "3", "-o", "json"]).fine().json();
+    assert_eq!(checked["run"], "windrow run --config 'my own.toml' --input f.csv --delimiter ';' --seed 3");
+}
+
+#[test]
+fn standard_input_has_one_shape() {
+    let rig = Rig::new();
+    let call = ["clean", "--input", "-", "--delimiter", ";", "--out", "c.csv", "--rejects", "r.csv"];
+    rig.run(&call).failed(2, "E-INPUT-STDIN");
+    assert_eq!(rig.files(""), [""; 0]);
+}
+
+/// So many that a run has long not ended when it commits first.
+const ROWS: u32 = 20_000;
+
+#[test]
 fn a_killed_run_of_other_shapes_goes_on_exactly_once() {
     type Line = fn(u32) -> String;
     let shapes: [(&str, Line); 2] = [
@@ -110,22 +149,20 @@ fn a_killed_run_of_other_shapes_goes_on_exactly_once() {
     for (name, line) in shapes {
         let rig = Rig::new();
         let header = if name == "pages.tsv" { "\u{feff}url\ttitle\n" } else { "" };
-        let text: String = std::iter::once(header.to_owned()).chain((0..20_000).map(line)).collect();
+        let text: String = std::iter::once(header.to_owned()).chain((0..ROWS).map(line)).collect();
         std::fs::write(rig.path(name), text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>()).unwrap();
         let args = ["run", "--input", name, "--out", "out", "--roll-rows", "500"];
         let mut running = rig.command(&args).stderr(Stdio::null()).spawn().unwrap();
         // Until something is committed.
-        let mut watch = rig.command(&["clusters", "--watch", "--out", "out", "-o", "json"]);
-        let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(watch.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        while !rig.path("out/.windrow/files.json").exists() {
+            assert_eq!(running.try_wait().unwrap(), None, "{name}: nothing was committed");
+            std::thread::yield_now();
+        }
         running.kill().unwrap();
-        running.wait().unwrap();
-        watch.kill().unwrap();
-        watch.wait().unwrap();
+        assert_eq!(running.wait().unwrap().signal(), Some(9), "{name}: the run was over before it was killed");
         rig.run(&args).fine();
         let audit = rig.run(&["audit", "--out", "out", "-o", "json"]).fine().json();
         let counts = ["input", "pages", "lost", "duplicated", "disagreeing"].map(|field| audit[field].as_u64().unwrap());
-        assert_eq!(counts, [20_000, 20_000, 0, 0, 0], "{name}");
+        assert_eq!(counts, [ROWS.into(), ROWS.into(), 0, 0, 0], "{name}");
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::path::Path;
 
 use windrow_core::lineage::is_hostile;
 use windrow_core::record::COLUMNS;
@@ -26,11 +27,13 @@ use crate::source::written::{Asked, AskedEncoding, Look, Written, mark};
 const HEAD: u64 = 1 << 20;
 /// Rows of them whose values are looked at.
 const ROWS: usize = 1_000;
+/// Files of an input that are looked at.
+pub const FILES: usize = 200;
 
 /// How a file may be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileProposal {
-    /// The file that was looked at: the first of an input that names several.
+    /// The file that was looked at.
     pub file: String,
     /// How it is written.
     pub written: Written,
@@ -61,15 +64,19 @@ impl FileProposal {
     }
 }
 
-/// Looks at the first file of an input. None for a generator, and for a file without rows.
+/// Looks at the first [`FILES`] files of an input, those that have rows. Of a generator there is nothing to say.
 ///
 /// # Errors
-/// `E-INPUT-…`: the input is missing or cannot be read.
-pub fn propose_file(input: &str, asked: Asked, columns: &str, limit: usize) -> Result<Option<FileProposal>> {
+/// `E-INPUT-…`: the input is missing, or a file cannot be read.
+pub fn propose_files(input: &str, asked: Asked, columns: &str, limit: usize) -> Result<Vec<FileProposal>> {
     if input.starts_with(generator::PREFIX) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let Some(path) = find_files(input)?.into_iter().next() else { return Ok(None) };
+    let looks = find_files(input)?.into_iter().take(FILES).map(|path| propose_file(&path, asked, columns, limit));
+    looks.filter_map(Result::transpose).collect()
+}
+
+fn propose_file(path: &Path, asked: Asked, columns: &str, limit: usize) -> Result<Option<FileProposal>> {
     let name = path.display().to_string();
     let cannot =
         |error: std::io::Error| Error::new(ErrorKind::Environment, "E-INPUT-READ", format!("cannot read {name}")).cause(error);
@@ -77,7 +84,7 @@ pub fn propose_file(input: &str, asked: Asked, columns: &str, limit: usize) -> R
         return Ok(None); // opening it says what is wrong
     }
     let mut bytes = Vec::new();
-    let file = File::open(&path).map_err(cannot)?;
+    let file = File::open(path).map_err(cannot)?;
     Decompressed::open(file).and_then(|input| input.take(HEAD).read_to_end(&mut bytes)).map_err(cannot)?;
     let ended = (bytes.len() as u64) < HEAD;
     let is_only_likely =
@@ -204,7 +211,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        propose_file(path.to_str().unwrap(), Asked::default(), map, 1 << 20).unwrap().unwrap()
+        propose_files(path.to_str().unwrap(), Asked::default(), map, 1 << 20).unwrap().remove(0)
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What `check` finds out about files: their shape, their columns, and the one line that reads them.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use windrow_core::record::COLUMNS;
-use windrow_engine::settings::{Given, KEYS, Settings, SourceSettings};
+use windrow_engine::settings::{CLIENT_SECTION, Given, KEYS, Origin, Settings, SourceSettings};
 use windrow_engine::source::Asked;
-use windrow_engine::source::propose::{FileProposal, propose_file};
+use windrow_engine::source::propose::{FileProposal, propose_files};
 
 use super::Finding;
 use crate::cmd::run::quoted;
@@ -17,7 +19,7 @@ const SHOWN: usize = 40;
 /// What was found out about the files of the inputs.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    /// Each input whose first file has rows.
+    /// Each file that has rows, with the input that names it.
     looked: Vec<(String, FileProposal)>,
     /// The settings that read them, where they read otherwise than those that were given.
     pub(super) settings: Option<Settings>,
@@ -28,26 +30,22 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Looks at the inputs of these settings; `given` are the flags of this call.
-    pub(super) fn look(settings: &Settings, given: &[Given]) -> Self {
+    /// Looks at the inputs of these settings; `given` are the flags of this call, and the file of settings that it names.
+    pub(super) fn look(settings: &Settings, given: (&[Given], Option<&Path>)) -> Self {
         let limit = usize::try_from(settings.limits.max_record).unwrap_or(usize::MAX);
         let (mut looked, mut findings): (Vec<(String, FileProposal)>, Vec<Finding>) = Default::default();
         for input in &settings.source.input {
-            match propose_file(input, settings.source.files, &settings.source.columns, limit) {
-                // What cannot be opened is told of by whoever opens it as it is given.
-                Ok(None) | Err(_) => {}
-                Ok(Some(file)) => {
-                    findings.extend(found(input, &file));
-                    looked.push((input.clone(), file));
-                }
-            }
+            // What cannot be opened is told of by whoever opens it as it is given.
+            let files = propose_files(input, settings.source.files, &settings.source.columns, limit).unwrap_or_default();
+            findings.extend(files.first().into_iter().flat_map(|file| found(input, file)));
+            looked.extend(files.into_iter().map(|file| (input.clone(), file)));
         }
-        let Some((first_input, first)) = looked.first().filter(|(_, file)| file.makes_pages()) else {
+        let Some((_, first)) = looked.first().filter(|(_, file)| file.makes_pages()) else {
             return Self { looked, findings, ..Self::default() };
         };
         let is_other = |file: &FileProposal| (file.map(), file.is_only_likely) != (first.map(), first.is_only_likely);
-        for (input, _) in looked.iter().filter(|(_, file)| is_other(file)) {
-            let told = format!("{input} is written in another way than {first_input}: one line cannot read both");
+        for (_, other) in looked.iter().filter(|(_, file)| is_other(file)) {
+            let told = format!("{} is written in another way than {}: one line cannot read both", other.file, first.file);
             let hint = "look at each with `windrow check --input`, and run them one after the other";
             findings.push(Finding { what: "line", told, problem: Some(("E-INPUT-MIXED", Some(hint.into()))) });
         }
@@ -59,7 +57,12 @@ impl Files {
         Self { settings: is_other.then_some(proposed), line: Some(line), looked, findings }
     }
 
-    /// As data.
+    /// Whether a file is one of those that were looked at.
+    pub(super) fn names(&self, file: &str) -> bool {
+        self.looked.iter().any(|(_, looked)| looked.file == file)
+    }
+
+    /// As data: of each input its first file.
     pub(super) fn object(&self) -> Value {
         let named = |names: &[Option<String>; COLUMNS.len()]| -> Map<String, Value> {
             COLUMNS.iter().zip(names).map(|(column, name)| ((*column).to_owned(), name.clone().into())).collect()
@@ -71,7 +74,9 @@ impl Files {
                 "found": file.found, "columns": named(&file.columns), "nearest": named(&file.nearest),
             })
         };
-        self.looked.iter().map(object).collect()
+        let mut first: Vec<&(String, FileProposal)> = self.looked.iter().collect();
+        first.dedup_by(|next, first| next.0 == first.0);
+        first.into_iter().map(object).collect()
     }
 }
 
@@ -93,10 +98,12 @@ fn asked(looked: &[(String, FileProposal)], said: Asked) -> Asked {
 
 /// The line that runs with these settings, and with the other flags that were given. What is usual is said only where something else
 /// was set.
-fn line(source: &SourceSettings, was: &SourceSettings, given: &[Given]) -> String {
+fn line(source: &SourceSettings, was: &SourceSettings, (given, config): (&[Given], Option<&Path>)) -> String {
     let usual = ["csv", ",", "utf-8", "auto"];
     let (files, set) = (source.files, was.files);
-    let mut words = vec!["windrow run --input".to_owned()];
+    let mut words = vec!["windrow run".to_owned()];
+    words.extend(config.map(|file| format!("--config {}", quoted(&file.display().to_string()))));
+    words.push("--input".to_owned());
     words.extend(source.input.iter().map(|input| quoted(input)));
     let shape = [
         ("--input-format", files.format.name(), set.format.name()),
@@ -112,6 +119,16 @@ fn line(source: &SourceSettings, was: &SourceSettings, given: &[Given]) -> Strin
         words.extend(["--columns".to_owned(), quoted(&source.columns)]);
     }
     for other in given.iter().filter(|given| !SAID.contains(&given.key.as_str())) {
+        // Secrets are references here: what stands there in the clear is refused before.
+        if let (Some(key), Some(text)) = (other.key.strip_prefix(CLIENT_SECTION), other.texts.first()) {
+            let is_kafka = matches!(&other.origin, Origin::Flag(flag) if flag == "kafka");
+            words.push(if is_kafka {
+                format!("--kafka {}", quoted(text))
+            } else {
+                format!("-X {}", quoted(&format!("{key}={text}")))
+            });
+            continue;
+        }
         let flag = KEYS.iter().find(|key| key.name == other.key).and_then(|key| key.flag);
         words.extend(flag.map(|flag| format!("--{flag}")));
         words.extend(flag.iter().flat_map(|_| other.texts.iter().map(|text| quoted(text))));
