@@ -155,7 +155,7 @@ fn tell_line(line: &str, app: &mut App) -> Result<(), Failure> {
     } else {
         "to run it so (with blanks and signs that are not shown here: -o json has them):"
     };
-    Ok(app.term.line(&format!("\n{how}\n  {plain}"))?)
+    app.term.line(&format!("\n{how}\n  {plain}"))
 }
 
 /// Opens the inputs as they are given, and reads their first rows as the line does that is proposed.

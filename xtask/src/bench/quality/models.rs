@@ -21,7 +21,10 @@ const SETS: [(&str, &str, &str, u32); 3] = [
     ("links K=31", LINKS, "labels_coarse", 31),
 ];
 
-const MODELS: [(&str, &str, &[(&str, &str)]); 3] = [
+/// Its name, its kind, and its settings.
+type Model = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const MODELS: [Model; 3] = [
     ("two-level", "two-level", &[]),
     ("kmeans", "kmeans", &[]),
     ("kmeans, spark", "kmeans", &[("WINDROW__MODEL__KMEANS__RULE", "spark")]),
