@@ -1,5 +1,7 @@
 //! Snapshots: versioned bytes of the whole model state.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Why a snapshot cannot be used.
@@ -34,6 +36,21 @@ const MAGIC: &[u8; 8] = b"WINDROWM";
 pub const FORMAT: u32 = 1;
 /// Magic, format, length of the body, hash of the body.
 const HEADER_LEN: usize = 8 + 4 + 8 + 8;
+
+/// The state of a model behind the version of its form.
+pub(crate) fn of_state(format: u32, state: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(&(format, state)).expect("plain columns always have bytes")
+}
+
+/// The state in what `of_state` made, of this version or an older one.
+pub(crate) fn state_of<S: DeserializeOwned>(bytes: &[u8], supported: u32) -> Result<S, SnapshotError> {
+    let damaged = |error: postcard::Error| SnapshotError::Damaged(error.to_string());
+    let (found, rest) = postcard::take_from_bytes::<u32>(bytes).map_err(damaged)?;
+    if found > supported {
+        return Err(SnapshotError::Newer { found, supported });
+    }
+    postcard::from_bytes(rest).map_err(damaged)
+}
 
 /// Puts a header with format, length and hash before `body`.
 pub(crate) fn seal(body: &[u8]) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Clusterer, Decision, ModelSettings};
 use crate::featurize::TermKind;
-use crate::lineage::{Happening, LineageEvent};
+use crate::lineage::{Edit, EditError, Happening, LineageEvent};
 use crate::record::{Pages, RecordId};
 
 /// How an algorithm under test is made.
@@ -27,6 +27,7 @@ pub fn check_clusterer(make: impl Make) {
     clusters_and_slots_are_bounded(&make);
     budgets_hold(&make);
     damaged_snapshots_are_refused(&make);
+    a_pinned_cluster_never_dies(&make);
 }
 
 /// The part of the contract that other settings of an algorithm may break first.
@@ -304,6 +305,19 @@ fn budgets_hold(make: &impl Make) {
         assert!(summary.micro_clusters.len() <= 40 + empty, "{} micro-clusters, 40 allowed", summary.micro_clusters.len());
         assert!(summary.n_terms <= 150, "{} terms, 150 allowed", summary.n_terms);
     }
+}
+
+fn a_pinned_cluster_never_dies(make: &impl Make) {
+    let mut model = make(&ModelSettings { clusters: 30, ..ModelSettings::default() });
+    let pages = pages_of(drifting_texts(20_000, 300, 1));
+    let (mut decisions, mut log) = (Vec::new(), Vec::new());
+    model.learn(&pages, 0..10, &mut decisions, &mut log);
+    model.edit(&Edit::Pin { cluster: 0, pinned: true }, &mut log).expect("cluster 0 is alive");
+    assert_eq!(model.edit(&Edit::Pin { cluster: 99, pinned: true }, &mut log), Err(EditError::NoSuchCluster(99)));
+    model.learn(&pages, 10..20_000, &mut decisions, &mut log);
+    let died = |cluster| log.iter().any(|e| e.cluster == cluster && matches!(e.happening, Happening::ClusterDied { .. }));
+    assert!(!died(0), "a pinned cluster died");
+    assert!((1..30).any(died), "others die");
 }
 
 fn damaged_snapshots_are_refused(make: &impl Make) {

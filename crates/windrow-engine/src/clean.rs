@@ -1,11 +1,11 @@
 //! `clean`: the rows of files that are wanted as one CSV, all others as another with their reasons.
 //!
 //! ```text
-//! inputs ── scan, parse ── a row? ── rules, or profile ──┬─> .F.csv.tmp ── rename ──> F.csv   six columns, values as they were
-//!                           └─ a reject ─────────────────┴─> .R.csv.tmp ── rename ──> R.csv   reason, source, offset, bytes
+//! inputs ── scan, parse ── a row? ── rules, or profile ──┬─> .F.csv.N.tmp ── rename ──> F.csv   six columns, values as they were
+//!                           └─ a reject ─────────────────┴─> .R.csv.N.tmp ── rename ──> R.csv   reason, source, offset, bytes
 //! ```
 //!
-//! Batch by batch on one thread: memory does not grow with the input. Both files appear whole, or nothing does.
+//! N is the process. Batch by batch on one thread: memory does not grow with the input. Both files appear whole, or nothing does.
 
 mod table;
 
@@ -110,7 +110,7 @@ pub fn clean(
 }
 
 fn open(order: &Order) -> Result<(Box<dyn Source>, Positions)> {
-    let limits = Limits { record_bytes: usize::try_from(order.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
+    let limits = Limits::of_records(order.max_record_bytes);
     let mut positions = Positions::default();
     if order.inputs.iter().any(|input| input == STDIN) {
         if order.inputs.len() > 1 {

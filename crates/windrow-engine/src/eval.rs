@@ -163,8 +163,7 @@ fn open(job: &EvalJob) -> Result<Box<dyn Source>> {
 }
 
 fn open_inputs(inputs: &[String], job: &EvalJob) -> Result<Box<dyn Source>> {
-    let record_bytes = usize::try_from(job.max_record_bytes).unwrap_or(usize::MAX);
-    let limits = Limits { record_bytes, ..Limits::default() };
+    let limits = Limits::of_records(job.max_record_bytes);
     let wanted = Wanted { inputs, topic: None, columns: &job.columns, files: job.files, limits };
     Ok(source::open(wanted, &mut Positions::default())?.take())
 }

@@ -1,7 +1,7 @@
 //! Export: pages of clusters as one file that other programs open: CSV and XLSX for spreadsheets, Parquet for data tools.
 //!
 //! ```text
-//! published Parquet, oldest first ── rows of these clusters and times ──> spread | sheet | Parquet ──> .F.tmp ── rename ──> F
+//! published Parquet, oldest first ── rows of these clusters and times ──> spread | sheet | Parquet ──> .F.N.tmp ── rename ──> F
 //! ```
 //!
 //! What is exported is what was delivered: the decision at arrival. Files that are not published yet are not looked at, so an export beside a
@@ -22,7 +22,7 @@ use windrow_core::cluster::ClusterId;
 use windrow_core::record::Micros;
 
 use crate::checkpoint::Committed;
-use crate::checkpoint::files::{aside, environment, remove, rename, sync_dir, write_aside};
+use crate::checkpoint::files::{aside_of_ours, environment, remove, rename, sync_dir, write_aside};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lookup::{column, no_column};
 use crate::sink::Family;
@@ -113,7 +113,7 @@ enum Writer {
 /// `E-EXPORT-FORM`: nothing is known of files of that name. `E-EXPORT-NOTHING`: there is no such page, and nothing was written.
 pub fn export(committed: &Committed, wanted: &Wanted, to: &Path) -> Result<Exported> {
     check_name(to)?;
-    let hidden = aside(to);
+    let hidden = aside_of_ours(to);
     let mut writer = Writer::create(to, &hidden, wanted.raw, &committed.manifest.pipeline)?;
     let mut exported = Exported::default();
     let done = copy(committed, wanted, (&mut writer, &hidden), &mut exported)

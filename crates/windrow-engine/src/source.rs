@@ -130,6 +130,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The usual ones, for records of so many bytes at most.
+    pub fn of_records(most_bytes: u64) -> Self {
+        Self { record_bytes: usize::try_from(most_bytes).unwrap_or(usize::MAX), ..Self::default() }
+    }
+}
+
 /// Rows in an order that is the same each time they are read.
 pub trait Source: Send {
     /// The next batch; `None` at the end. The slices of a source follow each other without gap. After an error comes `None`. A source

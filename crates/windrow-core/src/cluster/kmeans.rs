@@ -39,7 +39,7 @@ use super::{
 use crate::featurize::TermKind;
 use crate::lineage::{Edit, EditError, Happening, LineageEvent};
 use crate::record::{Micros, Pages};
-use crate::snapshot::SnapshotError;
+use crate::snapshot::{self, SnapshotError};
 
 pub(super) const KIND: &str = "kmeans";
 /// Version of the snapshot's form.
@@ -435,28 +435,16 @@ impl Clusterer for KMeans {
 
     fn edit(&mut self, edit: &Edit, _log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         let Edit::Pin { cluster, pinned } = edit else { return Ok(()) };
-        let mut living = self.state.slots.living_mut();
-        let (_, found) = living.find(|(_, living)| living.id == *cluster).ok_or(EditError::NoSuchCluster(*cluster))?;
-        found.pinned = *pinned;
-        Ok(())
+        self.state.slots.pin(*cluster, *pinned)
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        postcard::to_allocvec(&(FORMAT, &self.state)).expect("plain columns always have bytes")
+        snapshot::of_state(FORMAT, &self.state)
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let damaged = |error: postcard::Error| SnapshotError::Damaged(error.to_string());
-        let (found, rest) = postcard::take_from_bytes::<u32>(bytes).map_err(damaged)?;
-        if found > FORMAT {
-            return Err(SnapshotError::Newer { found, supported: FORMAT });
-        }
-        let mut state: State = postcard::from_bytes(rest).map_err(damaged)?;
-        let wanted = &self.state.settings;
-        if state.settings != *wanted {
-            let (found, wanted) = (format!("{:?}", state.settings), format!("{wanted:?}"));
-            return Err(SnapshotError::OtherSettings { key: "model".into(), found, wanted });
-        }
+        let mut state: State = snapshot::state_of(bytes, FORMAT)?;
+        self.state.settings.check_snapshot(&state.settings)?;
         state.vocabulary.rebuild();
         state.centres.rebuild(state.vocabulary.len());
         self.state = state;

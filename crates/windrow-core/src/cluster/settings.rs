@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{kmeans, two_level};
 use crate::record::Micros;
+use crate::snapshot::SnapshotError;
 
 /// Settings of the model: stored with the state; another value needs new state. Those of an algorithm that is not in use make no
 /// difference between two.
@@ -29,6 +30,17 @@ pub struct ModelSettings {
     pub max_terms: u32,
     /// Of `kmeans` alone.
     pub kmeans: KMeansSettings,
+}
+
+impl ModelSettings {
+    /// Refuses a snapshot that was made with others.
+    pub(super) fn check_snapshot(&self, found: &Self) -> Result<(), SnapshotError> {
+        if found == self {
+            return Ok(());
+        }
+        let (found, wanted) = (format!("{found:?}"), format!("{self:?}"));
+        Err(SnapshotError::OtherSettings { key: "model".into(), found, wanted })
+    }
 }
 
 impl Default for ModelSettings {

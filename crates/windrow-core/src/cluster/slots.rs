@@ -8,6 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
 use super::{ClusterId, Slot};
+use crate::lineage::EditError;
+
+/// A cluster that has had less than this living weight, in pages, for a whole horizon of pages may die.
+pub(super) const LIGHT: f64 = 2.0;
+const HORIZON: u64 = 500;
+/// Pages for which a slot rests.
+pub(super) const REST: u64 = 100;
+/// One slot in this many is kept free for what is new, as far as light clusters can give theirs.
+pub(super) const RESERVE: usize = 10;
 
 /// A living cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,6 +27,14 @@ pub(super) struct Cluster {
     pub(super) light_since: Option<u64>,
     /// What its dead micro-clusters left.
     pub(super) memory: Memory,
+}
+
+impl Cluster {
+    /// Notes whether it is light now; whether it has been for a whole horizon. One that is pinned never is.
+    pub(super) fn is_long_light(&mut self, is_light: bool, position: u64) -> bool {
+        self.light_since = if is_light && !self.pinned { self.light_since.or(Some(position)) } else { None };
+        self.light_since.is_some_and(|since| position - since >= HORIZON)
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,6 +91,14 @@ impl Slots {
             Place::Owned(cluster) => Some(cluster),
             Place::Resting(_) => None,
         }
+    }
+
+    /// Pins a living cluster, or lets go of it.
+    pub(super) fn pin(&mut self, cluster: ClusterId, pinned: bool) -> Result<(), EditError> {
+        let found = self.living_mut().find(|(_, living)| living.id == cluster);
+        let (_, found) = found.ok_or(EditError::NoSuchCluster(cluster))?;
+        found.pinned = pinned;
+        Ok(())
     }
 
     /// Id of the cluster that owns a slot which a living micro-cluster names.

@@ -24,7 +24,7 @@ use super::{
 use crate::featurize::TermKind;
 use crate::lineage::{Edit, EditError, Happening, LineageEvent};
 use crate::record::Pages;
-use crate::snapshot::SnapshotError;
+use crate::snapshot::{self, SnapshotError};
 
 pub(super) const KIND: &str = "two-level";
 /// Version of the snapshot's form.
@@ -368,27 +368,16 @@ impl Clusterer for TwoLevel {
 
     fn edit(&mut self, edit: &Edit, _log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         let Edit::Pin { cluster, pinned } = edit else { return Ok(()) };
-        let mut living = self.state.slots.living_mut();
-        let (_, found) = living.find(|(_, living)| living.id == *cluster).ok_or(EditError::NoSuchCluster(*cluster))?;
-        found.pinned = *pinned;
-        Ok(())
+        self.state.slots.pin(*cluster, *pinned)
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        postcard::to_allocvec(&(FORMAT, &self.state)).expect("plain columns always have bytes")
+        snapshot::of_state(FORMAT, &self.state)
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let damaged = |error: postcard::Error| SnapshotError::Damaged(error.to_string());
-        let (found, rest) = postcard::take_from_bytes::<u32>(bytes).map_err(damaged)?;
-        if found > FORMAT {
-            return Err(SnapshotError::Newer { found, supported: FORMAT });
-        }
-        let mut state: State = postcard::from_bytes(rest).map_err(damaged)?;
-        if state.settings != self.settings {
-            let (found, wanted) = (format!("{:?}", state.settings), format!("{:?}", self.settings));
-            return Err(SnapshotError::OtherSettings { key: "model".into(), found, wanted });
-        }
+        let mut state: State = snapshot::state_of(bytes, FORMAT)?;
+        self.settings.check_snapshot(&state.settings)?;
         state.vocabulary.rebuild();
         state.micros.rebuild();
         self.state = state;
@@ -436,25 +425,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{check_clusterer, drifting_texts, pages_of};
+    use crate::testing::check_clusterer;
 
     #[test]
     fn keeps_the_contract() {
         check_clusterer(|settings| Box::new(TwoLevel::new(settings)));
-    }
-
-    #[test]
-    fn a_pinned_cluster_never_dies() {
-        let settings = ModelSettings { clusters: 30, ..ModelSettings::default() };
-        let mut model = TwoLevel::new(&settings);
-        let pages = pages_of(drifting_texts(20_000, 300, 1));
-        let (mut decisions, mut log) = (Vec::new(), Vec::new());
-        model.learn(&pages, 0..10, &mut decisions, &mut log);
-        model.edit(&Edit::Pin { cluster: 0, pinned: true }, &mut log).expect("cluster 0 is alive");
-        assert_eq!(model.edit(&Edit::Pin { cluster: 99, pinned: true }, &mut log), Err(EditError::NoSuchCluster(99)));
-        model.learn(&pages, 10..20_000, &mut decisions, &mut log);
-        let died = |cluster| log.iter().any(|e| e.cluster == cluster && matches!(e.happening, Happening::ClusterDied { .. }));
-        assert!(!died(0));
-        assert!((1..30).any(died), "others do");
     }
 }

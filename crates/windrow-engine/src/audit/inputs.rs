@@ -28,7 +28,7 @@ pub(super) struct Read {
 /// Reads the rows of a pass.
 pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Read> {
     let mut positions = manifest.positions.at_start();
-    let limits = Limits { record_bytes: usize::try_from(manifest.max_record).unwrap_or(usize::MAX), ..Limits::default() };
+    let limits = Limits::of_records(manifest.max_record);
     let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
     let inputs: Vec<String> = inputs.iter().filter(|input| !input.starts_with(kafka::PREFIX)).cloned().collect();

@@ -74,14 +74,17 @@ pub(crate) fn names_in(path: &Path) -> Result<Vec<String>> {
 
 /// Where the bytes of `path` are written before they take its place.
 pub(crate) fn aside(path: &Path) -> PathBuf {
-    let name = path.file_name().and_then(|name| name.to_str()).expect("a file of ours has a UTF-8 name");
-    path.with_file_name(format!(".{name}.tmp"))
+    hidden(path, "")
 }
 
-/// The same for this process alone: another one that writes to the same path has a name of its own.
+/// The same for this process alone, where no lock keeps others away: another one that writes to the same path has a name of its own.
 pub(crate) fn aside_of_ours(path: &Path) -> PathBuf {
+    hidden(path, &format!(".{}", std::process::id()))
+}
+
+fn hidden(path: &Path, whose: &str) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).expect("a file of ours has a UTF-8 name");
-    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    path.with_file_name(format!(".{name}{whose}.tmp"))
 }
 
 /// Writes `bytes` beside `path`, durably. The caller renames.

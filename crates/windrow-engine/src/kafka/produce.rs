@@ -155,8 +155,7 @@ struct Reader {
 
 impl Reader {
     fn open(order: &Order) -> Result<Self> {
-        let limits =
-            Limits { record_bytes: usize::try_from(order.max_record_bytes).unwrap_or(usize::MAX), ..Limits::default() };
+        let limits = Limits::of_records(order.max_record_bytes);
         let mut positions = Positions::default();
         if order.inputs == [STDIN] {
             let source = open_stdin(&order.columns, order.files, limits)?;

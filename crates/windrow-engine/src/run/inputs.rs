@@ -128,13 +128,12 @@ fn wanted(job: &Job) -> Wanted<'_> {
 }
 
 fn limits(job: &Job) -> Limits {
-    let default = Limits::default();
+    let usual = Limits::of_records(job.max_record_bytes);
     Limits {
         // A roll comes between batches: short rolls need short batches.
-        batch_rows: default.batch_rows.min(usize::try_from(job.roll.rows).unwrap_or(usize::MAX)).max(1),
-        record_bytes: usize::try_from(job.max_record_bytes).unwrap_or(usize::MAX),
+        batch_rows: usual.batch_rows.min(usize::try_from(job.roll.rows).unwrap_or(usize::MAX)).max(1),
         queue_bytes: usize::try_from(job.memory_bytes / PREFETCHED).unwrap_or(usize::MAX),
-        ..default
+        ..usual
     }
 }
 

@@ -20,7 +20,7 @@ use super::form::MessageFormat;
 use super::parse::Parser;
 use super::parse::json::document;
 
-pub use file::{FILES, FileProposal, propose_files};
+pub use file::{FileProposal, propose_files};
 
 const TIME: usize = 0;
 const ID: usize = 1;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cluster::KMeansSettings;
-use crate::testing::{check_clusterer, drifting_texts, pages_of};
+use crate::testing::{check_clusterer, pages_of};
 
 fn with(settings: &ModelSettings, kmeans: KMeansSettings) -> KMeans {
     KMeans::new(&ModelSettings { kind: KIND.into(), kmeans, ..settings.clone() })
@@ -237,22 +237,6 @@ fn a_block_gives_birth_to_several_the_farthest_first() {
         assert_eq!(novel[10..], expected, "at most {births}");
         let born = log.iter().filter(|event| matches!(event.happening, Happening::ClusterBorn { .. })).count();
         assert_eq!(born, 2 + births as usize);
-    }
-}
-
-#[test]
-fn a_pinned_cluster_never_dies() {
-    for kmeans in [KMeansSettings::default(), spark(HalfLife::Rows(100))] {
-        let mut model = with(&ModelSettings { clusters: 30, ..ModelSettings::default() }, kmeans);
-        let pages = pages_of(drifting_texts(20_000, 300, 1));
-        let (mut decisions, mut log) = (Vec::new(), Vec::new());
-        model.learn(&pages, 0..10, &mut decisions, &mut log);
-        model.edit(&Edit::Pin { cluster: 0, pinned: true }, &mut log).expect("cluster 0 is alive");
-        assert_eq!(model.edit(&Edit::Pin { cluster: 99, pinned: true }, &mut log), Err(EditError::NoSuchCluster(99)));
-        model.learn(&pages, 10..20_000, &mut decisions, &mut log);
-        let died = |cluster| log.iter().any(|e| e.cluster == cluster && matches!(e.happening, Happening::ClusterDied { .. }));
-        assert!(!died(0));
-        assert!((1..30).any(died), "others do");
     }
 }
 

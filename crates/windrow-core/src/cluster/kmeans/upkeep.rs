@@ -5,6 +5,7 @@
 use super::centres::Centre;
 use super::rule::split_heaviest;
 use super::{EXPLAINED, State};
+use crate::cluster::slots::{LIGHT, RESERVE, REST};
 use crate::cluster::{HalfLife, KMeansRule, Slot};
 use crate::lineage::{Happening, LineageEvent};
 
@@ -15,13 +16,6 @@ const WAIT_PER_CLUSTER: u64 = 50;
 const LEAST: f64 = 0.05;
 /// Most components of a centre, whatever the budget.
 const MOST_COMPONENTS: usize = 1_024;
-/// By the spherical rule: a cluster that has had less than this weight, in pages, for this many pages may die, while others wait.
-const LIGHT: f64 = 2.0;
-const HORIZON: u64 = 500;
-/// Pages for which its slot rests. By Spark's rule the next cluster takes the place at once.
-const REST: u64 = 100;
-/// One slot in this many is kept free for what is new, as far as light clusters can give theirs.
-const RESERVE: usize = 10;
 /// Terms that may have died before the vocabulary is compacted, beside half of those alive.
 const SLACK: u64 = 1_024;
 
@@ -111,6 +105,7 @@ impl State {
         let means = self.centres.all.iter_mut().map(|centre| &mut centre.mean);
         let Some((_, small, twin)) = split_heaviest(means, |place| !pinned[place]) else { return };
         let dead = std::mem::replace(&mut self.centres.all[small], Centre::unborn(twin));
+        // The twin takes the place at once.
         self.bury(&dead, 0, log);
     }
 
@@ -119,9 +114,7 @@ impl State {
         let mut dying = Vec::new();
         for centre in &self.centres.all {
             let Some(cluster) = centre.slot.and_then(|slot| self.slots.get_mut(slot)) else { continue };
-            let light = centre.mean.weight < LIGHT && !cluster.pinned;
-            cluster.light_since = if light { cluster.light_since.or(Some(self.n_pages)) } else { None };
-            if cluster.light_since.is_some_and(|since| self.n_pages - since >= HORIZON) {
+            if cluster.is_long_light(centre.mean.weight < LIGHT, self.n_pages) {
                 dying.push((centre.mean.weight, centre.micro));
             }
         }

@@ -5,6 +5,7 @@
 use super::State;
 use crate::cluster::coarse::Coarse;
 use crate::cluster::micro::Scratch;
+use crate::cluster::slots::{LIGHT, RESERVE, REST};
 use crate::cluster::vocabulary::TermId;
 use crate::cluster::{Slot, memory};
 use crate::lineage::{Happening, LineageEvent};
@@ -12,13 +13,6 @@ use crate::lineage::{Happening, LineageEvent};
 /// Pages until the second run of K-Means; later waits grow by a tenth, up to two thirds of the half-life of micro-clusters.
 pub(super) const FIRST_WAIT: u64 = 250;
 const WAIT_PER_MICRO: u64 = 50;
-/// A cluster that has had less than this living weight, in pages, for this many pages may die.
-const HORIZON: u64 = 500;
-const LIGHT: f64 = 2.0;
-/// Pages for which a slot rests.
-const REST: u64 = 100;
-/// One slot in this many is kept free for what is new, as far as light clusters can give theirs.
-const RESERVE: usize = 10;
 /// A micro-cluster of at least this mass, no more like any centre than this, opens a cluster if a slot is free.
 const HEAVY: f32 = 1.5;
 const FAR: f32 = 0.5;
@@ -130,9 +124,8 @@ impl State {
         let position = self.n_pages;
         let mut dying = Vec::new();
         for (slot, cluster) in self.slots.living_mut() {
-            let light = weights[slot as usize] < LIGHT && !cluster.pinned && needed != Some(slot);
-            cluster.light_since = if light { cluster.light_since.or(Some(position)) } else { None };
-            if cluster.light_since.is_some_and(|since| position - since >= HORIZON) {
+            let is_light = weights[slot as usize] < LIGHT && needed != Some(slot);
+            if cluster.is_long_light(is_light, position) {
                 dying.push((lived_in[slot as usize], slot));
             }
         }

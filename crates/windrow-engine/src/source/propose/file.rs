@@ -28,7 +28,7 @@ const HEAD: u64 = 1 << 20;
 /// Rows of them whose values are looked at.
 const ROWS: usize = 1_000;
 /// Files of an input that are looked at.
-pub const FILES: usize = 200;
+const FILES: usize = 200;
 
 /// How a file may be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl FileProposal {
     }
 }
 
-/// Looks at the first [`FILES`] files of an input, those that have rows. Of a generator there is nothing to say.
+/// Looks at the first 200 files of an input, those that have rows. Of a generator there is nothing to say.
 ///
 /// # Errors
 /// `E-INPUT-…`: the input is missing, or a file cannot be read.

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use windrow_core::record::COLUMNS;
 use windrow_engine::settings::{CLIENT_SECTION, Given, KEYS, Origin, Settings, SourceSettings};
-use windrow_engine::source::Asked;
 use windrow_engine::source::propose::{FileProposal, propose_files};
+use windrow_engine::source::{Asked, Limits};
 
 use super::Finding;
 use crate::cmd::run::quoted;
@@ -32,7 +32,7 @@ pub(super) struct Files {
 impl Files {
     /// Looks at the inputs of these settings; `given` are the flags of this call, and the file of settings that it names.
     pub(super) fn look(settings: &Settings, given: (&[Given], Option<&Path>)) -> Self {
-        let limit = usize::try_from(settings.limits.max_record).unwrap_or(usize::MAX);
+        let limit = Limits::of_records(settings.limits.max_record).record_bytes;
         let (mut looked, mut findings): (Vec<(String, FileProposal)>, Vec<Finding>) = Default::default();
         for input in &settings.source.input {
             // What cannot be opened is told of by whoever opens it as it is given.
