@@ -6,7 +6,7 @@
 //! rows like micro-clusters, only that they never move.
 
 use super::Slot;
-use super::micro::Micros;
+use super::micro::{Micros, widest};
 use super::slots::Slots;
 use super::vocabulary::TermId;
 
@@ -21,10 +21,11 @@ struct Sparse {
 }
 
 impl Sparse {
-    fn with_capacity(lines: usize, entries: usize) -> Self {
-        let mut start = Vec::with_capacity(lines + 1);
-        start.push(0);
-        Self { start, entry: Vec::with_capacity(entries) }
+    /// Forgets all lines, not their memory.
+    fn clear(&mut self) {
+        self.start.clear();
+        self.start.push(0);
+        self.entry.clear();
     }
 
     /// Ends a line after its entries were pushed.
@@ -40,28 +41,54 @@ impl Sparse {
         self.start.len() - 1
     }
 
-    /// Entries (line, value) by number, for numbers below `n`; lines ascending.
-    fn transposed(&self, n: usize) -> Self {
-        let mut start = vec![0u32; n + 1];
-        self.entry.iter().for_each(|&(number, _)| start[number as usize + 1] += 1);
+    /// Makes this the transpose of `other`: entries (line, value) by number, for numbers below `n`; lines ascending.
+    fn transpose(&mut self, other: &Self, n: usize) {
+        self.start.clear();
+        self.start.resize(n + 2, 0);
+        other.entry.iter().for_each(|&(number, _)| self.start[number as usize + 2] += 1);
         for number in 0..n {
-            start[number + 1] += start[number];
+            self.start[number + 2] += self.start[number + 1];
         }
-        let mut next = start.clone();
-        let mut entry = vec![(0, 0.0); self.entry.len()];
-        for line in 0..self.lines() {
-            for &(number, value) in self.line(line) {
-                let at = &mut next[number as usize];
-                entry[*at as usize] = (line as u32, value);
+        self.entry.resize(other.entry.len(), (0, 0.0));
+        // `start` stands one place too far on: what it points to at the end of this is where the next line begins.
+        for line in 0..other.lines() {
+            for &(number, value) in other.line(line) {
+                let at = &mut self.start[number as usize + 1];
+                self.entry[*at as usize] = (line as u32, value);
                 *at += 1;
             }
         }
-        Self { start, entry }
+        self.start.truncate(n + 1);
     }
 }
 
-/// One run's view of micro-clusters and clusters. Rows 0..M are micro-clusters, rows M..M+K the memories of the slots.
-#[derive(Debug)]
+/// Centres of unit length, term after term. Where half of the clusters share a term there is a value for every slot.
+#[derive(Debug, Default)]
+struct Centres {
+    /// (slot, value) of the other terms.
+    few: Sparse,
+    /// The place of a term's values in `all`, from 1 on in units of the number of slots; 0 for a term of few.
+    place: Vec<u32>,
+    all: Vec<f32>,
+}
+
+impl Centres {
+    /// Adds the values of a term, times `factor`, to the sums of the slots.
+    #[inline(always)]
+    fn add(&self, term: usize, factor: f32, sums: &mut [f32]) {
+        match self.place[term] as usize {
+            0 => self.few.line(term).iter().for_each(|&(slot, value)| sums[slot as usize] += factor * value),
+            place => {
+                let values = &self.all[(place - 1) * sums.len()..place * sums.len()];
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+            }
+        }
+    }
+}
+
+/// One run's view of micro-clusters and clusters. Rows 0..M are micro-clusters, rows M..M+K the memories of the slots. It is kept for
+/// its memory alone: each run begins with `look`.
+#[derive(Debug, Default)]
 pub(super) struct Coarse {
     n_micros: usize,
     n_slots: usize,
@@ -72,23 +99,25 @@ pub(super) struct Coarse {
     mass: Vec<f32>,
     /// Slot of each row.
     home: Vec<Slot>,
-    /// Centres of unit length, term after term: (slot, value). A term that half of the clusters share has an entry for every slot.
-    centres: Sparse,
+    centres: Centres,
+    /// A value for each slot, for whoever needs one.
+    sums: Vec<f32>,
 }
 
 impl Coarse {
-    pub(super) fn new(micros: &Micros, slots: &Slots) -> Self {
-        let (n_micros, n_slots) = (micros.len(), slots.len());
-        let mut mass: Vec<f32> = (0..n_micros).map(|micro| micros.mass(micro) as f32).collect();
-        mass.resize(n_micros + n_slots, 0.0);
-        slots.living().for_each(|(slot, cluster)| mass[n_micros + slot as usize] = cluster.memory.pages as f32);
-        let mut home = micros.home.clone();
-        home.extend(0..n_slots as Slot);
-        let columns = unit_columns(micros, slots);
-        let rows = columns.transposed(n_micros + n_slots);
-        let mut coarse = Self { n_micros, n_slots, rows, columns, mass, home, centres: Sparse::default() };
-        coarse.make_centres();
-        coarse
+    /// Takes in what there is now.
+    pub(super) fn look(&mut self, micros: &Micros, slots: &Slots) {
+        (self.n_micros, self.n_slots) = (micros.len(), slots.len());
+        self.mass.clear();
+        self.mass.extend((0..self.n_micros).map(|micro| micros.mass(micro) as f32));
+        self.mass.resize(self.n_micros + self.n_slots, 0.0);
+        slots.living().for_each(|(slot, cluster)| self.mass[self.n_micros + slot as usize] = cluster.memory.pages as f32);
+        self.home.clear();
+        self.home.extend_from_slice(&micros.home);
+        self.home.extend(0..self.n_slots as Slot);
+        unit_columns(micros, slots, &mut self.columns);
+        self.rows.transpose(&self.columns, self.n_micros + self.n_slots);
+        self.make_centres();
     }
 
     /// Slots of the micro-clusters.
@@ -99,7 +128,7 @@ impl Coarse {
     /// Moves the micro-clusters that gain clearly: one round, for the stream never stands still and the next run goes on from here.
     /// Gives for each micro-cluster the likeness to the nearest centre.
     pub(super) fn settle(&mut self) -> Vec<f32> {
-        let mut sums = vec![0.0; self.n_slots];
+        let mut sums = std::mem::take(&mut self.sums);
         let mut nearest_likeness = Vec::with_capacity(self.n_micros);
         for micro in 0..self.n_micros {
             self.likenesses(micro, &mut sums);
@@ -110,6 +139,7 @@ impl Coarse {
                 self.home[micro] = nearest;
             }
         }
+        self.sums = sums;
         nearest_likeness
     }
 
@@ -152,21 +182,25 @@ impl Coarse {
 
     fn likenesses(&self, micro: usize, sums: &mut [f32]) {
         sums.fill(0.0);
-        for &(term, value) in self.rows.line(micro) {
-            let line = self.centres.line(term as usize);
-            if line.len() == sums.len() {
-                sums.iter_mut().zip(line).for_each(|(sum, (_, centre))| *sum += value * centre);
-            } else {
-                line.iter().for_each(|&(slot, centre)| sums[slot as usize] += value * centre);
-            }
-        }
+        widest(
+            #[inline(always)]
+            || {
+                for &(term, factor) in self.rows.line(micro) {
+                    self.centres.add(term as usize, factor, sums);
+                }
+            },
+        );
     }
 
-    /// Centres of the present homes, of unit length, as inverted lists.
+    /// Centres of the present homes.
     fn make_centres(&mut self) {
-        let mut centres = Sparse::with_capacity(self.columns.lines(), self.columns.entry.len());
-        let mut sums = vec![0.0f32; self.n_slots];
-        let mut squares = vec![0.0f32; self.n_slots];
+        let Self { centres: Centres { few, place, all }, sums, n_slots, .. } = self;
+        few.clear();
+        place.clear();
+        all.clear();
+        sums.clear();
+        sums.resize(*n_slots, 0.0);
+        let mut squares = vec![0.0f32; *n_slots];
         let mut touched: Vec<Slot> = Vec::new();
         for term in 0..self.columns.lines() {
             for &(row, value) in self.columns.line(term) {
@@ -177,20 +211,22 @@ impl Coarse {
                 }
                 *sum += self.mass[row as usize] * value;
             }
-            if touched.len() * 2 >= self.n_slots {
-                touched.clear();
-                touched.extend(0..self.n_slots as Slot);
+            let is_common = touched.len() * 2 >= *n_slots;
+            touched.iter().for_each(|&slot| squares[slot as usize] += sums[slot as usize] * sums[slot as usize]);
+            if is_common {
+                all.extend_from_slice(sums);
+                place.push((all.len() / *n_slots) as u32);
+            } else {
+                few.entry.extend(touched.iter().map(|&slot| (slot, sums[slot as usize])));
+                place.push(0);
             }
-            for slot in touched.drain(..) {
-                let sum = std::mem::take(&mut sums[slot as usize]);
-                squares[slot as usize] += sum * sum;
-                centres.entry.push((slot, sum));
-            }
-            centres.end_line();
+            few.end_line();
+            touched.drain(..).for_each(|slot| sums[slot as usize] = 0.0);
         }
-        let inverse: Vec<f32> = squares.iter().map(|&square| inverse_root(square)).collect();
-        centres.entry.iter_mut().for_each(|(slot, value)| *value *= inverse[*slot as usize]);
-        self.centres = centres;
+        squares.iter_mut().for_each(|square| *square = inverse_root(*square));
+        few.entry.iter_mut().for_each(|(slot, value)| *value *= squares[*slot as usize]);
+        let rows = all.chunks_exact_mut(*n_slots);
+        rows.for_each(|row| row.iter_mut().zip(&squares).for_each(|(value, inverse)| *value *= inverse));
     }
 }
 
@@ -221,7 +257,7 @@ fn quick_ln(x: f32) -> f32 {
 
 /// Unit vectors of micro-clusters and memories, term after term: (row, value). Terms that only one of them holds are left out: they
 /// are half of all and cannot make anything like another thing.
-fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
+fn unit_columns(micros: &Micros, slots: &Slots, columns: &mut Sparse) {
     let (n_micros, index) = (micros.len(), micros.index());
     let shrink = micros.shrink() as f32;
     let mut remembered: Vec<(TermId, u32, f32)> = Vec::new();
@@ -230,7 +266,7 @@ fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
     }
     remembered.sort_by_key(|&(term, row, _)| (term, row));
     let mut remembered = remembered.into_iter().peekable();
-    let mut columns = Sparse::with_capacity(index.n_lists(), index.n_postings());
+    columns.clear();
     let mut squares = vec![0.0f32; n_micros + slots.len()];
     let value = |weight: f32, idf: f32| (1.0 + quick_ln(weight.max(0.5))) * idf;
     for term in 0..index.n_lists() as TermId {
@@ -238,7 +274,7 @@ fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
         let known = remembered.peek().is_some_and(|next| next.0 == term);
         let idf = index.idf(term).filter(|_| known || list.len() > 1);
         if let Some(idf) = idf {
-            columns.entry.extend(list.iter().map(|posting| (posting.micro, value(posting.tf * shrink, idf))));
+            columns.entry.extend(list.map(|posting| (posting.micro, value(posting.tf * shrink, idf))));
         }
         while let Some((_, row, weight)) = remembered.next_if(|next| next.0 == term) {
             columns.entry.extend(idf.map(|idf| (row, value(weight, idf))));
@@ -248,7 +284,6 @@ fn unit_columns(micros: &Micros, slots: &Slots) -> Sparse {
     }
     let inverse: Vec<f32> = squares.iter().map(|&square| inverse_root(square)).collect();
     columns.entry.iter_mut().for_each(|(row, value)| *value *= inverse[*row as usize]);
-    columns
 }
 
 #[cfg(test)]

@@ -11,12 +11,14 @@
 
 mod cleanup;
 mod index;
+mod lanes;
 mod lists;
 
 use serde::{Deserialize, Serialize};
 
 use self::index::Index;
 pub(super) use self::index::{Entry, Scratch};
+pub(super) use self::lanes::widest;
 use super::vocabulary::TermId;
 use super::{MicroId, Slot};
 

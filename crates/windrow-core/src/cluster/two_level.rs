@@ -14,7 +14,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::boilerplate::{Boilerplate, site_of};
-use super::micro::{Entry, Look, Micros, Scratch};
+use super::coarse::Coarse;
+use super::micro::{self, Entry, Look, Micros};
 use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
 use super::{
@@ -58,6 +59,13 @@ struct State {
     holes: bool,
     wait: u64,
     until_recluster: u64,
+}
+
+/// Memory that learning needs and nobody keeps.
+#[derive(Debug, Default)]
+struct Scratch {
+    look: micro::Scratch,
+    coarse: Coarse,
 }
 
 /// The micro-cluster of pages without terms.
@@ -110,7 +118,7 @@ impl TwoLevel {
         let decision = if self.entries.is_empty() {
             state.learn_empty(log)
         } else {
-            state.learn_terms(&self.entries, &mut self.scratch, log)
+            state.learn_terms(&self.entries, &mut self.scratch.look, log)
         };
         state.n_pages += 1;
         decision
@@ -141,7 +149,7 @@ impl TwoLevel {
 }
 
 impl State {
-    fn learn_terms(&mut self, entries: &[Entry], scratch: &mut Scratch, log: &mut Vec<LineageEvent>) -> Decision {
+    fn learn_terms(&mut self, entries: &[Entry], scratch: &mut micro::Scratch, log: &mut Vec<LineageEvent>) -> Decision {
         let look = self.micros.look(entries, scratch);
         if let Some(micro) = look.joins() {
             if self.is_promoted(micro, &look, scratch) {
@@ -163,7 +171,7 @@ impl State {
 
     /// Whether a page that joins `micro` makes it a cluster: it is the second page, no other micro-cluster of its cluster is near,
     /// and a slot is free.
-    fn is_promoted(&self, micro: usize, look: &Look, scratch: &Scratch) -> bool {
+    fn is_promoted(&self, micro: usize, look: &Look, scratch: &micro::Scratch) -> bool {
         if !self.warm || self.micros.n_pages[micro] != 1 || self.slots.would_open(self.n_pages).is_none() {
             return false;
         }
@@ -273,7 +281,7 @@ impl Clusterer for TwoLevel {
         if let Some(empty) = state.empty.as_ref().filter(|_| empty) {
             return Some(state.decision(empty.id, empty.home, false, 0.0));
         }
-        let mut scratch = Scratch::default();
+        let mut scratch = micro::Scratch::default();
         let look = if empty { NOTHING } else { state.micros.look(&entries, &mut scratch) };
         if let Some(micro) = look.joins() {
             if state.is_promoted(micro, &look, &scratch) {
@@ -294,7 +302,7 @@ impl Clusterer for TwoLevel {
     fn explain(&self, pages: &Pages, row: usize) -> Explanation {
         let state = &self.state;
         let (places, entries) = self.known(pages, row);
-        let mut scratch = Scratch::default();
+        let mut scratch = micro::Scratch::default();
         let look = state.micros.look(&entries, &mut scratch);
         let candidate = |micro| state.candidate(pages, (&places, &entries), micro);
         let runner_up = look.nearest.and_then(|nearest| {

@@ -173,9 +173,7 @@ impl Micros {
     pub(in super::super) fn terms_from(&self, first: usize) -> Vec<Vec<(TermId, f32)>> {
         let mut terms = vec![Vec::new(); self.len() - first];
         for term in 0..self.index.lists.len() as TermId {
-            let list = self.index.lists.get(term);
-            let start = list.partition_point(|posting: &Posting| (posting.micro as usize) < first);
-            for posting in &list[start..] {
+            for posting in self.index.lists.get(term).rev().take_while(|posting| posting.micro as usize >= first) {
                 terms[posting.micro as usize - first].push((term, posting.tf));
             }
         }

@@ -1,20 +1,18 @@
 //! Inverted index from terms to micro-clusters: exact cosines, because micro-clusters that share no term are at distance 1.
 //!
 //! One posting list a term, micro-clusters ascending. A page adds its terms' lists into one dense row of sums; one pass over that
-//! row gives the nearest and the sums that the automatic radius needs. All sums run in a fixed order, eight lanes wide, so that
-//! the answer never depends on the machine's mood.
+//! row gives the nearest and the sums that the automatic radius needs. All sums run in a fixed order, so that the answer never
+//! depends on the machine's mood.
 //!
 //! Lengths: idf = L - l with L = 1 + ln M and l = ln df, hence |v|^2 = L^2 S0 - 2 L S1 + S2 with S0, S1, S2 the sums of tf^2,
 //! tf^2 l and tf^2 l^2. That follows M at little cost, each time it has grown by a 64th; what df changed meanwhile for terms of micro-clusters that were not touched
 //! waits for the next clean-up.
 
 use serde::{Deserialize, Serialize};
-use wide::f32x8;
 
 use super::TermId;
-use super::lists::{Lists, Posting};
-
-const LANES: usize = 8;
+use super::lanes::{Found, add, reduce, widest};
+use super::lists::{Lists, Posting, Weights};
 
 /// A term of a page on its way to a micro-cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,29 +90,15 @@ impl Scratch {
     }
 }
 
-/// What one pass over all likenesses gives.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    pub(super) nearest: Option<usize>,
-    pub(super) likeness: f64,
-    pub(super) sum: f64,
-    pub(super) sum_of_squares: f64,
-}
-
 impl Index {
-    /// The list of a term; empty for terms that no micro-cluster holds.
-    pub(in super::super) fn list(&self, term: TermId) -> &[Posting] {
+    /// The postings of a term; none for terms that no micro-cluster holds.
+    pub(in super::super) fn list(&self, term: TermId) -> impl ExactSizeIterator<Item = Posting> + '_ {
         self.lists.get(term)
     }
 
     /// Number of terms that have a list, empty or not.
     pub(in super::super) fn n_lists(&self) -> usize {
         self.lists.len()
-    }
-
-    /// Number of postings in all lists.
-    pub(in super::super) fn n_postings(&self) -> usize {
-        self.lists.n_postings()
     }
 
     /// 1 + ln(M / df) of a term; none when no micro-cluster holds it.
@@ -164,20 +148,28 @@ impl Index {
         // Two rounds: the misses of fetching all lists overlap, then the lists are read one after the other.
         let mut fetched = 0u32;
         for &Entry { term, weight, length } in entries {
-            let list = self.lists.get(term);
-            if let Some(first) = list.first() {
-                fetched = fetched.wrapping_add(first.micro);
-                let idf = l - self.ln(list.len());
-                square += (length * idf) * (length * idf);
-                scratch.factors.push((term, weight * idf * idf));
+            let (df, weights) = self.lists.weights(term);
+            if df == 0 {
+                continue;
             }
+            if let Weights::List([first, ..]) = weights {
+                fetched = fetched.wrapping_add(first.micro);
+            }
+            let idf = l - self.ln(df);
+            square += (length * idf) * (length * idf);
+            scratch.factors.push((term, weight * idf * idf));
         }
         scratch.fetched = fetched;
-        for &(term, factor) in &scratch.factors {
-            add_list(sums, self.lists.get(term), factor);
-        }
         let inverse_query = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
-        reduce(&mut sums[..n], &self.inverse[..n], inverse_query)
+        widest(
+            #[inline(always)]
+            || {
+                for &(term, factor) in &scratch.factors {
+                    add(sums, self.lists.weights(term).1, factor);
+                }
+                reduce(&mut sums[..n], &self.inverse[..n], inverse_query)
+            },
+        )
     }
 
     fn inverse_query(&self, entries: &[Entry]) -> f32 {
@@ -190,6 +182,7 @@ impl Index {
         self.length.push(Length::default());
         self.inverse.push(0.0);
         self.grow_ln();
+        self.lists.make_room(self.length.len());
         if self.length.len() > self.measured_at as usize * 65 / 64 {
             self.invert();
         }
@@ -228,12 +221,14 @@ impl Index {
                 self.length[posting.micro as usize].add(tf * tf, ln_df);
             }
         }
+        self.lists.lay_out(n);
         self.invert();
     }
 
     /// Restores what a snapshot leaves out.
     pub(in super::super) fn rebuild(&mut self) {
         self.grow_ln();
+        self.lists.lay_out(self.length.len());
     }
 
     fn ln(&self, n: usize) -> f32 {
@@ -245,71 +240,4 @@ impl Index {
             self.ln.push(libm::log(self.ln.len().max(1) as f64) as f32);
         }
     }
-}
-
-/// Adds the weights of a list, times `factor`, to the sums of its micro-clusters.
-fn add_list(sums: &mut [f32], list: &[Posting], factor: f32) {
-    let (fours, rest) = list.as_chunks::<4>();
-    for four in fours {
-        for posting in four {
-            sums[posting.micro as usize] += factor * posting.tf;
-        }
-    }
-    for posting in rest {
-        sums[posting.micro as usize] += factor * posting.tf;
-    }
-}
-
-/// Turns dot products into likenesses in place and sums them up, lane by lane.
-fn reduce(sums: &mut [f32], inverse: &[f32], inverse_query: f32) -> Found {
-    let mut lanes = Lanes::default();
-    let (whole, rest) = sums.as_chunks_mut::<LANES>();
-    let (whole_inverse, rest_inverse) = inverse.as_chunks::<LANES>();
-    for (values, inverse) in whole.iter_mut().zip(whole_inverse) {
-        *values = lanes.take(*values, *inverse);
-    }
-    // Zeros change neither sums nor the largest.
-    let likenesses = lanes.take(padded(rest), padded(rest_inverse));
-    rest.copy_from_slice(&likenesses[..rest.len()]);
-
-    let most = lanes.best.to_array().iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
-    let total = |lanes: f32x8| lanes.to_array().iter().map(|&x| f64::from(x)).sum::<f64>();
-    let scale = f64::from(inverse_query);
-    Found {
-        nearest: (most > 0.0).then(|| first_of(sums, most)).flatten(),
-        likeness: (f64::from(most) * scale).clamp(0.0, 1.0),
-        sum: total(lanes.sum) * scale,
-        sum_of_squares: total(lanes.squares) * scale * scale,
-    }
-}
-
-/// Sums and largest of every eighth likeness.
-#[derive(Default)]
-struct Lanes {
-    sum: f32x8,
-    squares: f32x8,
-    best: f32x8,
-}
-
-impl Lanes {
-    fn take(&mut self, values: [f32; LANES], inverse: [f32; LANES]) -> [f32; LANES] {
-        let likenesses = f32x8::new(values) * f32x8::new(inverse);
-        self.sum += likenesses;
-        self.squares += likenesses * likenesses;
-        self.best = self.best.fast_max(likenesses);
-        likenesses.to_array()
-    }
-}
-
-fn padded(rest: &[f32]) -> [f32; LANES] {
-    let mut all = [0.0; LANES];
-    all[..rest.len()].copy_from_slice(rest);
-    all
-}
-
-/// Place of the first of `sums` that is `most`.
-fn first_of(sums: &[f32], most: f32) -> Option<usize> {
-    let holds = |chunk: &[f32]| chunk.iter().fold(false, |found, &x| found | (x == most));
-    let start = LANES * sums.chunks(LANES).position(holds)?;
-    sums[start..].iter().position(|&x| x == most).map(|at| start + at)
 }

@@ -2,12 +2,11 @@
 //!
 //! Everything here happens at positions that only the order decides, and goes to the log before the decisions that follow from it.
 
-use super::State;
+use super::{Scratch, State};
 use crate::cluster::coarse::Coarse;
-use crate::cluster::micro::Scratch;
 use crate::cluster::slots::{LIGHT, RESERVE, REST};
 use crate::cluster::vocabulary::TermId;
-use crate::cluster::{Slot, memory};
+use crate::cluster::{Slot, memory, micro};
 use crate::lineage::{Happening, LineageEvent};
 
 /// Pages until the second run of K-Means; later waits grow by a tenth, up to two thirds of the half-life of micro-clusters.
@@ -29,21 +28,21 @@ impl State {
         }
         if due || self.micros.len() >= max_micros {
             let evict = if self.micros.len() >= max_micros { self.micros.len().div_ceil(10) } else { 0 };
-            self.clean_up(evict, scratch, log);
+            self.clean_up(evict, &mut scratch.look, log);
         } else if self.holes {
             self.compact();
         } else if self.warm && self.until_recluster == 0 {
-            self.recluster(log);
+            self.recluster(&mut scratch.coarse, log);
         }
         while self.vocabulary.len() > most_terms && (self.micros.len() > 0 || self.holes) {
             if !self.holes {
-                self.clean_up(self.micros.len().div_ceil(10), scratch, log);
+                self.clean_up(self.micros.len().div_ceil(10), &mut scratch.look, log);
             }
             self.compact();
         }
     }
 
-    fn clean_up(&mut self, evict: usize, scratch: &mut Scratch, log: &mut Vec<LineageEvent>) {
+    fn clean_up(&mut self, evict: usize, scratch: &mut micro::Scratch, log: &mut Vec<LineageEvent>) {
         let slow_shrink = self.micros.slow_shrink();
         self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.fade(slow_shrink));
         let cleaned = self.micros.clean_up(evict, scratch);
@@ -67,7 +66,7 @@ impl State {
     fn compact(&mut self) {
         self.holes = false;
         let mut keep: Vec<bool> =
-            (0..self.vocabulary.len() as TermId).map(|term| !self.micros.index().list(term).is_empty()).collect();
+            (0..self.vocabulary.len() as TermId).map(|term| self.micros.index().list(term).len() > 0).collect();
         for (_, cluster) in self.slots.living() {
             cluster.memory.terms.iter().for_each(|&(term, _)| keep[term as usize] = true);
         }
@@ -76,14 +75,14 @@ impl State {
         self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.renumber(&renumbered));
     }
 
-    fn recluster(&mut self, log: &mut Vec<LineageEvent>) {
+    fn recluster(&mut self, coarse: &mut Coarse, log: &mut Vec<LineageEvent>) {
         self.generation += 1;
-        let mut coarse = Coarse::new(&self.micros, &self.slots);
+        coarse.look(&self.micros, &self.slots);
         let likenesses = coarse.settle();
         let homes = coarse.homes().to_vec();
         homes.into_iter().enumerate().for_each(|(micro, to)| self.move_home(micro, to, log));
-        let waiting = self.open_clusters(&coarse, &likenesses, log);
-        self.bury_clusters(waiting, &coarse, log);
+        let waiting = self.open_clusters(coarse, &likenesses, log);
+        self.bury_clusters(waiting, coarse, log);
         let longest = (WAIT_PER_MICRO * self.micros.len() as u64).max(FIRST_WAIT);
         self.until_recluster = self.wait.min(longest);
         self.wait = (self.wait + self.wait / 10).min(u64::MAX / 2);
