@@ -1,7 +1,8 @@
-"""What others make of the same texts: yardstick.py kmeans|textclust --input F --labels L --clusters K [...]
+"""What others make of the same texts: yardstick.py kmeans|minibatch|textclust --input F --labels L --clusters K [...]
 
 kmeans      scikit-learn's off-line K-Means on all rows at once: TfidfVectorizer with its own settings, n_init 1, the true number
             of clusters given. It sees every row before it answers; Windrow answers at arrival.
+minibatch   scikit-learn's MiniBatchKMeans on hashed terms, learning a batch and then answering for it: what streams get there.
 textclust   River's TextClust, one row at a time, asked for the row's micro-cluster as soon as it has learnt the row.
 
 Prints one JSON object with the measures that `windrow eval` has.
@@ -58,6 +59,20 @@ def kmeans(texts, arguments):
     return KMeans(arguments.clusters, n_init=1, random_state=arguments.seed).fit_predict(vectors).tolist()
 
 
+def minibatch(texts, arguments):
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(n_features=1 << 12)
+    model = MiniBatchKMeans(arguments.clusters, n_init=1, random_state=arguments.seed)
+    answers = []
+    for start in range(0, len(texts), arguments.batch):
+        vectors = hashing.transform(texts[start : start + arguments.batch])
+        model.partial_fit(vectors)
+        answers += model.predict(vectors).tolist()
+    return answers
+
+
 def textclust(texts, arguments):
     from river import cluster, feature_extraction
 
@@ -75,12 +90,13 @@ def textclust(texts, arguments):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("method", choices=["kmeans", "textclust"])
+    arguments.add_argument("method", choices=["kmeans", "minibatch", "textclust"])
     arguments.add_argument("--input", required=True)
     arguments.add_argument("--labels", required=True)
     arguments.add_argument("--clusters", type=int, required=True)
     arguments.add_argument("--fields", default="title,keywords,description,path")
     arguments.add_argument("--limit", type=int)
+    arguments.add_argument("--batch", type=int, default=1000)
     arguments.add_argument("--seed", type=int, default=1)
     arguments = arguments.parse_args()
 
@@ -93,7 +109,7 @@ def main():
         texts.append(" ".join(text_of(row, field) for field in fields))
         truth.append(labels[row["id"]])
     start = time.perf_counter()
-    answer = {"kmeans": kmeans, "textclust": textclust}[arguments.method](texts, arguments)
+    answer = {"kmeans": kmeans, "minibatch": minibatch, "textclust": textclust}[arguments.method](texts, arguments)
     seconds = time.perf_counter() - start
     print(json.dumps({"rows": len(texts), "seconds": seconds, "measures": measures(truth, answer)}))
 

@@ -2,6 +2,7 @@
 
 mod embedded;
 mod kafka;
+mod long;
 mod quality;
 mod serve;
 

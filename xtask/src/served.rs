@@ -15,7 +15,12 @@ pub(crate) struct Served {
 impl Served {
     /// Starts it at a free port, and takes the URL from its first line.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let command = command.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        Self::fed(command, Stdio::null())
+    }
+
+    /// The same, with something to read.
+    pub(crate) fn fed(command: &mut Command, input: Stdio) -> Result<Self> {
+        let command = command.args(["--listen", "127.0.0.1:0"]).stdin(input).stdout(Stdio::piped());
         let mut served = Self { child: command.spawn()?, address: String::new(), token: String::new() };
         let mut url = String::new();
         BufReader::new(served.child.stdout.take().context("a pipe")?).read_line(&mut url)?;
