@@ -11,7 +11,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::long::long;
 use crate::python::{READERS, YARDSTICKS, script};

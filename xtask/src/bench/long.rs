@@ -86,8 +86,9 @@ fn judge(name: &str, samples: &[Sample]) -> Result<bool> {
     let base = first.rows;
     let millions = ((last.rows - base) / MILLION) as usize;
     ensure!(millions >= 4, "{name}: {millions} million rows seen: too few to tell");
-    let costs: Vec<f64> =
-        (0..millions).map(|n| cpu_at(samples, base + (n + 1) as f64 * MILLION) - cpu_at(samples, base + n as f64 * MILLION)).collect();
+    let costs: Vec<f64> = (0..millions)
+        .map(|n| cpu_at(samples, base + (n + 1) as f64 * MILLION) - cpu_at(samples, base + n as f64 * MILLION))
+        .collect();
     let (least, most) = costs.iter().fold((f64::MAX, f64::MIN), |(least, most), &cost| (least.min(cost), most.max(cost)));
     let change = costs[millions - 1] / costs[0] - 1.0;
     let quarter = |from: usize| {
