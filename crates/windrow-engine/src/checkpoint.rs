@@ -21,6 +21,7 @@ pub(crate) mod files;
 pub mod life;
 pub mod lock;
 pub mod manifest;
+pub mod migrate;
 mod reading;
 pub(crate) mod recovery;
 pub mod refused;
@@ -199,7 +200,7 @@ impl Store {
         let published = sink.seal(epoch).map_err(told)?;
         check_counts(&published, &self.manifest.counters, at.counters)?;
         let model = pipeline.snapshot();
-        snapshots::write(&layout.snapshots(), epoch, &model)?;
+        snapshots::write(&layout.snapshots(), &snapshots::name(epoch), &model)?;
         let mut next = self.manifest.clone();
         next.epoch = epoch;
         next.commits = sink.commits().or(next.commits);

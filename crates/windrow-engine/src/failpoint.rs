@@ -40,6 +40,8 @@ macro_rules! failpoint {
     ($name:literal) => {{
         #[cfg(feature = "failpoints")]
         $crate::failpoint::pass($name);
+        #[cfg(test)]
+        $crate::failpoint::dying::pass($name);
     }};
 }
 pub(crate) use failpoint;
@@ -65,6 +67,37 @@ pub(crate) fn pass(name: &str) {
     let pid = std::process::id().to_string();
     let killed = std::process::Command::new("kill").args([&format!("-{signal}"), &pid]).status();
     assert!(signal == "STOP", "the process outlived its kill: {killed:?}");
+}
+
+/// The same inside of a unit test: what runs on the thread dies by a panic that is no message, its files as they are.
+#[cfg(test)]
+pub(crate) mod dying {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static AT: RefCell<Option<(String, usize)>> = const { RefCell::new(None) };
+    }
+
+    pub(crate) fn pass(name: &str) {
+        let dies = AT.with_borrow_mut(|at| match at {
+            Some((point, left)) if point == name => {
+                *left -= 1;
+                *left == 0
+            }
+            _ => false,
+        });
+        if dies {
+            std::panic::resume_unwind(Box::new("dies here, as planned"));
+        }
+    }
+
+    /// Does `work`, which is to die at the n-th passing of a point. None when it did; else what it gave, as the point was not met so often.
+    pub(crate) fn at<T>(point: &str, nth: usize, work: impl FnOnce() -> T) -> Option<T> {
+        AT.set(Some((point.to_owned(), nth)));
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok();
+        AT.set(None);
+        done
+    }
 }
 
 #[cfg(test)]

@@ -18,3 +18,5 @@ mod order;
 mod readers;
 #[path = "commit/shapes.rs"]
 mod shapes;
+#[path = "commit/upgrade.rs"]
+mod upgrade;

@@ -164,12 +164,22 @@ impl Manifest {
     /// Reads a manifest's bytes.
     pub fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
         let (format, rest) = open(bytes).ok_or_else(|| damaged(path, &"its checksum does not fit its bytes"))?;
-        if format > FORMAT {
-            return Err(newer(path, format, FORMAT));
-        }
         let body = rest.strip_prefix(b"\"body\":").and_then(|rest| rest.strip_suffix(b"}\n"));
+        if format > FORMAT {
+            let written_by = body.and_then(|body| serde_json::from_slice::<WrittenBy>(body).ok());
+            return Err(newer(path, format, FORMAT, written_by.map(|by| by.version).as_deref()));
+        }
         let body = body.ok_or_else(|| damaged(path, &"it has no body"))?;
         serde_json::from_slice(body).map_err(|error| damaged(path, &error))
+    }
+
+    /// The format that the manifest in a file is written in; what [`Self::encode`] writes has [`FORMAT`].
+    ///
+    /// # Errors
+    /// `E-STATE-DAMAGED`: there is none, or it is not what was written.
+    pub fn format_of(path: &Path) -> Result<u32> {
+        let bytes = files::read_if_there(path)?.ok_or_else(|| damaged(path, &"it is gone"))?;
+        open(&bytes).map(|(format, _)| format).ok_or_else(|| damaged(path, &"its checksum does not fit its bytes"))
     }
 
     /// The manifest in a file; none when there is no file.
@@ -323,10 +333,21 @@ pub(crate) fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {
         .hint("restore the state folder from a copy, or start over with a new --out folder; published Parquet is not touched")
 }
 
-/// A state file was written by a newer program.
-pub(crate) fn newer(path: &Path, found: u32, supported: u32) -> Error {
-    let message = format!("{} has format {found}, this program reads up to {supported}", path.display());
-    Error::new(ErrorKind::Data, "E-STATE-NEWER", message).hint("use the newer windrow that wrote it")
+/// All that is read of a manifest of a newer format.
+#[derive(Deserialize)]
+struct WrittenBy {
+    version: String,
+}
+
+/// A state file was written by a newer program; by which, if it is known.
+pub(crate) fn newer(path: &Path, found: u32, supported: u32, written_by: Option<&str>) -> Error {
+    let ours = env!("CARGO_PKG_VERSION");
+    let message = format!("{} has format {found}, this program ({ours}) reads up to {supported}", path.display());
+    let whose = written_by
+        .map_or_else(|| "the newer windrow that wrote it".into(), |theirs| format!("windrow {theirs}, which wrote it"));
+    Error::new(ErrorKind::Data, "E-STATE-NEWER", message).hint(format!(
+        "use {whose}, or a later one; nothing was changed. There is no way back to an older format but a copy of the state"
+    ))
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Committed {
     }
 
     /// The newest snapshot is damaged: says what mends it.
-    fn with_way_out(&self, error: Error) -> Error {
+    pub(super) fn with_way_out(&self, error: Error) -> Error {
         let mut older = self.manifest.snapshots.iter().rev().skip(1);
         let whole = older.find(|entry| snapshot_problem(&self.layout, entry).is_none());
         match (&self.holder, whole) {

@@ -1,6 +1,7 @@
 //! Opening a state: lock, manifest, unfinished renames, leftovers, snapshot, and what to do when one of them is not as it was left.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 use windrow_core::pipeline::{Outcome, Pipeline};
@@ -62,11 +63,16 @@ impl Owned {
 
 /// Takes the folders of a job, unless somebody else has them.
 pub fn own(job: &Job, clock: &dyn Clock) -> Result<Owned> {
+    own_folders(&job.out, job.state.as_deref(), clock)
+}
+
+/// The same, of an output folder and its state.
+pub(super) fn own_folders(out: &Path, state: Option<&Path>, clock: &dyn Clock) -> Result<Owned> {
     // Who the output folder belongs to is settled under its lock, before anything is written or deleted there.
-    create_dir(&job.out)?;
-    let out_lock = Lock::take(&job.out.join(OUT_LOCK), clock.now())?;
+    create_dir(out)?;
+    let out_lock = Lock::take(&out.join(OUT_LOCK), clock.now())?;
     failpoint!("after-out-lock");
-    let layout = Layout::find(&job.out, job.state.as_deref())?;
+    let layout = Layout::find(out, state)?;
     [&layout.state, &layout.snapshots()].into_iter().try_for_each(|folder| create_dir(folder))?;
     let lock = Lock::take(&layout.lock(), clock.now())?;
     failpoint!("after-lock");
@@ -312,7 +318,7 @@ pub(super) fn load(layout: &Layout, entry: &SnapshotEntry) -> Result<Pipeline> {
         return Err(damaged(&path, &"it is not the snapshot that was committed"));
     }
     Pipeline::restore(&model).map_err(|error| match error {
-        windrow_core::snapshot::SnapshotError::Newer { found, supported } => newer(&path, found, supported),
+        windrow_core::snapshot::SnapshotError::Newer { found, supported } => newer(&path, found, supported, None),
         error => damaged(&path, &error),
     })
 }
@@ -338,7 +344,7 @@ fn learn_again(
         if snapshots::hash(&model) != to.model {
             return Err(model_differs(to.epoch));
         }
-        snapshots::write(&layout.snapshots(), to.epoch, &model)?;
+        snapshots::write(&layout.snapshots(), &to.name, &model)?;
     }
     Ok(pipeline)
 }

@@ -23,6 +23,11 @@ pub fn name(epoch: u64) -> String {
     format!("model-{epoch:08}.bin")
 }
 
+/// Another name for the snapshot of the same epoch: beside it lies the same model in another form.
+pub fn other_name(name: &str) -> String {
+    name.replacen("model-", "model-0", 1)
+}
+
 /// The epoch of a snapshot's name, also of one written aside; none for any other name.
 pub fn epoch_of(name: &str) -> Option<u64> {
     let name = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp")).unwrap_or(name);
@@ -36,14 +41,14 @@ pub fn hash(model: &[u8]) -> String {
 }
 
 /// Writes a snapshot, durably.
-pub fn write(folder: &Path, epoch: u64, model: &[u8]) -> Result<()> {
+pub fn write(folder: &Path, name: &str, model: &[u8]) -> Result<()> {
     let mut bytes = Vec::with_capacity(HEADER + model.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&FORMAT.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(model).to_le_bytes());
     bytes.extend_from_slice(&(model.len() as u64).to_le_bytes());
     bytes.extend_from_slice(model);
-    let path = folder.join(name(epoch));
+    let path = folder.join(name);
     let aside = files::write_aside(&path, &bytes)?;
     failpoint!("before-snapshot-rename");
     files::rename(&aside, &path)?;
@@ -54,6 +59,11 @@ pub fn write(folder: &Path, epoch: u64, model: &[u8]) -> Result<()> {
 
 /// The model in a snapshot file, checked against its frame.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
+    read_framed(path).map(|(_, model)| model)
+}
+
+/// The same, behind the format of the frame.
+pub fn read_framed(path: &Path) -> Result<(u32, Vec<u8>)> {
     let mut bytes = files::read_if_there(path)?.ok_or_else(|| damaged(path, &"it is gone"))?;
     let header = bytes.get(..HEADER).ok_or_else(|| damaged(path, &"it is shorter than its header"))?;
     if &header[..8] != MAGIC {
@@ -63,7 +73,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     let (format, crc32) = (word(8), word(12));
     let length = u64::from(word(16)) | u64::from(word(20)) << 32;
     if format > FORMAT {
-        return Err(newer(path, format, FORMAT));
+        return Err(newer(path, format, FORMAT, None));
     }
     if format == 0 || length != (bytes.len() - HEADER) as u64 {
         return Err(damaged(path, &"its length is not what its header says"));
@@ -72,7 +82,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         return Err(damaged(path, &"its checksum does not fit its bytes"));
     }
     bytes.drain(..HEADER);
-    Ok(bytes)
+    Ok((format, bytes))
 }
 
 #[cfg(test)]
@@ -83,7 +93,7 @@ mod tests {
     fn what_was_written_comes_back_and_nothing_else_does() {
         let folder = tempfile::tempdir().unwrap();
         let model: Vec<u8> = (0..200_u8).collect();
-        write(folder.path(), 3, &model).unwrap();
+        write(folder.path(), &name(3), &model).unwrap();
         let path = folder.path().join("model-00000003.bin");
         assert_eq!(read(&path).unwrap(), model);
 
@@ -109,7 +119,7 @@ mod tests {
         let model = read(&path).unwrap();
         assert_eq!((model.as_slice(), hash(&model).as_str()), (&b"the bytes of a model"[..], "bf7ca69fa03342a6"));
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), 3, &model).unwrap();
+        write(folder.path(), &name(3), &model).unwrap();
         assert_eq!(std::fs::read(folder.path().join(name(3))).unwrap(), std::fs::read(&path).unwrap());
     }
 
@@ -117,6 +127,8 @@ mod tests {
     fn only_our_own_names_have_an_epoch() {
         assert_eq!(epoch_of(&name(12)), Some(12));
         assert_eq!(epoch_of(".model-00000012.bin.tmp"), Some(12));
+        let other = other_name(&name(12));
+        assert_eq!((epoch_of(&other), other == name(12)), (Some(12), false));
         for other in ["model-12.bin", "model-0000001x.bin", "model.bin", "notes.txt", ".model-00000012.bin"] {
             assert_eq!(epoch_of(other), None, "{other}");
         }

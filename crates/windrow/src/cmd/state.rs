@@ -1,9 +1,10 @@
-//! `windrow state`: what is committed, whether its bytes are whole, where an old id lives now.
+//! `windrow state`: what is committed, whether its bytes are whole, where an old id lives now; its files in the formats of this program.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 use windrow_core::cluster::{ClusterId, MicroId};
-use windrow_engine::checkpoint::manifest::{self, SnapshotEntry};
+use windrow_engine::checkpoint::manifest::{self, Manifest, SnapshotEntry};
+use windrow_engine::checkpoint::migrate::{self, Change, Part};
 use windrow_engine::checkpoint::refused::{self, Refused};
 use windrow_engine::checkpoint::{Committed, Reading, edits, verify};
 use windrow_engine::error::{Error, ErrorKind};
@@ -21,6 +22,7 @@ use crate::term::{Style, text};
   windrow state inspect --out out      what is committed
   windrow state verify --out out       check every byte against its checksum
   windrow state alias 4711 --out out   where an old id lives now
+  windrow state migrate --dry-run --out out   what an upgrade would write anew
 ")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -41,6 +43,21 @@ enum What {
         #[command(flatten)]
         settings: SettingFlags<PlaceKeys>,
     },
+    /// Write a state of an older program anew, in this one's formats
+    #[command(before_help = "Examples:
+  windrow state migrate --dry-run --out out
+  windrow state migrate --out out -o json
+
+Reads no rows and changes no answer. A run does the same at its next commit; an
+older program refuses the state from then on.
+")]
+    Migrate {
+        /// Show what would be written anew, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        settings: SettingFlags<PlaceKeys>,
+    },
     /// Say where a micro-cluster or cluster lives now
     #[command(before_help = "Examples:\n  windrow state alias 4711 --out out\n")]
     Alias {
@@ -52,17 +69,22 @@ enum What {
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
-    let (What::Inspect { settings } | What::Verify { settings } | What::Alias { settings, .. }) = &args.what;
+    let (What::Inspect { settings }
+    | What::Verify { settings }
+    | What::Migrate { settings, .. }
+    | What::Alias { settings, .. }) = &args.what;
     let place = Place::new(app, settings)?;
     match &args.what {
         What::Inspect { .. } => inspect(&place.committed()?, app),
         What::Verify { .. } => verify(&place.committed()?, app),
+        What::Migrate { dry_run, .. } => migrate(&place, *dry_run, app),
         What::Alias { id, .. } => alias(&place.read()?.ok_or_else(|| place.nothing())?, *id, app),
     }
 }
 
 /// What `inspect` shows beside the manifest.
 struct Found<'a> {
+    format: u32,
     files: Vec<PublishedFile>,
     snapshots: Vec<(&'a SnapshotEntry, Option<String>)>,
     waiting: u64,
@@ -73,6 +95,7 @@ fn inspect(committed: &Committed, app: &mut App) -> Done {
     let files = committed.manifest.all_files(&committed.layout.history())?;
     let inbox = committed.layout.inbox();
     let found = Found {
+        format: Manifest::format_of(&committed.layout.manifest())?,
         files,
         snapshots: verify::look_at_snapshots(committed)?,
         waiting: edits::n_waiting(&inbox)?,
@@ -106,7 +129,7 @@ fn object(committed: &Committed, found: &Found<'_>) -> Value {
         "state": committed.layout.state,
         "pipeline": manifest.pipeline,
         "written_by": manifest.version,
-        "manifest_format": manifest::FORMAT,
+        "manifest_format": found.format,
         "snapshot_format": windrow_core::snapshot::FORMAT,
         "commit": manifest.epoch,
         "written_at": text::time(manifest.written_at),
@@ -133,10 +156,12 @@ fn tell(committed: &Committed, found: &Found<'_>, app: &mut App) -> Result<(), F
         None => "no".to_owned(),
     };
     let (pages, rejects) = (text::counted(counters.pages, "page"), text::counted(counters.n_rejects(), "reject"));
+    let older =
+        if found.format < manifest::FORMAT { format!(" (this program writes {})", manifest::FORMAT) } else { String::new() };
     let facts = [
         ("state", committed.layout.state.display().to_string()),
         ("pipeline", format!("{}, written by windrow {}", manifest.pipeline, manifest.version)),
-        ("formats", format!("manifest {}, snapshot {}", manifest::FORMAT, windrow_core::snapshot::FORMAT)),
+        ("formats", format!("manifest {}{older}, snapshot {}", found.format, windrow_core::snapshot::FORMAT)),
         ("commit", format!("{} at {}", manifest.epoch, text::time(manifest.written_at))),
         ("rows", format!("{}: {pages}, {rejects}", text::count(counters.rows))),
         ("model", manifest.model.to_string()),
@@ -202,6 +227,51 @@ fn verify(committed: &Committed, app: &mut App) -> Done {
         app.term.line(&format!("{} checked: {told}", text::counted(findings.len() as u64, "file")))?;
     }
     Ok(if n_bad == 0 { Exit::Fine } else { Exit::Bad })
+}
+
+fn migrate(place: &Place, dry_run: bool, app: &mut App) -> Done {
+    let (out, state) = (&place.out, place.state.as_deref());
+    let done = if dry_run { migrate::plan(out, state)? } else { migrate::migrate(out, state, &app.clock)? };
+    let manifest = &done.committed.manifest;
+    if app.term.format != Format::Text {
+        let part = |part: &Part| {
+            let problem = if let Change::Damaged(why) = &part.change { Some(why) } else { None };
+            json!({
+                "what": part.what, "name": part.name, "found": part.found, "current": part.current, "change": part.change.name(),
+                "problem": problem,
+            })
+        };
+        app.term.object(&json!({
+            "schema": "windrow.migrate/1", "dry_run": dry_run, "state": done.committed.layout.state,
+            "written_by": manifest.version, "version": env!("CARGO_PKG_VERSION"), "changed": done.is_change(),
+            "files": done.parts.iter().map(part).collect::<Vec<_>>(), "running": done.committed.holder,
+        }))?;
+        return Ok(Exit::Fine);
+    }
+    for part in &done.parts {
+        let formats = match part.found {
+            Some(found) if found != part.current => format!("format {found}, of {}", part.current),
+            _ => format!("format {}", part.current),
+        };
+        let told = match (&part.change, dry_run) {
+            (Change::None, _) => format!("{formats}: as it is"),
+            (Change::Rewritten, true) => format!("{formats}: would be written anew"),
+            (Change::Rewritten, false) => format!("{formats}: written anew"),
+            (Change::Damaged(why), _) => format!("damaged, left as it is: {why}"),
+        };
+        fact(part.what, &format!("{} {told}", part.name), app)?;
+    }
+    let told = match (done.is_change(), dry_run) {
+        (false, _) => "nothing to do: all is in the formats of this program",
+        (true, true) => "nothing was written; without --dry-run, older programs refuse this state from then on",
+        (true, false) => "migrated; older programs refuse this state from now on",
+    };
+    app.term.say(told);
+    if let Some(holder) = done.committed.holder.as_ref().filter(|_| done.is_change()) {
+        app.term
+            .say(&format!("process {} on {} runs it, and writes its own formats at its next commit", holder.pid, holder.host));
+    }
+    Ok(Exit::Fine)
 }
 
 fn word(value: &Value) -> &str {

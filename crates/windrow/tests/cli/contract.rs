@@ -303,6 +303,7 @@ fn tsv_has_a_header_and_even_lines() {
         (&["state", "inspect", "--out", "out"], "field\tvalue"),
         (&["state", "verify", "--out", "out"], "what\tname\tproblem"),
         (&["state", "alias", "0", "--out", "out"], "field\tvalue"),
+        (&["state", "migrate", "--dry-run", "--out", "out"], "field\tvalue"),
         (&["clean", "--input", SAMPLE, "--out", "c.csv", "--rejects", "r.csv"], "field\tvalue"),
         (&["run", "--input", SAMPLE, "--out", "out"], ""),
         (&["version"], ""),

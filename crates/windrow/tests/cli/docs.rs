@@ -72,6 +72,7 @@ fn every_json_field_is_documented_and_no_other() {
         &["status", "--out", "out"],
         &["state", "inspect", "--out", "out"],
         &["state", "verify", "--out", "out"],
+        &["state", "migrate", "--dry-run", "--out", "out"],
         &["state", "alias", "0", "--out", "out"],
         &["clean", "--input", SAMPLE, "--out", "clean.csv", "--rejects", "rejects.csv"],
         &["check", "--input", SAMPLE, "--out", "out"],

@@ -87,11 +87,16 @@ fn every_flipped_bit_and_every_cut_is_found() {
 
 #[test]
 fn a_newer_format_is_refused_by_both_versions() {
-    let rest = "\"body\":{\"something\":\"new\"}}\n";
-    let newer = format!("{HEAD}7{MIDDLE}{:08x}{TAIL}{rest}", checksum(7, rest.as_bytes()));
-    let error = Manifest::decode(newer.as_bytes(), Path::new("files.json")).unwrap_err();
-    assert_eq!(error.code, "E-STATE-NEWER");
-    assert!(error.message.contains("format 7") && error.message.contains("up to 4"), "{error}");
+    let next = FORMAT + 1;
+    for (body, whose) in [("{\"something\":\"new\"}", "the newer windrow"), ("{\"version\":\"99.1.0\"}", "windrow 99.1.0")] {
+        let rest = format!("\"body\":{body}}}\n");
+        let newer = format!("{HEAD}{next}{MIDDLE}{:08x}{TAIL}{rest}", checksum(next, rest.as_bytes()));
+        let error = Manifest::decode(newer.as_bytes(), Path::new("files.json")).unwrap_err();
+        assert_eq!(error.code, "E-STATE-NEWER");
+        let formats = [format!("format {next}"), format!("up to {FORMAT}")];
+        assert!(formats.iter().all(|format| error.message.contains(format)), "{error}");
+        assert!(error.hint.as_ref().unwrap().contains(whose) && error.message.contains(env!("CARGO_PKG_VERSION")), "{error}");
+    }
 }
 
 #[test]
