@@ -19,6 +19,31 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Invalid, Self::Environment, Self::Kafka, Self::Fenced, Self::Data, Self::Internal];
+
+    /// The exit code of a command that ends with an error of this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Data | Self::Internal => 1,
+            Self::Invalid => 2,
+            Self::Environment => 3,
+            Self::Kafka => 4,
+            Self::Fenced => 5,
+        }
+    }
+
+    /// Whether a service manager should call the same again: disks get room and brokers come back, while a wrong setting, damaged bytes,
+    /// a bug (the same rows give the same again) and the other owner stay until somebody does something.
+    pub fn is_for_another_try(self) -> bool {
+        match self {
+            Self::Environment | Self::Kafka => true,
+            Self::Invalid | Self::Fenced | Self::Data | Self::Internal => false,
+        }
+    }
+}
+
 /// An error with its code, its causes and a hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
@@ -89,13 +114,7 @@ impl Error {
 
     /// The exit code of a command that ends with this error.
     pub fn exit_code(&self) -> u8 {
-        match self.kind {
-            ErrorKind::Data | ErrorKind::Internal => 1,
-            ErrorKind::Invalid => 2,
-            ErrorKind::Environment => 3,
-            ErrorKind::Kafka => 4,
-            ErrorKind::Fenced => 5,
-        }
+        self.kind.exit_code()
     }
 }
 

@@ -230,8 +230,12 @@ const CLAIMED: Duration = Duration::from_secs(5);
 /// often as it takes. The folders stay its own meanwhile: no standby could do more, and two would take turns without end.
 pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Observer<'_>) -> Result<Summary> {
     let owned = Arc::new(checkpoint::own(job, clock)?);
-    // A state that cannot be opened says no more of the last run than that run did.
-    let mut opened = checkpoint::open(job, &owned)?;
+    let mut opened = checkpoint::open(job, &owned).inspect_err(|error| {
+        // What belongs to another output is not told of this call. It is a word for people: that it cannot be left is no error of its own.
+        if error.code != "E-STATE-OTHER" {
+            let _ = Life::refuse(owned.layout(), clock, error);
+        }
+    })?;
     control.waits.keep(owned.layout(), Life::begin(owned.layout(), clock)?);
     let (mut before, mut claims, mut wait) = (None, Claims::none()?, FIRST_WAIT);
     let mut summary = 'runs: loop {

@@ -471,7 +471,7 @@ pub fn from_env(vars: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<
         let Ok(value) = value.into_string() else {
             return Err(settings_error(vec![format!("{name}: its value is not UTF-8")]));
         };
-        let key = name[ENV_PREFIX.len()..].to_lowercase().replace("__", ".");
+        let key = key_of(&name);
         let is_list = KEYS.iter().any(|known| known.name == key && known.ty == Type::Paths);
         let texts = if is_list { split_paths(&value) } else { vec![value] };
         given.push(Given { key, texts, origin: Origin::Environment(name) });
@@ -486,6 +486,22 @@ fn split_paths(value: &str) -> Vec<String> {
         return vec![value.to_owned()];
     }
     value.split(':').filter(|path| !path.is_empty()).map(str::to_owned).collect()
+}
+
+/// The settings of the environment, by the name of their variable: what has to be set again to call the same again. A secret has no value.
+pub fn environment(vars: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, Option<String>> {
+    let set = vars.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    set.filter(|(name, _)| name.starts_with(ENV_PREFIX))
+        .map(|(name, value)| {
+            let is_open = !is_secret(&key_of(&name));
+            (name, is_open.then_some(value))
+        })
+        .collect()
+}
+
+/// The key that a variable of the environment sets.
+fn key_of(name: &str) -> String {
+    name[ENV_PREFIX.len()..].to_lowercase().replace("__", ".")
 }
 
 #[cfg(test)]

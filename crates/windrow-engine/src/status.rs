@@ -5,10 +5,11 @@
 use std::path::Path;
 
 use serde::Serialize;
+use windrow_core::record::Micros;
 
 use crate::checkpoint::Layout;
 use crate::checkpoint::life::{Life, Waiting};
-use crate::checkpoint::lock::{Holder, Lock};
+use crate::checkpoint::lock::{Holder, Lock, host};
 use crate::checkpoint::manifest::Manifest;
 use crate::error::Result;
 use crate::run::standbys;
@@ -92,6 +93,26 @@ impl Status {
         }
     }
 
+    /// Since when it stands so; of one that was killed, its last sign on disk.
+    pub fn since(&self) -> Option<Micros> {
+        let rolled = self.manifest.as_ref().map(|manifest| manifest.written_at);
+        let end = self.life.as_ref().and_then(|life| life.end.as_ref());
+        match self.standing() {
+            Standing::New => None,
+            Standing::Waiting => self.waits().map(|waits| waits.since),
+            Standing::Running => self.holder.as_ref().map(|holder| holder.since),
+            Standing::Ended | Standing::Failed => end.map(|end| end.at).or(rolled),
+            Standing::Killed => rolled.max(self.life.as_ref().map(|life| life.began)),
+        }
+    }
+
+    /// Another machine, where the last run may go on: it left no word, and a lock that is free here says nothing of that machine where the
+    /// volume keeps no locks between machines.
+    pub fn elsewhere(&self) -> Option<&str> {
+        let host_of = self.life.as_ref().map(|life| life.host.as_str())?;
+        (self.standing() == Standing::Killed && !host_of.is_empty() && host_of != host()).then_some(host_of)
+    }
+
     /// What the process that runs it waits for. What a dead one waited for is past.
     pub fn waits(&self) -> Option<&Waiting> {
         let (holder, life) = (self.holder.as_ref()?, self.life.as_ref()?);
@@ -126,14 +147,18 @@ mod tests {
         let life = life.map(|(waits, end)| Life {
             schema: String::new(),
             pid: 7,
+            host: super::host(),
             began: 5,
             command: Vec::new(),
             folder: String::new(),
+            environment: std::collections::BTreeMap::new(),
+            refused: None,
             waits: waits.then_some(waiting),
             end: end.map(|reason| End {
                 at: 9,
                 reason: reason.into(),
                 message: reason.starts_with(char::is_uppercase).then(String::new),
+                hint: None,
                 exit_code: 0,
             }),
             stops: Vec::new(),
@@ -156,6 +181,10 @@ mod tests {
         for (holder, life, wanted) in cases {
             assert_eq!(status(holder, life).standing(), wanted, "{holder} {life:?}");
         }
+        let mut silent = status(false, Some((false, None)));
+        assert_eq!((silent.elsewhere(), silent.since()), (None, Some(5)));
+        silent.life.as_mut().unwrap().host = "elsewhere".into();
+        assert_eq!(silent.elsewhere(), Some("elsewhere"), "its lock may not reach here");
         let mut other = status(true, Some((true, None)));
         other.holder.as_mut().unwrap().pid = 8;
         assert_eq!(other.standing(), Standing::Running, "another process has begun since");

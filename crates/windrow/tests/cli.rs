@@ -19,5 +19,9 @@ mod rig;
 mod sample;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/service.rs"]
+mod service;
 #[path = "cli/shapes.rs"]
 mod shapes;
+#[path = "cli/status.rs"]
+mod status;

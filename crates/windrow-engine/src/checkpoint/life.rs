@@ -3,14 +3,18 @@
 //! A run that was killed leaves no end: the lock is free, and the file says that it had begun. It is written when a run begins, when it
 //! begins to wait for something, when what it waits for is another thing, when it goes on, and when it ends: never with time alone.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use windrow_core::record::Micros;
 
+use super::lock::host;
 use super::manifest::Manifest;
 use super::{Layout, files};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::run::Ended;
+use crate::settings;
 
 /// Name and version of the form of the file; none in files of programs that knew no waiting.
 const SCHEMA: &str = "windrow.life/1";
@@ -26,17 +30,26 @@ pub struct Life {
     pub schema: String,
     /// Process id.
     pub pid: u32,
+    /// Name of its machine; empty in files of programs that did not keep it.
+    #[serde(default)]
+    pub host: String,
     /// When it began.
     pub began: Micros,
     /// Its command line: what to call to go on.
     pub command: Vec<String>,
     /// Folder that it was called in.
     pub folder: String,
+    /// Settings of its environment, by the name of their variable; a secret without its value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, Option<String>>,
     /// What it waits for, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waiting>,
     /// How it ended; none while it runs, and when it was killed.
     pub end: Option<End>,
+    /// The last call behind it that could not begin, because the state could not be opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// When nobody ran the pipeline before, oldest first; the last ones only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stops: Vec<Stop>,
@@ -51,6 +64,15 @@ pub struct Stop {
     pub to: Micros,
     /// How the run before ended: as in [`End::reason`], or `killed`.
     pub reason: String,
+}
+
+/// A call that could not begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its command line.
+    pub command: Vec<String>,
+    /// How it ended.
+    pub end: End,
 }
 
 /// What a run waits for.
@@ -85,8 +107,23 @@ pub struct End {
     pub reason: String,
     /// What the error said.
     pub message: Option<String>,
+    /// What may be done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// Exit code that the engine asks for.
     pub exit_code: u8,
+}
+
+impl End {
+    fn of(ended: std::result::Result<Ended, &Error>, at: Micros) -> Self {
+        match ended {
+            Ok(ended) => Self { at, reason: ended.code().into(), message: None, hint: None, exit_code: ended.exit_code() },
+            Err(error) => {
+                let (reason, message) = (error.code.into(), Some(error.message.clone()));
+                Self { at, reason, message, hint: error.hint.clone(), exit_code: error.exit_code() }
+            }
+        }
+    }
 }
 
 impl Life {
@@ -98,12 +135,30 @@ impl Life {
 
     pub(crate) fn begin(layout: &Layout, clock: &dyn Clock) -> Result<Self> {
         let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
-        let command = std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect();
         let (pid, began) = (std::process::id(), clock.now());
         let stops = Self::read(layout).map_or_else(Vec::new, |last| last.stops_until(began, layout));
-        let life = Self { schema: SCHEMA.into(), pid, began, command, folder, waits: None, end: None, stops };
+        let life = Self {
+            schema: SCHEMA.into(),
+            pid,
+            host: host(),
+            began,
+            command: command(),
+            folder,
+            environment: settings::environment(std::env::vars_os()),
+            waits: None,
+            end: None,
+            refused: None,
+            stops,
+        };
         life.write(layout)?;
         Ok(life)
+    }
+
+    /// Says that a call could not begin; by the owner of the folders. What the run before it said stays.
+    pub(crate) fn refuse(layout: &Layout, clock: &dyn Clock, error: &Error) -> Result<()> {
+        let Some(mut last) = Self::read(layout) else { return Self::begin(layout, clock)?.end(layout, clock, Err(error)) };
+        last.refused = Some(Refused { command: command(), end: End::of(Err(error), clock.now()) });
+        last.write(layout)
     }
 
     /// The stops that it knew of, and the one behind it.
@@ -132,15 +187,11 @@ impl Life {
 
     /// Says how it ended; by the owner of the folders.
     pub(crate) fn end(mut self, layout: &Layout, clock: &dyn Clock, ended: std::result::Result<Ended, &Error>) -> Result<()> {
-        let (reason, message, exit_code) = match ended {
-            Ok(ended) => (ended.code(), None, ended.exit_code()),
-            Err(error) => (error.code, Some(error.message.clone()), error.exit_code()),
-        };
         if self.is_past(layout) {
             return Ok(());
         }
         self.waits = None;
-        self.end = Some(End { at: clock.now(), reason: reason.into(), message, exit_code });
+        self.end = Some(End::of(ended, clock.now()));
         self.write(layout)
     }
 
@@ -152,6 +203,11 @@ impl Life {
     fn write(&self, layout: &Layout) -> Result<()> {
         files::replace(&layout.last(), &serde_json::to_vec_pretty(self).expect("plain data serializes"))
     }
+}
+
+/// The command line of this process.
+fn command() -> Vec<String> {
+    std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect()
 }
 
 #[cfg(test)]
@@ -171,10 +227,9 @@ mod tests {
     #[test]
     fn the_last_stops_are_remembered() {
         let layout = Layout { out: "/none".into(), state: "/none".into() };
-        let end = End { at: 1_000, reason: "stopped".into(), message: None, exit_code: 0 };
+        let old = r#"{"pid":7,"began":5,"command":[],"folder":"/x","end":{"at":1000,"reason":"stopped","message":null,"exit_code":0}}"#;
         let stops = (0..101).map(|n| Stop { from: n, to: n, reason: String::new() }).collect();
-        let (command, folder) = (Vec::new(), String::new());
-        let life = Life { schema: SCHEMA.into(), pid: 7, began: 5, command, folder, waits: None, end: Some(end), stops };
+        let life = Life { stops, ..serde_json::from_str(old).unwrap() };
         let stops = life.stops_until(1_500, &layout);
         assert_eq!((stops.len(), stops[0].from), (STOPS, 2));
         assert_eq!(stops.last(), Some(&Stop { from: 1_000, to: 1_500, reason: "stopped".into() }));

@@ -107,7 +107,8 @@ fn held(path: &Path, holder: Option<&Holder>) -> Error {
     let folder = path.parent().unwrap_or(path).display();
     let hint = match holder {
         Some(holder) => {
-            format!("wait for it, or stop it with `kill {}`; two runs need two --out folders", holder.pid)
+            let there = if holder.host == host() { String::new() } else { format!(" on {}", holder.host) };
+            format!("wait for it, or stop it with `kill {}`{there}; two runs need two --out folders", holder.pid)
         }
         None => "wait for it, or stop it; two runs need two --out folders".into(),
     };

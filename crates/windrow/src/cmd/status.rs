@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use windrow_engine::checkpoint::life::Life;
+use windrow_engine::checkpoint::life::{Life, Refused};
 use windrow_engine::clock::Clock as _;
 use windrow_engine::error::Error;
 use windrow_engine::kafka::Broker;
@@ -238,6 +238,12 @@ fn resume(life: &Life) -> String {
     let mut words = life.command.iter();
     let program = words.next().map(|program| program.rsplit('/').next().unwrap_or(program)).unwrap_or("windrow");
     let command = std::iter::once(program.to_owned()).chain(words.map(|word| quoted(word))).collect::<Vec<_>>().join(" ");
+    // What was set in the environment decides like a flag. A secret is taken from the environment of whoever goes on.
+    let set = life.environment.iter().map(|(name, value)| match value {
+        Some(value) => format!("{name}={} ", quoted(value)),
+        None => format!("{name}=\"${{{name}:?}}\" "),
+    });
+    let command = set.collect::<String>() + &command;
     let here = std::env::current_dir().is_ok_and(|here| here.display().to_string() == life.folder);
     if here || life.folder.is_empty() { command } else { format!("cd {} && {command}", quoted(&life.folder)) }
 }
@@ -343,9 +349,15 @@ fn object(known: &Known) -> Value {
     let last = status.life.as_ref().map(|life| {
         let end = life.end.as_ref();
         json!({
-            "pid": life.pid, "began": time(life.began), "command": life.command, "folder": life.folder,
+            "pid": life.pid, "host": life.host, "began": time(life.began), "command": life.command, "folder": life.folder,
             "ended": end.map(|end| time(end.at)), "reason": end.map(|end| &end.reason),
-            "message": end.map(|end| &end.message), "exit_code": end.map(|end| end.exit_code),
+            "message": end.map(|end| &end.message), "hint": end.map(|end| &end.hint), "exit_code": end.map(|end| end.exit_code),
+        })
+    });
+    let refused = status.life.as_ref().and_then(|life| life.refused.as_ref()).map(|Refused { command, end }| {
+        json!({
+            "at": time(end.at), "command": command, "code": end.reason, "message": end.message, "hint": end.hint,
+            "exit_code": end.exit_code,
         })
     });
     let inputs: Vec<Value> = known
@@ -366,10 +378,12 @@ fn object(known: &Known) -> Value {
     json!({
         "schema": "windrow.status/1",
         "standing": status.standing(),
+        "since": status.since().map(time),
         "running": status.holder.as_ref().map(holder),
         "standbys": status.standbys.iter().map(holder).collect::<Vec<_>>(),
         "waits": waits,
         "last": last,
+        "refused": refused,
         "resume": known.resume,
         "pipeline": status.manifest.as_ref().map(|manifest| &manifest.pipeline),
         "commit": known.committed().map(|(epoch, _)| epoch),

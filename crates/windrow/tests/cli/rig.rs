@@ -109,6 +109,18 @@ pub(crate) fn done(command: &mut Command) -> Done {
     Done { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
+/// Runs a line that a person would paste into a shell.
+pub(crate) fn paste(rig: &Rig, line: &str) -> Done {
+    let folder = Path::new(env!("CARGO_BIN_EXE_windrow")).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(line).env("PATH", path).stdin(Stdio::null()).current_dir(rig.path(""));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WINDROW")) {
+        shell.env_remove(name);
+    }
+    done(&mut shell)
+}
+
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -1,20 +1,9 @@
 //! Files of other shapes: `check` proposes the line that reads them, the line runs, kills lose nothing, and the audit agrees.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::rig::{Rig, done};
-
-/// Runs a line that a person would paste into a shell.
-fn paste(rig: &Rig, line: &str) -> crate::rig::Done {
-    let windrow = env!("CARGO_BIN_EXE_windrow");
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("windrow() {{ '{windrow}' \"$@\"; }}; {line}")).stdin(Stdio::null()).current_dir(rig.path(""));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WINDROW")) {
-        shell.env_remove(name);
-    }
-    done(&mut shell)
-}
+use crate::rig::{Rig, paste};
 
 /// Checks a file, runs the line that is proposed, and audits what came of it. Gives what `check` said in JSON, and pages and rejects.
 fn check_and_run(rig: &Rig, name: &str, exit: i32) -> (serde_json::Value, (u64, u64)) {

@@ -17,7 +17,7 @@ const SHOWN: usize = 20;
 
 pub(super) fn text(known: &Known, app: &mut App) -> Result<(), Failure> {
     for (name, value) in facts(known) {
-        let style = if name == "waits" || name == "failed" { Style::Yellow } else { Style::Dim };
+        let style = if ["waits", "failed", "refused"].contains(&name) { Style::Yellow } else { Style::Dim };
         let name = app.term.paint(style, &text::fit(name, 9, true));
         app.term.line(&format!("{name}  {}", text::plain(&value)))?;
     }
@@ -37,14 +37,16 @@ fn span(from: i64, to: i64) -> String {
 
 fn facts(known: &Known) -> Vec<(&'static str, String)> {
     let status = &known.status;
-    let mut facts = vec![("running", status.holder.as_ref().map_or_else(|| "no".into(), who))];
+    let mut facts = vec![("running", status.holder.as_ref().map_or_else(|| not_running(known), who))];
     facts.extend(status.standbys.iter().map(|standby| ("standby", who(standby))));
     if let Some(waits) = status.waits() {
         facts.push(("waits", format!("for {}: {} ({})", span(waits.since, known.now), waits.message, waits.code)));
     }
     if status.holder.is_none() {
         facts.push(last_run(known));
+        facts.extend(hint(known));
     }
+    facts.extend(refused_call(known).map(|told| ("refused", told)));
     if let Some(manifest) = &status.manifest {
         let counters = known.counters();
         let (pages, rejects) = (text::counted(counters.pages, "page"), text::counted(counters.n_rejects(), "reject"));
@@ -63,6 +65,28 @@ fn facts(known: &Known) -> Vec<(&'static str, String)> {
     facts
 }
 
+fn not_running(known: &Known) -> String {
+    match (known.status.standing(), known.status.since()) {
+        (_, None) => "no".into(),
+        (Standing::Killed, Some(since)) => format!("no; its last sign was {} ago", span(since, known.now)),
+        (_, Some(since)) => format!("no, for {}", span(since, known.now)),
+    }
+}
+
+/// What may be done about how the last run ended.
+fn hint(known: &Known) -> Option<(&'static str, String)> {
+    let end = known.status.life.as_ref()?.end.as_ref()?;
+    Some(("hint", end.hint.clone()?))
+}
+
+/// The last call that could not begin.
+fn refused_call(known: &Known) -> Option<String> {
+    let end = &known.status.life.as_ref()?.refused.as_ref()?.end;
+    let hint = end.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let message = end.message.as_deref().unwrap_or_default();
+    Some(format!("a later call, {} at {}, exit code {}: {message}{hint}", end.reason, text::time(end.at), end.exit_code))
+}
+
 /// How the last run ended.
 fn last_run(known: &Known) -> (&'static str, String) {
     let name = match known.status.standing() {
@@ -72,7 +96,14 @@ fn last_run(known: &Known) -> (&'static str, String) {
     let Some(life) = &known.status.life else { return (name, "none yet".into()) };
     let began = text::time(life.began);
     let Some(end) = &life.end else {
-        return (name, format!("began {began} and was killed, or its machine went down"));
+        let told = match known.status.elsewhere() {
+            None => format!("began {began} and was killed, or its machine went down"),
+            Some(host) => format!(
+                "began {began} on {host} and left no word: it was killed, or goes on there, where this volume keeps no locks \
+                 between machines; look there before you resume"
+            ),
+        };
+        return (name, told);
     };
     let message = end.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     (name, format!("{} at {}, exit code {}{message}; began {began}", end.reason, text::time(end.at), end.exit_code))
