@@ -2,6 +2,8 @@
 //!
 //! The same reject stands in the Parquet and in the topic; its pipeline and its record id say that it is the same.
 
+pub mod files;
+
 use std::collections::BTreeSet;
 
 use arrow_array::cast::AsArray;

@@ -10,6 +10,7 @@
 //!                                      of a Form
 //! ```
 
+pub(crate) mod again;
 pub mod columns;
 pub(crate) mod decompress;
 pub mod encoding;

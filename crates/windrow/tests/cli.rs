@@ -13,6 +13,8 @@ mod contract;
 mod docs;
 #[path = "cli/kmeans.rs"]
 mod kmeans;
+#[path = "cli/replay.rs"]
+mod replay;
 #[path = "cli/rig.rs"]
 mod rig;
 #[path = "cli/sample.rs"]

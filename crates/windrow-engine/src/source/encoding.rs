@@ -150,7 +150,7 @@ fn push_lone(byte: u8, text: &mut Vec<u8>) {
 }
 
 /// Bytes of UTF-16 that became this text.
-fn wide_len(text: &[u8]) -> usize {
+pub(super) fn wide_len(text: &[u8]) -> usize {
     let len = |byte: u8| match byte {
         0x80..=0xbf => 0, // inside a character
         0xf0..=0xf7 => 4,

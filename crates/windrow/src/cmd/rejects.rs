@@ -1,7 +1,10 @@
 //! `windrow rejects`: what could not become a page, why, and what is done about it.
 
 mod act;
+mod again;
 mod look;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use windrow_core::record::{RecordId, RejectReason};
@@ -12,16 +15,18 @@ use windrow_engine::kafka::rejects::{Note, RejectsTopic};
 use windrow_engine::rejects::{self, Each, Filter};
 use windrow_engine::run::Control;
 use windrow_engine::settings::{Settings, nearest_of};
+use windrow_engine::source::ColumnMap;
 
 use super::clusters::{Place, PlaceKeys};
 use super::{App, Done};
 use crate::args::{KafkaFlags, SettingFlags};
 
-/// Show rejects, send them once more, empty their topic
+/// Show rejects, read them once more, empty their topic
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow rejects list --out out
   windrow rejects show --reason bad_time --last 20 --out out
+  windrow rejects replay --all --into again --out out
   windrow rejects replay --reason bad_json --dry-run --config windrow.toml
   windrow rejects purge --from-topics --yes --config windrow.toml
 ")]
@@ -58,13 +63,17 @@ enum What {
         #[command(flatten)]
         from: From,
     },
-    /// Send their bytes to the input topic once more, each once
+    /// Send their bytes to the input topic, or write them to files: each once
     #[command(before_help = "Examples:
+  windrow rejects replay --reason invalid_utf8 --into again --out out
   windrow rejects replay --reason bad_json --dry-run --config windrow.toml
   windrow rejects replay 0:4711 0:4712 --topic repaired --config windrow.toml
 
 Notes in windrow-rejects, in the same transactions, say what was sent: called
 again, it sends only what was not. The running pipeline reads what is sent.
+
+With --into, rejects of files go to files that are written as theirs were; a run
+reads them as a new input, and the line to run is printed.
 ")]
     Replay {
         #[command(flatten)]
@@ -76,8 +85,15 @@ again, it sends only what was not. The running pipeline reads what is sent.
         #[arg(long)]
         forgotten: bool,
         /// Topic to send to [default: source.topic of the settings]
-        #[arg(long, value_name = "TOPIC")]
+        #[arg(long, value_name = "TOPIC", conflicts_with = "into")]
         topic: Option<String>,
+        /// Folder to write to instead; each reject comes into it once
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+        /// With --into: what the files call our columns, where the state calls them
+        /// otherwise
+        #[arg(long, value_name = "MAP", requires = "into")]
+        columns: Option<ColumnMap>,
         /// Show what would be sent, and send nothing
         #[arg(long)]
         dry_run: bool,
@@ -198,10 +214,13 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     match &args.what {
         What::List { from } => look::list(from, app),
         What::Show { which, last, raw, from } => look::show(which, *last, *raw, from, app),
-        What::Replay { which, all, forgotten, topic, dry_run, from } => {
+        What::Replay { which, all, forgotten, topic, into, columns, dry_run, from } => {
             if which.is_all() && !all {
                 let error = Error::new(ErrorKind::Invalid, "E-USAGE", "which rejects?");
                 return Err(error.hint("give record ids, --reason or --since; or --all").into());
+            }
+            if let Some(into) = into {
+                return again::replay(which, (into, columns.clone().unwrap_or_default()), (*forgotten, *dry_run), from, app);
             }
             act::replay(which, topic.as_deref(), (*forgotten, *dry_run), from, app)
         }

@@ -28,7 +28,8 @@ pub(super) fn replay(
     let topic = topic.unwrap_or(&settings.source.topic).to_owned();
     if topic.is_empty() {
         let error = Error::new(ErrorKind::Invalid, "E-INPUT-NONE", "there is no topic to send to");
-        return Err(error.hint("give one with --topic, or source.topic in the settings").into());
+        let hint = "give one with --topic, or source.topic in the settings; --into DIR writes rejects of files to files";
+        return Err(error.hint(hint).into());
     }
     if from.from_topics && filter.pipeline.is_none() {
         filter.pipeline = Some(own_pipeline(&settings)?);
@@ -96,7 +97,8 @@ pub(super) fn purge(dry_run: bool, yes: bool, from: &From, app: &mut App) -> Don
             "E-USAGE",
             "the Parquet under rejects/ is never purged: published files stay as they are",
         );
-        let hint = "--from-topics empties the topic; whole outputs are deleted with their folder and their state, together";
+        let hint = "--from-topics empties the topic; files of rejects that nobody needs may be deleted by hand, the audit then says so; \
+                    whole outputs are deleted with their folder and their state, together";
         return Err(error.hint(hint).into());
     }
     let control = Arc::new(Control::default());
