@@ -10,6 +10,8 @@ use windrow_engine::clock::{Clock as _, SystemClock};
 use windrow_engine::error::Error;
 use windrow_engine::kafka::behind::Distance;
 use windrow_engine::observe::{CommitTimes, Counters};
+use windrow_engine::source::kafka::PREFIX;
+use windrow_engine::source::{Positions, SourcePosition};
 
 /// How a pipeline stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,23 @@ impl Standing {
     }
 }
 
+/// How far the sources were read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Read {
+    /// Bytes of files, decompressed.
+    pub(crate) bytes: u64,
+    /// Offsets of the sources, by their numbers.
+    pub(crate) offsets: Arc<[u64]>,
+}
+
+impl Read {
+    pub(crate) fn of(positions: &Positions) -> Self {
+        let is_file = |source: &&SourcePosition| !["generator:", PREFIX].iter().any(|other| source.name.starts_with(other));
+        let bytes = positions.sources.iter().filter(is_file).map(|source| source.offset).sum();
+        Self { bytes, offsets: positions.sources.iter().map(|source| source.offset).collect() }
+    }
+}
+
 /// What is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
@@ -69,6 +88,8 @@ pub(crate) struct Known {
     pub(crate) rows_per_s: Option<f64>,
     /// How far a run that this process sees is behind the topic that it reads; none when the brokers do not answer.
     pub(crate) lag: Option<Distance>,
+    /// How far the sources were read.
+    pub(crate) read: Read,
     /// How long its commits took.
     pub(crate) commits: CommitTimes,
     /// The memory that it may take.
@@ -93,6 +114,7 @@ impl Default for Known {
             is_live: false,
             rows_per_s: None,
             lag: None,
+            read: Read::default(),
             commits: CommitTimes::default(),
             memory_budget: None,
             waits: None,

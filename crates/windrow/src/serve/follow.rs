@@ -9,7 +9,7 @@ use windrow_engine::checkpoint::{self, Committed, Layout, Reading};
 use windrow_engine::error::Error;
 use windrow_engine::history::History;
 
-use super::board::{Board, Known, Standing};
+use super::board::{Board, Known, Read, Standing};
 use crate::cmd::status::way_on;
 
 /// An output, and where it is shown.
@@ -104,6 +104,7 @@ impl Follower {
             epoch: Some(reading.manifest.epoch),
             committed_at: Some(reading.manifest.written_at),
             committed_rows: reading.manifest.counters.rows,
+            read: Read::of(&reading.manifest.positions),
             view: Arc::new(reading.pipeline.view()),
             counters: reading.manifest.counters.clone(),
             waits,

@@ -27,7 +27,7 @@ use windrow_engine::observe::Progress;
 use windrow_engine::run::Ended;
 use windrow_engine::source::kafka::TopicInput;
 
-use super::board::{Board, Known, Standing};
+use super::board::{Board, Known, Read, Standing};
 use super::follow::Follower;
 use crate::cmd::status::way_on;
 
@@ -128,6 +128,7 @@ impl<'c> Live<'c> {
             counters: progress.total.clone(),
             is_live: true,
             rows_per_s,
+            read: Read::of(progress.positions),
             commits: progress.commits.clone(),
             ..known.clone()
         });

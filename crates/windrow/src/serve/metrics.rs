@@ -25,6 +25,8 @@ use crate::progress::memory;
 
 /// Clusters that have numbers of their own; the others are added up.
 const CLUSTERS: usize = 50;
+/// Sources whose positions are told: the newest, since older files have been read through.
+const SOURCES: usize = 50;
 const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Label = [(&'static str, String); 1];
@@ -99,6 +101,7 @@ fn of_pipeline(all: &mut Registry, known: &Known) {
     all.register("waiting", "Whether the run waits for something", gauge(u64::from(known.waits.is_some())));
     all.register("rows", "Rows read", counter(counters.rows));
     all.register("pages", "Pages learnt", counter(counters.pages));
+    all.register_with_unit("read", "Bytes of files read, decompressed", Unit::Bytes, counter(known.read.bytes));
     all.register("novel_pages", "Pages that opened a theme", counter(counters.novel));
     all.register("clusters", "Clusters alive", gauge(view.clusters.len() as u64));
     all.register("micro_clusters", "Themes alive", gauge(view.micro_clusters));
@@ -134,6 +137,11 @@ fn by_label(all: &mut Registry, known: &Known) {
         rejects.get_or_create(&[("reason", reason.code().to_owned())]).inc_by(count);
     }
     all.register("rejects", "Rows that became no page, by reason", rejects);
+    let positions = Family::<Label, Gauge>::default();
+    for (source, offset) in known.read.offsets.iter().enumerate().rev().take(SOURCES) {
+        positions.get_or_create(&[("source", source.to_string())]).set(offset.cast_signed());
+    }
+    all.register("source_position", "How far a source was read: bytes of a file, offset of a partition", positions);
     let delivered = Family::<Label, Counter>::default();
     let mut largest: Vec<_> = view.clusters.iter().map(|cluster| (cluster.delivered, cluster.cluster)).collect();
     largest.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));

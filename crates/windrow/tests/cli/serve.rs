@@ -288,6 +288,10 @@ fn it_says_what_the_verb_says() {
         .sum();
     assert_eq!(delivered, 100, "{metrics}");
     assert!(metrics.contains("\nwindrow_rows_total 100\n") && metrics.ends_with("# EOF\n"), "{metrics}");
+    let bytes = std::fs::metadata(SAMPLE).unwrap().len();
+    for line in [format!("windrow_read_bytes_total {bytes}"), format!("windrow_source_position{{source=\"0\"}} {bytes}")] {
+        assert!(metrics.contains(&format!("\n{line}\n")), "{line}: {metrics}");
+    }
     for (path, status) in [
         ("/api/v1/clusters?x=1", 400),
         ("/api/v1/clusters?sort=up", 400),
