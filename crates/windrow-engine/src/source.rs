@@ -13,6 +13,7 @@
 pub mod columns;
 pub(crate) mod decompress;
 pub mod encoding;
+pub mod extent;
 pub mod file;
 mod find;
 pub mod form;

@@ -9,17 +9,21 @@ use windrow_core::record::Micros;
 use super::manifest::Manifest;
 use super::{Layout, files};
 use crate::clock::Clock;
+use crate::disk;
 use crate::error::{Error, Result};
-use crate::run::Ended;
+use crate::run::{Ended, Forecast};
 
 /// Name and version of the form of the file; none in files of programs that knew no waiting.
 const SCHEMA: &str = "windrow.life/1";
 /// Stops that are remembered.
 const STOPS: usize = 100;
 const KILLED: &str = "killed";
+/// What is left free in its last block, so that a run on a full disk can say in it what it waits for.
+const TO_WAIT: usize = 1_500;
+const BLOCK: usize = 4_096;
 
 /// The last run of a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Life {
     /// Name and version of the form of the file.
     #[serde(default)]
@@ -35,6 +39,9 @@ pub struct Life {
     /// What it waits for, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waiting>,
+    /// What it said of its rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// How it ended; none while it runs, and when it was killed.
     pub end: Option<End>,
     /// When nobody ran the pipeline before, oldest first; the last ones only.
@@ -101,7 +108,7 @@ impl Life {
         let command = std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect();
         let (pid, began) = (std::process::id(), clock.now());
         let stops = Self::read(layout).map_or_else(Vec::new, |last| last.stops_until(began, layout));
-        let life = Self { schema: SCHEMA.into(), pid, began, command, folder, waits: None, end: None, stops };
+        let life = Self { schema: SCHEMA.into(), pid, began, command, folder, waits: None, forecast: None, end: None, stops };
         life.write(layout)?;
         Ok(life)
     }
@@ -130,6 +137,15 @@ impl Life {
         self.write(layout)
     }
 
+    /// Says what its rest needs.
+    pub(crate) fn foretells(&mut self, layout: &Layout, forecast: Forecast) -> Result<()> {
+        if self.is_past(layout) {
+            return Ok(());
+        }
+        self.forecast = Some(forecast);
+        self.write(layout)
+    }
+
     /// Says how it ended; by the owner of the folders.
     pub(crate) fn end(mut self, layout: &Layout, clock: &dyn Clock, ended: std::result::Result<Ended, &Error>) -> Result<()> {
         let (reason, message, exit_code) = match ended {
@@ -139,7 +155,7 @@ impl Life {
         if self.is_past(layout) {
             return Ok(());
         }
-        self.waits = None;
+        (self.waits, self.forecast) = (None, None);
         self.end = Some(End { at: clock.now(), reason: reason.into(), message, exit_code });
         self.write(layout)
     }
@@ -149,8 +165,16 @@ impl Life {
         Self::read(layout).is_some_and(|last| (last.pid, last.began) != (self.pid, self.began))
     }
 
+    /// On a full disk it is written over where it stands: half of it, should the process die just then, is no word at all, which is what
+    /// a process that was killed leaves.
     fn write(&self, layout: &Layout) -> Result<()> {
-        files::replace(&layout.last(), &serde_json::to_vec_pretty(self).expect("plain data serializes"))
+        let mut bytes = serde_json::to_vec_pretty(self).expect("plain data serializes");
+        let room = if self.waits.is_some() { 0 } else { TO_WAIT };
+        bytes.resize((bytes.len() + room).next_multiple_of(BLOCK), b' ');
+        files::replace(&layout.last(), &bytes).or_else(|error| match error.code {
+            disk::FULL => files::overwrite(&layout.last(), &bytes).map_err(|_| error),
+            _ => Err(error),
+        })
     }
 }
 
@@ -174,7 +198,17 @@ mod tests {
         let end = End { at: 1_000, reason: "stopped".into(), message: None, exit_code: 0 };
         let stops = (0..101).map(|n| Stop { from: n, to: n, reason: String::new() }).collect();
         let (command, folder) = (Vec::new(), String::new());
-        let life = Life { schema: SCHEMA.into(), pid: 7, began: 5, command, folder, waits: None, end: Some(end), stops };
+        let life = Life {
+            schema: SCHEMA.into(),
+            pid: 7,
+            began: 5,
+            command,
+            folder,
+            waits: None,
+            forecast: None,
+            end: Some(end),
+            stops,
+        };
         let stops = life.stops_until(1_500, &layout);
         assert_eq!((stops.len(), stops[0].from), (STOPS, 2));
         assert_eq!(stops.last(), Some(&Stop { from: 1_000, to: 1_500, reason: "stopped".into() }));
