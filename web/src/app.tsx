@@ -119,7 +119,7 @@ const STATES = { running: ["●", "running"], waiting: ["○", "waiting"], ended
 function State({ known }: { known: Now | null }) {
   if (!known) return null;
   const waits = known.standing.is === "running" && known.waits;
-  const [sign, word] = waits ? (["◌", "waiting for brokers"] as const) : STATES[known.standing.is];
+  const [sign, word] = waits ? (["◌", "waiting"] as const) : STATES[known.standing.is];
   return (
     <span class={`state ${waits ? "waits" : known.standing.is}`} role="status">
       <span aria-hidden="true">{sign}</span> {word}

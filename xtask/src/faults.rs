@@ -5,12 +5,20 @@
 //! run ─ kill ─ run ─ kill ─ … ─ run to the end ──► must be the same in both directions, and pass the audit
 //! ```
 //!
+//! Besides the kills, each a file of its own in `faults/`: a worker that is stopped beside a standby, disks that are full, state files that are
+//! damaged or deleted, permissions taken away and folders replaced, and readers that look all the time. Each fault proves that it fired.
+//!
 //! A kill is `kill -9`: at a named point of the program (feature `failpoints`; the program writes the name down before it dies),
 //! or from outside at a seeded time. A kill that did not land proves nothing: a point that was never met fails the suite, a time
 //! after the end is halved until it lands. A point of the recovery is met by killing first where recovery has the most to do; a
 //! point of the edits, by leaving an edit before the run.
 
+mod damage;
+mod disk;
+mod pauses;
+mod refusals;
 mod rig;
+mod scans;
 
 use std::time::Duration;
 
@@ -32,7 +40,8 @@ pub(crate) struct Args {
     /// Each point three times, twenty kills at random times (the default); of kafka, 300 kills and a million rows
     #[arg(long)]
     full: bool,
-    /// Only the points whose name holds this, and no random kills; of kafka, one of workers, brokers, topics, network, rivals, shapes
+    /// Only one of kills, pauses, disk, damage, refusals, scans; or the points whose name holds this, and no random kills; of kafka, one of
+    /// workers, brokers, topics, network, rivals, shapes
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Seed of the random times
@@ -69,34 +78,74 @@ fn embedded(args: &Args) -> Result<()> {
     let rig = Rig::build(rows)?;
     let reference = rig.undisturbed("reference", 2, rows / 20)?;
     say(format_args!("{rows} rows, undisturbed in {:.2} s; the reference: {}", reference.seconds, reference.facts));
+    let part = Part { rig: &rig, reference: &reference, short: args.short, seed: args.seed };
+    if let Some((_, fault)) = PARTS.iter().find(|(name, _)| args.only.as_deref() == Some(*name)) {
+        return fault(&part);
+    }
+    kills(args, &part, rows)?;
+    if args.only.is_none() {
+        for (name, fault) in PARTS {
+            let watch = Watch::start();
+            fault(&part).context(name)?;
+            say(format_args!("{name}: {:.0} s", watch.seconds()));
+        }
+    }
+    say(format_args!("faults: {:.0} s", watch.seconds()));
+    Ok(())
+}
+
+/// What the other faults are done to, and how much of it.
+struct Part<'a> {
+    rig: &'a Rig,
+    reference: &'a Pipeline,
+    short: bool,
+    seed: u64,
+}
+
+/// A kind of fault.
+type Fault = fn(&Part<'_>) -> Result<()>;
+
+/// The faults besides the kills.
+const PARTS: [(&str, Fault); 5] = [
+    ("pauses", pauses::pauses),
+    ("disk", disk::disk),
+    ("damage", damage::damage),
+    ("refusals", refusals::refusals),
+    ("scans", scans::scans),
+];
+
+/// Kills at every point and at random times.
+fn kills(args: &Args, part: &Part<'_>, rows: usize) -> Result<()> {
+    let Part { rig, reference, .. } = *part;
+    let only = args.only.as_deref().filter(|only| *only != "kills");
     let edited = rig.undisturbed_with_edits("reference-edited")?;
     let mut kills = 0;
-
-    if args.only.is_none() {
+    if only.is_none() {
         for (threads, roll_rows) in [(1, rows / 20), (2, 1_000), (2, 100_000)] {
             let other = rig.undisturbed(&format!("threads-{threads}-roll-{roll_rows}"), threads, roll_rows)?;
-            rig.same(&reference, &other).with_context(|| format!("threads {threads}, rolls of {roll_rows} rows"))?;
+            rig.same(reference, &other).with_context(|| format!("threads {threads}, rolls of {roll_rows} rows"))?;
             say(format_args!("same answer with --threads {threads} --roll-rows {roll_rows}"));
         }
     }
     for point in points()?
         .iter()
         .filter(|point| !point.starts_with("kafka"))
-        .filter(|point| args.only.as_ref().is_none_or(|only| point.contains(only.as_str())))
+        .filter(|point| only.is_none_or(|only| point.contains(only)))
     {
-        let wanted = if point.starts_with("after-edit") { &edited } else { &reference };
+        let wanted = if point.starts_with("after-edit") { &edited } else { reference };
         for round in 0..if args.short { 1 } else { 3 } {
-            kills += at_point(&rig, wanted, point, round).with_context(|| format!("{point}, round {round}"))?;
+            kills += at_point(rig, wanted, point, round).with_context(|| format!("{point}, round {round}"))?;
         }
         say(format_args!("killed at {point}: recovered, audited, same answer"));
     }
-    if args.only.is_none() {
+    if only.is_none() {
         let mut chance = Chance::new(args.seed);
         for round in 0..if args.short { 3 } else { 20 } {
-            kills += at_random_times(&rig, &reference, round, &mut chance).with_context(|| format!("random kill {round}"))?;
+            kills += at_random_times(rig, reference, round, &mut chance).with_context(|| format!("random kill {round}"))?;
         }
     }
-    say(format_args!("faults: {kills} kills, every one landed, nothing lost, doubled or changed; {:.0} s", watch.seconds()));
+    ensure!(kills > 0, "there is no part and no point of that name");
+    say(format_args!("kills: {kills}, every one landed, nothing lost, doubled or changed"));
     Ok(())
 }
 

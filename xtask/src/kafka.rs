@@ -50,7 +50,7 @@ pub(crate) use rig::{Rig, Setup};
 pub(crate) use run::{run, run_on_older};
 pub(crate) use security::security;
 pub(crate) use sets::{all_sets, sets};
-pub(crate) use standby::standby;
+pub(crate) use standby::{Running, standby};
 pub(crate) use status::status;
 pub(crate) use topics::topics;
 pub(crate) use verbs::verbs;

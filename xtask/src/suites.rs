@@ -51,7 +51,7 @@ const SUITES: &[Suite] = &[
     quick("page", 240, |_| page::page(&page::Args::SHORT)),
     quick("plots", 60, |_| plots::plots()),
     quick("serve", 120, |_| serve::serve()),
-    quick("faults", 180, |_| faults::short()),
+    quick("faults", 240, |_| faults::short()),
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),
     quick("kafka-produce", 75, |_| kafka::produce()),

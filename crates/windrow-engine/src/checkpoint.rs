@@ -195,9 +195,12 @@ impl Store {
     pub fn commit(&mut self, sink: &mut dyn Sink, pipeline: &Pipeline, at: Point<'_>) -> Result<()> {
         let (epoch, owned) = (at.epoch, Arc::clone(&self.owned));
         let layout = owned.layout();
+        let still_ours = || Manifest::is_still(&layout.manifest(), self.manifest.epoch);
+        // Nothing is written into folders that have become another's: not a snapshot either, for he may have one of that name.
+        owned.check()?;
         // Files of ours are taken away by whoever has taken over: that is what there is to tell then.
-        let told = |error| Manifest::is_still(&layout.manifest(), self.manifest.epoch).map_or_else(|fenced| fenced, |()| error);
-        let published = sink.seal(epoch).map_err(told)?;
+        let published = sink.seal(epoch).map_err(|error| still_ours().map_or_else(|fenced| fenced, |()| error))?;
+        still_ours()?;
         check_counts(&published, &self.manifest.counters, at.counters)?;
         let model = pipeline.snapshot();
         snapshots::write(&layout.snapshots(), &snapshots::name(epoch), &model)?;

@@ -99,8 +99,8 @@ impl Error {
     /// Whether the same may go well later, without anybody doing anything on this side.
     pub(crate) fn may_pass(&self) -> bool {
         // These settings have worked before: a broker that stops ends connections as one does that wants TLS, and the address of one that is
-        // down answers nobody, or has no name. An open transaction of somebody else is ended by its producer or by the brokers.
-        const CODES: [&str; 7] = [
+        // down answers nobody, or has no name. An open transaction of somebody else is ended by its producer or by the brokers. Disks are emptied.
+        const CODES: [&str; 8] = [
             "E-KAFKA-AGAIN",
             "E-KAFKA-ENDED",
             "E-KAFKA-REACH",
@@ -108,6 +108,7 @@ impl Error {
             "E-KAFKA-ADV",
             "E-KAFKA-PARTITIONS",
             "E-KAFKA-HANGING",
+            "E-DISK-FULL",
         ];
         CODES.contains(&self.code)
     }

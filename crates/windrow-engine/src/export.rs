@@ -156,7 +156,7 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &RecordBatch, hidden: &Path) -> Result<()> {
-        let failed = |error: &dyn std::fmt::Display| environment("write", hidden, error);
+        let failed = |error: &(dyn std::error::Error + 'static)| environment("write", hidden, error);
         match self {
             Self::Parquet(writer) => writer.write(batch).map_err(|error| failed(&error)),
             Self::Spread(spread) => rows(batch)?.try_for_each(|row| spread.write(&row)).map_err(|error| failed(&error)),
@@ -165,7 +165,7 @@ impl Writer {
     }
 
     fn finish(self, hidden: &Path, exported: &mut Exported) -> Result<()> {
-        let failed = |error: &dyn std::fmt::Display| environment("write", hidden, error);
+        let failed = |error: &(dyn std::error::Error + 'static)| environment("write", hidden, error);
         let synced = |file: &File| file.sync_all().map_err(|error| environment("fsync", hidden, &error));
         match self {
             Self::Parquet(writer) => synced(&writer.into_inner().map_err(|error| failed(&error))?),

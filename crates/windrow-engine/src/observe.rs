@@ -7,6 +7,7 @@ use windrow_core::lineage::LineageEvent;
 use windrow_core::pipeline::{Outcome, Pipeline, Prepared};
 use windrow_core::record::RejectReason;
 
+use crate::run::Forecast;
 use crate::source::Positions;
 
 /// Counts of rows; rows = pages + rejects, always.
@@ -115,6 +116,8 @@ pub struct Progress<'a> {
     pub positions: &'a Positions,
     /// Time since the run began.
     pub elapsed: Duration,
+    /// What its rest will need, once that can be told.
+    pub forecast: Option<Forecast>,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! Only this thread mutates the model. Staging is reversible; the rename of the manifest in a roll is the only step that is not.
 
 pub(crate) mod cut;
+mod forecast;
 pub(crate) mod inputs;
 mod standby;
 pub(crate) mod waits;
@@ -30,6 +31,7 @@ use crate::checkpoint::life::Life;
 use crate::checkpoint::manifest::Manifest;
 use crate::checkpoint::{self, Opened, edits, refused};
 use crate::clock::Clock;
+use crate::disk::{self, Room};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::kafka::commits::{self, Commit};
@@ -41,6 +43,7 @@ use crate::sink::topics::{self, Claims, TopicOutput, TopicSink};
 use crate::source::Asked;
 use crate::source::kafka::TopicInput;
 
+pub use forecast::Forecast;
 pub use standby::{STOPPED, Standing, stand_by, standbys};
 pub use waits::Told;
 use waits::{Waits, Who};
@@ -77,6 +80,8 @@ pub struct Job {
     pub roll: Roll,
     /// Memory that rows in flight may take.
     pub memory_bytes: u64,
+    /// Bytes that stay free on the disks of output and state: below it a run waits.
+    pub free_disk: u64,
     /// Whether inputs that have nothing to do with the known ones are welcome (`--new`).
     pub accept_new: bool,
 }
@@ -123,6 +128,18 @@ impl Control {
     fn wait(&self, error: &Error, time: Duration) {
         let mut waited = Duration::ZERO;
         while waited < time && self.asked().is_none() {
+            self.waits.because(Who::Run, || error.clone());
+            let _ = crossbeam_channel::never::<()>().recv_timeout(POLL);
+            waited += POLL;
+        }
+    }
+
+    /// Says that a disk is full, and waits until there is room enough and more than there was; it is tried once more after a while in any
+    /// case, for not every limit shows there.
+    fn wait_for_room(&self, error: &Error, room: &Room) {
+        let (before, mut waited) = (room.left(), Duration::ZERO);
+        let has_more = |waited| waited >= LONGEST_WAIT || room.left() > before.map(|before| before + MORE_ROOM);
+        while self.asked().is_none() && (room.check().is_err() || !has_more(waited)) {
             self.waits.because(Who::Run, || error.clone());
             let _ = crossbeam_channel::never::<()>().recv_timeout(POLL);
             waited += POLL;
@@ -219,6 +236,8 @@ pub(crate) const HURRIED: Duration = Duration::from_secs(5);
 /// How long a run waits before it begins again, and how long at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// Room that has come since a disk was full, from which on it is worth a try.
+const MORE_ROOM: u64 = 1 << 20;
 /// How long a run whose transaction was ended waits at least: whoever has taken over has claimed the topics by then. To begin again before would
 /// take over from it.
 const CLAIMED: Duration = Duration::from_secs(5);
@@ -227,10 +246,13 @@ const CLAIMED: Duration = Duration::from_secs(5);
 /// and while none comes.
 ///
 /// When brokers end a transaction or cannot be reached any more, the run begins again from the last commit, as a new process would, as
-/// often as it takes. The folders stay its own meanwhile: no standby could do more, and two would take turns without end.
+/// often as it takes; and so when a disk is full, once there is room. The folders stay its own meanwhile: no standby could do more, and two
+/// would take turns without end.
 pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Observer<'_>) -> Result<Summary> {
     let owned = Arc::new(checkpoint::own(job, clock)?);
-    let mut opened = checkpoint::open(job, &owned).inspect_err(|error| {
+    let mut room = Room::of([owned.layout().out.clone(), owned.layout().state.clone()], job.free_disk);
+    // A state that cannot be opened says no more of the last run than that run did.
+    let mut opened = room.check().and_then(|()| checkpoint::open(job, &owned)).inspect_err(|error| {
         // What belongs to another output is not told of this call. It is a word for people: that it cannot be left is no error of its own.
         if error.code != "E-STATE-OTHER" {
             let _ = Life::refuse(owned.layout(), clock, error);
@@ -240,8 +262,11 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
     let (mut before, mut claims, mut wait) = (None, Claims::none()?, FIRST_WAIT);
     let mut summary = 'runs: loop {
         let pipeline = opened.store.manifest().pipeline.clone();
-        let mut attempt = Attempt { job, clock, control, before: &mut before, claims: &mut claims, has_worked: false };
-        let mut summary = attempt.go_on(opened, observer);
+        let mut attempt =
+            Attempt { job, clock, control, before: &mut before, claims: &mut claims, room: &mut room, has_worked: false };
+        // What has become of the folders says more than what could not be done in them.
+        let told = |error| owned.check().map_or_else(|moved| moved, |()| error);
+        let mut summary = attempt.go_on(opened, observer).map_err(told);
         let mut has_worked = attempt.has_worked;
         opened = loop {
             if before.is_some() {
@@ -249,6 +274,9 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
                 summary = summary.map_err(Error::without_guess);
             }
             match &summary {
+                Err(error) if before.is_some() && error.code == disk::FULL && control.asked().is_none() => {
+                    control.wait_for_room(error, &room);
+                }
                 Err(error) if before.is_some() && error.may_pass() && control.asked().is_none() => {
                     wait = if has_worked { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
                     control.wait(error, if error.code == ENDED { wait.max(CLAIMED) } else { wait });
@@ -284,6 +312,8 @@ struct Attempt<'a> {
     before: &'a mut Option<Counters>,
     /// Its claims to the topics.
     claims: &'a mut Claims,
+    /// What there must be on the disks.
+    room: &'a mut Room,
     /// Whether anything was learnt.
     has_worked: bool,
 }
@@ -300,10 +330,14 @@ impl Attempt<'_> {
         let reader = work.start(job, &control.waits)?;
         work.begin(self.before);
         control.waits.all_go_on();
+        work.expect(self.room).into_iter().for_each(|forecast| control.waits.foretell(forecast));
         let epoch = job.output.as_ref().map(|output| output.epoch);
         let ended = loop {
             if let Some(ended) = control.asked() {
                 break Ok(ended);
+            }
+            if let Err(error) = self.room.look(clock.elapsed()) {
+                break Err(error);
             }
             work.take_edits()?;
             match reader.events().recv_timeout(epoch.unwrap_or(POLL).min(POLL)) {
@@ -314,6 +348,7 @@ impl Attempt<'_> {
                 Err(RecvTimeoutError::Disconnected) => break Err(gone()),
             }
             self.has_worked = true;
+            work.look_ahead().into_iter().for_each(|forecast| control.waits.foretell(forecast));
             if work.is_due(&job.roll) {
                 work.roll()?;
             } else if epoch.is_some_and(|epoch| work.is_epoch_due(epoch)) {
@@ -391,6 +426,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         threads: 1,
         roll: Roll::default(),
         memory_bytes: 64 << 20,
+        free_disk: 0,
         accept_new: false,
     };
     let owned = match checkpoint::own(&job, clock) {

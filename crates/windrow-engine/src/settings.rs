@@ -224,11 +224,13 @@ pub struct LimitSettings {
     pub memory: u64,
     /// Bytes of the longest record; a longer one is a reject.
     pub max_record: u64,
+    /// Bytes that stay free on the disks of output and state.
+    pub free_disk: u64,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { memory: 512 << 20, max_record: 1 << 20 }
+        Self { memory: 512 << 20, max_record: 1 << 20, free_disk: 256 << 20 }
     }
 }
 

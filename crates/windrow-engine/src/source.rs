@@ -14,6 +14,7 @@ pub(crate) mod again;
 pub mod columns;
 pub(crate) mod decompress;
 pub mod encoding;
+pub mod extent;
 pub mod file;
 mod find;
 pub mod form;

@@ -12,7 +12,7 @@ use crate::checkpoint::life::{Life, Waiting};
 use crate::checkpoint::lock::{Holder, Lock, host};
 use crate::checkpoint::manifest::Manifest;
 use crate::error::Result;
-use crate::run::standbys;
+use crate::run::{Forecast, standbys};
 use crate::source::Positions;
 
 pub use crate::source::new_files;
@@ -25,7 +25,7 @@ pub enum Standing {
     New,
     /// A process runs it.
     Running,
-    /// A process runs it, and waits for brokers.
+    /// A process runs it, and waits for brokers, or for room on a disk.
     Waiting,
     /// The last run ended as it should: at the end of the input, or because it was asked to.
     Ended,
@@ -119,6 +119,12 @@ impl Status {
         life.waits.as_ref().filter(|_| life.pid == holder.pid && life.end.is_none())
     }
 
+    /// What the process that runs it has said of its rest.
+    pub fn forecast(&self) -> Option<Forecast> {
+        let (holder, life) = (self.holder.as_ref()?, self.life.as_ref()?);
+        life.forecast.filter(|_| life.pid == holder.pid && life.end.is_none())
+    }
+
     /// How far the sources were read, by the last roll.
     pub fn positions(&self) -> Positions {
         self.manifest.as_ref().map(|manifest| manifest.positions.clone()).unwrap_or_default()
@@ -154,6 +160,7 @@ mod tests {
             environment: std::collections::BTreeMap::new(),
             refused: None,
             waits: waits.then_some(waiting),
+            forecast: None,
             end: end.map(|reason| End {
                 at: 9,
                 reason: reason.into(),

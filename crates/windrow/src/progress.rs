@@ -2,15 +2,14 @@
 //!
 //! Animated only on a terminal; elsewhere one plain line every ten seconds, so that a log shows that the work goes on.
 
-pub(crate) mod extent;
-
 use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use windrow_engine::observe::Progress;
+use windrow_engine::run::Forecast;
+use windrow_engine::source::extent::Extent;
 
-use self::extent::Extent;
 use crate::term::{Term, text};
 
 /// Time between two drawings on a terminal.
@@ -26,6 +25,8 @@ pub(crate) struct ProgressLine {
     next: Duration,
     /// What there is to read: asked for once.
     extent: Option<Option<Extent>>,
+    /// What was said of the rest.
+    foretold: Option<Forecast>,
 }
 
 impl ProgressLine {
@@ -38,11 +39,18 @@ impl ProgressLine {
             );
             bar
         });
-        Self { next: if bar.is_some() { Duration::ZERO } else { LOG }, bar, talks: term.may_talk(), extent: None }
+        Self {
+            next: if bar.is_some() { Duration::ZERO } else { LOG },
+            bar,
+            talks: term.may_talk(),
+            extent: None,
+            foretold: None,
+        }
     }
 
     /// Draws the line of a run when it is time to.
     pub(crate) fn update(&mut self, progress: &Progress<'_>) {
+        self.foretell(progress.forecast);
         if progress.elapsed < self.next || !self.talks {
             return;
         }
@@ -54,6 +62,18 @@ impl ProgressLine {
     /// Draws the line of other work on rows when it is time to.
     pub(crate) fn count(&mut self, rows: u64, elapsed: Duration) {
         self.draw(elapsed, || counts(rows, elapsed).join(" · "));
+    }
+
+    /// Says what the rest needs, when there is a new word of it.
+    fn foretell(&mut self, forecast: Option<Forecast>) {
+        let Some(told) = forecast.filter(|_| self.talks && forecast != self.foretold) else { return };
+        self.foretold = forecast;
+        let said = if told.fits() { format!("needs {}", rest(&told)) } else { format!("warning: needs {}", rest(&told)) };
+        match &self.bar {
+            Some(bar) => bar.println(said),
+            // Nobody is left to read it when stderr is closed: the work goes on.
+            None => drop(writeln!(std::io::stderr(), "{said}")),
+        }
     }
 
     fn draw(&mut self, elapsed: Duration, message: impl FnOnce() -> String) {
@@ -79,6 +99,17 @@ impl ProgressLine {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// What the rest of a run needs, for people.
+pub(crate) fn rest(told: &Forecast) -> String {
+    let time = told.seconds.map(|seconds| format!("about {} more, and ", text::seconds(seconds))).unwrap_or_default();
+    let disk = format!("{time}about {} of disk", text::bytes(told.disk_bytes));
+    match told.room {
+        Some(room) if told.fits() => format!("{disk}; there is room for {}", text::bytes(room)),
+        Some(room) => format!("{disk}; there is room for {} only, and the run will wait for more", text::bytes(room)),
+        None => disk,
     }
 }
 

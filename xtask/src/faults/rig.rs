@@ -1,6 +1,6 @@
 //! The killed and the killer: pipelines in folders of their own, and what is compared of them.
 
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -10,8 +10,12 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::campaign;
+use crate::kafka::Running;
 use crate::python::{READERS, script};
-use crate::shell::{Watch, fresh_dir, output, shown, stdout, windrow};
+use crate::shell::{Watch, fresh_dir, output, shown, stdout, wait_for, windrow};
+
+/// How long anything may take that is waited for.
+pub(super) const PATIENCE_S: f64 = 120.0;
 
 /// How a run is to be ended.
 pub(super) enum Kill<'a> {
@@ -32,19 +36,22 @@ pub(super) enum Died {
 
 /// The program with its failpoints, and the input.
 pub(super) struct Rig {
-    windrow: PathBuf,
-    dir: PathBuf,
-    inputs: [PathBuf; 2],
+    pub(super) windrow: PathBuf,
+    pub(super) dir: PathBuf,
+    pub(super) inputs: [PathBuf; 2],
     roll_rows: usize,
+    /// Whom its runs belong to; none: us.
+    pub(super) user: Option<u32>,
 }
 
 /// One pipeline with its output.
 pub(super) struct Pipeline {
     windrow: PathBuf,
-    out: PathBuf,
-    inputs: Vec<PathBuf>,
+    pub(super) out: PathBuf,
+    pub(super) inputs: Vec<PathBuf>,
     threads: usize,
-    roll_rows: usize,
+    pub(super) roll_rows: usize,
+    user: Option<u32>,
     /// How long the run took, of an undisturbed one.
     pub(super) seconds: f64,
     /// What it came to, of an undisturbed one.
@@ -53,18 +60,27 @@ pub(super) struct Pipeline {
 
 impl Rig {
     pub(super) fn build(rows: usize) -> Result<Self> {
-        let windrow = windrow("fast", &["failpoints"])?;
-        let dir = fresh_dir("faults")?;
+        Self::of(windrow("fast", &["failpoints"])?, fresh_dir("faults")?, rows)
+    }
+
+    fn of(windrow: PathBuf, dir: PathBuf, rows: usize) -> Result<Self> {
         let inputs = [dir.join("a.csv"), dir.join("b.csv")];
         campaign::write(&inputs[0], 0, rows / 4)?;
         campaign::write(&inputs[1], rows / 4, rows)?;
-        Ok(Self { windrow, dir, inputs, roll_rows: rows / 20 })
+        Ok(Self { windrow, dir, inputs, roll_rows: rows / 20, user: None })
+    }
+
+    /// Another one with other rows, in a folder of its own.
+    pub(super) fn another(&self, dir: PathBuf, rows: usize) -> Result<Self> {
+        std::fs::create_dir_all(&dir)?;
+        Self::of(self.windrow.clone(), dir, rows)
     }
 
     pub(super) fn pipeline(&self, name: &str) -> Result<Pipeline> {
         let out = self.dir.join(name);
         let (windrow, inputs) = (self.windrow.clone(), self.inputs.to_vec());
-        Ok(Pipeline { windrow, out, inputs, threads: 2, roll_rows: self.roll_rows, seconds: 0.0, facts: String::new() })
+        let (roll_rows, user) = (self.roll_rows, self.user);
+        Ok(Pipeline { windrow, out, inputs, threads: 2, roll_rows, user, seconds: 0.0, facts: String::new() })
     }
 
     /// A pipeline that has read the first file and found two edits in its inbox since.
@@ -122,15 +138,28 @@ impl Rig {
 }
 
 impl Pipeline {
-    fn command(&self) -> Command {
+    /// A run that says nothing.
+    pub(super) fn command(&self) -> Command {
+        let mut command = self.loud();
+        command.arg("--quiet");
+        command
+    }
+
+    /// A run.
+    pub(super) fn loud(&self) -> Command {
         let mut command = Command::new(&self.windrow);
-        command.arg("run").arg("--quiet").arg("--input").args(&self.inputs).arg("--out").arg(&self.out);
+        command.arg("run").arg("--input").args(&self.inputs).arg("--out").arg(&self.out);
         command.args(["--threads", &self.threads.to_string(), "--roll-rows", &self.roll_rows.to_string()]);
+        // How much stays free is another matter than what a full disk does.
+        command.env("WINDROW__LIMITS__FREE_DISK", "0");
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 
-    fn run_to_the_end(&self) -> Result<()> {
+    pub(super) fn run_to_the_end(&self) -> Result<()> {
         let mut command = self.command();
         stdout(command.stdout(Stdio::piped())).map(drop)
     }
@@ -164,8 +193,52 @@ impl Pipeline {
         }
     }
 
+    /// A run that stops itself at the n-th passing of a point, and has: the point is written down, and the kernel says so. Its words are kept
+    /// beside its output.
+    pub(super) fn stopped_at(&self, point: &str, nth: usize, more: &[(&str, &str)]) -> Result<Running> {
+        let log = self.out.with_extension("log");
+        let _ = std::fs::remove_file(&log);
+        let mut command = self.loud();
+        command.env("WINDROW_FAILPOINT", format!("{point}:{nth}:STOP")).env("WINDROW_FAILPOINT_LOG", &log);
+        command.envs(more.iter().copied()).current_dir(self.said("worker")?);
+        let mut worker = Running::start(command)?;
+        let stopped = wait_for(PATIENCE_S, || Ok(worker.is_stopped()?.then_some(())));
+        stopped
+            .and_then(|stopped| stopped.context("it does not stop"))
+            .with_context(|| format!("{point}:{nth} was not met"))?;
+        let written = std::fs::read_to_string(&log)?;
+        ensure!(written.trim() == point, "stopped, but wrote `{}` instead of {point}", written.trim());
+        Ok(worker)
+    }
+
+    /// A folder of its own for what a process says.
+    pub(super) fn said(&self, who: &str) -> Result<PathBuf> {
+        let folder = self.out.with_extension(who);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Whether that process has said this.
+    pub(super) fn has_said(&self, who: &str, words: &str) -> bool {
+        let said = std::fs::read_to_string(self.out.with_extension(who).join("said.log"));
+        said.is_ok_and(|said| said.contains(words))
+    }
+
+    /// All that is committed is whole, by the checksums.
+    pub(super) fn verify(&self) -> Result<()> {
+        let mut command = Command::new(&self.windrow);
+        stdout(command.args(["state", "verify", "--out"]).arg(&self.out)).map(drop)
+    }
+
+    /// What `status` has to tell.
+    pub(super) fn status(&self) -> Result<Value> {
+        let mut command = Command::new(&self.windrow);
+        let told = stdout(command.args(["status", "-o", "json", "--out"]).arg(&self.out))?;
+        serde_json::from_str(&told).context("status in JSON")
+    }
+
     /// The audit's counts; it must be green.
-    fn audit(&self) -> Result<Value> {
+    pub(super) fn audit(&self) -> Result<Value> {
         let mut command = Command::new(&self.windrow);
         command.arg("audit").arg("--input").args(&self.inputs).arg("--out").arg(&self.out).args(["-o", "json"]);
         let audit: Value = serde_json::from_str(&stdout(&mut command)?).context("audit's JSON")?;
@@ -187,7 +260,7 @@ impl Pipeline {
     }
 
     /// Checksum of the committed model, with the counters and positions that stand beside it.
-    fn checksum(&self) -> Result<String> {
+    pub(super) fn checksum(&self) -> Result<String> {
         let mut command = Command::new(&self.windrow);
         let state = stdout(command.args(["state", "inspect", "-o", "json", "--out"]).arg(&self.out))?;
         let state: Value = serde_json::from_str(&state)?;
@@ -198,8 +271,12 @@ impl Pipeline {
         Ok(format!("{} at {read:?}, counters {}", newest["hash"], state["counters"]))
     }
 
-    /// Takes the folder away: hundreds of them fill a disk.
+    /// Takes the folder away with all that was said: hundreds of them fill a disk.
     pub(super) fn remove(&self) -> Result<()> {
+        for who in ["worker", "standby", "log"] {
+            let said = self.out.with_extension(who);
+            let _ = if said.is_dir() { std::fs::remove_dir_all(&said) } else { std::fs::remove_file(&said) };
+        }
         remove(&self.out)
     }
 }

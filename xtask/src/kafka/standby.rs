@@ -23,7 +23,7 @@ const RATE: &str = "3000";
 pub(super) const PATIENCE_S: f64 = 120.0;
 
 /// A process that ends with its value.
-pub(super) struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -33,7 +33,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command) -> Result<Self> {
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
         // What it says is kept beside its files, for whoever has to find out.
         let log = command.get_current_dir().unwrap_or(Path::new(".")).join("said.log");
         let mut log = OpenOptions::new().create(true).append(true).open(log)?;
@@ -41,28 +41,28 @@ impl Running {
         Ok(Self(command.stdout(Stdio::null()).stderr(log).spawn()?))
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }
 
     /// Whether it has not ended.
-    pub(super) fn is_alive(&mut self) -> Result<bool> {
+    pub(crate) fn is_alive(&mut self) -> Result<bool> {
         Ok(self.0.try_wait()?.is_none())
     }
 
     /// Whether it is stopped, as the kernel says; behind the bracket stands the state.
-    pub(super) fn is_stopped(&mut self) -> Result<bool> {
+    pub(crate) fn is_stopped(&mut self) -> Result<bool> {
         ensure!(self.is_alive()?, "it has ended");
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
         Ok(stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.0.try_wait()?)
     }
 
-    pub(super) fn signal(&self, name: &str) -> Result<()> {
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
         stdout(Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()])).map(drop)
     }
 }

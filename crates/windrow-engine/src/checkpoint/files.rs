@@ -1,14 +1,18 @@
 //! Files that survive a power cut: written aside, fsynced, renamed, and their folder fsynced.
 
-use std::fmt::Display;
-use std::fs::{self, File};
+use std::error::Error as StdError;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The machine would not do `what` with `path`.
-pub(crate) fn environment(what: &str, path: &Path, error: &dyn Display) -> Error {
+pub(crate) fn environment(what: &str, path: &Path, error: &(dyn StdError + 'static)) -> Error {
+    if disk::is_full(error) {
+        return disk::full(&format!("cannot {what} {}", path.display())).cause(error);
+    }
     Error::new(ErrorKind::Environment, "E-IO", format!("cannot {what} {}", path.display()))
         .cause(error)
         .hint("check the disk's free space and the folder's permissions; nothing that was committed is lost")
@@ -87,15 +91,20 @@ fn hidden(path: &Path, whose: &str) -> PathBuf {
     path.with_file_name(format!(".{name}{whose}.tmp"))
 }
 
-/// Writes `bytes` beside `path`, durably. The caller renames.
+/// Writes `bytes` beside `path`, durably. The caller renames. What lies there of an earlier try goes first: were it a link, it would be
+/// somebody else's file that is written over. What cannot be written whole goes too: a full disk needs the room.
 pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
     let aside = aside(path);
+    remove(&aside)?;
     let write = || -> io::Result<()> {
-        let mut file = File::create(&aside)?;
+        let mut file = File::create_new(&aside)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
-    write().map_err(|error| environment("write", &aside, &error))?;
+    write().map_err(|error| {
+        let _ = fs::remove_file(&aside);
+        environment("write", &aside, &error)
+    })?;
     Ok(aside)
 }
 
@@ -104,9 +113,41 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|error| environment("rename", to, &error))
 }
 
+/// Writes `bytes` over those of a file that is there: it takes no room but that of more bytes.
+pub(crate) fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)
+}
+
 /// Replaces a file by `bytes`, whole or not at all.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let aside = write_aside(path, bytes)?;
     rename(&aside, path)?;
     sync_dir(path.parent().expect("a file of ours lies in a folder"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_where_bytes_are_written_aside_is_replaced_and_never_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (folder.path().join("files.json"), folder.path().join("victim"));
+        fs::write(&victim, "another's").unwrap();
+        std::os::unix::fs::symlink(&victim, aside(&path)).unwrap();
+        replace(&path, b"ours").unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::read(&victim).unwrap()), (b"ours".to_vec(), b"another's".to_vec()));
+        assert!(!fs::symlink_metadata(&path).unwrap().is_symlink());
+        overwrite(&path, b"us").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"us");
+        assert!(overwrite(&folder.path().join("none"), b"us").is_err(), "only what is there is written over");
+    }
+
+    #[test]
+    fn a_full_disk_has_a_code_of_its_own() {
+        let told = |number| environment("write", Path::new("x"), &io::Error::from_raw_os_error(number)).code;
+        assert_eq!([told(28), told(122), told(13)], ["E-DISK-FULL", "E-DISK-FULL", "E-IO"]);
+    }
 }

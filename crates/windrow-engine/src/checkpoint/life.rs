@@ -12,8 +12,9 @@ use super::lock::host;
 use super::manifest::Manifest;
 use super::{Layout, files};
 use crate::clock::Clock;
+use crate::disk;
 use crate::error::{Error, Result};
-use crate::run::Ended;
+use crate::run::{Ended, Forecast};
 use crate::settings;
 
 /// Name and version of the form of the file; none in files of programs that knew no waiting.
@@ -21,9 +22,12 @@ const SCHEMA: &str = "windrow.life/1";
 /// Stops that are remembered.
 const STOPS: usize = 100;
 const KILLED: &str = "killed";
+/// What is left free in its last block, so that a run on a full disk can say in it what it waits for.
+const TO_WAIT: usize = 1_500;
+const BLOCK: usize = 4_096;
 
 /// The last run of a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Life {
     /// Name and version of the form of the file.
     #[serde(default)]
@@ -45,6 +49,9 @@ pub struct Life {
     /// What it waits for, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waiting>,
+    /// What it said of its rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// How it ended; none while it runs, and when it was killed.
     pub end: Option<End>,
     /// The last call behind it that could not begin, because the state could not be opened.
@@ -146,6 +153,7 @@ impl Life {
             folder,
             environment: settings::environment(std::env::vars_os()),
             waits: None,
+            forecast: None,
             end: None,
             refused: None,
             stops,
@@ -185,12 +193,21 @@ impl Life {
         self.write(layout)
     }
 
+    /// Says what its rest needs.
+    pub(crate) fn foretells(&mut self, layout: &Layout, forecast: Forecast) -> Result<()> {
+        if self.is_past(layout) {
+            return Ok(());
+        }
+        self.forecast = Some(forecast);
+        self.write(layout)
+    }
+
     /// Says how it ended; by the owner of the folders.
     pub(crate) fn end(mut self, layout: &Layout, clock: &dyn Clock, ended: std::result::Result<Ended, &Error>) -> Result<()> {
         if self.is_past(layout) {
             return Ok(());
         }
-        self.waits = None;
+        (self.waits, self.forecast) = (None, None);
         self.end = Some(End::of(ended, clock.now()));
         self.write(layout)
     }
@@ -200,8 +217,16 @@ impl Life {
         Self::read(layout).is_some_and(|last| (last.pid, last.began) != (self.pid, self.began))
     }
 
+    /// On a full disk it is written over where it stands: half of it, should the process die just then, is no word at all, which is what
+    /// a process that was killed leaves.
     fn write(&self, layout: &Layout) -> Result<()> {
-        files::replace(&layout.last(), &serde_json::to_vec_pretty(self).expect("plain data serializes"))
+        let mut bytes = serde_json::to_vec_pretty(self).expect("plain data serializes");
+        let room = if self.waits.is_some() { 0 } else { TO_WAIT };
+        bytes.resize((bytes.len() + room).next_multiple_of(BLOCK), b' ');
+        files::replace(&layout.last(), &bytes).or_else(|error| match error.code {
+            disk::FULL => files::overwrite(&layout.last(), &bytes).map_err(|_| error),
+            _ => Err(error),
+        })
     }
 }
 

@@ -4,7 +4,8 @@
 //! it; it is never removed, for a removed file can be locked twice.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub struct Holder {
 /// The lock, held until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
     path: PathBuf,
     holder: Holder,
 }
@@ -62,15 +63,23 @@ impl Lock {
             writeln!(file, "{text}")
         };
         write(&mut file).map_err(|error| environment("write", path, &error))?;
-        Ok(Self { _file: file, path: path.to_owned(), holder })
+        Ok(Self { file, path: path.to_owned(), holder })
     }
 
     /// Refuses to go on when the file names another holder: where a volume keeps no locks between machines, one that was away for long may
-    /// have been replaced.
+    /// have been replaced. And when it is no more the file that was locked: then the folder is another one, and nobody knows whose.
     pub(super) fn check(&self) -> Result<()> {
-        let mut file = File::open(&self.path).map_err(|error| environment("open", &self.path, &error))?;
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(moved(&self.path)),
+            Err(error) => return Err(environment("open", &self.path, &error)),
+        };
         match read(&mut file) {
-            Some(holder) if holder != self.holder => Err(held(&self.path, Some(&holder))),
+            Some(holder) if holder != self.holder && (is_same(&file, &self.file) || holder.since > self.holder.since) => {
+                Err(held(&self.path, Some(&holder)))
+            }
+            // Also a copy of the folder, which names whoever had it before us.
+            _ if !is_same(&file, &self.file) => Err(moved(&self.path)),
             _ => Ok(()),
         }
     }
@@ -100,6 +109,21 @@ fn read(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
+}
+
+fn is_same(one: &File, other: &File) -> bool {
+    let identity = |file: &File| file.metadata().ok().map(|about| (about.dev(), about.ino()));
+    identity(one) == identity(other)
+}
+
+fn moved(path: &Path) -> Error {
+    let folder = path.parent().unwrap_or(path).display();
+    Error::new(
+        ErrorKind::Environment,
+        "E-FOLDER-MOVED",
+        format!("{folder} was moved, replaced or emptied while it was written to: its lock is not there any more"),
+    )
+    .hint("put it back and run again: what was committed is whole, and the rows since are learnt again")
 }
 
 fn held(path: &Path, holder: Option<&Holder>) -> Error {
@@ -138,6 +162,13 @@ mod tests {
         let holder = Lock::holder(&path).unwrap().unwrap();
         assert_eq!((holder.pid, holder.since), (std::process::id(), 7));
         lock.check().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let error = lock.check().unwrap_err();
+        assert_eq!((error.code, error.exit_code()), ("E-FOLDER-MOVED", 3), "nobody else's, and not ours to be sure of");
+        std::fs::write(&path, serde_json::to_string(&lock.holder).unwrap()).unwrap();
+        assert_eq!(lock.check().unwrap_err().code, "E-FOLDER-MOVED", "a copy is not what was locked");
+        std::fs::write(&path, serde_json::to_string(&Holder { since: 6, ..lock.holder.clone() }).unwrap()).unwrap();
+        assert_eq!(lock.check().unwrap_err().code, "E-FOLDER-MOVED", "nor is one from before us");
         std::fs::remove_file(&path).unwrap();
         let other = Lock::take(&path, 8).unwrap();
         assert_eq!(lock.check().unwrap_err().code, "E-LOCKED", "somebody else's by now");

@@ -81,7 +81,7 @@ impl Finished {
     }
 }
 
-fn failed(file: Option<&Hidden>, error: &dyn std::fmt::Display) -> Error {
+fn failed(file: Option<&Hidden>, error: &(dyn std::error::Error + 'static)) -> Error {
     match file {
         Some(hidden) => environment("write", &hidden.hidden, error),
         None => Error::new(ErrorKind::Environment, "E-STDOUT", "cannot write to stdout").cause(error),

@@ -201,6 +201,7 @@ mod tests {
             threads: 1,
             roll: Roll::default(),
             memory_bytes: 64 << 20,
+            free_disk: 0,
             accept_new: false,
         };
         (cluster, job)

@@ -19,6 +19,7 @@ use crate::checkpoint::Layout;
 use crate::checkpoint::life::{Life, Waiting};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
+use crate::run::Forecast;
 
 /// What takes longer than this is waited for.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -135,6 +136,14 @@ impl Waits {
                 state.write(Some((&other, now)));
             }
             None => self.end(state),
+        }
+    }
+
+    /// Writes down what the rest of the run needs. Nothing depends on it.
+    pub(super) fn foretell(&self, forecast: Forecast) {
+        let mut state = self.state();
+        if let Some((layout, life)) = &mut state.kept {
+            let _ = life.foretells(layout, forecast);
         }
     }
 

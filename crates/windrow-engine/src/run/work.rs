@@ -12,12 +12,14 @@ use crate::batch::Batch;
 use crate::checkpoint::edits::PlacedEdit;
 use crate::checkpoint::{Opened, Point, Store, recovery};
 use crate::clock::Clock;
+use crate::disk::Room;
 use crate::error::Result;
 use crate::failpoint::failpoint;
 use crate::kafka::commits::{Commit, MOST_SINCE_ROLL};
 use crate::kafka::mirror::Mirror;
 use crate::observe::{CommitTimes, Counters, Observer, Progress};
 use crate::read::Reader;
+use crate::run::forecast::{Forecast, Prospect};
 use crate::run::inputs::Again;
 use crate::run::waits::Waits;
 use crate::run::{Control, Ended, Job, Roll, Summary, cut, inputs};
@@ -77,9 +79,24 @@ pub(super) struct Work<'a> {
     started: Duration,
     rolled: Duration,
     notes: Vec<String>,
+    /// What is known of the rest of the run, where anything can be.
+    prospect: Option<Prospect>,
 }
 
 impl<'a> Work<'a> {
+    /// Looks how much there is to read, and whether there is room for what comes of it. Tells when there is not.
+    pub(super) fn expect(&mut self, room: &Room) -> Option<Forecast> {
+        self.prospect = Prospect::new(&self.positions, room);
+        let (now, store) = (self.clock.now(), &self.store);
+        self.prospect.as_mut()?.look_back(store.manifest(), store.layout(), now)
+    }
+
+    /// Tells what the rest needs, once that is known.
+    pub(super) fn look_ahead(&mut self) -> Option<Forecast> {
+        let (staged, elapsed, now) = (self.sink.staged_bytes(), self.elapsed(), self.clock.now());
+        self.prospect.as_mut()?.look_ahead(&self.positions, staged, elapsed, now)
+    }
+
     /// From here on rows count for this run, which may have begun in an earlier attempt.
     pub(super) fn begin(&mut self, before: &mut Option<Counters>) {
         let before = before.get_or_insert_with(|| self.total.clone());
@@ -119,6 +136,7 @@ impl<'a> Work<'a> {
             started,
             rolled: started,
             notes,
+            prospect: None,
         }
     }
 
@@ -190,6 +208,7 @@ impl<'a> Work<'a> {
             commits: &self.commits,
             lineage,
             elapsed: self.elapsed(),
+            forecast: self.prospect.as_ref().and_then(Prospect::told),
             pipeline: &self.pipeline,
             positions: &self.positions,
         });
@@ -250,7 +269,12 @@ impl<'a> Work<'a> {
             edits: self.edits,
             now: self.clock.now(),
         };
+        let epoch = at.epoch;
         self.store.commit(self.sink, &self.pipeline, at)?;
+        if let Some(prospect) = &mut self.prospect {
+            let rolled = self.store.manifest().files.iter().rev().take_while(|file| file.epoch == epoch);
+            prospect.add(rolled.map(|file| file.bytes).sum());
+        }
         self.order = Order::default();
         self.decisions = Xxh3::new();
         self.rolled = self.clock.elapsed();

@@ -534,4 +534,15 @@ pub const KEYS: &[Key] = &[
         set: |settings, value| settings.limits.max_record = value.count(),
         get: |settings| Value::Size(settings.limits.max_record),
     },
+    Key {
+        name: "limits.free_disk",
+        flag: None,
+        value_name: "SIZE",
+        ty: Type::Size { min: 0, max: u64::MAX },
+        change: Change::NextCommit,
+        doc: "Room that stays free on the disks of output and state: a run does not begin with less, and one that goes on commits what it \
+              has learnt and waits until there is more. 0: it waits when a disk is full.",
+        set: |settings, value| settings.limits.free_disk = value.count(),
+        get: |settings| Value::Size(settings.limits.free_disk),
+    },
 ];

@@ -332,14 +332,15 @@ impl Writer {
     fn close(&self, open: Vec<OpenFile>, epoch: u64) -> Result<Vec<PublishedFile>> {
         let mut files = Vec::new();
         for open in open {
-            let OpenFile { mut file, hidden: Hidden { path, .. }, writer } = open;
+            let OpenFile { mut file, hidden: Hidden { path, .. }, mut writer } = open;
             file.epoch = epoch;
-            let mut tally = writer.into_inner().map_err(|error| environment("write", &path, &error))?;
-            io::Write::flush(&mut tally).map_err(|error| environment("write", &path, &error))?;
+            // Not `into_inner`: it keeps no more than the text of an error, and a full disk would be no full disk.
+            writer.finish().map_err(|error| environment("write", &path, &error))?;
+            let tally = writer.inner();
             failpoint!("before-parquet-fsync");
             tally.file.sync_all().map_err(|error| environment("fsync", &path, &error))?;
             file.bytes = tally.bytes;
-            file.crc32 = tally.crc32.finalize();
+            file.crc32 = tally.crc32.clone().finalize();
             files.push(file);
         }
         files.sort_by_key(|file| file.family);

@@ -326,3 +326,34 @@ fn a_hidden_file_taken_away_under_a_run_stops_it_before_the_commit() {
     assert_eq!(rig.run().unwrap().run.rows, 10_000);
     assert_eq!(rig.rows("pages").len(), 9_000);
 }
+
+#[test]
+fn a_folder_replaced_under_a_run_ends_it_and_nothing_is_written_into_the_other() {
+    let rig = Rig::new(900);
+    let (out, away) = (rig.job.out.clone(), rig.path("away"));
+    let error = rig.run_seen(&mut |progress| {
+        if progress.epoch == 2 && !away.exists() {
+            fs::rename(&out, &away).unwrap();
+            fs::create_dir(&out).unwrap();
+        }
+    });
+    let error = error.unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-FOLDER-MOVED", 3), "{error}");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "it is another's");
+    fs::remove_dir(&out).unwrap();
+    fs::rename(&away, &out).unwrap();
+    rig.run().unwrap();
+    assert_eq!((rig.rows("pages").len(), rig.rows("rejects").len()), (810, 90));
+    assert!(audit(&job_of(&rig)).unwrap().is_clean());
+}
+
+#[test]
+fn a_run_does_not_begin_with_less_room_than_stays_free() {
+    let mut rig = Rig::new(100);
+    rig.job.free_disk = u64::MAX;
+    let error = rig.run().unwrap_err();
+    assert_eq!((error.code, error.exit_code()), ("E-DISK-FULL", 3));
+    assert!(error.hint.is_some() && error.message.contains("limits.free_disk"), "{error}");
+    rig.job.free_disk = 0;
+    assert_eq!(rig.run().unwrap().run.rows, 100);
+}

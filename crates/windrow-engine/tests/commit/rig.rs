@@ -42,6 +42,7 @@ impl Rig {
             threads: 2,
             roll: Roll { rows: 100, bytes: u64::MAX, age: Duration::MAX },
             memory_bytes: 64 << 20,
+            free_disk: 0,
             accept_new: false,
         };
         let rig = Self { folder, job };

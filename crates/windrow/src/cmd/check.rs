@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use windrow_core::pipeline::Preparer;
 use windrow_core::record::{COLUMNS, Pages};
 use windrow_engine::checkpoint::{Layout, lock::Lock, manifest::Manifest, manifest::StateSettings};
+use windrow_engine::disk;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::kafka::Broker;
 use windrow_engine::observe::Counters;
@@ -25,8 +26,6 @@ use crate::term::{Style, text};
 
 /// Rows shown as they were parsed.
 const SHOWN: usize = 5;
-/// Free space below which a run is not advised.
-const LEAST_FREE: u64 = 256 << 20;
 
 /// The settings of `check`: those of `run`, and the topic.
 #[derive(Debug)]
@@ -125,7 +124,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
             None
         }
     };
-    findings.push(output(&settings.output.out));
+    findings.push(output(&settings.output.out, settings.limits.free_disk));
     findings.extend(state(&settings, &files));
     let is_fine = findings.iter().all(|finding| finding.problem.is_none());
     match app.term.format {
@@ -276,7 +275,7 @@ fn parsed(pages: &Pages, row: usize) -> [String; 6] {
 }
 
 /// Whether the output can be written, and how much room there is.
-fn output(out: &Path) -> Finding {
+fn output(out: &Path, reserve: u64) -> Finding {
     let there = nearest_dir(out);
     let probe = there.join(format!(".windrow-check-{}", std::process::id()));
     if let Err(error) = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)) {
@@ -284,15 +283,16 @@ fn output(out: &Path) -> Finding {
         let hint = Some("give another --out, or mend the permission".into());
         return Finding { what: "output", told, problem: Some(("E-OUT-WRITE", hint)) };
     }
-    let free = rustix::fs::statvfs(&there).ok().map(|about| about.f_bavail.saturating_mul(about.f_frsize));
+    let free = disk::free(&there);
     let told = format!(
         "{} can be written{}",
         out.display(),
         free.map(|free| format!(", {} free", text::bytes(free))).unwrap_or_default()
     );
     let mut finding = Finding::fine("output", told);
-    if free.is_some_and(|free| free < LEAST_FREE) {
-        finding.problem = Some(("E-DISK-FULL", Some("free some room, or give an --out elsewhere".into())));
+    if free.is_some_and(|free| free < reserve) {
+        let hint = format!("free some room, or give an --out elsewhere: a run leaves {} free", text::bytes(reserve));
+        finding.problem = Some(("E-DISK-FULL", Some(hint)));
     }
     finding
 }

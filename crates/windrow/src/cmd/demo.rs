@@ -98,6 +98,7 @@ fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
         max_record_bytes: settings.limits.max_record,
         rules: Rules::default(),
         memory_bytes: settings.limits.memory,
+        free_disk: settings.limits.free_disk,
         accept_new: false,
     }
 }

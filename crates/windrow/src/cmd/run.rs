@@ -207,6 +207,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
             age: Duration::from_secs(output.roll_seconds),
         },
         memory_bytes: settings.limits.memory,
+        free_disk: settings.limits.free_disk,
         accept_new,
     })
 }

@@ -18,13 +18,13 @@ use windrow_engine::run::Control;
 use windrow_engine::settings::Settings;
 use windrow_engine::sink::topics::Route;
 use windrow_engine::source::SourcePosition;
+use windrow_engine::source::extent;
 use windrow_engine::source::kafka::{PREFIX, Start};
 use windrow_engine::status::{Status, new_files};
 
 use super::run::{quoted, topic_output};
 use super::{App, Done, Exit};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
-use crate::progress::extent;
 use crate::signals::Watch;
 use crate::term::text;
 
@@ -384,6 +384,9 @@ fn object(known: &Known) -> Value {
         "waits": waits,
         "last": last,
         "refused": refused,
+        "forecast": status.forecast().map(|told| {
+            json!({"at": time(told.at), "seconds": told.seconds, "disk_bytes": told.disk_bytes, "room": told.room})
+        }),
         "resume": known.resume,
         "pipeline": status.manifest.as_ref().map(|manifest| &manifest.pipeline),
         "commit": known.committed().map(|(epoch, _)| epoch),

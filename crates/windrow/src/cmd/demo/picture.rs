@@ -251,6 +251,7 @@ mod tests {
                 lineage: &outcome.lineage,
                 pipeline: &pipeline,
                 positions: &Positions::default(),
+                forecast: None,
                 elapsed: Duration::from_secs(71),
             };
             picture.note(&progress);

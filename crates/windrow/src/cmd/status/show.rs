@@ -9,6 +9,7 @@ use windrow_engine::status::Standing;
 
 use super::super::{App, Failure};
 use super::{Known, total};
+use crate::progress;
 use crate::term::table::{self, Column};
 use crate::term::{Style, text};
 
@@ -41,6 +42,10 @@ fn facts(known: &Known) -> Vec<(&'static str, String)> {
     facts.extend(status.standbys.iter().map(|standby| ("standby", who(standby))));
     if let Some(waits) = status.waits() {
         facts.push(("waits", format!("for {}: {} ({})", span(waits.since, known.now), waits.message, waits.code)));
+    }
+    if let Some(forecast) = status.forecast() {
+        let age = span(forecast.at, known.now);
+        facts.push(("forecast", format!("{}, by what it was {age} ago", progress::rest(&forecast))));
     }
     if status.holder.is_none() {
         facts.push(last_run(known));

@@ -4,19 +4,20 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use windrow_engine::source::generator::{PREFIX, Spec};
-use windrow_engine::source::{Positions, SourcePosition};
+use crate::source::generator::{PREFIX, Spec};
+use crate::source::kafka::PREFIX as TOPIC;
+use crate::source::{Positions, SourcePosition};
 
 /// What there was to read at the start, in the sources' own offsets.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent {
+pub struct Extent {
     start: u64,
     total: u64,
 }
 
 impl Extent {
     /// What there is to read; none when it cannot be known for some source.
-    pub(crate) fn of(positions: &Positions) -> Option<Self> {
+    pub fn of(positions: &Positions) -> Option<Self> {
         let mut total = 0;
         for source in &positions.sources {
             total += size_of(source)?.max(source.offset);
@@ -24,8 +25,13 @@ impl Extent {
         Some(Self { start: offsets(positions), total })
     }
 
+    /// What was not read at the start.
+    pub fn left(self) -> u64 {
+        self.total.saturating_sub(self.start)
+    }
+
     /// The share that has been read since the start; none when there is more than it seemed.
-    pub(crate) fn share(self, positions: &Positions) -> Option<f64> {
+    pub fn share(self, positions: &Positions) -> Option<f64> {
         let (read, all) = (offsets(positions).checked_sub(self.start)?, self.total.checked_sub(self.start)?);
         (all > 0 && read <= all).then(|| read as f64 / all as f64)
     }
@@ -36,9 +42,12 @@ fn offsets(positions: &Positions) -> u64 {
 }
 
 /// Offset at the end of a source.
-pub(crate) fn size_of(source: &SourcePosition) -> Option<u64> {
+pub fn size_of(source: &SourcePosition) -> Option<u64> {
     if source.name.starts_with(PREFIX) {
         return source.name.parse::<Spec>().ok().map(|spec| spec.rows);
+    }
+    if source.name.starts_with(TOPIC) {
+        return None;
     }
     // A source that is gone was read through in an earlier run.
     let Ok(mut file) = File::open(&source.name) else { return Some(source.offset) };
