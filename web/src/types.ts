@@ -86,6 +86,7 @@ export interface Cluster {
   domains: { domain: string; pages: number }[];
   languages: { language: string; share: number }[];
   volume: number[];
+  kept?: { column: string; sum: string; numbers: number; others: number }[];
   examples?: Example[];
   themes?: Theme[];
   themes_total?: number;

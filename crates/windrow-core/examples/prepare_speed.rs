@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use windrow_core::featurize::FieldWeights;
+use windrow_core::kept::Kept;
 use windrow_core::pipeline::Preparer;
 use windrow_core::record::{RecordId, Reject, Row};
 
@@ -27,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             origin: RecordId { source: 0, offset },
             raw: record.as_slice(),
             columns: [0, 1, 2, 3, 4, 5].map(|column| &record[column]),
+            kept: Kept::default(),
         })
         .collect();
 

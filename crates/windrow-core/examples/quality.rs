@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use windrow_core::cluster::{Decision, KMeansRule, ModelSettings, new_model};
 use windrow_core::featurize::FieldWeights;
+use windrow_core::kept::Kept;
 use windrow_core::pipeline::{Prepared, Preparer};
 use windrow_core::quality::{Scores, score};
 use windrow_core::record::{RecordId, Row};
@@ -151,7 +152,7 @@ fn prepare(rows: &[Labelled], fields: &FieldWeights) -> Prepared {
     let rows = rows.iter().map(|(columns, _)| {
         let mut bytes: [&[u8]; 6] = [b""; 6];
         columns.iter().zip(&mut bytes).for_each(|(column, bytes)| *bytes = column.as_bytes());
-        Ok(Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns: bytes })
+        Ok(Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns: bytes, kept: Kept::default() })
     });
     let prepared = Preparer::new(fields.clone()).prepare(rows);
     assert!(prepared.rejects.is_empty(), "the labelled sets have no bad rows");

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
+use windrow_core::kept::Kept;
 use windrow_core::pipeline::{Outcome, Pipeline, Preparer};
 use windrow_core::record::{RecordId, Reject, Row};
 
@@ -25,7 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (batch, first) in records.chunks(BATCH).zip((0..).step_by(BATCH)) {
         let rows = (first..).zip(batch).map(|(offset, record)| {
             let columns = [0, 1, 2, 3, 4, 5].map(|column| &record[column]);
-            Ok::<_, Reject>(Row { origin: RecordId { source: 0, offset }, raw: record.as_slice(), columns })
+            Ok::<_, Reject>(Row {
+                origin: RecordId { source: 0, offset },
+                raw: record.as_slice(),
+                columns,
+                kept: Kept::default(),
+            })
         });
         pipeline.learn(&preparer.prepare(rows), &mut outcome);
     }

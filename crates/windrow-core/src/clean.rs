@@ -1,6 +1,6 @@
 //! CLEAN: a row becomes a page or a reject. Stateless.
 //!
-//! A page needs UTF-8 in all six columns, a creation time that is empty or understood, and something in url, title, keywords or
+//! A page needs UTF-8 in all columns that are read, a creation time that is empty or understood, and something in url, title, keywords or
 //! description. Values pass unchanged: what is read is what is written.
 //!
 //! Times are taken as UTC unless they carry an offset. `YYYY-MM-DD HH:MM:SS[.fraction]`, the form of nearly every row, is read by
@@ -41,6 +41,9 @@ pub struct CleanRow<'a> {
 pub fn clean<'a>(row: &Row<'a>) -> Result<CleanRow<'a>, RejectReason> {
     let text = |index: usize| std::str::from_utf8(row.columns[index]).map_err(|_| RejectReason::InvalidUtf8);
     let (time, id, url, title, keywords, description) = (text(0)?, text(1)?, text(2)?, text(3)?, text(4)?, text(5)?);
+    if row.kept.values().any(|value| std::str::from_utf8(value).is_err()) {
+        return Err(RejectReason::InvalidUtf8);
+    }
     let creation_time = parse_time(time).map_err(|NotATime| RejectReason::BadTime)?;
     if [url, title, keywords, description].iter().all(|value| is_blank(value)) {
         return Err(RejectReason::EmptyPage);
@@ -131,11 +134,12 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kept::Kept;
     use crate::record::RecordId;
     use proptest::prelude::*;
 
     fn row<'a>(columns: [&'a [u8]; 6]) -> Row<'a> {
-        Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns }
+        Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns, kept: Kept::default() }
     }
 
     fn micros(text: &str) -> Option<Micros> {

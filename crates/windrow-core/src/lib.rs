@@ -20,6 +20,8 @@ pub mod label;
 
 pub mod lineage;
 
+pub mod kept;
+
 pub mod pipeline;
 
 pub mod map;

@@ -20,9 +20,10 @@ use crate::clean::{CleanRow, Rules};
 use crate::cluster::{self, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel};
 use crate::featurize::language::Languages;
 use crate::featurize::{Featurizer, FieldWeights};
+use crate::kept::KeptBook;
 use crate::label::{self, LabelTerm};
 use crate::lineage::{self, Edit, EditError, Happening, LineageEvent};
-use crate::record::{Pages, Reject, RejectReason, Row};
+use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
 use crate::snapshot::{self, SnapshotError};
 
 pub use book::{DeadCluster, Example};
@@ -106,6 +107,10 @@ impl Preparer {
         pages.title.push(page.title);
         pages.keywords.push(page.keywords);
         pages.description.push(page.description);
+        pages.kept.resize_with(row.kept.spans.len(), TextColumn::default);
+        for (column, value) in pages.kept.iter_mut().zip(row.kept.values()) {
+            column.push(std::str::from_utf8(value).expect("what is no UTF-8 is a reject"));
+        }
         self.featurizer.featurize(page, pages);
     }
 }
@@ -120,6 +125,7 @@ pub struct Pipeline {
     settings: ModelSettings,
     model: Box<dyn Clusterer>,
     book: Book,
+    kept: KeptBook,
     position: u64,
     generation: u64,
     /// For views; in no snapshot.
@@ -137,6 +143,12 @@ struct State {
     model: Vec<u8>,
 }
 
+/// What comes behind it since format 2. Field order is the format.
+#[derive(Default, Serialize, Deserialize)]
+struct More {
+    kept: KeptBook,
+}
+
 impl Pipeline {
     /// A pipeline that has learnt nothing.
     pub fn new(settings: &ModelSettings) -> Result<Self, UnknownModel> {
@@ -145,10 +157,17 @@ impl Pipeline {
             settings: settings.clone(),
             model,
             book: Book::default(),
+            kept: KeptBook::default(),
             position: 0,
             generation: 0,
             languages: Languages::default(),
         })
+    }
+
+    /// The same, with columns of these names that are carried along.
+    #[must_use]
+    pub fn keeping(self, names: Vec<String>) -> Self {
+        Self { kept: KeptBook::new(names), ..self }
     }
 
     /// Pages learnt.
@@ -195,6 +214,9 @@ impl Pipeline {
         for row in block {
             let decision = outcome.decisions[row];
             self.book.count(&decision, self.position, pages, row);
+            if !self.kept.is_empty() {
+                self.kept.count(decision.cluster, pages, row);
+            }
             self.position += 1;
             let label = used.number(decision.cluster, &mut outcome.labels, || {
                 self.book.alive.get(&decision.cluster).map_or(String::new(), |entry| entry.shown().to_owned())
@@ -207,7 +229,7 @@ impl Pipeline {
     fn take_note(&mut self, noted: usize, outcome: &mut Outcome) {
         let mut born = Vec::new();
         for event in &outcome.lineage[noted..] {
-            self.book.note(event);
+            self.note(event);
             if let Happening::ClusterBorn { micro_cluster, .. } = event.happening {
                 born.push((event.cluster, micro_cluster));
             }
@@ -257,8 +279,14 @@ impl Pipeline {
             Edit::Pin { pinned, .. } => Happening::Pinned { pinned: *pinned },
         };
         log.push(LineageEvent { position: self.position, cluster: *cluster, happening });
-        log[noted..].iter().for_each(|event| self.book.note(event));
+        log[noted..].iter().for_each(|event| self.note(event));
         Ok(())
+    }
+
+    fn note(&mut self, event: &LineageEvent) {
+        if let Some(forgotten) = self.book.note(event) {
+            self.kept.forget(forgotten);
+        }
     }
 
     /// Why the model, as it stands, would put page `row` where it would.
@@ -276,17 +304,29 @@ impl Pipeline {
             book: self.book.clone(),
             model: self.model.snapshot(),
         };
-        snapshot::seal(&postcard::to_stdvec(&state).expect("plain data in memory always serializes"))
+        let bytes = |result: postcard::Result<Vec<u8>>| result.expect("plain data in memory always serializes");
+        let state = bytes(postcard::to_stdvec(&state));
+        // A state that format 1 can say stays in it: learning its rows again gives the bytes that are on record.
+        if self.kept.is_empty() {
+            return snapshot::seal(1, &state);
+        }
+        let more = More { kept: self.kept.clone() };
+        snapshot::seal(2, &bytes(postcard::to_extend(&more, state)))
     }
 
     /// The pipeline that a snapshot was made of.
     pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let damaged = |error: &dyn std::fmt::Display| SnapshotError::Damaged(error.to_string());
-        let state: State = postcard::from_bytes(snapshot::open(bytes)?).map_err(|error| damaged(&error))?;
+        let (format, body) = snapshot::open(bytes)?;
+        let (state, rest): (State, _) = postcard::take_from_bytes(body).map_err(|error| damaged(&error))?;
+        let more = match format {
+            1 => More::default(),
+            _ => postcard::from_bytes(rest).map_err(|error| damaged(&error))?,
+        };
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;
-        let State { settings, position, generation, book, .. } = state;
-        Ok(Self { settings, model, book, position, generation, languages: Languages::default() })
+        let (State { settings, position, generation, book, .. }, More { kept }) = (state, more);
+        Ok(Self { settings, model, book, kept, position, generation, languages: Languages::default() })
     }
 }
 

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kept::Kept;
+
 /// Microseconds since 1970-01-01 UTC.
 pub type Micros = i64;
 
@@ -51,6 +53,8 @@ pub struct Row<'a> {
     pub raw: &'a [u8],
     /// Column values in the order of [`COLUMNS`].
     pub columns: [&'a [u8]; 6],
+    /// Values of the columns that are carried along.
+    pub kept: Kept<'a>,
 }
 
 /// Why a row became a reject. The code is what files, topics, counters and people see.
@@ -231,6 +235,8 @@ pub struct Pages {
     pub description: TextColumn,
     /// Registrable domain, or the address of an IP host; empty when the page has no host.
     pub domain: TextColumn,
+    /// Columns that are carried along, as read.
+    pub kept: Vec<TextColumn>,
     /// The pages' terms.
     pub terms: crate::featurize::Terms,
 }

@@ -33,7 +33,9 @@ pub enum SnapshotError {
 /// First bytes of every snapshot.
 const MAGIC: &[u8; 8] = b"WINDROWM";
 /// Format written by this program; older ones stay readable.
-pub const FORMAT: u32 = 1;
+///
+/// 2: what comes behind the state of a pipeline: columns that are carried along.
+pub const FORMAT: u32 = 2;
 /// Magic, format, length of the body, hash of the body.
 const HEADER_LEN: usize = 8 + 4 + 8 + 8;
 
@@ -53,18 +55,18 @@ pub(crate) fn state_of<S: DeserializeOwned>(bytes: &[u8], supported: u32) -> Res
 }
 
 /// Puts a header with format, length and hash before `body`.
-pub(crate) fn seal(body: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(format: u32, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    bytes.extend_from_slice(&format.to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&xxh3_64(body).to_le_bytes());
     bytes.extend_from_slice(body);
     bytes
 }
 
-/// The body behind the header, when all of it is as it was written.
-pub(crate) fn open(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
+/// The format, and the body behind the header, when all of it is as it was written.
+pub(crate) fn open(bytes: &[u8]) -> Result<(u32, &[u8]), SnapshotError> {
     let damaged = |what: &str| SnapshotError::Damaged(what.to_owned());
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not begin like a snapshot"))?;
     let (format, rest) = rest.split_first_chunk::<4>().ok_or_else(|| damaged("it is cut short"))?;
@@ -83,7 +85,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
     if xxh3_64(body) != u64::from_le_bytes(*hash) {
         return Err(damaged("its checksum does not agree"));
     }
-    Ok(body)
+    Ok((found, body))
 }
 
 #[cfg(test)]
@@ -92,13 +94,13 @@ mod tests {
 
     #[test]
     fn a_sealed_body_opens_again() {
-        assert_eq!(open(&seal(b"body")), Ok(&b"body"[..]));
-        assert_eq!(open(&seal(b"")), Ok(&b""[..]));
+        assert_eq!(open(&seal(1, b"body")), Ok((1, &b"body"[..])));
+        assert_eq!(open(&seal(FORMAT, b"")), Ok((FORMAT, &b""[..])));
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_seen() {
-        let sealed = seal(b"some body of a model");
+        let sealed = seal(FORMAT, b"some body of a model");
         for at in 0..sealed.len() {
             assert!(open(&sealed[..at]).is_err(), "cut at {at}");
             for bit in 0..8 {
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_refused_by_name() {
-        let mut sealed = seal(b"body");
+        let mut sealed = seal(FORMAT, b"body");
         sealed[8] = 9;
         assert_eq!(open(&sealed), Err(SnapshotError::Newer { found: 9, supported: FORMAT }));
     }

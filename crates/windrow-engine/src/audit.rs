@@ -132,12 +132,13 @@ pub fn audit(job: &AuditJob, clock: &dyn Clock, talk: &mut dyn FnMut(&str)) -> R
         Topics::LeftOut => None,
     };
     let shape = output.map_or(ValueShape::Full, |output| output.value);
+    let kept = manifest.keep.names();
     let mut still_there = 0;
     for index in 0..passes {
         let pass = Pass { index, of: passes };
         let (read, written) = std::thread::scope(|scope| {
             let inputs = scope.spawn(|| inputs::read(job, &manifest, pass));
-            let written = outputs::traces(&job.out, &files, pass, shape);
+            let written = outputs::traces(&job.out, &files, pass, (shape, &kept));
             (inputs.join(), written)
         });
         let read = read.map_err(|_| Error::new(ErrorKind::Internal, "E-PANIC", "reading the inputs failed: this is a bug"))?;

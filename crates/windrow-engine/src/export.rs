@@ -27,6 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lookup::{column, no_column};
 use crate::sink::Family;
 use crate::sink::parquet::{open_published, page_properties, schema};
+use crate::source::keep::OURS;
 
 use sheet::Sheets;
 use spread::Spread;
@@ -114,7 +115,8 @@ enum Writer {
 pub fn export(committed: &Committed, wanted: &Wanted, to: &Path) -> Result<Exported> {
     check_name(to)?;
     let hidden = aside_of_ours(to);
-    let mut writer = Writer::create(to, &hidden, wanted.raw, &committed.manifest.pipeline)?;
+    let manifest = &committed.manifest;
+    let mut writer = Writer::create(to, &hidden, wanted.raw, (&manifest.pipeline, manifest.keep.names()))?;
     let mut exported = Exported::default();
     let done = copy(committed, wanted, (&mut writer, &hidden), &mut exported)
         .and_then(|()| if exported.pages == 0 { Err(nothing(wanted)) } else { writer.finish(&hidden, &mut exported) });
@@ -139,16 +141,17 @@ fn nothing(wanted: &Wanted) -> Error {
 }
 
 impl Writer {
-    fn create(to: &Path, hidden: &Path, raw: bool, pipeline: &str) -> Result<Self> {
+    fn create(to: &Path, hidden: &Path, raw: bool, (pipeline, kept): (&str, Vec<String>)) -> Result<Self> {
         let form = to.extension().and_then(|form| form.to_str()).map(str::to_ascii_lowercase);
         let create = || File::create(hidden).map_err(|error| environment("create", hidden, &error));
         match form.as_deref() {
-            Some("csv") => Spread::create(create()?, raw)
+            Some("csv") => Spread::create(create()?, raw, &kept)
                 .map(|spread| Self::Spread(Box::new(spread)))
                 .map_err(|error| environment("write", hidden, &error)),
-            Some("xlsx") => Ok(Self::Sheets(Box::new(Sheets::new()))),
+            Some("xlsx") => Ok(Self::Sheets(Box::new(Sheets::new(kept)))),
             Some("parquet") => {
-                let writer = ArrowWriter::try_new(create()?, schema(Family::Pages), Some(page_properties(pipeline)));
+                let writer =
+                    ArrowWriter::try_new(create()?, schema(Family::Pages, &kept), Some(page_properties(&kept, pipeline)));
                 Ok(Self::Parquet(Box::new(writer.map_err(|error| environment("write", hidden, &error))?)))
             }
             _ => Err(no_such_form(to, FORMS)),
@@ -159,8 +162,18 @@ impl Writer {
         let failed = |error: &(dyn std::error::Error + 'static)| environment("write", hidden, error);
         match self {
             Self::Parquet(writer) => writer.write(batch).map_err(|error| failed(&error)),
-            Self::Spread(spread) => rows(batch)?.try_for_each(|row| spread.write(&row)).map_err(|error| failed(&error)),
-            Self::Sheets(sheets) => rows(batch)?.try_for_each(|row| sheets.write(&row)).map_err(|error| failed(&error)),
+            Self::Spread(spread) => {
+                let kept = kept_columns(batch);
+                let mut rows = rows(batch)?.enumerate();
+                rows.try_for_each(|(at, row)| spread.write(&row, kept.iter().map(|(_, column)| column.value(at))))
+                    .map_err(|error| failed(&error))
+            }
+            Self::Sheets(sheets) => {
+                let kept = kept_columns(batch);
+                let mut rows = rows(batch)?.enumerate();
+                rows.try_for_each(|(at, row)| sheets.write(&row, kept.iter().map(|(_, column)| column.value(at))))
+                    .map_err(|error| failed(&error))
+            }
         }
     }
 
@@ -218,6 +231,13 @@ fn in_time(batch: &RecordBatch, wanted: &Wanted, exported: &mut Exported) -> Res
     exported.without_time += times.null_count() as u64;
     let keep: BooleanArray = times.iter().map(|time| Some(wanted.holds(time))).collect();
     Ok(arrow_select::filter::filter_record_batch(batch, &keep).expect("one flag a row"))
+}
+
+/// The columns of a batch of pages that are carried along, with their names.
+pub(crate) fn kept_columns(batch: &RecordBatch) -> Vec<(String, StringArray)> {
+    let schema = batch.schema();
+    let others = schema.fields().iter().zip(batch.columns()).filter(|(field, _)| !OURS.contains(&field.name().as_str()));
+    others.filter_map(|(field, column)| Some((field.name().clone(), column.as_string_opt::<i32>()?.clone()))).collect()
 }
 
 /// The rows of a batch of pages.

@@ -40,8 +40,8 @@ use crate::observe::{Counters, Observer};
 use crate::sink::Sink;
 use crate::sink::parquet::ParquetSink;
 use crate::sink::topics::{self, Claims, TopicOutput, TopicSink};
-use crate::source::Asked;
 use crate::source::kafka::TopicInput;
+use crate::source::{Asked, Keep};
 
 pub use forecast::Forecast;
 pub use standby::{STOPPED, Standing, stand_by, standbys};
@@ -60,6 +60,8 @@ pub struct Job {
     pub output: Option<TopicOutput>,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`.
     pub columns: String,
+    /// Which other columns are carried along. They need new state.
+    pub keep: Keep,
     /// How files are written, as far as it is said; one that was read before is read on as it was.
     pub files: Asked,
     /// Bytes of the longest record; a longer one is a reject. Another value needs new state.
@@ -382,7 +384,7 @@ fn open_sink<'c>(
     control: &'c Control,
     claims: &mut Claims,
 ) -> Result<(Box<dyn Sink + 'c>, Vec<Commit>)> {
-    let parquet = ParquetSink::open(&job.out, &manifest.pipeline)?;
+    let parquet = ParquetSink::keeping(&job.out, &manifest.pipeline, job.keep.names())?;
     let Some(output) = &job.output else { return Ok((Box::new(parquet), Vec::new())) };
     let claim = topics::claim(output, &manifest.pipeline, claims, control)?;
     let commits = match manifest.commits {
@@ -390,7 +392,10 @@ fn open_sink<'c>(
         None => Vec::new(),
     };
     let closed_until = commits.last().map_or(manifest.epoch, |commit| commit.epoch);
-    Ok((Box::new(TopicSink::open(output, claim, parquet, &manifest.pipeline, (closed_until, control))?), commits))
+    Ok((
+        Box::new(TopicSink::open(output, claim, parquet, (&manifest.pipeline, job.keep.names()), (closed_until, control))?),
+        commits,
+    ))
 }
 
 /// Applies an edit: now, when nobody runs the pipeline, else by leaving it to the running process.
@@ -416,6 +421,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         topic: None,
         output: None,
         columns: reading.manifest.columns.clone(),
+        keep: reading.manifest.keep.clone(),
         files: Asked::default(),
         max_record_bytes: reading.manifest.max_record,
         rules: reading.manifest.clean.clone(),
@@ -435,7 +441,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         owned => Arc::new(owned?),
     };
     let opened = checkpoint::open(&job, &owned)?;
-    let mut sink = ParquetSink::open(&job.out, &opened.store.manifest().pipeline)?;
+    let mut sink = ParquetSink::keeping(&job.out, &opened.store.manifest().pipeline, job.keep.names())?;
     let mut work = Work::new(&job, opened, &mut sink, clock);
     work.finish(false)?;
     if edits::is_waiting(&reading.layout.inbox(), &request) {

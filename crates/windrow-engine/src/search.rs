@@ -16,14 +16,15 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
 use windrow_core::cluster::{ClusterId, MicroId, Slot};
 use windrow_core::record::Micros;
 
 use crate::checkpoint::Committed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Row, rows};
+use crate::export::{Row, kept_columns, rows};
 use crate::sink::parquet::open_published;
 use crate::sink::{Family, PublishedFile};
 
@@ -67,10 +68,12 @@ pub struct Page {
     pub description: String,
     /// Registrable domain.
     pub domain: String,
+    /// Columns that are carried along, with their names.
+    pub kept: Vec<(String, String)>,
 }
 
 impl Page {
-    fn of(row: &Row<'_>) -> Self {
+    fn of(row: &Row<'_>, kept: impl Iterator<Item = (String, String)>) -> Self {
         let [label, title, url, description, keywords, domain, id, record_id] = row.texts.map(str::to_owned);
         Self {
             record_id,
@@ -87,8 +90,22 @@ impl Page {
             keywords,
             description,
             domain,
+            kept: kept.collect(),
         }
     }
+}
+
+impl Page {
+    /// The columns that are carried along, as messages have them: what is empty is null.
+    pub fn kept_object(&self) -> Value {
+        let value = |(name, value): &(String, String)| (name.clone(), Some(value.as_str()).filter(|v| !v.is_empty()).into());
+        Value::Object(self.kept.iter().map(value).collect())
+    }
+}
+
+/// The values that are carried along with a row.
+fn values(kept: &[(String, StringArray)], row: usize) -> impl Iterator<Item = (String, String)> {
+    kept.iter().map(move |(name, column)| (name.clone(), column.value(row).to_owned()))
 }
 
 /// A place in the order of published pages: number of the file, and of the row in it. Pages before it are older.
@@ -138,7 +155,11 @@ impl<T> Default for Found<T> {
 /// # Errors
 /// `E-OUTPUT-READ`: a file cannot be read.
 pub fn newest(committed: &Committed, filter: &Filter, before: Option<Cursor>, limit: usize) -> Result<Found<Page>> {
-    let fitting = |batch: &RecordBatch| Ok(rows(batch)?.map(|row| filter.fits(&row).then(|| Page::of(&row))).collect());
+    let fitting = |batch: &RecordBatch| {
+        let kept = kept_columns(batch);
+        let page = |(at, row): (usize, Row<'_>)| filter.fits(&row).then(|| Page::of(&row, values(&kept, at)));
+        Ok(rows(batch)?.enumerate().map(page).collect())
+    };
     newest_rows(committed, Family::Pages, &fitting, before, (limit, filter.is_empty()))
 }
 
@@ -218,9 +239,11 @@ pub fn since(committed: &Committed, from: Cursor, filter: &Filter, limit: usize)
         }
         let mut next = at.row + size;
         read(committed, &files[at.file], (at.row, size), &mut |number, batch| {
-            for (number, row) in (number..).zip(rows(batch)?) {
+            let kept = kept_columns(batch);
+            for (at, row) in rows(batch)?.enumerate() {
+                let number = number + at;
                 if pages.len() < limit && filter.fits(&row) {
-                    pages.push(Page::of(&row));
+                    pages.push(Page::of(&row, values(&kept, at)));
                     next = if pages.len() == limit { number + 1 } else { next };
                 }
             }

@@ -30,7 +30,7 @@ use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Asked, MessageFormat};
+use crate::source::{Asked, Keep, MessageFormat};
 
 use crate::sink::topics::{MessageKey, MessageTime, Route, ValueShape};
 use crate::source::kafka::{OnDataLoss, Start};
@@ -96,6 +96,8 @@ pub struct SourceSettings {
     pub input: Vec<String>,
     /// Other people's names of the six columns: `url=landing,title=name`.
     pub columns: String,
+    /// Which other columns are carried along.
+    pub keep: Keep,
     /// How files are written, as far as it is said.
     pub files: Asked,
     /// Kafka topic of the pages; empty for none.

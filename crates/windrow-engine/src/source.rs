@@ -20,6 +20,7 @@ mod find;
 pub mod form;
 pub mod generator;
 pub mod kafka;
+pub mod keep;
 pub mod memory;
 pub mod parse;
 pub mod propose;
@@ -39,6 +40,7 @@ use crate::error::Result;
 pub use columns::ColumnMap;
 pub use find::{Opened, Wanted, new_files, open};
 pub use form::{Form, MessageFormat};
+pub use keep::Keep;
 pub use replay::Order;
 pub use written::{Asked, Written};
 

@@ -12,6 +12,8 @@ mod damage;
 mod edits;
 #[path = "commit/history.rs"]
 mod history;
+#[path = "commit/keep.rs"]
+mod keep;
 #[path = "commit/order.rs"]
 mod order;
 #[path = "commit/readers.rs"]

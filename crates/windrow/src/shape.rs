@@ -1,6 +1,7 @@
 //! Shapes of what we tell programs, the same from a verb as from the server: docs/reference/json.md.
 
 use serde_json::{Value, json};
+use windrow_core::kept::KeptTally;
 use windrow_core::pipeline::{ClusterView, Example, View};
 
 use crate::term::text::time;
@@ -30,6 +31,7 @@ pub(crate) fn cluster_object(cluster: &ClusterView, view: &View, epoch: u64) -> 
         "languages": cluster.languages.iter().map(|(code, share)| json!({"language": code, "share": share})).collect::<Vec<_>>(),
         "examples": examples,
         "volume": cluster.volume,
+        "kept": kept(&cluster.kept),
     })
 }
 
@@ -43,7 +45,14 @@ pub(crate) fn cluster_counts(cluster: &ClusterView, view: &View) -> Value {
         "weight": cluster.weight,
         "micro_clusters": cluster.micro_clusters,
         "latest_at": cluster.latest_at,
+        "kept": kept(&cluster.kept),
     })
+}
+
+/// What columns that are carried along come to. Sums are texts: programs that take numbers for binary fractions would lose digits.
+fn kept(kept: &[KeptTally]) -> Value {
+    let one = |KeptTally { name, tally }: &KeptTally| json!({"column": name, "sum": tally.sum.to_string(), "numbers": tally.numbers, "others": tally.others});
+    kept.iter().map(one).collect()
 }
 
 /// A page as an example: nearest to its theme (`representative`), just belonging (`boundary`), or `latest`.
@@ -62,16 +71,21 @@ fn share(cluster: &ClusterView, view: &View) -> f64 {
     cluster.delivered as f64 / view.pages.max(1) as f64
 }
 
-/// Columns of a cluster where it is a line of a table.
-pub(crate) const CLUSTER_COLUMNS: &[&str] =
+const CLUSTER_COLUMNS: &[&str] =
     &["cluster", "slot", "delivered", "now", "share", "micro_clusters", "label", "domain", "language", "example"];
+
+/// Columns of a cluster where it is a line of a table: behind ours the sums of those that are carried along.
+pub(crate) fn cluster_columns(view: &View) -> Vec<String> {
+    let sums = view.kept.iter().map(|kept| format!("sum_{}", kept.name));
+    CLUSTER_COLUMNS.iter().map(|name| (*name).to_owned()).chain(sums).collect()
+}
 
 /// A cluster as such a line.
 pub(crate) fn cluster_cells(cluster: &ClusterView, view: &View) -> Vec<Value> {
     let domain = cluster.domains.first().map(|(domain, _)| domain.as_str());
     let language = cluster.languages.first().map(|(code, _)| code.as_str());
     let example = cluster.latest.first().map(|example| example.title.as_str());
-    vec![
+    let mut cells: Vec<Value> = vec![
         cluster.cluster.into(),
         cluster.slot.into(),
         cluster.delivered.into(),
@@ -83,5 +97,7 @@ pub(crate) fn cluster_cells(cluster: &ClusterView, view: &View) -> Vec<Value> {
         domain.unwrap_or_default().into(),
         language.unwrap_or_default().into(),
         example.unwrap_or_default().into(),
-    ]
+    ];
+    cells.extend(cluster.kept.iter().map(|kept| kept.tally.sum.to_string().into()));
+    cells
 }

@@ -11,6 +11,8 @@ mod clean;
 mod contract;
 #[path = "cli/docs.rs"]
 mod docs;
+#[path = "cli/keep.rs"]
+mod keep;
 #[path = "cli/kmeans.rs"]
 mod kmeans;
 #[path = "cli/replay.rs"]

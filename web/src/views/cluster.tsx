@@ -1,4 +1,5 @@
 // One cluster: what it is, who speaks for it, what it is near to, what became of it, and the way to take it along.
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { change, path, Refused } from "../api";
 import { useAnswer } from "../answer";
@@ -156,6 +157,20 @@ function Facts({ data }: { data: Cluster }) {
         <dd>page {count(data.latest_at)}</dd>
         <dt>Languages</dt>
         <dd>{data.languages.map((one) => `${one.language} ${percent(one.share)}`).join(", ") || "–"}</dd>
+        {(data.kept ?? []).map((one) => (
+          <Fragment key={one.column}>
+            <dt>
+              Sum of <Text of={one.column} />
+            </dt>
+            <dd>
+              {one.sum}{" "}
+              <span class="faint">
+                of {counted(one.numbers, "number")}
+                {one.others > 0 && `, ${counted(one.others, "other value")}`}
+              </span>
+            </dd>
+          </Fragment>
+        ))}
       </dl>
       <h3>Terms</h3>
       <ul class="weighted">

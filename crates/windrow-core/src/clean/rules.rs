@@ -139,13 +139,19 @@ impl fmt::Display for Lengths {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kept::Kept;
     use crate::record::RecordId;
 
     const ROW: [&str; 6] =
         ["2023-05-17", "7", "http://a.example/x", "Ein Tag in München", "", "Wo man schöne Spaziergänge macht"];
 
     fn cleaned(rules: &Rules, columns: [&str; 6]) -> Result<(), RejectReason> {
-        let row = Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns: columns.map(str::as_bytes) };
+        let row = Row {
+            origin: RecordId { source: 0, offset: 0 },
+            raw: b"",
+            columns: columns.map(str::as_bytes),
+            kept: Kept::default(),
+        };
         rules.clean(&row).map(drop)
     }
 

@@ -139,13 +139,13 @@ impl Default for Book {
 }
 
 impl Book {
-    /// Takes note of what happened.
-    pub(crate) fn note(&mut self, event: &LineageEvent) {
+    /// Takes note of what happened. Gives the cluster that is not remembered any more over it.
+    pub(crate) fn note(&mut self, event: &LineageEvent) -> Option<ClusterId> {
         match &event.happening {
             Happening::ClusterBorn { slot, .. } => {
                 self.alive.insert(event.cluster, new_entry(*slot, event.position));
             }
-            Happening::ClusterDied { .. } => self.bury(event.cluster, event.position),
+            Happening::ClusterDied { .. } => return self.bury(event.cluster, event.position),
             Happening::MicroFaded { n_pages, .. } => {
                 if let Some(entry) = self.alive.get_mut(&event.cluster) {
                     entry.faded += n_pages;
@@ -159,6 +159,7 @@ impl Book {
             Happening::Pinned { pinned } => self.change(event.cluster, |entry| entry.pinned = *pinned),
             Happening::MicroMoved { .. } | Happening::MicroMerged { .. } => {}
         }
+        None
     }
 
     fn change(&mut self, cluster: ClusterId, change: impl FnOnce(&mut Entry)) {
@@ -167,17 +168,15 @@ impl Book {
         }
     }
 
-    fn bury(&mut self, cluster: ClusterId, died: u64) {
-        let Some(entry) = self.alive.remove(&cluster) else { return };
+    fn bury(&mut self, cluster: ClusterId, died: u64) -> Option<ClusterId> {
+        let entry = self.alive.remove(&cluster)?;
         let label = entry.shown().to_owned();
         let (slot, delivered, now) = (entry.slot, entry.delivered, entry.faded);
         self.dead.push_back(DeadCluster { cluster, slot, label, delivered, now, died });
-        if self.dead.len() > DEAD
-            && let Some(oldest) = self.dead.pop_front()
-        {
-            self.forgotten.0 += oldest.delivered;
-            self.forgotten.1 += oldest.now;
-        }
+        let oldest = if self.dead.len() > DEAD { self.dead.pop_front()? } else { return None };
+        self.forgotten.0 += oldest.delivered;
+        self.forgotten.1 += oldest.now;
+        Some(oldest.cluster)
     }
 
     /// Counts one page; `position` is the number of pages learnt before it.

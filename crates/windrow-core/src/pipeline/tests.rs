@@ -1,4 +1,5 @@
 use super::*;
+use crate::kept::{Kept, KeptSpan};
 use crate::record::RecordId;
 
 /// Rows of `n` pages about things that come and go, with a reject now and then.
@@ -24,7 +25,7 @@ fn rows(n: u64) -> Vec<[String; 6]> {
 fn prepare(rows: &[[String; 6]], first: u64) -> Prepared {
     let rows = rows.iter().zip(first..).map(|(columns, offset)| {
         let columns = std::array::from_fn(|i| columns[i].as_bytes());
-        Ok(Row { origin: RecordId { source: 0, offset }, raw: b"raw", columns })
+        Ok(Row { origin: RecordId { source: 0, offset }, raw: b"raw", columns, kept: Kept::default() })
     });
     Preparer::new(FieldWeights::default()).prepare(rows)
 }
@@ -131,4 +132,101 @@ fn a_name_that_no_screen_can_show_is_refused() {
     }
     let edit = Edit::Rename { cluster, label: "שמות טובים".repeat(12) };
     assert_eq!(pipeline.edit(&edit, &mut Vec::new()), Ok(()));
+}
+
+/// The rows as `rows` gives them, with two columns that are carried along.
+fn prepare_kept(rows: &[[String; 6]], first: u64) -> Prepared {
+    let texts: Vec<String> = (first..).take(rows.len()).map(|n| format!("{}.{:02},{}", n % 7, n % 100, spend(n))).collect();
+    let spans: Vec<[KeptSpan; 2]> = texts.iter().map(|text| kept_spans(text)).collect();
+    let rows = rows.iter().zip(first..).zip(texts.iter().zip(&spans)).map(|((columns, offset), (text, spans))| {
+        let columns = std::array::from_fn(|i| columns[i].as_bytes());
+        let kept = Kept { text: text.as_bytes(), made: b"", spans };
+        Ok(Row { origin: RecordId { source: 0, offset }, raw: b"raw", columns, kept })
+    });
+    Preparer::new(FieldWeights::default()).prepare(rows)
+}
+
+fn spend(n: u64) -> String {
+    match n % 11 {
+        0 => "n/a".to_owned(),
+        1 => String::new(),
+        _ => format!("-{n}"),
+    }
+}
+
+fn kept_spans(text: &str) -> [KeptSpan; 2] {
+    let at = |text: &str| u32::try_from(text.len()).unwrap();
+    let (first, _) = text.split_once(',').unwrap();
+    let comma = at(first);
+    [(0, comma), (comma + 1, at(text))].map(|(start, end)| KeptSpan { start, end, is_made: false })
+}
+
+/// Learns rows with kept columns in batches, through a snapshot and back after every `restart` of them.
+fn learn_kept(rows: &[[String; 6]], size: usize, restart: usize) -> Pipeline {
+    let (mut pipeline, mut outcome) = (new_pipeline().keeping(vec!["cost".into(), "spend".into()]), Outcome::default());
+    for (n, batch) in rows.chunks(size).enumerate() {
+        if n % restart == restart - 1 {
+            pipeline = Pipeline::restore(&pipeline.snapshot()).expect("a fresh snapshot restores");
+        }
+        pipeline.learn(&prepare_kept(batch, (n * size) as u64), &mut outcome);
+    }
+    pipeline
+}
+
+#[test]
+fn kept_columns_are_added_up_for_each_cluster_exactly() {
+    let rows = rows(3_000);
+    let pipeline = learn_kept(&rows, 3_000, usize::MAX);
+    let (view, prepared) = (pipeline.view(), prepare_kept(&rows, 0));
+    let pages: Vec<u64> = prepared.pages.origin.iter().map(|origin| origin.offset).collect();
+    let cents: u64 = pages.iter().map(|n| n % 7 * 100 + n % 100).sum();
+    let spent: u64 = pages.iter().filter(|n| *n % 11 > 1).sum();
+    let [cost, spend] = &view.kept[..] else { panic!("{:?}", view.kept) };
+    assert_eq!((cost.name.as_str(), spend.name.as_str()), ("cost", "spend"));
+    assert_eq!(Some(cost.tally.sum), crate::kept::Sum::parse(&format!("{cents}e-2")));
+    assert_eq!(spend.tally.sum.to_string(), format!("-{spent}"));
+    assert_eq!(spend.tally.others, pages.iter().filter(|n| *n % 11 == 0).count() as u64);
+    assert_eq!(cost.tally.numbers, view.pages, "every page has one");
+    let living: u64 = view.clusters.iter().map(|cluster| cluster.kept[0].tally.numbers).sum();
+    let dead: u64 = view.dead.iter().map(|cluster| cluster.delivered).sum();
+    assert_eq!(living + dead, view.pages);
+    assert!(view.clusters.iter().all(|cluster| cluster.kept[0].tally.numbers == cluster.delivered));
+}
+
+#[test]
+fn batches_and_restarts_change_no_sum() {
+    let rows = rows(2_000);
+    let straight = learn_kept(&rows, 2_000, usize::MAX).snapshot();
+    for (size, restart) in [(1, 100), (7, 3), (500, 1)] {
+        assert!(learn_kept(&rows, size, restart).snapshot() == straight, "batches of {size}, a restart every {restart}");
+    }
+}
+
+#[test]
+fn kept_values_that_are_no_utf_8_make_a_reject() {
+    let (columns, spans) =
+        ([&b""[..], b"", b"http://a.example/", b"", b"", b""], [KeptSpan { start: 0, end: 1, is_made: true }]);
+    let kept = Kept { text: b"", made: b"\xff", spans: &spans };
+    let row = Row { origin: RecordId { source: 0, offset: 0 }, raw: b"raw", columns, kept };
+    let prepared = Preparer::new(FieldWeights::default()).prepare(std::iter::once(Ok(row)));
+    assert_eq!((prepared.pages.len(), prepared.rejects[0].reason), (0, RejectReason::InvalidUtf8));
+}
+
+/// Bytes that programs wrote: of format 1, which a pipeline without kept columns still has, and of format 2.
+#[test]
+fn snapshots_of_every_format_stay_readable() {
+    let rows = rows(40);
+    let mut plain = new_pipeline();
+    plain.learn(&prepare(&rows, 0), &mut Outcome::default());
+    for (format, pipeline) in [(1, plain), (2, learn_kept(&rows, 40, usize::MAX))] {
+        let path = format!("{}/tests/fixtures/snapshot-{format}.bin", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("WINDROW_UPDATE").is_some() {
+            std::fs::write(&path, pipeline.snapshot()).unwrap();
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes[8..12], u32::to_le_bytes(format));
+        let found = Pipeline::restore(&bytes).unwrap();
+        assert_eq!(found.view(), pipeline.view());
+        assert!(found.snapshot() == bytes, "format {format} is written as it was read");
+    }
 }

@@ -9,6 +9,7 @@ use super::book::{DeadCluster, Example};
 use super::near::Centres;
 use crate::cluster::{ClusterId, ClusterSummary, MicroId, MicroSummary, Slot};
 use crate::featurize::TermKind;
+use crate::kept::KeptTally;
 use crate::label::{self, LabelTerm, Weights};
 
 /// Domains shown for a cluster.
@@ -96,6 +97,8 @@ pub struct ClusterView {
     pub latest: Vec<Example>,
     /// Pages per bucket of the order, oldest first.
     pub volume: Vec<u32>,
+    /// What the columns that are carried along come to in the pages given to it at their arrival.
+    pub kept: Vec<KeptTally>,
 }
 
 /// All clusters as others see them.
@@ -115,6 +118,8 @@ pub struct View {
     pub clusters: Vec<ClusterView>,
     /// Clusters that died, oldest first; older ones are in the lineage.
     pub dead: Vec<DeadCluster>,
+    /// What the columns that are carried along come to in all pages.
+    pub kept: Vec<KeptTally>,
 }
 
 impl Pipeline {
@@ -127,6 +132,7 @@ impl Pipeline {
             terms: summary.n_terms as u64,
             generation: self.model.generation(),
             dead: self.book.dead.iter().cloned().collect(),
+            kept: self.kept.totals(),
             ..View::default()
         };
         let centres = Centres::new(&self.model.cluster_terms());
@@ -206,6 +212,7 @@ impl Look<'_> {
             boundary: by_score(&entry.boundary, |a, b| a.total_cmp(&b)),
             latest: entry.latest.iter().rev().cloned().collect(),
             volume,
+            kept: self.pipeline.kept.tallies(cluster.cluster),
         };
         Some((seen, bucket_rows))
     }

@@ -33,7 +33,8 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
     let inputs: Vec<String> = inputs.iter().filter(|input| !input.starts_with(kafka::PREFIX)).cloned().collect();
     let topic = job.topic.clone().map(|topic| TopicInput { on_data_loss: OnDataLoss::Earliest, is_again: true, ..topic });
-    let wanted = Wanted { inputs: &inputs, topic: topic.as_ref(), columns, files: Asked::default(), limits };
+    let wanted =
+        Wanted { inputs: &inputs, topic: topic.as_ref(), columns, keep: &manifest.keep, files: Asked::default(), limits };
     let opened = source::open(wanted, &mut positions)?;
     pass_replaced(manifest, &mut positions);
     let first = first_held(manifest, &positions);
@@ -52,7 +53,9 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
                 Ok(row) => match manifest.clean.clean(&row) {
                     Ok(page) => {
                         let texts = [page.id, page.url, page.title, page.keywords, page.description];
-                        let content = Content { creation_time: page.creation_time, texts, domain: "" };
+                        // What is no UTF-8 is no page.
+                        let kept: Vec<&str> = row.kept.values().filter_map(|value| std::str::from_utf8(value).ok()).collect();
+                        let content = Content { creation_time: page.creation_time, texts, domain: "", kept: &kept };
                         Trace::new(row.origin, hasher.page(&content))
                     }
                     Err(reason) => reject(row.origin, reason, row.raw, &mut hasher),

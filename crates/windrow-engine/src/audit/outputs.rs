@@ -95,10 +95,10 @@ pub(super) fn choose(
 }
 
 /// Traces of the rows of a pass, and counts of all rows.
-pub(super) fn traces(out: &Path, files: &[Output], pass: Pass, shape: ValueShape) -> Written {
+pub(super) fn traces(out: &Path, files: &[Output], pass: Pass, (shape, kept): (ValueShape, &[String])) -> Written {
     let mut written = Written { as_sent: (shape != ValueShape::Full).then(Vec::new), ..Written::default() };
     for file in files {
-        if let Err(error) = read(out, file, pass, &mut written) {
+        if let Err(error) = read(out, file, (pass, kept), &mut written) {
             // What could be read before counts; the rest will be missing.
             drop(error);
             written.damaged.push(file.shown());
@@ -109,9 +109,14 @@ pub(super) fn traces(out: &Path, files: &[Output], pass: Pass, shape: ValueShape
 
 type Unreadable = Box<dyn std::error::Error>;
 
-fn read(out: &Path, file: &Output, pass: Pass, written: &mut Written) -> std::result::Result<(), Unreadable> {
+fn read(
+    out: &Path,
+    file: &Output,
+    (pass, kept): (Pass, &[String]),
+    written: &mut Written,
+) -> std::result::Result<(), Unreadable> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(open_published(out, file.family, &file.name)?)?;
-    let wanted = schema(file.family);
+    let wanted = schema(file.family, kept);
     for field in wanted.fields() {
         builder.schema().field_with_name(field.name())?;
     }
@@ -123,7 +128,7 @@ fn read(out: &Path, file: &Output, pass: Pass, written: &mut Written) -> std::re
         match file.family {
             Family::Pages => {
                 written.n_pages += batch.num_rows() as u64;
-                pages(&batch, pass, written).ok_or("not the columns of pages")?;
+                pages(&batch, (pass, kept), written).ok_or("not the columns of pages")?;
             }
             _ => {
                 written.n_rejects += batch.num_rows() as u64;
@@ -138,7 +143,7 @@ fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
     batch.column_by_name(name)?.as_string_opt::<i32>()
 }
 
-fn pages(batch: &RecordBatch, pass: Pass, written: &mut Written) -> Option<()> {
+fn pages(batch: &RecordBatch, (pass, kept): (Pass, &[String]), written: &mut Written) -> Option<()> {
     let ids = text(batch, "record_id")?;
     let time = batch.column_by_name("creation_time")?.as_primitive_opt::<TimestampMicrosecondType>()?;
     let cluster = batch.column_by_name("cluster")?.as_primitive_opt::<Int32Type>()?;
@@ -148,16 +153,20 @@ fn pages(batch: &RecordBatch, pass: Pass, written: &mut Written) -> Option<()> {
     let score = batch.column_by_name("score")?.as_primitive_opt::<Float64Type>()?;
     let domain = text(batch, "domain")?;
     let texts: Vec<_> = TEXTS.iter().map(|name| text(batch, name)).collect::<Option<_>>()?;
-    let mut hasher = Hasher::default();
+    let kept: Vec<_> = kept.iter().map(|name| text(batch, name)).collect::<Option<_>>()?;
+    let (mut hasher, mut values) = (Hasher::default(), Vec::with_capacity(kept.len()));
     for row in 0..batch.num_rows() {
         let id: RecordId = ids.value(row).parse().ok()?;
         if !pass.holds(id) {
             continue;
         }
+        values.clear();
+        values.extend(kept.iter().map(|column| column.value(row)));
         let page = Content {
             creation_time: time.is_valid(row).then(|| time.value(row)),
             texts: std::array::from_fn(|at| texts[at].value(row)),
             domain: domain.value(row),
+            kept: &values,
         };
         let decided = Decided {
             cluster: cluster.value(row).into(),

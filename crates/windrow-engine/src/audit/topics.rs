@@ -6,6 +6,7 @@
 //! the end of a partition in which an open transaction of somebody else hides what lies behind it: what may be there is not lost.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -147,6 +148,8 @@ struct Page<'a> {
     description: Option<Cow<'a, str>>,
     #[serde(borrow, alias = "main_domain")]
     domain: Option<Cow<'a, str>>,
+    #[serde(default)]
+    kept: BTreeMap<String, Option<String>>,
 }
 
 /// Traces of the messages of a pass, and counts of all messages.
@@ -173,7 +176,7 @@ pub(super) fn traces(
     sent.begun = begun.map(|(part, (topic, ..))| Begun::new(part, slots(output, topic))).collect();
     let hiding = reader.parts.iter().enumerate().filter(|(_, part)| part.hidden > 0);
     sent.hiding = hiding.map(|(part, _)| Hiding::new(part, slots(output, &parts[part].0))).collect();
-    let mut teller = Teller { output, manifest, pass, hasher: Hasher::default(), sent };
+    let mut teller = Teller { output, manifest, pass, kept: manifest.keep.names(), hasher: Hasher::default(), sent };
     let control = Control::default();
     reader.read(&windows, (clock, &control), &mut |part, message| {
         teller.take(part, &parts[part].0, message);
@@ -187,6 +190,7 @@ struct Teller<'a> {
     output: &'a TopicOutput,
     manifest: &'a Manifest,
     pass: Pass,
+    kept: Vec<String>,
     hasher: Hasher,
     sent: Sent,
 }
@@ -240,10 +244,13 @@ impl Teller<'_> {
     fn content(&mut self, value: &[u8]) -> Option<u64> {
         let page: Page<'_> = serde_json::from_slice(value).ok()?;
         let texts = [&page.id, &page.url, &page.title, &page.keywords, &page.description];
+        let value = |name: &String| page.kept.get(name).and_then(Option::as_deref).unwrap_or_default();
+        let kept: Vec<&str> = self.kept.iter().map(value).collect();
         let content = Content {
             creation_time: page.creation_time.as_deref().and_then(clean::time),
             texts: texts.map(|text| text.as_deref().unwrap_or_default()),
             domain: page.domain.as_deref().unwrap_or_default(),
+            kept: &kept,
         };
         Some(self.hasher.page_in(self.output.value, &content))
     }

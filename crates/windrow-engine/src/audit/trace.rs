@@ -62,6 +62,8 @@ pub(super) struct Content<'a> {
     /// Id, URL, title, keywords, description.
     pub(super) texts: [&'a str; 5],
     pub(super) domain: &'a str,
+    /// Columns that are carried along, in the order of the settings.
+    pub(super) kept: &'a [&'a str],
 }
 
 /// What was decided for a page.
@@ -83,7 +85,7 @@ impl Hasher {
     pub(super) fn page(&mut self, page: &Content<'_>) -> u64 {
         self.start(PAGE);
         self.push_time(page.creation_time);
-        page.texts.iter().for_each(|text| self.push(text.as_bytes()));
+        page.texts.iter().chain(page.kept).for_each(|text| self.push(text.as_bytes()));
         xxh3_64(&self.0)
     }
 

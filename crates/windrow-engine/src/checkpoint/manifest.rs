@@ -27,7 +27,7 @@ use crate::observe::Counters;
 use crate::settings::show_size;
 use crate::sink::PublishedFile;
 use crate::sink::topics::Route;
-use crate::source::{ColumnMap, Order, Positions};
+use crate::source::{ColumnMap, Keep, Order, Positions};
 
 /// Newest format of the manifest that this program reads, and the one it writes.
 ///
@@ -36,7 +36,8 @@ use crate::source::{ColumnMap, Order, Positions};
 /// ask the topics what they hold.
 /// 4: `written` and `clean`. A program that knows only format 3 would read every file as CSV with commas in UTF-8, and make pages of rows
 /// that the rules reject.
-pub const FORMAT: u32 = 4;
+/// 5: `keep`. A program that knows only format 4 would leave out the columns that are carried along.
+pub const FORMAT: u32 = 5;
 
 const HEAD: &str = "{\"windrow\":\"manifest\",\"format\":";
 const MIDDLE: &str = ",\"crc32\":\"";
@@ -98,6 +99,8 @@ pub struct StateSettings<'a> {
     pub fields: &'a FieldWeights,
     /// What the inputs call our columns.
     pub columns: &'a str,
+    /// Which others are carried along.
+    pub keep: &'a Keep,
     /// Bytes of the longest record.
     pub max_record: u64,
     /// Which rows are wanted.
@@ -133,6 +136,9 @@ pub struct Manifest {
     pub inputs: Vec<String>,
     /// What the inputs call our columns, as last used: `url=landing_page,title=name`.
     pub columns: String,
+    /// Which others are carried along; another value needs new state.
+    #[serde(default, skip_serializing_if = "Keep::is_empty")]
+    pub keep: Keep,
     /// Bytes of the longest record; another value needs new state.
     #[serde(default = "max_record_of_format_1")]
     pub max_record: u64,
@@ -248,6 +254,10 @@ impl Manifest {
         let (was, is): (ColumnMap, ColumnMap) = (self.columns.parse()?, asked.columns.parse()?);
         if self.counters.rows > 0 && was != is {
             others.push(("source.columns".into(), format!("`{}`", self.columns), format!("`{}`", asked.columns)));
+        }
+        if self.keep != *asked.keep {
+            let shown = |keep: &Keep| format!("`{}`", keep.words().join(","));
+            others.push(("source.keep".into(), shown(&self.keep), shown(asked.keep)));
         }
         if self.max_record != asked.max_record {
             others.push(("limits.max_record".into(), show_size(self.max_record), show_size(asked.max_record)));

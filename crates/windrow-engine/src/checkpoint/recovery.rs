@@ -124,6 +124,7 @@ fn blank(job: &Job, layout: &Layout) -> Result<Manifest> {
         fields: to_value(&job.weights),
         inputs: Vec::new(),
         columns: String::new(),
+        keep: job.keep.clone(),
         max_record: job.max_record_bytes,
         clean: job.rules.clone(),
         positions: Positions::default(),
@@ -160,6 +161,7 @@ fn check_settings(manifest: &Manifest, job: &Job) -> Result<()> {
         model: &job.model,
         fields: &job.weights,
         columns: &job.columns,
+        keep: &job.keep,
         max_record: job.max_record_bytes,
         rules: &job.rules,
         route: route(job),
@@ -308,7 +310,8 @@ fn mend(
 }
 
 fn new_pipeline(job: &Job) -> Result<Pipeline> {
-    Pipeline::new(&job.model).map_err(|error| Error::new(ErrorKind::Invalid, "E-MODEL", error.to_string()))
+    let pipeline = Pipeline::new(&job.model).map_err(|error| Error::new(ErrorKind::Invalid, "E-MODEL", error.to_string()))?;
+    Ok(pipeline.keeping(job.keep.names()))
 }
 
 pub(super) fn load(layout: &Layout, entry: &SnapshotEntry) -> Result<Pipeline> {

@@ -21,25 +21,27 @@ pub(super) struct Sheets {
     n_sheets: u32,
     most_rows: u32,
     time: Format,
+    /// Names of the columns that are carried along.
+    kept: Vec<String>,
     /// Texts that were cut.
     pub(super) cut: u64,
 }
 
 impl Sheets {
-    pub(super) fn new() -> Self {
-        Self::with_most_rows(SHEET_ROWS)
+    pub(super) fn new(kept: Vec<String>) -> Self {
+        Self::with_most_rows(SHEET_ROWS, kept)
     }
 
-    fn with_most_rows(most_rows: u32) -> Self {
+    fn with_most_rows(most_rows: u32, kept: Vec<String>) -> Self {
         let time = Format::new().set_num_format("yyyy-mm-dd hh:mm:ss");
-        Self { book: Workbook::new(), rows: most_rows, n_sheets: 0, most_rows, time, cut: 0 }
+        Self { book: Workbook::new(), rows: most_rows, n_sheets: 0, most_rows, time, kept, cut: 0 }
     }
 
     pub(super) fn n_sheets(&self) -> u32 {
         self.n_sheets
     }
 
-    pub(super) fn write(&mut self, row: &Row<'_>) -> Result<(), XlsxError> {
+    pub(super) fn write<'k>(&mut self, row: &Row<'_>, kept: impl Iterator<Item = &'k str>) -> Result<(), XlsxError> {
         if self.rows >= self.most_rows {
             self.begin_sheet()?;
         }
@@ -61,6 +63,12 @@ impl Sheets {
             .write_number(at, 11, row.micro_cluster as f64)?
             .write_number(at, 12, row.slot)?
             .write_string(at, 13, record_id)?;
+        for (column, value) in (14..).zip(kept) {
+            match exact(value) {
+                Some(number) => sheet.write_number(at, column, number)?,
+                None => sheet.write_string(at, column, in_cell(value, &mut cut))?,
+            };
+        }
         self.rows += 1;
         self.cut += cut;
         Ok(())
@@ -76,7 +84,7 @@ impl Sheets {
             sheet.set_column_width(column, width)?;
         }
         let bold = Format::new().set_bold();
-        for (column, name) in (0..).zip(COLUMNS) {
+        for (column, name) in (0..).zip(COLUMNS.into_iter().chain(self.kept.iter().map(String::as_str))) {
             sheet.write_string_with_format(0, column, name, &bold)?;
         }
         self.rows = 1;
@@ -104,6 +112,20 @@ fn in_cell<'a>(text: &'a str, cut: &mut u64) -> Cow<'a, str> {
     Cow::Owned(format!("{}…", &text[..kept.map_or(text.len(), |(at, _)| at)]))
 }
 
+/// The number that a text is, where a workbook shows it as it is written: fifteen digits at most, and no zeros before them.
+fn exact(text: &str) -> Option<f64> {
+    const DIGITS: usize = 15;
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_exact = is_plain(whole)
+        && is_plain(decimals)
+        && digits.len() <= DIGITS + 1
+        && digits.bytes().filter(u8::is_ascii_digit).count() <= DIGITS
+        && (whole == "0" || !whole.starts_with('0'));
+    if is_exact { text.parse().ok() } else { None }
+}
+
 /// A time in UTC as Excel counts it, in days since 1900; none before its first March, from which on its calendar is right, or beyond 9999.
 fn serial(time: Micros) -> Option<f64> {
     let days = time as f64 / 86_400e6 + 25_569.0;
@@ -116,11 +138,11 @@ mod tests {
 
     #[test]
     fn a_full_sheet_is_followed_by_another_one() {
-        let mut sheets = Sheets::with_most_rows(3);
+        let mut sheets = Sheets::with_most_rows(3, vec!["spend".into()]);
         let texts = ["label", "=1+1", "http://a.example/", "", "", "a.example", "007", "0:1"];
         let row = Row { cluster: 1, creation_time: Some(0), score: 0.5, novel: true, micro_cluster: 2, slot: 0, texts };
         for _ in 0..5 {
-            sheets.write(&row).unwrap();
+            sheets.write(&row, ["1.5"].into_iter()).unwrap();
         }
         assert_eq!((sheets.n_sheets(), sheets.cut), (3, 0));
     }
@@ -133,6 +155,16 @@ mod tests {
         let kept = in_cell(&"😀".repeat(CELL_CHARS), &mut cut).into_owned();
         assert!(kept.encode_utf16().count() <= CELL_CHARS && kept.ends_with("😀…"), "{}", kept.len());
         assert_eq!(cut, 1);
+    }
+
+    #[test]
+    fn only_what_stays_as_it_is_written_becomes_a_number() {
+        for (text, number) in [("0", 0.0), ("-12.50", -12.5), ("123456789012345", 123_456_789_012_345.0), ("0.001", 0.001)] {
+            assert_eq!(exact(text), Some(number), "{text}");
+        }
+        for text in ["", "007", "1e3", "+1", "1.", ".5", "1234567890123456", "0.1234567890123456", "inf", "1 000", "-", "٣"] {
+            assert_eq!(exact(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -18,16 +18,20 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    pub(super) fn create(file: File, raw: bool) -> csv::Result<Self> {
+    pub(super) fn create(file: File, raw: bool, kept: &[String]) -> csv::Result<Self> {
         let mut file = BufWriter::new(file);
         file.write_all(BYTE_ORDER_MARK)?;
         let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(file);
-        csv.write_record(COLUMNS)?;
+        csv.write_record(
+            COLUMNS.into_iter().map(Cow::Borrowed).chain(kept.iter().map(|name| harmless(name))).map(String::from),
+        )?;
         Ok(Self { csv, raw })
     }
 
-    pub(super) fn write(&mut self, row: &Row<'_>) -> csv::Result<()> {
-        let [label, texts @ .., record_id] = row.texts.map(|text| if self.raw { Cow::Borrowed(text) } else { harmless(text) });
+    pub(super) fn write<'k>(&mut self, row: &Row<'_>, mut kept: impl Iterator<Item = &'k str>) -> csv::Result<()> {
+        let raw = self.raw;
+        let shown = |text| if raw { Cow::Borrowed(text) } else { harmless(text) };
+        let [label, texts @ .., record_id] = row.texts.map(shown);
         self.csv.write_field(row.cluster.to_string())?;
         self.csv.write_field(&*label)?;
         self.csv.write_field(row.creation_time.map(time).unwrap_or_default())?;
@@ -36,6 +40,7 @@ impl Spread {
             self.csv.write_field(field)?;
         }
         self.csv.write_field(&*record_id)?;
+        kept.try_for_each(|value| self.csv.write_field(&*if raw { Cow::Borrowed(value) } else { harmless(value) }))?;
         self.csv.write_record(None::<&[u8]>)
     }
 

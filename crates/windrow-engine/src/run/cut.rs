@@ -61,6 +61,7 @@ fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
         keywords: texts(&whole.keywords, &rows),
         description: texts(&whole.description, &rows),
         domain: texts(&whole.domain, &rows),
+        kept: whole.kept.iter().map(|column| texts(column, &rows)).collect(),
         terms: windrow_core::featurize::Terms::default(),
     };
     let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
@@ -98,6 +99,7 @@ fn texts(column: &TextColumn, rows: &Range<usize>) -> TextColumn {
 #[cfg(test)]
 mod tests {
     use windrow_core::featurize::FieldWeights;
+    use windrow_core::kept::{Kept, KeptSpan};
     use windrow_core::lineage::Edit;
     use windrow_core::pipeline::Preparer;
     use windrow_core::record::{RecordId, Row};
@@ -110,9 +112,16 @@ mod tests {
         let row = |offset: usize| {
             let origin = RecordId { source: 0, offset: offset as u64 * 10 };
             let title = TITLES[offset].as_bytes();
-            Ok(Row { origin, raw: title, columns: [b"", b"", b"", title, b"", b""] })
+            Ok(Row { origin, raw: title, columns: [b"", b"", b"", title, b"", b""], kept: kept(title) })
         };
         Preparer::new(FieldWeights::default()).prepare(rows.map(row))
+    }
+
+    /// A column that is carried along: the first letter.
+    fn kept(title: &[u8]) -> Kept<'_> {
+        const LETTER: &[KeptSpan] = &[KeptSpan { start: 0, end: 1, is_made: false }];
+        const NONE: &[KeptSpan] = &[KeptSpan { start: 0, end: 0, is_made: false }];
+        Kept { text: title, made: b"", spans: if title.is_empty() { NONE } else { LETTER } }
     }
 
     fn edit(position: u64) -> PlacedEdit {

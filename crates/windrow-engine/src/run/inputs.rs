@@ -124,7 +124,14 @@ fn spawn(job: &Job, source: Box<dyn Source>) -> Result<Reader> {
 }
 
 fn wanted(job: &Job) -> Wanted<'_> {
-    Wanted { inputs: &job.inputs, topic: job.topic.as_ref(), columns: &job.columns, files: job.files, limits: limits(job) }
+    Wanted {
+        inputs: &job.inputs,
+        topic: job.topic.as_ref(),
+        columns: &job.columns,
+        keep: &job.keep,
+        files: job.files,
+        limits: limits(job),
+    }
 }
 
 fn limits(job: &Job) -> Limits {
@@ -191,6 +198,7 @@ mod tests {
             topic: Some(topic),
             output: None,
             columns: String::new(),
+            keep: source::Keep::default(),
             files: source::Asked::default(),
             max_record_bytes: 1 << 20,
             rules: windrow_core::clean::Rules::default(),

@@ -5,9 +5,9 @@ use windrow_core::cluster::{KMeansRule, MODEL_KINDS};
 use super::value::{Type, Value};
 use super::{CleanProfile, OutputTopics, Settings, show_size};
 use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
-use crate::source::MessageFormat;
 use crate::source::kafka::OnDataLoss;
 use crate::source::written::{AskedDelimiter, AskedEncoding, AskedFormat};
+use crate::source::{Keep, MessageFormat};
 
 /// What a change of a setting means for state that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +129,18 @@ pub const KEYS: &[Key] = &[
               `url=page.url`; in CSV messages, the place of the field: `url=2,title=3`.",
         set: |settings, value| settings.source.columns = value.into_text(),
         get: |settings| Value::Text(settings.source.columns.clone()),
+    },
+    Key {
+        name: "source.keep",
+        flag: Some("keep"),
+        value_name: "COLUMNS",
+        ty: Type::Keep,
+        change: Change::NewState,
+        doc: "Other columns of the input that are carried along to every output as text, as read; their numbers are added up for each \
+              cluster, exactly: `spend,clicks`. Under another name, in JSON the way to it, in CSV messages the place of the field: \
+              `cost=page.cost`, `spend=7`.",
+        set: |settings, value| settings.source.keep = Keep::parse(&value.into_list()).unwrap_or_default(),
+        get: |settings| Value::List(settings.source.keep.words()),
     },
     Key {
         name: "source.input_format",

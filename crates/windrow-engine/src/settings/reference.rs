@@ -72,7 +72,7 @@ fn property(key: &Key) -> serde_json::Value {
     let mut property = match key.ty {
         Type::Text | Type::Path => json!({"type": "string"}),
         Type::Columns => json!({"type": ["array", "string"], "items": {"type": "string", "enum": COLUMNS}}),
-        Type::Languages => json!({"type": ["array", "string"], "items": {"type": "string"}}),
+        Type::Languages | Type::Keep => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         Type::Lengths => json!({"type": ["string", "integer"]}),
         Type::Paths => json!({"type": "array", "items": {"type": "string"}}),
         Type::Choice(words) => json!({"type": "string", "enum": words}),

@@ -5,6 +5,8 @@ use windrow_core::cluster::HalfLife;
 use windrow_core::featurize::language;
 use windrow_core::record::COLUMNS;
 
+use crate::source::Keep;
+
 /// Gives an enum its words: what settings call its variants.
 macro_rules! words {
     ($name:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
@@ -71,6 +73,8 @@ pub enum Type {
     Languages,
     /// How many characters columns may have: `20000,title=300`.
     Lengths,
+    /// Columns of the input: a list, or one text with commas.
+    Keep,
 }
 
 /// A checked value.
@@ -97,6 +101,7 @@ impl Type {
         match self {
             Self::Columns => return listed(texts, |name| COLUMNS.contains(&name), self),
             Self::Languages => return listed(texts, language::is_known, self),
+            Self::Keep => return Keep::parse(texts).map(|keep| Value::List(keep.words())),
             _ => {}
         }
         let [text] = texts else { return Err("takes one value, not a list".into()) };
@@ -105,7 +110,9 @@ impl Type {
             Self::Lengths => {
                 text.parse::<Lengths>().map(|lengths| Value::Text(lengths.to_string())).map_err(|error| error.to_string())
             }
-            Self::Text | Self::Path | Self::Paths | Self::Columns | Self::Languages => Ok(Value::Text(text.clone())),
+            Self::Text | Self::Path | Self::Paths | Self::Columns | Self::Languages | Self::Keep => {
+                Ok(Value::Text(text.clone()))
+            }
             Self::Choice(words) if words.contains(&text.as_str()) => Ok(Value::Text(text.clone())),
             Self::Choice(_) => Err(wrong(self.describe())),
             Self::Count { min, max } => match text.parse() {
@@ -136,6 +143,7 @@ impl Type {
             Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
             Self::Columns => format!("some of {}", COLUMNS.join(", ")),
             Self::Languages => "codes of languages such as `en`".into(),
+            Self::Keep => "names of columns such as `spend,cost=page.cost`".into(),
             Self::Lengths => "characters such as `20000,title=300`".into(),
             Self::Count { min, max } if max >= u64::from(u32::MAX) => format!("a whole number from {min}"),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),

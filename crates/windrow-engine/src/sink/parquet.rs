@@ -72,6 +72,11 @@ enum Message {
 impl ParquetSink {
     /// A sink that writes under `out` for the pipeline of this id.
     pub fn open(out: &Path, pipeline: &str) -> Result<Self> {
+        Self::keeping(out, pipeline, Vec::new())
+    }
+
+    /// The same, of pages with columns of these names that are carried along.
+    pub fn keeping(out: &Path, pipeline: &str, kept: Vec<String>) -> Result<Self> {
         for family in Family::ALL {
             create_dir(&out.join(family.folder()))?;
         }
@@ -81,6 +86,7 @@ impl ParquetSink {
         let writer = Writer {
             out: out.to_owned(),
             pipeline: pipeline.to_owned(),
+            kept,
             bytes: Arc::clone(&bytes),
             has_failed: Arc::clone(&has_failed),
             open: Vec::new(),
@@ -207,6 +213,8 @@ fn look<T>(folder: &Path, name: &str, mut open: impl FnMut(&Path) -> io::Result<
 struct Writer {
     out: PathBuf,
     pipeline: String,
+    /// Names of the columns that are carried along.
+    kept: Vec<String>,
     bytes: Arc<AtomicU64>,
     has_failed: Arc<AtomicBool>,
     open: Vec<OpenFile>,
@@ -281,7 +289,8 @@ impl Writer {
             self.write(Family::Rejects, epoch, &encode::rejects(&prepared.rejects, &sources))?;
         }
         if !prepared.pages.is_empty() {
-            self.write(Family::Pages, epoch, &encode::pages(prepared.pages, &outcome))?;
+            let pages = encode::pages(prepared.pages, &outcome, &self.kept);
+            self.write(Family::Pages, epoch, &pages)?;
         }
         failpoint!("after-stage");
         Ok(())
@@ -307,9 +316,9 @@ impl Writer {
         let file = PublishedFile { family, name: file_name(epoch, 0), epoch, rows: 0, bytes: 0, crc32: 0 };
         let (hidden, sink) = Hidden::create(self.out.join(family.folder()).join(hidden_name(&file.name)))?;
         let options = ArrowWriterOptions::new()
-            .with_properties(encode::properties(family, &self.pipeline, epoch))
+            .with_properties(encode::properties(family, &self.kept, &self.pipeline, epoch))
             .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Tally::new(sink), encode::schema(family), options)
+        let writer = ArrowWriter::try_new_with_options(Tally::new(sink), encode::schema(family, &self.kept), options)
             .map_err(|error| environment("write", &hidden.path, &error))?;
         Ok(OpenFile { file, hidden, writer })
     }

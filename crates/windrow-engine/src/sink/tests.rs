@@ -6,6 +6,7 @@ use arrow_array::cast::AsArray as _;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use windrow_core::cluster::Decision;
 use windrow_core::featurize::FieldWeights;
+use windrow_core::kept::Kept;
 use windrow_core::lineage::{Happening, LineageEvent};
 use windrow_core::pipeline::{Outcome, Prepared, Preparer};
 use windrow_core::record::{RecordId, Row};
@@ -32,7 +33,7 @@ fn prepared(offsets: std::ops::Range<u64>) -> Prepared {
         .collect();
     let row = |(offset, columns): (u64, &'static [String; 6])| {
         let columns = std::array::from_fn(|column| columns[column].as_bytes());
-        Ok(Row { origin: RecordId { source: 1, offset }, raw: b"raw \xff bytes", columns })
+        Ok(Row { origin: RecordId { source: 1, offset }, raw: b"raw \xff bytes", columns, kept: Kept::default() })
     };
     let rows: &'static [[String; 6]] = Box::leak(rows.into_boxed_slice());
     Preparer::new(FieldWeights::default()).prepare(offsets.zip(rows).map(row))

@@ -254,7 +254,7 @@ impl<'c> TopicSink<'c> {
         output: &TopicOutput,
         claim: Claim,
         parquet: ParquetSink,
-        pipeline: &str,
+        (pipeline, kept): (&str, Vec<String>),
         (closed_until, control): (u64, &'c Control),
     ) -> Result<Self> {
         let (sender, receiver) = bounded(QUEUE_LEN);
@@ -265,7 +265,7 @@ impl<'c> TopicSink<'c> {
             writer,
             group,
             group_name,
-            encoder: Encoder::new(output, pipeline, longest.most(REJECTS)),
+            encoder: Encoder::new(output, pipeline, kept, longest.most(REJECTS)),
             parquet: parquet.inlet(),
             has_failed: Arc::clone(&has_failed),
             is_open: false,

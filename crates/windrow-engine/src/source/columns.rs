@@ -11,6 +11,7 @@ use std::str::FromStr;
 use windrow_core::record::COLUMNS;
 
 use super::encoding::Encoding;
+use super::keep::{Keep, KeptColumn};
 use super::parse::Parser;
 use crate::error::{Error, ErrorKind};
 
@@ -27,14 +28,26 @@ pub(super) const OFTEN_CALLED: [&[&str]; 6] = [
     &["desc", "summary", "abstract", "text", "body", "content", "snippet", "meta_description"],
 ];
 
-/// What the header calls our columns.
+/// What the header calls our columns, and which others are carried along.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnMap {
     /// For each of our columns the name in the header, when it is another one.
     names: [Option<String>; 6],
+    keep: Keep,
 }
 
 impl ColumnMap {
+    /// The same, with columns that are carried along.
+    #[must_use]
+    pub fn keeping(self, keep: &Keep) -> Self {
+        Self { keep: keep.clone(), ..self }
+    }
+
+    /// The columns that are carried along.
+    pub(crate) fn kept(&self) -> &[KeptColumn] {
+        self.keep.columns()
+    }
+
     /// What it says that our column is called; none when it says nothing.
     pub(super) fn given(&self, column: usize) -> Option<&str> {
         self.names[column].as_deref()
@@ -85,10 +98,12 @@ impl ColumnMap {
 
     /// For each of our columns the index of its field among those that are called so.
     fn fields(&self, found: &[String]) -> [Option<u32>; COLUMNS.len()] {
-        std::array::from_fn(|column| {
-            let wanted = self.name(column).trim().to_lowercase();
-            found.iter().position(|name| name.to_lowercase() == wanted).and_then(|index| u32::try_from(index).ok())
-        })
+        std::array::from_fn(|column| field(self.name(column), found))
+    }
+
+    /// For each column that is carried along the index of its field.
+    fn kept_fields(&self, found: &[String], source: &str) -> Result<Vec<u32>, Error> {
+        self.kept().iter().map(|kept| field(&kept.column, found).ok_or_else(|| not_kept(kept, found, source))).collect()
     }
 
     /// How many of our columns a header has.
@@ -112,6 +127,12 @@ impl ColumnMap {
     }
 }
 
+/// The index of the first field that is called so.
+fn field(wanted: &str, found: &[String]) -> Option<u32> {
+    let wanted = wanted.trim().to_lowercase();
+    found.iter().position(|name| name.to_lowercase() == wanted).and_then(|index| u32::try_from(index).ok())
+}
+
 /// What the fields of a header are called.
 pub(super) fn names(values: &[Vec<u8>]) -> Vec<String> {
     values.iter().map(|value| String::from_utf8_lossy(value).trim().to_owned()).collect()
@@ -127,6 +148,8 @@ fn bad_flag(message: String) -> Error {
 pub struct Layout {
     /// For each of our columns the index of its field.
     pub fields: [Option<u32>; 6],
+    /// The same for each column that is carried along.
+    pub kept: Vec<u32>,
     /// Number of fields that every record has.
     pub n_fields: usize,
     /// Whether a record may have further fields.
@@ -149,7 +172,8 @@ impl Layout {
     /// No fields, between commas.
     fn of_commas() -> Self {
         let fields = [None; COLUMNS.len()];
-        Self { fields, n_fields: 0, or_more: false, delimiter: b',', encoding: Encoding::Utf8, header: Vec::new() }
+        let kept = Vec::new();
+        Self { fields, kept, n_fields: 0, or_more: false, delimiter: b',', encoding: Encoding::Utf8, header: Vec::new() }
     }
 
     /// The layout that `header`, which is text, describes; `source` is named in the error.
@@ -160,7 +184,8 @@ impl Layout {
         if misnamed.is_some() || PAGE_COLUMNS.iter().all(|&column| fields[column].is_none()) {
             return Err(missing(&found, map, misnamed, source));
         }
-        Ok(Self { fields, n_fields: found.len(), delimiter, header: header.to_vec(), ..Self::of_commas() })
+        let kept = map.kept_fields(&found, source)?;
+        Ok(Self { fields, kept, n_fields: found.len(), delimiter, header: header.to_vec(), ..Self::of_commas() })
     }
 
     /// The layout of records without a header: the map says the place of each field, from 1; an empty map, our own order.
@@ -168,21 +193,21 @@ impl Layout {
     /// # Errors
     /// `E-COLUMN-MAP`: the map calls a column by a name.
     pub fn by_place(map: &ColumnMap) -> Result<Self, Error> {
-        if *map == ColumnMap::default() {
-            return Ok(Self::canonical());
-        }
         let (mut fields, mut n_fields) = ([None; COLUMNS.len()], 0);
+        if map.names.iter().all(Option::is_none) {
+            Self { fields, n_fields, .. } = Self::canonical();
+        }
         for (column, name) in map.names.iter().enumerate() {
             let Some(name) = name else { continue };
-            let Some(place) = name.parse().ok().and_then(|place: u32| place.checked_sub(1)) else {
-                let message = format!("`{}` is called `{}`, but CSV messages have no header", COLUMNS[column], printable(name));
-                return Err(Error::new(ErrorKind::Invalid, "E-COLUMN-MAP", message)
-                    .hint("count the fields of a message from 1: url=2,title=3"));
-            };
+            let place = place(COLUMNS[column], name)?;
             fields[column] = Some(place);
             n_fields = n_fields.max(place as usize + 1);
         }
-        Ok(Self { fields, n_fields, or_more: true, ..Self::of_commas() })
+        let kept = map.kept().iter().map(|kept| place(&kept.name, &kept.column)).collect::<Result<Vec<u32>, Error>>()?;
+        n_fields = kept.iter().fold(n_fields, |most, place| most.max(*place as usize + 1));
+        // Our own order is all there is, unless something is said.
+        let or_more = *map != ColumnMap::default();
+        Ok(Self { fields, kept, n_fields, or_more, ..Self::of_commas() })
     }
 }
 
@@ -193,10 +218,8 @@ fn missing(found: &[String], map: &ColumnMap, misnamed: Option<usize>, source: &
         }
         None => format!("{source} has none of the columns url, title, keywords and description"),
     };
-    let shown: Vec<String> = found.iter().take(20).map(|name| printable(name)).collect();
-    let more = if found.len() > shown.len() { format!(" and {} more", found.len() - shown.len()) } else { String::new() };
     let mut error = Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", message)
-        .cause(format!("found: {}{more}", shown.join(", ")))
+        .cause(format!("found: {}", shown(found)))
         .cause(format!("expected any of: {}", PAGE_COLUMNS.map(|column| map.name(column)).join(", ")));
     let proposals: Vec<String> = COLUMNS
         .iter()
@@ -211,6 +234,33 @@ fn missing(found: &[String], map: &ColumnMap, misnamed: Option<usize>, source: &
         error = error.hint(format!("nearest: --columns {}", proposals.join(",")));
     }
     error
+}
+
+/// The index of a field that is named by its place, from 1.
+fn place(column: &str, name: &str) -> Result<u32, Error> {
+    name.parse().ok().and_then(|place: u32| place.checked_sub(1)).ok_or_else(|| {
+        let message = format!("`{}` is called `{}`, but CSV messages have no header", printable(column), printable(name));
+        Error::new(ErrorKind::Invalid, "E-COLUMN-MAP", message).hint("count the fields of a message from 1: url=2,title=3")
+    })
+}
+
+/// A column that is to be carried along and is not there.
+fn not_kept(kept: &KeptColumn, found: &[String], source: &str) -> Error {
+    let message = format!("{source} has no column `{}`, which --keep wants carried along", printable(&kept.column));
+    let error = Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", message).cause(format!("found: {}", shown(found)));
+    let names: Vec<&str> = found.iter().map(String::as_str).collect();
+    match nearest(&kept.column.to_lowercase(), &names) {
+        Some(near) if kept.name == kept.column => error.hint(format!("nearest: --keep {}", printable(near))),
+        Some(near) => error.hint(format!("nearest: --keep {}={}", printable(&kept.name), printable(near))),
+        None => error.hint("leave it out of --keep, or say what the header calls it: --keep NAME=<name in the header>"),
+    }
+}
+
+/// The first names of a header, for people.
+fn shown(found: &[String]) -> String {
+    let shown: Vec<String> = found.iter().take(20).map(|name| printable(name)).collect();
+    let more = if found.len() > shown.len() { format!(" and {} more", found.len() - shown.len()) } else { String::new() };
+    shown.join(", ") + &more
 }
 
 /// The header name that most likely is our `column`.
@@ -271,6 +321,33 @@ mod tests {
         let error = layout("url,titel", "title=titl").unwrap_err();
         assert!(error.message.contains("no column `titl`"), "{error}");
         assert!(error.hint.unwrap().contains("title=titel"));
+    }
+
+    #[test]
+    fn kept_columns_are_found_like_ours_and_missing_ones_are_named() {
+        let kept = |header: &str, keep: &str| {
+            let map = ColumnMap::default().keeping(&Keep::parse(&[keep.to_owned()]).unwrap());
+            Layout::from_header(header.as_bytes(), b',', &map, "f.csv").map(|layout| layout.kept)
+        };
+        assert_eq!(kept("url,Spend,clicks", "clicks,cost=spend").unwrap(), [2, 1]);
+        let error = kept("url,spend,clicks", "spnd").unwrap_err();
+        assert_eq!((error.code, error.hint.as_deref()), ("E-INPUT-COLUMNS", Some("nearest: --keep spend")));
+        assert!(error.message.contains("`spnd`") && error.causes[0].contains("clicks"), "{error}");
+        let error = kept("url,clicks", "cost=click").unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some("nearest: --keep cost=clicks"));
+        assert!(kept("url", "money").unwrap_err().hint.unwrap().contains("leave it out"));
+    }
+
+    #[test]
+    fn kept_fields_of_messages_are_counted_too() {
+        let layout = |map: &str, keep: &str| {
+            let map = map.parse::<ColumnMap>().unwrap().keeping(&Keep::parse(&[keep.to_owned()]).unwrap());
+            Layout::by_place(&map).map(|layout| (layout.kept, layout.n_fields, layout.or_more))
+        };
+        assert_eq!(layout("", "").unwrap(), (vec![], 6, false));
+        assert_eq!(layout("", "spend=8").unwrap(), (vec![7], 8, true));
+        assert_eq!(layout("url=2", "spend=1").unwrap(), (vec![0], 2, true));
+        assert_eq!(layout("", "spend").unwrap_err().code, "E-COLUMN-MAP");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::generator::{GeneratorSource, PREFIX, Spec};
 use super::kafka::watch::{self, Watch};
 use super::kafka::{self, TopicInput};
 use super::written::{Asked, AskedEncoding, Written};
-use super::{Chain, ColumnMap, Limits, Merged, Positions, Source, SourcePosition, Waiting};
+use super::{Chain, ColumnMap, Keep, Limits, Merged, Positions, Source, SourcePosition, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::waits::Waits;
 
@@ -35,6 +35,8 @@ pub struct Wanted<'a> {
     pub topic: Option<&'a TopicInput>,
     /// What the inputs call our columns.
     pub columns: &'a str,
+    /// Which others are carried along.
+    pub keep: &'a Keep,
     /// How files are written, as far as it is said.
     pub files: Asked,
     /// How much may be handed out at once.
@@ -111,7 +113,7 @@ impl Input {
 /// `E-INPUT-…`: an input is missing, cannot be read or has none of the needed columns. `E-KAFKA-…`: the same of a topic.
 pub fn open(wanted: Wanted<'_>, positions: &mut Positions) -> Result<Opened> {
     let known = positions.sources.len();
-    let columns: ColumnMap = wanted.columns.parse()?;
+    let columns = wanted.columns.parse::<ColumnMap>()?.keeping(wanted.keep);
     let mut opened = open_files(&wanted, &columns, positions)?;
     if let Some(topic) = wanted.topic {
         let (parts, waiting, watched) = kafka::open(topic, &columns, wanted.limits, positions, &mut opened.warnings)?;
@@ -157,6 +159,7 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
     for (ordinal, input) in parts {
         let offset = positions.sources[ordinal as usize].offset;
         match input {
+            Input::Generator(_) if !columns.kept().is_empty() => return Err(nothing_to_keep(&columns.kept()[0].column)),
             Input::Generator(spec) => sources.push((ordinal, Box::new(GeneratorSource::new(*spec, ordinal, offset, limits)))),
             Input::File(Probe { form: None, .. }) => warnings.push(format!("{} has no rows yet", input.name())),
             Input::File(probe @ Probe { form: Some((_, form)), .. }) => {
@@ -165,6 +168,12 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
         }
     }
     Ok(Opened { parts: sources, waiting: Waiting::never(), watched: None, warnings, ordinals, new: Vec::new() })
+}
+
+/// Rows that are made up have our columns and no others.
+fn nothing_to_keep(column: &str) -> Error {
+    Error::new(ErrorKind::Invalid, "E-INPUT-COLUMNS", format!("a generator makes no column `{column}`"))
+        .hint("leave --keep out: it is for columns of files and messages")
 }
 
 /// A file is read for good as it was read first: in another way its records would lie elsewhere.

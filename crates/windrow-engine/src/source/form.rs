@@ -56,6 +56,14 @@ impl Form {
         }
     }
 
+    /// How many columns are carried along.
+    pub fn n_kept(&self) -> usize {
+        match self {
+            Self::Csv(layout) => layout.kept.len(),
+            Self::Json(paths) => paths.kept.len(),
+        }
+    }
+
     /// What finds its records, at most `limit` bytes long, in their text.
     pub(super) fn scanner(&self, limit: usize) -> Scanner {
         let scanner = Scanner::new(self.n_fields(), limit);

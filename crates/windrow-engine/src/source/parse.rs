@@ -10,6 +10,7 @@
 pub(super) mod json;
 
 use memchr::memchr;
+use windrow_core::kept::{Kept, KeptSpan};
 use windrow_core::record::{COLUMNS, RecordId, Reject, RejectReason, Row};
 
 use crate::batch::{Quoting, RawBatch};
@@ -35,6 +36,8 @@ pub struct Parser {
     ends: Vec<usize>,
     /// For each record of a batch of JSON messages where its columns lie.
     messages: Vec<Result<json::Values, RejectReason>>,
+    /// Where the values lie that are carried along, as many for each record.
+    kept: Vec<KeptSpan>,
     json: json::Reader,
 }
 
@@ -48,7 +51,7 @@ impl Parser {
     pub fn parse<'a>(&'a mut self, batch: &'a RawBatch) -> impl Iterator<Item = Result<Row<'a>, Reject>> {
         self.put_together(batch);
         let parser: &'a Self = self;
-        let mut next_escaped = 0;
+        let (mut next_escaped, n_kept) = (0, batch.form.n_kept());
         batch.records.iter().enumerate().map(move |(at, record)| {
             let origin = RecordId { source: batch.slice.source, offset: record.offset };
             let raw = batch.raw(record);
@@ -62,7 +65,10 @@ impl Parser {
                 (None, Form::Json(_)) => parser.json(text, at),
             };
             match columns {
-                Ok(columns) => Ok(Row { origin, raw, columns }),
+                Ok(columns) => {
+                    let spans = &parser.kept[at * n_kept..(at + 1) * n_kept];
+                    Ok(Row { origin, raw, columns, kept: Kept { text, made: &parser.scratch, spans } })
+                }
                 Err(reason) => Err(Reject { origin, reason, raw: raw.to_vec(), beside: None }),
             }
         })
@@ -97,20 +103,32 @@ impl Parser {
         self.spans.clear();
         self.ends.clear();
         self.messages.clear();
-        let Self { text, text_ends, scratch, spans, ends, messages, json } = self;
+        self.kept.clear();
+        let Self { text, text_ends, scratch, spans, ends, messages, kept, json } = self;
         let text = |at: usize| text_of(text, text_ends, batch.raw(&batch.records[at]), at);
         let records = batch.records.iter().enumerate();
         match &*batch.form {
-            Form::Json(paths) => messages.extend(records.map(|(at, record)| match record.flaw {
-                Some(reason) => Err(reason),
-                None => json.read(text(at), paths, scratch),
+            Form::Json(paths) => messages.extend(records.map(|(at, record)| {
+                let read = match record.flaw {
+                    Some(reason) => Err(reason),
+                    None => json.read(text(at), paths, (scratch, kept)),
+                };
+                kept.resize((at + 1) * paths.kept.len(), KeptSpan::default());
+                read
             })),
             Form::Csv(layout) => {
-                for (at, record) in records.filter(|(_, record)| record.quoting == Quoting::Escaped) {
-                    if record.flaw.is_none() {
-                        split_escaped(text(at), layout.delimiter, scratch, spans);
+                for (at, record) in records {
+                    let first = spans.len();
+                    if record.quoting == Quoting::Escaped {
+                        if record.flaw.is_none() {
+                            split_escaped(text(at), layout.delimiter, scratch, spans);
+                        }
+                        ends.push(spans.len());
                     }
-                    ends.push(spans.len());
+                    if record.flaw.is_none() && !layout.kept.is_empty() {
+                        keep(text(at), layout, record.quoting, (&spans[first..], kept));
+                    }
+                    kept.resize((at + 1) * layout.kept.len(), KeptSpan::default());
                 }
             }
         }
@@ -158,6 +176,30 @@ fn text_of<'a>(text: &'a [u8], ends: &[usize], raw: &'a [u8], at: usize) -> &'a 
     match ends.get(at) {
         None => raw,
         Some(end) => &text[if at == 0 { 0 } else { ends[at - 1] }..*end],
+    }
+}
+
+/// Finds the values of a record that are carried along; `escaped` are its fields where they were put together.
+fn keep(text: &[u8], layout: &Layout, quoting: Quoting, (escaped, kept): (&[Span], &mut Vec<KeptSpan>)) {
+    let first = kept.len();
+    kept.resize(first + layout.kept.len(), KeptSpan::default());
+    let mut note = |field: usize, span: KeptSpan| {
+        let wanted = layout.kept.iter().zip(&mut kept[first..]).filter(|(wanted, _)| **wanted as usize == field);
+        wanted.for_each(|(_, place)| *place = span);
+    };
+    if quoting == Quoting::Escaped {
+        let fields = escaped.iter().map(|&(start, end)| KeptSpan { start, end, is_made: true });
+        fields.enumerate().for_each(|(field, span)| note(field, span));
+        return;
+    }
+    let (mut rest, mut field) = (Some(text), 0);
+    while let Some(from) = rest {
+        let value;
+        (value, rest) =
+            if quoting == Quoting::Plain { next_plain(from, layout.delimiter) } else { next_quoted(from, layout.delimiter) };
+        let start = value.as_ptr() as usize - text.as_ptr() as usize;
+        note(field, KeptSpan { start: offset(start), end: offset(start + value.len()), is_made: false });
+        field += 1;
     }
 }
 

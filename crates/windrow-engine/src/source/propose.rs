@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use windrow_core::clean::clean;
+use windrow_core::kept::Kept;
 use windrow_core::lineage::is_hostile;
 use windrow_core::record::{COLUMNS, RecordId, Row};
 
@@ -187,7 +188,7 @@ impl Way {
 
 fn is_time(text: &str) -> bool {
     let columns = [text.as_bytes(), b"", b"x", b"", b"", b""];
-    clean(&Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns }).is_ok()
+    clean(&Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns, kept: Kept::default() }).is_ok()
 }
 
 fn looks_like_address(text: &str) -> bool {

@@ -16,7 +16,7 @@ use windrow_engine::clock::SystemClock;
 use windrow_engine::error::Result;
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Job, Roll, Summary};
-use windrow_engine::source::Asked;
+use windrow_engine::source::{Asked, Keep};
 
 pub(crate) struct Rig {
     folder: TempDir,
@@ -31,6 +31,7 @@ impl Rig {
             inputs: vec![folder.path().join("in").display().to_string()],
             topic: None,
             output: None,
+            keep: Keep::default(),
             columns: String::new(),
             files: Asked::default(),
             max_record_bytes: 1 << 20,

@@ -35,6 +35,7 @@ impl KeySet for CheckKeys {
     const KEYS: &'static [&'static str] = &[
         "source.input",
         "source.columns",
+        "source.keep",
         "source.input_format",
         "source.delimiter",
         "source.encoding",
@@ -233,8 +234,14 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
     let limits = Limits::of_records(settings.limits.max_record);
     let mut positions = Positions::default();
     let inputs = [input.to_owned()];
-    let wanted =
-        Wanted { inputs: &inputs, topic: None, columns: &settings.source.columns, files: settings.source.files, limits };
+    let wanted = Wanted {
+        inputs: &inputs,
+        topic: None,
+        columns: &settings.source.columns,
+        keep: &settings.source.keep,
+        files: settings.source.files,
+        limits,
+    };
     let mut source = source::open(wanted, &mut positions)?.take();
     let (mut parser, mut preparer) =
         (Parser::new(), Preparer::with_rules(settings.features.clone(), settings.clean.rules.clone()));
@@ -316,6 +323,7 @@ fn state(settings: &Settings, files: &Files) -> Vec<Finding> {
                     model: &settings.model,
                     fields: &settings.features,
                     columns: &settings.source.columns,
+                    keep: &settings.source.keep,
                     max_record: settings.limits.max_record,
                     rules: &settings.clean.rules,
                     route: route.as_ref(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::Value;
 use windrow_core::cluster::ClusterId;
+use windrow_core::kept::KeptTally;
 use windrow_core::lineage::Edit;
 use windrow_core::pipeline::{ClusterView, View};
 use windrow_engine::checkpoint::{self, Committed, Reading};
@@ -18,7 +19,7 @@ use windrow_engine::settings::OutputSettings;
 
 use super::{App, Done, Exit, Failure};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
-use crate::shape::{CLUSTER_COLUMNS, cluster_cells, cluster_object};
+use crate::shape::{cluster_cells, cluster_columns, cluster_object};
 use crate::signals::Watch;
 use crate::term::live::Live;
 use crate::term::table::{self, Column};
@@ -28,6 +29,8 @@ use crate::term::{Style, Term, text};
 const LOOK: Duration = Duration::from_millis(500);
 /// Clusters shown when not all are asked for.
 const SHOWN: usize = 20;
+/// Sums of columns that are carried along shown to people; data formats have all.
+const SUMS_SHOWN: usize = 3;
 
 /// The settings that say where an output lies.
 #[derive(Debug)]
@@ -224,7 +227,7 @@ pub(super) fn print(reading: &Reading, all: bool, app: &mut App) -> Result<(), F
 }
 
 fn tsv(view: &View, term: &mut Term) -> Result<(), Failure> {
-    term.tsv(CLUSTER_COLUMNS)?;
+    term.tsv(&cluster_columns(view))?;
     view.clusters.iter().try_for_each(|cluster| {
         let cells = cluster_cells(cluster, view).into_iter().map(|cell| match cell {
             Value::String(text) => text,
@@ -236,12 +239,14 @@ fn tsv(view: &View, term: &mut Term) -> Result<(), Failure> {
 
 /// The heading over a table of clusters.
 fn overview(view: &View, epoch: u64, term: &Term, width: usize) -> Vec<String> {
-    let facts = [
+    let mut facts = vec![
         text::counted(view.clusters.len() as u64, "cluster"),
         text::counted(view.micro_clusters, "theme"),
         text::counted(view.pages, "page"),
         format!("commit {epoch}"),
     ];
+    let sum = |kept: &KeptTally| format!("{} {}", text::plain(&kept.name), kept.tally.sum);
+    facts.extend(view.kept.iter().take(SUMS_SHOWN).map(sum));
     vec![term.paint(Style::Bold, &text::cut(&facts.join(" · "), width)), String::new()]
 }
 
@@ -251,7 +256,8 @@ pub(super) fn rows(view: &View, most: usize, with_example: bool, width: usize, c
     largest.sort_by(|a, b| b.delivered.cmp(&a.delivered).then(a.cluster.cmp(&b.cluster)));
     let per_cluster = if with_example { 2 } else { 1 };
     largest.truncate(most.saturating_sub(1) / per_cluster);
-    let columns = [
+    let kept: Vec<String> = view.kept.iter().take(SUMS_SHOWN).map(|kept| text::plain(&kept.name).into_owned()).collect();
+    let mut columns = vec![
         Column::right("id", 6).style(Style::Dim),
         Column::rest("label").style(Style::Bold),
         Column::left("", 6).style(Style::Cyan),
@@ -259,18 +265,21 @@ pub(super) fn rows(view: &View, most: usize, with_example: bool, width: usize, c
         Column::right("now", 11),
         Column::left("top domain", 18),
     ];
+    columns.extend(kept.iter().map(|name| Column::right(name, 14)));
     let top = largest.first().map_or(1, |cluster| cluster.delivered).max(1);
     let cells: Vec<Vec<String>> = largest
         .iter()
         .map(|cluster| {
-            vec![
+            let mut cells = vec![
                 cluster.cluster.to_string(),
                 mark(cluster) + &text::plain(&cluster.label),
                 text::bar(cluster.delivered as f64 / top as f64, 6),
                 text::count(cluster.delivered),
                 text::count(cluster.now),
                 cluster.domains.first().map(|(domain, _)| text::plain(domain).into_owned()).unwrap_or_default(),
-            ]
+            ];
+            cells.extend(cluster.kept.iter().take(SUMS_SHOWN).map(|kept| kept.tally.sum.to_string()));
+            cells
         })
         .collect();
     let mut lines = table::lines(&columns, &cells, width, color);

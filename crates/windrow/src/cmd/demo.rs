@@ -17,7 +17,7 @@ use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Ended, Job, Roll};
 use windrow_engine::settings::Settings;
-use windrow_engine::source::Asked;
+use windrow_engine::source::{Asked, Keep};
 
 use self::picture::Picture;
 use super::run::{propose, query, quoted, tell_counts, threads};
@@ -88,6 +88,7 @@ fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
         topic: None,
         output: None,
         columns: String::new(),
+        keep: Keep::default(),
         files: Asked::default(),
         out: args.out.clone(),
         state: None,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use windrow_core::cluster::{Candidate, Explanation};
+use windrow_core::kept::Kept;
 use windrow_core::pipeline::{Pipeline, Preparer, View};
 use windrow_core::record::{RecordId, Row};
 use windrow_engine::checkpoint::Reading;
@@ -121,8 +122,8 @@ fn no_page(reading: &Reading, wanted: &Wanted) -> Result<Error, Error> {
 fn explanation(reading: &Reading, columns: &[String; 5]) -> Result<Explanation, Error> {
     let weights = reading.manifest.field_weights(&reading.layout.manifest())?;
     let [id, url, title, keywords, description] = columns.each_ref().map(String::as_bytes);
-    let row =
-        Row { origin: RecordId { source: 0, offset: 0 }, raw: &[], columns: [&[], id, url, title, keywords, description] };
+    let columns = [&[], id, url, title, keywords, description];
+    let row = Row { origin: RecordId { source: 0, offset: 0 }, raw: &[], columns, kept: Kept::default() };
     let prepared = Preparer::new(weights).prepare(std::iter::once(Ok(row)));
     if prepared.pages.is_empty() {
         return Err(Error::new(

@@ -31,6 +31,7 @@ impl KeySet for RunKeys {
     const KEYS: &'static [&'static str] = &[
         "source.input",
         "source.columns",
+        "source.keep",
         "source.input_format",
         "source.delimiter",
         "source.encoding",
@@ -193,6 +194,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         topic: topic(settings),
         output: topic_output(settings),
         columns: settings.source.columns.clone(),
+        keep: settings.source.keep.clone(),
         files: settings.source.files,
         max_record_bytes: settings.limits.max_record,
         rules: settings.clean.rules.clone(),

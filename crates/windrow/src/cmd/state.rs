@@ -137,6 +137,7 @@ fn object(committed: &Committed, found: &Found<'_>) -> Value {
         "model": manifest.model,
         "features": manifest.fields,
         "columns": manifest.columns,
+        "keep": manifest.keep.words(),
         "max_record": manifest.max_record,
         "edits": manifest.edits,
         "waiting_edits": found.waiting,

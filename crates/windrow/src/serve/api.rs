@@ -16,7 +16,7 @@ use super::now::now_object;
 use super::table::{Form, Refused, answer, csv, json as answer_json, refusal};
 use super::work::off_thread;
 use super::{ROUTES, Shared};
-use crate::shape::{CLUSTER_COLUMNS, cluster_cells, cluster_object};
+use crate::shape::{cluster_cells, cluster_columns, cluster_object};
 
 /// The board and the door.
 pub(super) type At = State<Arc<Shared>>;
@@ -80,7 +80,7 @@ pub(super) async fn clusters(State(shared): At, Asked(query): Asked<ClustersQuer
     let total = found.len();
     found.truncate(query.limit.unwrap_or(usize::MAX));
     match query.format {
-        Form::Csv => csv(CLUSTER_COLUMNS, found.into_iter().map(|cluster| cluster_cells(cluster, &known.view))),
+        Form::Csv => csv(&cluster_columns(&known.view), found.into_iter().map(|cluster| cluster_cells(cluster, &known.view))),
         Form::Json => {
             let epoch = known.epoch.unwrap_or(0);
             let clusters: Vec<_> = found.into_iter().map(|cluster| cluster_object(cluster, &known.view, epoch)).collect();

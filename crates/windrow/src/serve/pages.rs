@@ -88,7 +88,7 @@ pub(super) fn committed(shared: &Shared) -> Result<Option<Committed>, Error> {
 }
 
 fn object(page: &Page) -> Value {
-    json!({
+    let mut object = json!({
         "record_id": page.record_id,
         "cluster": page.cluster,
         "label": page.label,
@@ -102,7 +102,11 @@ fn object(page: &Page) -> Value {
         "keywords": page.keywords,
         "description": page.description,
         "domain": page.domain,
-    })
+    });
+    if !page.kept.is_empty() {
+        object["kept"] = page.kept_object();
+    }
+    object
 }
 
 fn cells(page: &Page) -> Vec<Value> {

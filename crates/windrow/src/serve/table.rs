@@ -53,7 +53,7 @@ pub(super) fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bod
 pub(super) const CSV: &str = "text/csv; charset=utf-8; header=present";
 
 /// Rows with names for their columns, as CSV that a spreadsheet shows and never runs.
-pub(super) fn csv(columns: &[&str], rows: impl Iterator<Item = Vec<Value>>) -> Response {
+pub(super) fn csv(columns: &[impl AsRef<[u8]>], rows: impl Iterator<Item = Vec<Value>>) -> Response {
     let mut writer = csv::Writer::from_writer(Vec::new());
     // Into memory nothing fails.
     let _ = writer.write_record(columns);

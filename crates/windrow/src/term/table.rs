@@ -6,9 +6,9 @@ use crate::cmd::Failure;
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Column {
+pub(crate) struct Column<'t> {
     /// Heading.
-    pub(crate) title: &'static str,
+    pub(crate) title: &'t str,
     /// Whether values stand to the right.
     pub(crate) right: bool,
     /// Most columns of the terminal that it takes; none for the rest of the line.
@@ -19,19 +19,19 @@ pub(crate) struct Column {
     pub(crate) style: Option<Style>,
 }
 
-impl Column {
+impl<'t> Column<'t> {
     /// A column of text.
-    pub(crate) const fn left(title: &'static str, most: usize) -> Self {
+    pub(crate) const fn left(title: &'t str, most: usize) -> Self {
         Self { title, right: false, most: Some(most), is_fixed: false, style: None }
     }
 
     /// A column of numbers.
-    pub(crate) const fn right(title: &'static str, most: usize) -> Self {
+    pub(crate) const fn right(title: &'t str, most: usize) -> Self {
         Self { title, right: true, most: Some(most), is_fixed: false, style: None }
     }
 
     /// The column that takes the rest of the line.
-    pub(crate) const fn rest(title: &'static str) -> Self {
+    pub(crate) const fn rest(title: &'t str) -> Self {
         Self { title, right: false, most: None, is_fixed: false, style: None }
     }
 
@@ -47,22 +47,22 @@ impl Column {
 }
 
 /// The lines of a table of at most `width` columns: heading first. Cells are plain text.
-pub(crate) fn lines(columns: &[Column], rows: &[Vec<String>], width: usize, color: bool) -> Vec<String> {
+pub(crate) fn lines(columns: &[Column<'_>], rows: &[Vec<String>], width: usize, color: bool) -> Vec<String> {
     let widths = widths(columns, rows, width);
     let mut lines = Vec::with_capacity(rows.len() + 1);
     if columns.iter().any(|column| !column.title.is_empty()) {
         let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
-        let heads: Vec<Column> = columns.iter().map(|column| Column { style: Some(Style::Dim), ..*column }).collect();
+        let heads: Vec<Column<'_>> = columns.iter().map(|column| Column { style: Some(Style::Dim), ..*column }).collect();
         lines.push(line(&heads, &titles, &widths, color));
     }
     lines.extend(rows.iter().map(|row| line(columns, row, &widths, color)));
     lines
 }
 
-fn widths(columns: &[Column], rows: &[Vec<String>], width: usize) -> Vec<usize> {
+fn widths(columns: &[Column<'_>], rows: &[Vec<String>], width: usize) -> Vec<usize> {
     let natural =
         |at: usize| rows.iter().map(|row| text::width(&row[at])).chain([text::width(columns[at].title)]).max().unwrap_or(0);
-    let fitting = |(at, column): (usize, &Column)| match column.most {
+    let fitting = |(at, column): (usize, &Column<'_>)| match column.most {
         Some(most) if column.is_fixed => most,
         Some(most) => natural(at).min(most),
         None => 0,
@@ -76,7 +76,7 @@ fn widths(columns: &[Column], rows: &[Vec<String>], width: usize) -> Vec<usize> 
     widths
 }
 
-fn line(columns: &[Column], cells: &[String], widths: &[usize], color: bool) -> String {
+fn line(columns: &[Column<'_>], cells: &[String], widths: &[usize], color: bool) -> String {
     let mut line = String::new();
     for ((column, cell), width) in columns.iter().zip(cells).zip(widths) {
         if !line.is_empty() {
@@ -92,7 +92,7 @@ fn line(columns: &[Column], cells: &[String], widths: &[usize], color: bool) -> 
 }
 
 /// Writes a table as data.
-pub(crate) fn write(term: &mut Term, columns: &[Column], rows: &[Vec<String>]) -> Result<(), Failure> {
+pub(crate) fn write(term: &mut Term, columns: &[Column<'_>], rows: &[Vec<String>]) -> Result<(), Failure> {
     let (width, color) = (term.width(), term.color);
     for line in lines(columns, rows, width, color) {
         term.line(&line)?;

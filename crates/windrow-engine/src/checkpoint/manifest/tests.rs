@@ -4,7 +4,7 @@ use crate::sink::Family;
 use crate::source::Order;
 use crate::source::encoding::Encoding;
 use crate::source::written::Delimiter;
-use crate::source::{SourcePosition, Written};
+use crate::source::{Keep, SourcePosition, Written};
 
 fn manifest() -> Manifest {
     let source = SourcePosition {
@@ -42,6 +42,7 @@ fn manifest() -> Manifest {
         }),
         inputs: vec!["/data/*.csv".into()],
         columns: "url=landing_page".into(),
+        keep: Keep::default(),
         max_record: 1 << 16,
         clean: Rules::default(),
         positions: positions.clone(),
@@ -66,7 +67,7 @@ fn a_manifest_reads_back_and_is_one_json_document() {
     let bytes = manifest().encode();
     assert_eq!(Manifest::decode(&bytes, Path::new("files.json")).unwrap(), manifest());
     let json: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(4), Some(2)));
+    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(5), Some(2)));
 }
 
 #[test]
@@ -109,6 +110,7 @@ fn changed_settings_are_named_with_both_values() {
         model: &model,
         fields: &fields,
         columns: "title=name",
+        keep: &Keep::parse(&["spend".into()]).unwrap(),
         max_record: 1 << 20,
         rules: &rules,
         route: None,
@@ -117,10 +119,21 @@ fn changed_settings_are_named_with_both_values() {
     let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
     let columns = "source.columns `url=landing_page` `title=name`";
     let required = "clean.required [] [\"title\"]";
-    assert_eq!(text, ["model.clusters 50 20", "features.title 1.0 3.0", required, columns, "limits.max_record 64kB 1MB"]);
+    assert_eq!(
+        text,
+        [
+            "model.clusters 50 20",
+            "features.title 1.0 3.0",
+            required,
+            columns,
+            "source.keep `` `spend`",
+            "limits.max_record 64kB 1MB"
+        ]
+    );
     let model = ModelSettings::default();
     let (columns, none) = ("url=landing_page", Rules::default());
-    let asked = StateSettings { model: &model, fields: &same, columns, max_record: 1 << 16, rules: &none, route: None };
+    let keep = &Keep::default();
+    let asked = StateSettings { model: &model, fields: &same, columns, keep, max_record: 1 << 16, rules: &none, route: None };
     assert_eq!(manifest().other_settings(&asked).unwrap(), []);
 
     let (slots, keyed) = (|prefix: &str| Route::Slots(prefix.into()), |topic: &str| Route::Keyed(topic.into()));
@@ -220,13 +233,25 @@ fn with_rules() -> Manifest {
 fn manifests_of_format_4_stay_readable() {
     for (name, wanted) in [("files", of_other_files()), ("rules", with_rules())] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/format-4/{name}.json"));
-        if std::env::var_os("WINDROW_UPDATE").is_some() {
-            std::fs::write(&path, wanted.encode()).unwrap();
-        }
-        let bytes = std::fs::read(&path).unwrap();
-        assert_eq!(Manifest::decode(&bytes, &path).unwrap(), wanted);
-        assert_eq!(String::from_utf8(wanted.encode()).unwrap(), String::from_utf8(bytes).unwrap());
+        assert_eq!(Manifest::decode(&std::fs::read(&path).unwrap(), &path).unwrap(), wanted);
     }
+}
+
+/// A pipeline that carries columns along.
+fn with_kept() -> Manifest {
+    Manifest { keep: Keep::parse(&["spend".into(), "cost=page.cost".into()]).unwrap(), ..with_rules() }
+}
+
+#[test]
+fn manifests_of_format_5_stay_readable() {
+    let (path, wanted) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-5/keep.json"), with_kept());
+    if std::env::var_os("WINDROW_UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, wanted.encode()).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(Manifest::decode(&bytes, &path).unwrap(), wanted);
+    assert_eq!(String::from_utf8(wanted.encode()).unwrap(), String::from_utf8(bytes).unwrap());
 }
 
 #[test]

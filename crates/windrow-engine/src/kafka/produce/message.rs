@@ -47,12 +47,14 @@ fn is_whole(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use windrow_core::kept::Kept;
+
     use super::*;
     use windrow_core::record::RecordId;
 
     fn written(id: &[u8], shape: ValueShape) -> Result<String, RejectReason> {
         let columns = [b"2023-01-01", id, b"http://a.example/", b"a \"b\"", b"", "é".as_bytes()];
-        let row = Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns };
+        let row = Row { origin: RecordId { source: 0, offset: 0 }, raw: b"", columns, kept: Kept::default() };
         let mut text = Vec::new();
         write(&row, shape, &mut text).map(|()| String::from_utf8(text).unwrap())
     }

@@ -31,12 +31,12 @@ const ZSTD_LEVEL: i32 = 1;
 /// Columns with few distinct values: a dictionary pays. For the others it costs a third of the speed, and 4 % more bytes.
 const DICTIONARY: [&str; 8] = ["cluster", "slot", "micro_cluster", "label", "domain", "reason", "source", "event"];
 
-/// Columns of a family.
-pub fn schema(family: Family) -> SchemaRef {
+/// Columns of a family; pages have those behind them that are carried along.
+pub fn schema(family: Family, kept: &[String]) -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let int = |name: &str, nullable| Field::new(name, DataType::Int32, nullable);
     let long = |name: &str, nullable| Field::new(name, DataType::Int64, nullable);
-    let fields = match family {
+    let mut fields = match family {
         Family::Pages => vec![
             text("record_id"),
             int("cluster", false),
@@ -69,6 +69,9 @@ pub fn schema(family: Family) -> SchemaRef {
             long("pages", true),
         ],
     };
+    if family == Family::Pages {
+        fields.extend(kept.iter().map(|name| text(name)));
+    }
     Arc::new(Schema::new(fields))
 }
 
@@ -77,12 +80,12 @@ fn dictionary() -> DataType {
 }
 
 /// Parquet settings of a file of pages that no epoch made.
-pub(crate) fn page_properties(pipeline: &str) -> WriterProperties {
-    properties(Family::Pages, pipeline, 0)
+pub(crate) fn page_properties(kept: &[String], pipeline: &str) -> WriterProperties {
+    properties(Family::Pages, kept, pipeline, 0)
 }
 
 /// Parquet settings of a file.
-pub(super) fn properties(family: Family, pipeline: &str, epoch: u64) -> WriterProperties {
+pub(super) fn properties(family: Family, kept: &[String], pipeline: &str, epoch: u64) -> WriterProperties {
     let about = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("windrow ", env!("CARGO_PKG_VERSION")).into())
@@ -98,8 +101,8 @@ pub(super) fn properties(family: Family, pipeline: &str, epoch: u64) -> WriterPr
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk);
-    for field in schema(family).fields() {
-        let column = ColumnPath::from(field.name().as_str());
+    for field in schema(family, kept).fields() {
+        let column = ColumnPath::from(vec![field.name().clone()]);
         if DICTIONARY.contains(&field.name().as_str()) {
             properties = properties.set_column_dictionary_enabled(column.clone(), true);
         }
@@ -111,13 +114,13 @@ pub(super) fn properties(family: Family, pipeline: &str, epoch: u64) -> WriterPr
 }
 
 /// Pages with their decisions as columns.
-pub(super) fn pages(pages: Pages, outcome: &Outcome) -> RecordBatch {
+pub(super) fn pages(pages: Pages, outcome: &Outcome, kept: &[String]) -> RecordBatch {
     let decisions = &outcome.decisions;
     assert!(decisions.len() == pages.len() && outcome.label.len() == pages.len(), "one decision and one label a page");
     let labels = Arc::new(StringArray::from_iter_values(&outcome.labels));
     let label_numbers = Int32Array::from_iter_values(outcome.label.iter().map(|number| number.cast_signed()));
     let label = DictionaryArray::<Int32Type>::try_new(label_numbers, labels).expect("label numbers lie in the list of labels");
-    let columns: Vec<ArrayRef> = vec![
+    let mut columns: Vec<ArrayRef> = vec![
         Arc::new(text(record_ids(pages.origin.iter()))),
         Arc::new(Int32Array::from_iter_values(decisions.iter().map(|decision| decision.cluster.cast_signed()))),
         Arc::new(Int32Array::from_iter_values(decisions.iter().map(|decision| decision.slot.cast_signed()))),
@@ -133,7 +136,8 @@ pub(super) fn pages(pages: Pages, outcome: &Outcome) -> RecordBatch {
         Arc::new(text(pages.description)),
         Arc::new(text(pages.domain)),
     ];
-    RecordBatch::try_new(schema(Family::Pages), columns).expect("columns follow the schema")
+    columns.extend(pages.kept.into_iter().map(|column| Arc::new(text(column)) as ArrayRef));
+    RecordBatch::try_new(schema(Family::Pages, kept), columns).expect("columns follow the schema")
 }
 
 /// Rejects as columns.
@@ -147,7 +151,7 @@ pub(super) fn rejects(rejects: &[Reject], sources: &[String]) -> RecordBatch {
         Arc::new(raw.finish()),
         Arc::new(StringArray::from_iter_values(rejects.iter().map(source))),
     ];
-    RecordBatch::try_new(schema(Family::Rejects), columns).expect("columns follow the schema")
+    RecordBatch::try_new(schema(Family::Rejects, &[]), columns).expect("columns follow the schema")
 }
 
 /// Lineage as columns.
@@ -175,7 +179,7 @@ pub(super) fn lineage(events: &[LineageEvent], epoch: u64) -> RecordBatch {
         Arc::new(BooleanArray::from_iter(lines.iter().map(|(_, line)| line.pinned))),
         long(|line| line.pages),
     ];
-    RecordBatch::try_new(schema(Family::Lineage), columns).expect("columns follow the schema")
+    RecordBatch::try_new(schema(Family::Lineage, &[]), columns).expect("columns follow the schema")
 }
 
 /// An Arrow array out of the column's own memory.

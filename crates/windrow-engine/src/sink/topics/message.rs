@@ -11,10 +11,10 @@ use std::fmt::Write as _;
 
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use windrow_core::featurize::main_domain;
 use windrow_core::lineage::LineageEvent;
-use windrow_core::record::{Micros, Reject};
+use windrow_core::record::{Micros, Pages, Reject};
 
 use super::room::{BYTES, CUT, HASH, Part, hash};
 use super::{MessageKey, MessageTime, Route, TopicOutput, ValueShape};
@@ -54,6 +54,29 @@ struct Page<'a> {
     keywords: Option<&'a str>,
     description: Option<&'a str>,
     domain: Option<&'a str>,
+    /// Columns that are carried along; not there where there are none.
+    #[serde(skip_serializing_if = "Kept::is_empty")]
+    kept: Kept<'a>,
+}
+
+/// The columns of a page that are carried along, as an object; what is empty is null.
+struct Kept<'a> {
+    names: &'a [String],
+    pages: &'a Pages,
+    row: usize,
+}
+
+impl Kept<'_> {
+    fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+impl Serialize for Kept<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_map(self.names.iter().zip(&self.pages.kept).map(|(name, column)| (name, filled(column.get(self.row)))))
+    }
 }
 
 /// A page as the original writes it.
@@ -88,6 +111,8 @@ pub(super) struct Encoder {
     keyed_by: MessageKey,
     time: MessageTime,
     pipeline: String,
+    /// Names of the columns that are carried along.
+    kept: Vec<String>,
     /// The most that the message of a reject may have.
     longest_reject: u64,
     scratch: Vec<u8>,
@@ -97,7 +122,7 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(output: &TopicOutput, pipeline: &str, longest_reject: u64) -> Self {
+    pub(super) fn new(output: &TopicOutput, pipeline: &str, kept: Vec<String>, longest_reject: u64) -> Self {
         let slots = match &output.route {
             Route::Slots(prefix) => (0..output.slots).map(|slot| format!("{prefix}{slot}")).collect(),
             Route::Keyed(_) => Vec::new(),
@@ -105,7 +130,7 @@ impl Encoder {
         let (route, value, keyed_by, time) = (output.route.clone(), output.value, output.key, output.time);
         let (scratch, key, record_id, text) = (Vec::new(), String::new(), String::new(), String::new());
         let pipeline = pipeline.to_owned();
-        Self { route, slots, value, keyed_by, time, pipeline, longest_reject, scratch, key, record_id, text }
+        Self { route, slots, value, keyed_by, time, pipeline, kept, longest_reject, scratch, key, record_id, text }
     }
 
     /// The topic of a slot.
@@ -146,6 +171,7 @@ impl Encoder {
                     keywords: filled(pages.keywords.get(row)),
                     description: filled(pages.description.get(row)),
                     domain: filled(pages.domain.get(row)),
+                    kept: Kept { names: &self.kept, pages, row },
                 },
             ),
             ValueShape::Original => serde_json::to_writer(
@@ -322,7 +348,7 @@ mod tests {
     fn encoder(route: Route, key: MessageKey) -> Encoder {
         let (keys, memory_bytes) = (crate::settings::ClientKeys::default(), 1 << 30);
         let (value, time, epoch) = (ValueShape::Full, MessageTime::Arrival, std::time::Duration::ZERO);
-        Encoder::new(&TopicOutput { keys, route, slots: 50, value, key, time, epoch, memory_bytes }, "p", 1 << 20)
+        Encoder::new(&TopicOutput { keys, route, slots: 50, value, key, time, epoch, memory_bytes }, "p", Vec::new(), 1 << 20)
     }
 
     #[test]
@@ -336,6 +362,23 @@ mod tests {
         assert_eq!(key(slots(), MessageKey::Domain), "example.com");
         assert_eq!(key(slots(), MessageKey::RecordId), "1:0");
         assert_eq!(key(Route::Keyed("all".into()), MessageKey::RecordId), cluster);
+    }
+
+    #[test]
+    fn kept_columns_lie_in_an_object_of_their_own() {
+        let (mut encoder, mut staged) = (encoder(Route::Keyed("all".into()), MessageKey::Domain), staged(1, 0..2));
+        let value = |encoder: &mut Encoder, staged: &Staged| {
+            let payload = encoder.page(staged, 1).payload.unwrap().to_vec();
+            serde_json::from_slice::<serde_json::Value>(&payload).unwrap()
+        };
+        assert_eq!(value(&mut encoder, &staged).get("kept"), None, "nothing is carried along");
+        encoder.kept = vec!["spend".into(), "note".into()];
+        for values in [["1", "12.50"], ["x", ""]] {
+            let mut column = windrow_core::record::TextColumn::default();
+            values.iter().for_each(|value| column.push(value));
+            staged.prepared.pages.kept.push(column);
+        }
+        assert_eq!(value(&mut encoder, &staged)["kept"], serde_json::json!({"spend": "12.50", "note": null}));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use memchr::{memchr, memchr2, memchr3, memmem};
 use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
+use windrow_core::kept::KeptSpan;
 use windrow_core::record::{COLUMNS, RejectReason};
 
 use super::{Span, offset};
@@ -26,13 +27,16 @@ use crate::source::file::BYTE_ORDER_MARK;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonPaths {
     names: [String; COLUMNS.len()],
+    /// Ways to the columns that are carried along.
+    pub(crate) kept: Vec<String>,
     encoding: Encoding,
 }
 
 impl JsonPaths {
     /// Where `map` says the columns are; a column that it does not name has its own name.
     pub fn new(map: &ColumnMap) -> Self {
-        Self { names: std::array::from_fn(|column| map.name(column).to_owned()), encoding: Encoding::Utf8 }
+        let kept = map.kept().iter().map(|kept| kept.column.clone()).collect();
+        Self { names: std::array::from_fn(|column| map.name(column).to_owned()), kept, encoding: Encoding::Utf8 }
     }
 
     /// The same in another encoding.
@@ -64,12 +68,17 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Finds the columns of a message; values that had to be put together are appended to `scratch`.
-    pub(super) fn read(&mut self, raw: &[u8], paths: &JsonPaths, scratch: &mut Vec<u8>) -> Result<Values, RejectReason> {
+    /// Finds the columns of a message, and those that are carried along; values that had to be put together are appended to `scratch`.
+    pub(super) fn read(
+        &mut self,
+        raw: &[u8],
+        paths: &JsonPaths,
+        (scratch, kept): (&mut Vec<u8>, &mut Vec<KeptSpan>),
+    ) -> Result<Values, RejectReason> {
         let body = raw.strip_prefix(BYTE_ORDER_MARK).unwrap_or(raw);
         let base = raw.len() - body.len();
         let text = std::str::from_utf8(self.mend(body, b"0")).map_err(|_| RejectReason::InvalidUtf8)?;
-        let message = Message { text, body };
+        let message = Message { text, body, is_lenient: false };
         let found = message.look(text, paths.names.each_ref().map(|name| Some(name.as_str())))?;
         let mut values = Values::default();
         for (column, part) in found.into_iter().enumerate() {
@@ -82,6 +91,9 @@ impl Reader {
                     values.made[column] = true;
                 }
             }
+        }
+        for ways in paths.kept.chunks(COLUMNS.len()) {
+            message.keep(ways, base, (scratch, kept))?;
         }
         Ok(values)
     }
@@ -141,6 +153,8 @@ fn after_string(body: &[u8], mut at: usize) -> usize {
 struct Message<'a> {
     text: &'a str,
     body: &'a [u8],
+    /// Whether a way may lead to where there is none, and a value be anything.
+    is_lenient: bool,
 }
 
 /// For each of our columns the way to it from here, where it is looked for at all.
@@ -159,6 +173,7 @@ impl<'a> Message<'a> {
                 Place::Here(value) => values[column] = Some(value),
                 // Looked into once for all columns that lie there.
                 Place::Inside(inner, _) if found[..column].iter().any(|p| p.is(inner)) || self.is_empty(inner) => {}
+                Place::Inside(inner, _) if !inner.starts_with('{') && self.is_lenient => {}
                 Place::Inside(inner, _) if !inner.starts_with('{') => return Err(RejectReason::WrongType),
                 Place::Inside(inner, key) => {
                     let rest = |at: usize| wanted[at].filter(|_| found[at].is(inner)).map(|way| &way[key + 1..]);
@@ -172,6 +187,33 @@ impl<'a> Message<'a> {
             }
         }
         Ok(values)
+    }
+
+    /// Finds values that are carried along, no more than there are columns of ours. Nothing is wrong with them: what is not there is empty,
+    /// and an object, or a list of more than texts and numbers, stays the JSON that it is.
+    fn keep(
+        self,
+        ways: &[String],
+        base: usize,
+        (scratch, kept): (&mut Vec<u8>, &mut Vec<KeptSpan>),
+    ) -> Result<(), RejectReason> {
+        let wanted: Wanted<'_> = std::array::from_fn(|at| ways.get(at).map(String::as_str));
+        let found = Self { is_lenient: true, ..self }.look(self.text, wanted)?;
+        for part in found.into_iter().take(ways.len()) {
+            let start = scratch.len();
+            let whole = |part: &str| Some((self.start(part), self.start(part) + part.len()));
+            let place = part.map_or(Some((0, 0)), |part| {
+                self.value(part, scratch).unwrap_or_else(|_| {
+                    scratch.truncate(start);
+                    whole(part)
+                })
+            });
+            kept.push(match place {
+                Some((from, to)) => KeptSpan { start: offset(base + from), end: offset(base + to), is_made: false },
+                None => KeptSpan { start: offset(start), end: offset(scratch.len()), is_made: true },
+            });
+        }
+        Ok(())
     }
 
     /// Where a part of the text begins.

@@ -97,3 +97,27 @@ proptest! {
         let _ = parsed(&bytes, columns);
     }
 }
+
+#[test]
+fn values_that_are_carried_along_stay_beside_ours() {
+    let layout =
+        Layout { kept: vec![2, 0, 2], fields: [None, None, Some(1), None, None, None], n_fields: 3, ..Layout::canonical() };
+    let bytes = b"a,u,1\n\"b,b\",u,2\n\"c\"\"c\",u,\"3\"x\nshort,u\n,u,\n";
+    let mut source = MemorySource::new(bytes, 3, Limits::default()).with_layout(layout);
+    let (mut parser, mut all) = (Parser::new(), Vec::new());
+    while let Some(batch) = source.next().unwrap() {
+        for row in parser.parse(&batch) {
+            let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
+            all.push(row.map(|row| row.kept.values().map(text).collect::<Vec<_>>()).map_err(|reject| reject.reason));
+        }
+    }
+    let kept = |values: [&str; 3]| Ok(values.map(str::to_owned).to_vec());
+    let expected = [
+        kept(["1", "a", "1"]),
+        kept(["2", "b,b", "2"]),
+        kept(["3x", "c\"c", "3x"]),
+        Err(RejectReason::ColumnCount),
+        kept(["", "", ""]),
+    ];
+    assert_eq!(all, expected);
+}

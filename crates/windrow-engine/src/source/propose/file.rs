@@ -19,6 +19,7 @@ use crate::source::encoding::Encoding;
 use crate::source::find::find_files;
 use crate::source::form::MessageFormat;
 use crate::source::generator;
+use crate::source::keep::Keep;
 use crate::source::parse::Parser;
 use crate::source::scan::Scanner;
 use crate::source::written::{Asked, AskedEncoding, Look, Written, mark};
@@ -45,6 +46,14 @@ pub struct FileProposal {
     pub columns: [Option<String>; COLUMNS.len()],
     /// For each that was not found, the nearest of the others.
     pub nearest: [Option<String>; COLUMNS.len()],
+}
+
+impl FileProposal {
+    /// Columns that are none of ours, and could be carried along.
+    pub fn extra(&self) -> Keep {
+        let is_extra = |name: &&String| !self.columns.iter().flatten().any(|ours| ours == *name);
+        Keep::proposed(&self.found.iter().filter(is_extra).cloned().collect::<Vec<_>>())
+    }
 }
 
 impl FileProposal {

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::source::parse::Parser;
-use crate::source::{Limits, Positions, SourcePosition, Wanted, open};
+use crate::source::{Keep, Limits, Positions, SourcePosition, Wanted, open};
 
 fn look(name: &str, bytes: &[u8], asked: Asked, map: &str) -> Result<Option<(Written, Form)>> {
     let columns = map.parse().unwrap();
@@ -118,7 +118,7 @@ impl Place {
     fn take(&mut self, batches: usize) -> Result<Vec<(u64, String, Vec<u8>)>> {
         let inputs = [self.folder.path().join(self.name).to_str().unwrap().to_owned()];
         let limits = Limits { batch_rows: 2, record_bytes: 40, ..Limits::default() };
-        let wanted = Wanted { inputs: &inputs, topic: None, columns: self.map, files: self.asked, limits };
+        let wanted = Wanted { inputs: &inputs, topic: None, columns: self.map, keep: Keep::NONE, files: self.asked, limits };
         let mut opened = open(wanted, &mut self.positions)?;
         let mut source = opened.take();
         self.warnings = opened.warnings;

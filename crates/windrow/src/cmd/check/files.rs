@@ -5,8 +5,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use windrow_core::record::COLUMNS;
 use windrow_engine::settings::{CLIENT_SECTION, Given, KEYS, Origin, Settings, SourceSettings};
+use windrow_engine::source::keep::KeptColumn;
 use windrow_engine::source::propose::{FileProposal, propose_files};
-use windrow_engine::source::{Asked, Limits};
+use windrow_engine::source::{Asked, Keep, Limits};
 
 use super::Finding;
 use crate::cmd::run::quoted;
@@ -37,7 +38,7 @@ impl Files {
         for input in &settings.source.input {
             // What cannot be opened is told of by whoever opens it as it is given.
             let files = propose_files(input, settings.source.files, &settings.source.columns, limit).unwrap_or_default();
-            findings.extend(files.first().into_iter().flat_map(|file| found(input, file)));
+            findings.extend(files.first().into_iter().flat_map(|file| found(input, file, &settings.source.keep)));
             looked.extend(files.into_iter().map(|file| (input.clone(), file)));
         }
         let Some((_, first)) = looked.first().filter(|(_, file)| file.makes_pages()) else {
@@ -71,7 +72,7 @@ impl Files {
             let (format, delimiter, encoding) = file.written.words();
             json!({
                 "input": input, "file": file.file, "format": format, "delimiter": delimiter, "encoding": encoding,
-                "found": file.found, "columns": named(&file.columns), "nearest": named(&file.nearest),
+                "found": file.found, "extra": file.extra().words(), "columns": named(&file.columns), "nearest": named(&file.nearest),
             })
         };
         let mut first: Vec<&(String, FileProposal)> = self.looked.iter().collect();
@@ -137,7 +138,7 @@ fn line(source: &SourceSettings, was: &SourceSettings, (given, config): (&[Given
 }
 
 /// What to say of a file.
-fn found(input: &str, file: &FileProposal) -> Vec<Finding> {
+fn found(input: &str, file: &FileProposal, keep: &Keep) -> Vec<Finding> {
     let (format, delimiter, encoding) = file.written.words();
     let of = if input == file.file { String::new() } else { format!("{}, the first of {input}: ", file.file) };
     let shape = match delimiter {
@@ -162,5 +163,21 @@ fn found(input: &str, file: &FileProposal) -> Vec<Finding> {
     let mut findings =
         vec![shape, Finding::fine("found", found), Finding::fine("expected", expected.collect::<Vec<_>>().join(", "))];
     findings.extend((!near.is_empty()).then(|| Finding::fine("nearest", near)));
+    findings.extend(extra(file, keep));
     findings
+}
+
+/// What there is beside our columns, and how it is carried along.
+fn extra(file: &FileProposal, keep: &Keep) -> Option<Finding> {
+    let extra = file.extra();
+    let is_kept = |column: &str| keep.columns().iter().any(|kept| kept.column.eq_ignore_ascii_case(column));
+    let (kept, left): (Vec<_>, Vec<_>) = extra.columns().iter().partition(|other| is_kept(&other.column));
+    let words = |list: &[&KeptColumn]| list.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let told = match (kept.is_empty(), left.is_empty()) {
+        (true, true) => return None,
+        (false, true) => format!("{}: carried along", words(&kept)),
+        (true, false) => format!("not read; --keep {} carries them along", quoted(&words(&left))),
+        (false, false) => format!("{}: carried along; {}: not read", words(&kept), words(&left)),
+    };
+    Some(Finding::fine("extra", told))
 }

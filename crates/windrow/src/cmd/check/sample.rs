@@ -7,8 +7,8 @@ use windrow_engine::error::Error;
 use windrow_engine::kafka::sample::Sample;
 use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
-use windrow_engine::source::Form;
 use windrow_engine::source::parse::Parser;
+use windrow_engine::source::{ColumnMap, Form};
 
 use super::super::run::reasons;
 use super::super::{App, Failure};
@@ -42,7 +42,10 @@ impl Preview {
     /// # Errors
     /// `E-COLUMN-MAP`: the column map does not suit the messages.
     pub(in crate::cmd) fn of(sample: &Sample, settings: &Settings) -> Result<Self, Error> {
-        let form = Form::of_messages(settings.source.format, &settings.source.columns.parse()?)?;
+        let form = Form::of_messages(
+            settings.source.format,
+            &settings.source.columns.parse::<ColumnMap>()?.keeping(&settings.source.keep),
+        )?;
         let batch = sample.batch(form, settings.limits.max_record);
         let mut parser = Parser::new();
         let prepared =

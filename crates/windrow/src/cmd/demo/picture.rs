@@ -221,6 +221,7 @@ fn over_time(volume: &[u32]) -> Vec<u32> {
 mod tests {
     use windrow_core::cluster::ModelSettings;
     use windrow_core::featurize::FieldWeights;
+    use windrow_core::kept::Kept;
     use windrow_core::pipeline::{Outcome, Pipeline, Preparer};
     use windrow_core::record::{RecordId, Row};
     use windrow_engine::observe::{CommitTimes, Counters};
@@ -234,7 +235,7 @@ mod tests {
         let titles: Vec<String> = (0..3_000).map(|n| format!("语言模型 theme{} \u{1b}[2J word{}", n % 60, n % 7)).collect();
         let rows = titles.iter().enumerate().map(|(n, title)| {
             let origin = RecordId { source: 0, offset: n as u64 };
-            Ok(Row { origin, raw: b"", columns: [b"", b"", b"", title.as_bytes(), b"", b""] })
+            Ok(Row { origin, raw: b"", columns: [b"", b"", b"", title.as_bytes(), b"", b""], kept: Kept::default() })
         });
         let prepared = Preparer::new(FieldWeights::default()).prepare(rows);
         let mut outcome = Outcome::default();

@@ -68,10 +68,13 @@ fn ids(names: &[String]) -> Result<Vec<ClusterId>, Error> {
 /// Pages as the messages that they would be.
 fn seen(pages: Vec<Page>, committed: &Committed) -> Vec<Seen> {
     let seen = pages.into_iter().map(|page| {
-        let value = json!({
+        let mut value = json!({
             "label": page.label, "slot": page.slot, "creation_time": page.creation_time.map(text::time), "id": page.id, "url": page.url,
             "title": page.title, "keywords": page.keywords, "description": page.description, "domain": page.domain,
         });
+        if !page.kept.is_empty() {
+            value["kept"] = page.kept_object();
+        }
         let headers = [
             ("windrow-pipeline", committed.manifest.pipeline.clone()),
             ("windrow-record-id", page.record_id),

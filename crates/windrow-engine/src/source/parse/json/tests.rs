@@ -229,3 +229,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_carried_along_is_never_wrong() {
+    let kept = |message: &str, keep: &str| {
+        let map = crate::source::ColumnMap::default().keeping(&crate::source::Keep::parse(&[keep.to_owned()]).unwrap());
+        let form = Form::of_messages(MessageFormat::Json, &map).unwrap();
+        let records = vec![form.record(message.as_bytes(), 0, 0, 1 << 20)];
+        let slice = Slice { source: 0, from: 0, to: 1 };
+        let batch = RawBatch { form: Arc::new(form), slice, bytes: message.into(), records, beside: Vec::new() };
+        let mut parser = Parser::new();
+        let row = parser.parse(&batch).next().unwrap().map_err(|reject| reject.reason)?;
+        Ok(row.kept.values().map(|value| String::from_utf8(value.to_vec()).unwrap()).collect::<Vec<_>>())
+    };
+    let message = "\u{feff}{\"url\": \"u\", \"n\": 12.50, \"o\": {\"a\": {\"b\": \"x\\u00e9\"}}, \"l\": [1, \"b\"], \"m\": [{\"c\": 1}], \
+                   \"z\": null, \"t\": true, \"N\": NaN, \"é\": \"é\"}";
+    let found = kept(message, "n,b=o.a.b,o,l,m,none,c=n.c,z,t,nan=N,é").unwrap();
+    let object = r#"{"a": {"b": "x\u00e9"}}"#;
+    assert_eq!(found, ["12.50", "xé", object, "1, b", "[{\"c\": 1}]", "", "", "", "true", "", "é"]);
+    assert_eq!(kept("[]", "n"), Err(RejectReason::BadJson));
+}
