@@ -57,6 +57,8 @@ pub struct Job {
     pub output: Option<TopicOutput>,
     /// What the inputs call our columns, where they differ: `url=landing_page,title=name`.
     pub columns: String,
+    /// Whether files are followed: read on as they grow, are renamed and made anew, and as new ones come.
+    pub follow: bool,
     /// How files are written, as far as it is said; one that was read before is read on as it was.
     pub files: Asked,
     /// Bytes of the longest record; a longer one is a reject. Another value needs new state.
@@ -293,7 +295,7 @@ impl Attempt<'_> {
             work.begin(self.before);
             return Ok(work.summary(ended));
         }
-        let reader = work.start(job, &control.waits)?;
+        let mut reader = work.start(job, &control.waits)?;
         work.begin(self.before);
         control.waits.all_go_on();
         let epoch = job.output.as_ref().map(|output| output.epoch);
@@ -304,6 +306,11 @@ impl Attempt<'_> {
             work.take_edits()?;
             match reader.events().recv_timeout(epoch.unwrap_or(POLL).min(POLL)) {
                 Ok(Event::Batch(batch)) => work.learn(*batch, observer)?,
+                // Files have come, or names stand for others now.
+                Ok(Event::End) if job.follow => match work.start_anew(job, &control.waits) {
+                    Ok(anew) => reader = anew,
+                    Err(error) => break Err(error),
+                },
                 Ok(Event::End) => break Ok(Ended::EndOfInput),
                 Ok(Event::Failed(error)) => break Err(error),
                 Err(RecvTimeoutError::Timeout) => work.tell(&[], observer),
@@ -327,6 +334,7 @@ impl Attempt<'_> {
         }
         // What was learnt before the input failed is good, and committed like the rest.
         work.finish(matches!(ended, Ok(Ended::EndOfInput)))?;
+        work.tell_left(job);
         Ok(work.summary(ended?))
     }
 }
@@ -377,6 +385,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         topic: None,
         output: None,
         columns: reading.manifest.columns.clone(),
+        follow: false,
         files: Asked::default(),
         max_record_bytes: reading.manifest.max_record,
         rules: reading.manifest.clean.clone(),

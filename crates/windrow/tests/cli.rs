@@ -11,6 +11,8 @@ mod clean;
 mod contract;
 #[path = "cli/docs.rs"]
 mod docs;
+#[path = "cli/follow.rs"]
+mod follow;
 #[path = "cli/kmeans.rs"]
 mod kmeans;
 #[path = "cli/rig.rs"]

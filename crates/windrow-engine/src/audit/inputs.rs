@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::kafka::{OnDataLoss, TopicInput};
 use crate::source::parse::Parser;
 use crate::source::replay::Replay;
-use crate::source::{self, Asked, Limits, Order, Positions, Source as _, SourcePosition, Wanted, generator, kafka};
+use crate::source::{self, Asked, Limits, Order, Positions, Reading, Source as _, SourcePosition, Wanted, generator, kafka};
 
 /// What was read in a pass.
 #[derive(Debug, Default)]
@@ -33,7 +33,8 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
     let inputs: Vec<String> = inputs.iter().filter(|input| !input.starts_with(kafka::PREFIX)).cloned().collect();
     let topic = job.topic.clone().map(|topic| TopicInput { on_data_loss: OnDataLoss::Earliest, is_again: true, ..topic });
-    let wanted = Wanted { inputs: &inputs, topic: topic.as_ref(), columns, files: Asked::default(), limits };
+    let wanted =
+        Wanted { inputs: &inputs, topic: topic.as_ref(), columns, files: Asked::default(), limits, reading: Reading::Again };
     let opened = source::open(wanted, &mut positions)?;
     pass_replaced(manifest, &mut positions);
     let first = first_held(manifest, &positions);

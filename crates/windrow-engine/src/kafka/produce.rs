@@ -28,7 +28,7 @@ use crate::sink::topics::ValueShape;
 use crate::source::file::FileSource;
 use crate::source::parse::Parser;
 use crate::source::written::Written;
-use crate::source::{self, Asked, Chain, Limits, Positions, Source, Wanted};
+use crate::source::{self, Asked, Chain, Limits, Positions, Reading, Source, Wanted};
 
 use line::Line;
 pub use pace::Pace;
@@ -161,7 +161,14 @@ impl Reader {
             let source = open_stdin(&order.columns, order.files, limits)?;
             return Ok(Self { source, identity: 0, gave: false, rounds: 0 });
         }
-        let wanted = Wanted { inputs: &order.inputs, topic: None, columns: &order.columns, files: order.files, limits };
+        let wanted = Wanted {
+            inputs: &order.inputs,
+            topic: None,
+            columns: &order.columns,
+            files: order.files,
+            limits,
+            reading: Reading::ToEnd,
+        };
         let source = source::open(wanted, &mut positions)?.take();
         let mut hasher = Xxh3::new();
         for source in &positions.sources {

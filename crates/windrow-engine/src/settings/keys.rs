@@ -164,6 +164,17 @@ pub const KEYS: &[Key] = &[
         get: |settings| Value::Text(settings.source.files.encoding.name().into()),
     },
     Key {
+        name: "source.follow",
+        flag: Some("follow"),
+        value_name: "BOOL",
+        ty: Type::Switch,
+        change: Change::NextCommit,
+        doc: "Follow plain files: wait at their end for more, read what is renamed to its end and then what has its name, take new files of \
+              folders and globs. A last line waits for its line end. Ends when it is stopped.",
+        set: |settings, value| settings.source.follow = value.is_on(),
+        get: |settings| Value::Switch(settings.source.follow),
+    },
+    Key {
         name: "source.topic",
         flag: Some("from-topic"),
         value_name: "TOPIC",

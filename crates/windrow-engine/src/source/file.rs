@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub(super) struct Probe {
     pub(super) path: PathBuf,
     pub(super) device: u64,
     pub(super) inode: u64,
+    /// When it was made, in nanoseconds since 1970; 0 where that is not known.
+    pub(super) born: u64,
     /// The first bytes, decompressed; at most [`HEAD`].
     pub(super) head: Vec<u8>,
     /// Bytes on disk.
@@ -65,7 +67,7 @@ impl Probe {
         let mut head = Vec::new();
         read_piece(&mut input, &mut head, HEAD).map_err(|error| cannot_read(&name, head.len() as u64, &error))?;
         let (device, inode, size, is_compressed) = (about.dev(), about.ino(), about.len(), input.is_compressed());
-        Ok(Self { path: path.to_owned(), device, inode, head, size, is_compressed, form: None })
+        Ok(Self { path: path.to_owned(), device, inode, born: born(&about), head, size, is_compressed, form: None })
     }
 
     /// Finds how the file is written, where it was not known, and the form of its records.
@@ -105,6 +107,7 @@ impl Probe {
             name: self.path.display().to_string(),
             device: self.device,
             inode: self.inode,
+            born: self.born,
             head_len: u32::try_from(self.head.len()).expect("a head has at most 4096 bytes"),
             head_hash: xxh3_64(&self.head),
             start: 0,
@@ -114,11 +117,33 @@ impl Probe {
         }
     }
 
+    /// Whether it is the very file that the known source was, whatever is in it now.
+    pub(super) fn is_still(&self, known: &SourcePosition) -> bool {
+        (self.device, self.inode) == (known.device, known.inode) && is_same_birth(self.born, known.born)
+    }
+
+    /// Whether it begins as the known source did, and that says enough: its head was long, or is all that there is of both.
+    pub(super) fn surely_begins_like(&self, known: &SourcePosition) -> bool {
+        let is_long = known.head_len > 0 && (known.head_len as usize == HEAD || known.head_len as usize == self.head.len());
+        is_long && self.begins_like(known)
+    }
+
     /// Whether the file begins as the known source did.
     pub(super) fn begins_like(&self, known: &SourcePosition) -> bool {
         let shrunk = !self.is_compressed && self.size < known.offset;
         !shrunk && self.head.get(..known.head_len as usize).is_some_and(|head| xxh3_64(head) == known.head_hash)
     }
+}
+
+/// When a file was made.
+pub(super) fn born(about: &fs::Metadata) -> u64 {
+    let since = about.created().ok().and_then(|born| born.duration_since(std::time::UNIX_EPOCH).ok());
+    since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+}
+
+/// Whether two files may have been made at the same time, as far as that is known.
+pub(super) fn is_same_birth(a: u64, b: u64) -> bool {
+    a == 0 || b == 0 || a == b
 }
 
 /// Reads on until it is known how records are written. None where the input ends before.
@@ -149,11 +174,50 @@ fn read_piece(input: &mut Decompressed, bytes: &mut Vec<u8>, count: usize) -> io
     Ok(got < count)
 }
 
+/// Appends what there is of a growing file, behind bytes of which the first has offset `base`; true when it has no more now.
+fn read_growing(file: &mut File, growing: &mut Growing, bytes: &mut Vec<u8>, base: u64) -> io::Result<bool> {
+    let before = bytes.len();
+    let got = file.by_ref().take(PIECE as u64).read_to_end(bytes)?;
+    // A full piece has more behind it: the last one tells.
+    if got < PIECE && !growing.goes_on(file, base + bytes.len() as u64)? {
+        bytes.truncate(before);
+    }
+    Ok(got < PIECE)
+}
+
 /// Where bytes come from.
 enum Input {
     File(Decompressed),
     /// Pieces that somebody reads meanwhile.
     Pipe(Receiver<io::Result<Vec<u8>>>),
+}
+
+/// A file that may grow while it is read.
+struct Growing {
+    /// Device and inode that it had when it was looked at.
+    identity: (u64, u64),
+    /// Bytes of its head that are known, and their hash.
+    head: (usize, u64),
+    /// Whether it is not what was read so far any more: cut short, written anew, or another file.
+    is_another: bool,
+}
+
+impl Growing {
+    /// Whether what was just read, up to `end`, still belongs to what was read before; takes more of the head in.
+    fn goes_on(&mut self, file: &File, end: u64) -> io::Result<bool> {
+        let (len, hash) = self.head;
+        let mut head = vec![0; HEAD.min(usize::try_from(end).unwrap_or(HEAD)).max(len)];
+        let goes_on = match file.read_exact_at(&mut head, 0) {
+            Ok(()) => file.metadata()?.len() >= end && xxh3_64(&head[..len]) == hash,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(error),
+        };
+        if goes_on {
+            self.head = (head.len(), xxh3_64(&head));
+        }
+        self.is_another |= !goes_on;
+        Ok(goes_on)
+    }
 }
 
 /// One file, from an offset on.
@@ -172,8 +236,10 @@ pub struct FileSource {
     bytes: Vec<u8>,
     base: u64,
     ended: bool,
-    /// Whether a pipe has nothing now.
+    /// Whether a pipe or a growing file has nothing now.
     is_dry: bool,
+    /// Where the end of the file is not the end of its rows.
+    growing: Option<Growing>,
     /// An error met behind records that were handed out first.
     failed: Option<Error>,
     /// Nothing more will come.
@@ -195,9 +261,32 @@ impl FileSource {
             base: offset,
             ended: false,
             is_dry: false,
+            growing: None,
             failed: None,
             finished: false,
         }
+    }
+
+    /// The same, of a file that may grow: at its end it has nothing now, and a line waits for its line end.
+    pub(super) fn growing(mut self, probe: &Probe) -> Self {
+        let (identity, head) = ((probe.device, probe.inode), (probe.head.len(), xxh3_64(&probe.head)));
+        self.growing = Some(Growing { identity, head, is_another: false });
+        self
+    }
+
+    /// What is there of a growing file is all of it: its last line needs no line end.
+    pub(super) fn ends_here(&mut self) {
+        self.growing = None;
+    }
+
+    /// Whether a growing file is not what was read so far any more. Nothing comes of it then.
+    pub(super) fn is_another(&self) -> bool {
+        self.growing.as_ref().is_some_and(|growing| growing.is_another)
+    }
+
+    /// Everything before was handed out, or read.
+    pub(super) fn read_up_to(&self) -> u64 {
+        self.base + self.bytes.len() as u64
     }
 
     /// A pipe, from its start to its end: plain CSV. None where it ends without a header.
@@ -246,6 +335,7 @@ impl FileSource {
             base: 0,
             ended: false,
             is_dry: false,
+            growing: None,
             failed: None,
             finished: false,
         }))
@@ -253,8 +343,17 @@ impl FileSource {
 
     /// Opens the file at `base`.
     fn start(&mut self) -> Result<()> {
-        self.input = Some(Input::File(open(&self.path)?));
-        if self.base == 0 { self.pass_header() } else { self.go_to_base() }
+        let file = open(&self.path)?;
+        if let (Some(growing), Decompressed::Plain(file)) = (&mut self.growing, &file) {
+            let about = file.metadata().map_err(|error| cannot_open(&self.name, &error))?;
+            growing.is_another = growing.identity != (about.dev(), about.ino()) || about.len() < self.base;
+        }
+        self.input = Some(Input::File(file));
+        match self.base {
+            _ if self.is_another() => Ok(()),
+            0 => self.pass_header(),
+            _ => self.go_to_base(),
+        }
     }
 
     /// Passes over byte order mark and header, which only a read from the start meets.
@@ -270,6 +369,10 @@ impl FileSource {
             }
             if self.ended {
                 self.finished = true; // the header has gone since the file was looked at
+                return Ok(());
+            }
+            if self.is_dry {
+                self.growing.iter_mut().for_each(|growing| growing.is_another = true); // the same
                 return Ok(());
             }
             self.read_on();
@@ -309,7 +412,13 @@ impl FileSource {
     fn read_on(&mut self) {
         let Some(input) = &mut self.input else { return };
         let read = match input {
-            Input::File(file) => read_piece(file, &mut self.bytes, PIECE),
+            Input::File(file) => match (&mut self.growing, file) {
+                (Some(growing), Decompressed::Plain(file)) => {
+                    let read = read_growing(file, growing, &mut self.bytes, self.base);
+                    read.map(|is_dry| self.is_dry = is_dry).map(|()| false)
+                }
+                (_, file) => read_piece(file, &mut self.bytes, PIECE),
+            },
             Input::Pipe(pieces) => match pieces.recv_timeout(PIPE_WAIT) {
                 Ok(piece) => piece.map(|piece| self.bytes.extend_from_slice(&piece)).map(|()| false),
                 Err(RecvTimeoutError::Disconnected) => Ok(true),
@@ -357,14 +466,22 @@ impl FileSource {
         records
     }
 
+    /// Takes out the first bytes.
+    fn take_bytes(&mut self, count: usize) -> Vec<u8> {
+        // Many files may be followed that have nothing: none of them keeps room for more.
+        let room = if self.is_dry { self.bytes.len() - count } else { self.limits.batch_bytes + 2 * PIECE };
+        let mut rest = Vec::with_capacity(room);
+        rest.extend_from_slice(&self.bytes[count..]);
+        let mut bytes = std::mem::replace(&mut self.bytes, rest);
+        bytes.truncate(count);
+        bytes
+    }
+
     /// Hands out what the scanner has done with.
     fn cut(&mut self, records: Vec<RawRecord>) -> RawBatch {
         let scanned = self.scanner.done();
         let done = self.transcript.as_mut().map_or(scanned, |transcript| transcript.original(scanned));
-        let mut rest = Vec::with_capacity(self.limits.batch_bytes + 2 * PIECE);
-        rest.extend_from_slice(&self.bytes[done..]);
-        let mut bytes = std::mem::replace(&mut self.bytes, rest);
-        bytes.truncate(done);
+        let bytes = if done == 0 { Vec::new() } else { self.take_bytes(done) };
         self.scanner.forget(scanned);
         self.transcript.iter_mut().for_each(|transcript| transcript.forget(scanned, done));
         let from = self.base;
@@ -388,8 +505,8 @@ impl Source for FileSource {
             self.start().inspect_err(|_| self.finished = true)?;
         }
         self.is_dry = false;
-        let records = self.collect();
-        if self.scanner.done() > 0 || self.is_dry {
+        let records = if self.is_another() { Vec::new() } else { self.collect() };
+        if self.scanner.done() > 0 || self.is_dry || self.is_another() {
             return Ok(Some(self.cut(records)));
         }
         self.finished = true;

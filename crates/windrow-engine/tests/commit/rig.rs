@@ -32,6 +32,7 @@ impl Rig {
             topic: None,
             output: None,
             columns: String::new(),
+            follow: false,
             files: Asked::default(),
             max_record_bytes: 1 << 20,
             rules: Rules::default(),

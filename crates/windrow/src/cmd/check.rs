@@ -15,7 +15,7 @@ use windrow_engine::kafka::Broker;
 use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
 use windrow_engine::source::parse::Parser;
-use windrow_engine::source::{self, Form, Limits, Positions, Wanted};
+use windrow_engine::source::{self, Form, Limits, Positions, Reading, Wanted};
 
 use self::files::Files;
 use super::run::{job, reasons};
@@ -234,8 +234,14 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
     let limits = Limits::of_records(settings.limits.max_record);
     let mut positions = Positions::default();
     let inputs = [input.to_owned()];
-    let wanted =
-        Wanted { inputs: &inputs, topic: None, columns: &settings.source.columns, files: settings.source.files, limits };
+    let wanted = Wanted {
+        inputs: &inputs,
+        topic: None,
+        columns: &settings.source.columns,
+        files: settings.source.files,
+        limits,
+        reading: Reading::ToEnd,
+    };
     let mut source = source::open(wanted, &mut positions)?.take();
     let (mut parser, mut preparer) =
         (Parser::new(), Preparer::with_rules(settings.features.clone(), settings.clean.rules.clone()));

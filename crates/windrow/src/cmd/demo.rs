@@ -88,6 +88,7 @@ fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
         topic: None,
         output: None,
         columns: String::new(),
+        follow: false,
         files: Asked::default(),
         out: args.out.clone(),
         state: None,

@@ -9,7 +9,7 @@ use super::*;
 use crate::source::parse::Parser;
 
 fn wanted(inputs: &[String], limits: Limits) -> Wanted<'_> {
-    Wanted { inputs, topic: None, columns: "", files: Asked::default(), limits }
+    Wanted { inputs, topic: None, columns: "", files: Asked::default(), limits, reading: Reading::ToEnd }
 }
 
 /// A folder with inputs, and what the pipeline knows of them.
