@@ -231,6 +231,7 @@ const CLAIMED: Duration = Duration::from_secs(5);
 /// When brokers end a transaction or cannot be reached any more, the run begins again from the last commit, as a new process would, as
 /// often as it takes. The folders stay its own meanwhile: no standby could do more, and two would take turns without end.
 pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Observer<'_>) -> Result<Summary> {
+    inputs::check_stdin(job)?;
     let owned = Arc::new(checkpoint::own(job, clock)?);
     // A state that cannot be opened says no more of the last run than that run did.
     let mut opened = checkpoint::open(job, &owned)?;

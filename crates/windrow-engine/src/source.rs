@@ -21,6 +21,7 @@ pub mod generator;
 pub mod kafka;
 pub mod memory;
 pub mod parse;
+pub(crate) mod pipe;
 pub mod propose;
 pub mod replay;
 pub mod scan;

@@ -23,3 +23,5 @@ mod sample;
 mod serve;
 #[path = "cli/shapes.rs"]
 mod shapes;
+#[path = "cli/stdin.rs"]
+mod stdin;

@@ -14,6 +14,7 @@ use crate::read::{self, Reader};
 use crate::run::waits::Waits;
 use crate::run::{Control, Ended, Job, POLL};
 use crate::source::kafka::{OnDataLoss, TopicInput};
+use crate::source::pipe::STDIN;
 use crate::source::replay::Replay;
 use crate::source::{self, Limits, Order, PREFETCHED, Positions, Reading, Source, Wanted};
 
@@ -45,10 +46,19 @@ pub(crate) fn start(
     spawn(job, opened.take())
 }
 
+/// What is in topics and not yet rolled is learnt again after a kill: standard input does not come again.
+pub(super) fn check_stdin(job: &Job) -> Result<()> {
+    if job.output.is_none() || !job.inputs.iter().any(|input| input == STDIN) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", "standard input cannot be read into topics exactly once")
+        .hint("give --output none for Parquet alone; or send the rows to a topic with `windrow produce --input -`, and run with --from-topic"))
+}
+
 /// A job's inputs as they are called from anywhere: files by their whole paths, a topic as `kafka:TOPIC`.
 pub(crate) fn names_of(job: &Job) -> Vec<String> {
     let whole = |input: &String| match std::path::absolute(input) {
-        Ok(path) if !input.starts_with("generator:") => path.display().to_string(),
+        Ok(path) if !input.starts_with("generator:") && input != STDIN => path.display().to_string(),
         _ => input.clone(),
     };
     job.inputs.iter().map(whole).chain(job.topic.iter().map(TopicInput::name)).collect()

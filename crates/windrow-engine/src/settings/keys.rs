@@ -115,7 +115,7 @@ pub const KEYS: &[Key] = &[
         ty: Type::Paths,
         change: Change::NextCommit,
         doc: "Files, directories or globs to read, in this order: CSV or JSON Lines, plain or packed (gzip, zstd; told by content). \
-              `generator:rows=N,seed=N` makes rows up.",
+              `generator:rows=N,seed=N` makes rows up. `-` is standard input: exactly once until the process dies, then at most once.",
         set: |settings, value| settings.source.input = value.into_list(),
         get: |settings| Value::List(settings.source.input.clone()),
     },

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::RecvTimeoutError;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::ColumnMap;
 use super::decompress::Decompressed;
 use super::encoding::Transcript;
 use super::form::Form;
+use super::pipe::{self, Pieces};
 use super::scan::Scanner;
 use super::written::{self, Asked, Look, Written};
 use super::{Limits, Source, SourcePosition};
@@ -28,11 +29,9 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) const HEAD: usize = 4096;
 
 /// How many bytes are asked for at a time.
-const PIECE: usize = 128 << 10;
-/// Pieces of a pipe that may wait.
-const PIECES: usize = 8;
+pub(super) const PIECE: usize = 128 << 10;
 /// How long a pipe may have nothing before that is said.
-const PIPE_WAIT: Duration = Duration::from_millis(50);
+pub(super) const PIPE_WAIT: Duration = Duration::from_millis(50);
 
 /// The byte order mark that some programs put before the first column's name.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -189,7 +188,7 @@ fn read_growing(file: &mut File, growing: &mut Growing, bytes: &mut Vec<u8>, bas
 enum Input {
     File(Decompressed),
     /// Pieces that somebody reads meanwhile.
-    Pipe(Receiver<io::Result<Vec<u8>>>),
+    Pipe(Pieces),
 }
 
 /// A file that may grow while it is read.
@@ -290,45 +289,42 @@ impl FileSource {
     }
 
     /// A pipe, from its start to its end: plain CSV. None where it ends without a header.
-    pub(crate) fn of_pipe(mut pipe: File, columns: &ColumnMap, limits: Limits) -> Result<Option<Self>> {
-        let name = "standard input".to_owned();
-        let (sender, pieces) = bounded::<io::Result<Vec<u8>>>(PIECES);
-        let read = move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = pipe.read(&mut piece).map(|count| piece.truncate(count));
-                let is_last = match &read {
-                    Ok(()) if piece.is_empty() => return, // the end of the channel is the end of the pipe
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    read => read.is_err(),
-                };
-                if sender.send(read.map(|()| piece)).is_err() || is_last {
-                    return;
-                }
-            }
-        };
-        let no_thread = |error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread").cause(error);
-        // It may wait for bytes for ever; it ends with the process.
-        drop(std::thread::Builder::new().name("windrow-stdin".into()).spawn(read).map_err(no_thread)?);
+    pub(crate) fn of_pipe(pipe: File, columns: &ColumnMap, limits: Limits) -> Result<Option<Self>> {
+        let pieces = pipe::read(pipe)?;
         let mut bytes = Vec::new();
-        let (known, limit) = (Some(Written::USUAL), limits.record_bytes);
-        let look = Look { name: &name, known, asked: Asked::default(), columns, limit };
+        let (name, known, limit) = (pipe::NAME, Some(Written::USUAL), limits.record_bytes);
+        let look = Look { name, known, asked: Asked::default(), columns, limit };
         let form = form(&look, &mut bytes, |bytes| match pieces.recv() {
             Ok(piece) => piece
                 .map(|piece| bytes.extend_from_slice(&piece))
                 .map(|()| false)
-                .map_err(|error| cannot_read(&name, bytes.len() as u64, &error)),
+                .map_err(|error| cannot_read(name, bytes.len() as u64, &error)),
             Err(_) => Ok(true),
         })?;
-        let Some((_, form)) = form else { return Ok(None) };
-        let start = written::start(&form, &bytes, false, limit).expect("the form was taken from it");
-        Ok(Some(Self {
-            name,
+        Ok(form.map(|(_, form)| Self::of_pieces(name, pieces, bytes, form, (0, limits))))
+    }
+
+    /// What comes in pieces, behind `bytes`, which hold all that tells the form.
+    pub(super) fn of_pieces(
+        name: &str,
+        pieces: Pieces,
+        bytes: Vec<u8>,
+        form: impl Into<Arc<Form>>,
+        (ordinal, limits): (u32, Limits),
+    ) -> Self {
+        let form = form.into();
+        let mut transcript = Transcript::of(form.encoding());
+        transcript.iter_mut().for_each(|transcript| transcript.read_on(&bytes, 0, false));
+        let text = transcript.as_ref().map_or(&bytes, |transcript| &transcript.text);
+        // The form was taken from these bytes; of lines, there may be fewer than a byte order mark has.
+        let start = written::start(&form, text, true, limits.record_bytes).unwrap_or(0);
+        Self {
+            name: name.to_owned(),
             path: PathBuf::new(),
-            ordinal: 0,
-            scanner: form.scanner(limit).starting_at(start),
+            ordinal,
+            scanner: form.scanner(limits.record_bytes).starting_at(start),
             limits,
-            transcript: None,
+            transcript,
             input: Some(Input::Pipe(pieces)),
             form,
             bytes,
@@ -338,7 +334,7 @@ impl FileSource {
             growing: None,
             failed: None,
             finished: false,
-        }))
+        }
     }
 
     /// Opens the file at `base`.
@@ -529,13 +525,14 @@ fn cannot_open(name: &str, error: &io::Error) -> Error {
     }
 }
 
-/// What cannot be read again cannot be resumed or audited.
+/// What cannot be read again is read as standard input alone.
 pub(super) fn no_file(name: &str) -> Error {
-    Error::new(ErrorKind::Invalid, "E-INPUT-OPEN", format!("{name} is no regular file"))
-        .hint("standard input and pipes cannot be read yet: write the rows to a file first (`… > pages.csv`) and give that")
+    Error::new(ErrorKind::Invalid, "E-INPUT-OPEN", format!("{name} is no regular file")).hint(
+        "`windrow run --input -` reads standard input (`windrow run --input - < PIPE`); else write the rows to a file first",
+    )
 }
 
-fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {
+pub(super) fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {
     if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) {
         let message = format!("{name} is damaged or cut short at byte {offset} of its decompressed content");
         return Error::new(ErrorKind::Data, "E-INPUT-DAMAGED", message)

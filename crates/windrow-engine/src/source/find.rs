@@ -17,11 +17,12 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use super::encoding::Encoding;
-use super::file::{FileSource, Probe, is_same_birth, no_file};
+use super::file::{FileSource, Probe, is_same_birth};
 use super::follow::{self, Following, Names};
 use super::generator::{GeneratorSource, PREFIX, Spec};
 use super::kafka::watch::{self, Watch};
 use super::kafka::{self, TopicInput};
+use super::pipe::{self, Pipe, STDIN};
 use super::written::{Asked, AskedEncoding, Written};
 use super::{Chain, ColumnMap, Limits, Merged, Positions, Source, SourcePosition, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -100,6 +101,7 @@ impl Opened {
 enum Input {
     File(Probe),
     Generator(Spec),
+    Stdin,
 }
 
 impl Input {
@@ -107,6 +109,7 @@ impl Input {
         match self {
             Self::File(probe) => probe.path.display().to_string(),
             Self::Generator(spec) => spec.to_string(),
+            Self::Stdin => STDIN.to_owned(),
         }
     }
 
@@ -115,6 +118,7 @@ impl Input {
         match self {
             Self::File(probe) => probe.position(),
             Self::Generator(spec) => spec.position(),
+            Self::Stdin => pipe::position(),
         }
     }
 
@@ -123,6 +127,7 @@ impl Input {
         match self {
             Self::File(probe) => !known.name.starts_with(PREFIX) && probe.begins_like(known),
             Self::Generator(spec) => known.name.starts_with(PREFIX) && spec.position().head_hash == known.head_hash,
+            Self::Stdin => false, // what has gone by never comes again
         }
     }
 }
@@ -169,7 +174,9 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
         }
         let index = found.unwrap_or_else(|| {
             let name = input.name();
-            if let Some(before) = was.iter().rposition(|known| known.name == name) {
+            if matches!(input, Input::Stdin) && was.iter().any(|known| known.name == STDIN) {
+                warnings.push(once_more(was.len()));
+            } else if let Some(before) = was.iter().rposition(|known| known.name == name) {
                 warnings.extend(replaced(input, &was[before], is_found[before], follows));
             }
             positions.sources.push(input.position());
@@ -187,6 +194,10 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
             Input::Generator(spec) => {
                 sources.push((ordinal, Box::new(GeneratorSource::new(*spec, ordinal, offset, wanted.limits))));
             }
+            Input::Stdin => {
+                let pieces = pipe::read(pipe::stdin()?)?;
+                sources.push((ordinal, Box::new(Pipe::new(pieces, ordinal, (wanted.files, columns), wanted.limits))));
+            }
             Input::File(probe @ Probe { form: None, .. }) => {
                 warnings.push(format!("{} has no rows yet", probe.path.display()));
                 names.iter_mut().for_each(|names| names.waits(probe));
@@ -203,6 +214,14 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
     }
     let following = names.map(|names| Following::new(followed, wanted.inputs, names));
     Ok(Opened { parts: sources, waiting: Waiting::never(), watched: None, following, warnings, ordinals, new: Vec::new() })
+}
+
+/// What to say of standard input where one was read before.
+fn once_more(ordinal: usize) -> String {
+    format!(
+        "standard input is a new input each time: its rows are {ordinal}:… from here on, and rows that an earlier run had read \
+         already would be read twice"
+    )
 }
 
 /// What a file that is followed may come to, and stops nothing.
@@ -269,6 +288,12 @@ fn look_at(wanted: &Wanted<'_>, positions: &Positions, warnings: &mut Vec<String
             }
             continue;
         }
+        if input == STDIN {
+            check_stdin(wanted)?;
+            // What is read once more does not come once more.
+            found.extend((wanted.reading == Reading::ToEnd).then_some(Input::Stdin));
+            continue;
+        }
         for path in files_of(input, follows, warnings)? {
             let Some(probe) = probe(&path, input, (wanted.reading, positions), warnings)? else { continue };
             match seen.entry((probe.device, probe.inode)) {
@@ -284,6 +309,18 @@ fn look_at(wanted: &Wanted<'_>, positions: &Positions, warnings: &mut Vec<String
         }
     }
     Ok(found)
+}
+
+/// Whether standard input can be read as it is wanted.
+fn check_stdin(wanted: &Wanted<'_>) -> Result<()> {
+    if wanted.reading == Reading::Following {
+        return Err(follow::never_grows("standard input", "it is waited for until it ends, without that"));
+    }
+    if wanted.inputs.len() == 1 && wanted.topic.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", "standard input is read alone")
+        .hint("give `-` without other inputs; run again with the others, the same --out and --new"))
 }
 
 /// The files that an input names. Where they are followed there need not be any yet.
@@ -390,7 +427,11 @@ pub fn new_files(inputs: &[String], known: &Positions) -> Vec<(PathBuf, u64)> {
         let path = path.to_string_lossy();
         known.sources.iter().any(|source| source.name == path || (source.device, source.inode) == (about.dev(), about.ino()))
     };
-    let files = inputs.iter().filter(|input| !input.starts_with(PREFIX)).filter_map(|input| find_files(input).ok()).flatten();
+    let files = inputs
+        .iter()
+        .filter(|input| !input.starts_with(PREFIX) && *input != STDIN)
+        .filter_map(|input| find_files(input).ok())
+        .flatten();
     let looked = files.filter_map(|path| fs::metadata(&path).ok().map(|about| (path, about)));
     looked.filter(|(path, about)| about.is_file() && !is_known(path, about)).map(|(path, about)| (path, about.len())).collect()
 }
@@ -400,7 +441,6 @@ pub(super) fn find_files(input: &str) -> Result<Vec<PathBuf>> {
     let path = Path::new(input);
     let mut files = Vec::new();
     match fs::metadata(path) {
-        Err(_) if input == "-" => return Err(no_file("standard input (-)")),
         Ok(about) if about.is_dir() => {
             walk(path, &mut files)?;
             if files.is_empty() {

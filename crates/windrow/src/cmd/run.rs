@@ -60,6 +60,7 @@ impl KeySet for RunKeys {
   windrow run --input 'data/*.csv' --out out --clusters 20
   windrow run --input feed.csv --columns url=landing,title=name --out out
   windrow run --input access.csv --follow --out out
+  zcat feed.gz | windrow run --input - --out out
   windrow run --kafka localhost:9092 --from-topic pages --from earliest --out out
 
 Run again with the same --out it reads only what is new. Ctrl-C commits what
