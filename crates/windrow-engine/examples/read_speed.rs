@@ -8,7 +8,7 @@ use windrow_engine::clock::{Clock, SystemClock};
 use windrow_engine::error::Result;
 use windrow_engine::event::Event;
 use windrow_engine::source::parse::Parser;
-use windrow_engine::source::{Asked, Keep, Limits, Positions, Wanted, open};
+use windrow_engine::source::{Asked, Limits, Positions, Wanted, open};
 
 fn main() -> Result<()> {
     let inputs: Vec<String> = std::env::args().skip(1).collect();
@@ -19,14 +19,7 @@ fn main() -> Result<()> {
         let rate = rows as f64 / seconds;
         drop(writeln!(talk, "{what}: {rows} rows, {bytes} bytes, {rejects} rejects, {seconds:.3} s, {rate:.0} rows/s"));
     };
-    let wanted = Wanted {
-        inputs: &inputs,
-        topic: None,
-        columns: "",
-        keep: Keep::NONE,
-        files: Asked::default(),
-        limits: Limits::default(),
-    };
+    let wanted = Wanted::once(&inputs, "", Asked::default(), Limits::default());
 
     let mut source = open(wanted, &mut Positions::default())?.take();
     let (since, mut rows, mut bytes) = (clock.elapsed().as_secs_f64(), 0, 0);

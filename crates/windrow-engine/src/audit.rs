@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::topics::{TopicOutput, ValueShape};
 use crate::source::kafka::TopicInput;
+use crate::source::pipe::STDIN;
 
 pub use topics::TopicReport;
 use trace::{Pass, Trace};
@@ -70,7 +71,7 @@ pub enum Topics {
 pub struct Report {
     /// Rows of the inputs, up to the committed positions.
     pub input: u64,
-    /// Rows that the input topic has deleted since they were read: held among the outputs alone.
+    /// Rows that cannot be read again, as the input topic has deleted them since or they came by standard input: held among the outputs alone.
     pub expired: u64,
     /// Pages in the outputs.
     pub pages: u64,
@@ -121,6 +122,7 @@ pub fn audit(job: &AuditJob, clock: &dyn Clock, talk: &mut dyn FnMut(&str)) -> R
         let message = format!("there is nothing to audit in {}: no state in {}", job.out.display(), layout.state.display());
         return Err(Error::new(ErrorKind::Invalid, "E-STATE-NONE", message).hint("start with `windrow run`"));
     };
+    tell_stdin(&manifest, talk);
     let mut report = Report { epoch: manifest.epoch, ..Report::default() };
     let published = manifest.all_files(&layout.history())?;
     let files = outputs::choose(&job.out, &published, &in_view, &mut report)?;
@@ -164,6 +166,18 @@ pub fn audit(job: &AuditJob, clock: &dyn Clock, talk: &mut dyn FnMut(&str)) -> R
     report.damaged_files.sort();
     report.damaged_files.dedup();
     Ok(report)
+}
+
+/// Says what cannot be proved.
+fn tell_stdin(manifest: &Manifest, talk: &mut dyn FnMut(&str)) {
+    let sources = manifest.positions.sources.iter().filter(|source| source.name == STDIN && source.rows > 0);
+    let rows: u64 = sources.map(|source| source.rows).sum();
+    if rows > 0 {
+        talk(&format!(
+            "standard input cannot be read again: its {rows} rows are counted, and compared among the outputs alone; that they are what was \
+             read is not checked"
+        ));
+    }
 }
 
 fn n_passes(manifest: &Manifest, memory_bytes: u64) -> u64 {

@@ -26,7 +26,7 @@ use crate::kafka::produce::{STDIN, open_stdin};
 use crate::run::{Control, Ended};
 use crate::settings::{CleanProfile, CleanSettings};
 use crate::source::parse::Parser;
-use crate::source::{self, Asked, Form, Keep, Limits, Positions, Source, Wanted};
+use crate::source::{self, Asked, Form, Limits, Positions, Source, Wanted};
 
 use table::Table;
 
@@ -119,8 +119,7 @@ fn open(order: &Order) -> Result<(Box<dyn Source>, Positions)> {
         }
         return Ok((open_stdin(&order.columns, order.files, limits)?, positions));
     }
-    let wanted =
-        Wanted { inputs: &order.inputs, topic: None, columns: &order.columns, keep: Keep::NONE, files: order.files, limits };
+    let wanted = Wanted::once(&order.inputs, &order.columns, order.files, limits);
     let source = source::open(wanted, &mut positions)?.take();
     Ok((source, positions))
 }

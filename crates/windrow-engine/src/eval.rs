@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::read;
-use crate::source::{self, Asked, Keep, Limits, Positions, Source, Wanted};
+use crate::source::{self, Asked, Limits, Positions, Source, Wanted};
 
 use arrange::{Arranged, MIXED_IN};
 use labels::Labels;
@@ -164,7 +164,7 @@ fn open(job: &EvalJob) -> Result<Box<dyn Source>> {
 
 fn open_inputs(inputs: &[String], job: &EvalJob) -> Result<Box<dyn Source>> {
     let limits = Limits::of_records(job.max_record_bytes);
-    let wanted = Wanted { inputs, topic: None, columns: &job.columns, keep: Keep::NONE, files: job.files, limits };
+    let wanted = Wanted::once(inputs, &job.columns, job.files, limits);
     Ok(source::open(wanted, &mut Positions::default())?.take())
 }
 

@@ -62,6 +62,8 @@ pub struct Job {
     pub columns: String,
     /// Which other columns are carried along. They need new state.
     pub keep: Keep,
+    /// Whether files are followed: read on as they grow, are renamed and made anew, and as new ones come.
+    pub follow: bool,
     /// How files are written, as far as it is said; one that was read before is read on as it was.
     pub files: Asked,
     /// Bytes of the longest record; a longer one is a reject. Another value needs new state.
@@ -251,6 +253,7 @@ const CLAIMED: Duration = Duration::from_secs(5);
 /// often as it takes; and so when a disk is full, once there is room. The folders stay its own meanwhile: no standby could do more, and two
 /// would take turns without end.
 pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Observer<'_>) -> Result<Summary> {
+    inputs::check_stdin(job)?;
     let owned = Arc::new(checkpoint::own(job, clock)?);
     let mut room = Room::of([owned.layout().out.clone(), owned.layout().state.clone()], job.free_disk);
     // A state that cannot be opened says no more of the last run than that run did.
@@ -329,7 +332,7 @@ impl Attempt<'_> {
             work.begin(self.before);
             return Ok(work.summary(ended));
         }
-        let reader = work.start(job, &control.waits)?;
+        let mut reader = work.start(job, &control.waits)?;
         work.begin(self.before);
         control.waits.all_go_on();
         work.expect(self.room).into_iter().for_each(|forecast| control.waits.foretell(forecast));
@@ -344,6 +347,11 @@ impl Attempt<'_> {
             work.take_edits()?;
             match reader.events().recv_timeout(epoch.unwrap_or(POLL).min(POLL)) {
                 Ok(Event::Batch(batch)) => work.learn(*batch, observer)?,
+                // Files have come, or names stand for others now.
+                Ok(Event::End) if job.follow => match work.start_anew(job, &control.waits) {
+                    Ok(anew) => reader = anew,
+                    Err(error) => break Err(error),
+                },
                 Ok(Event::End) => break Ok(Ended::EndOfInput),
                 Ok(Event::Failed(error)) => break Err(error),
                 Err(RecvTimeoutError::Timeout) => work.tell(&[], observer),
@@ -368,6 +376,7 @@ impl Attempt<'_> {
         }
         // What was learnt before the input failed is good, and committed like the rest.
         work.finish(matches!(ended, Ok(Ended::EndOfInput)))?;
+        work.tell_left(job);
         Ok(work.summary(ended?))
     }
 }
@@ -422,6 +431,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         output: None,
         columns: reading.manifest.columns.clone(),
         keep: reading.manifest.keep.clone(),
+        follow: false,
         files: Asked::default(),
         max_record_bytes: reading.manifest.max_record,
         rules: reading.manifest.clean.clone(),

@@ -100,6 +100,8 @@ pub struct SourceSettings {
     pub keep: Keep,
     /// How files are written, as far as it is said.
     pub files: Asked,
+    /// Whether files are followed as they grow.
+    pub follow: bool,
     /// Kafka topic of the pages; empty for none.
     pub topic: String,
     /// How the messages of the topic are written.

@@ -17,12 +17,14 @@ pub mod encoding;
 pub mod extent;
 pub mod file;
 mod find;
+mod follow;
 pub mod form;
 pub mod generator;
 pub mod kafka;
 pub mod keep;
 pub mod memory;
 pub mod parse;
+pub(crate) mod pipe;
 pub mod propose;
 pub mod replay;
 pub mod scan;
@@ -38,7 +40,8 @@ use crate::batch::{RawBatch, Slice};
 use crate::error::Result;
 
 pub use columns::ColumnMap;
-pub use find::{Opened, Wanted, new_files, open};
+pub use find::{Opened, Reading, Wanted, new_files, open};
+pub(crate) use follow::left;
 pub use form::{Form, MessageFormat};
 pub use keep::Keep;
 pub use replay::Order;
@@ -56,6 +59,9 @@ pub struct SourcePosition {
     pub device: u64,
     /// Inode of the file, or hash of the id of a topic, where brokers tell it; 0 when there is none.
     pub inode: u64,
+    /// When the file was made, in nanoseconds since 1970: tells an inode that is used again. 0 where the file system does not say.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub born: u64,
     /// Bytes at the head of the (decompressed) file that `head_hash` covers.
     pub head_len: u32,
     /// Hash of the head: tells a file that was renamed from one that was replaced.
@@ -73,8 +79,8 @@ pub struct SourcePosition {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(start: &u64) -> bool {
-    *start == 0
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl SourcePosition {

@@ -111,7 +111,7 @@ fn answers(bytes: &[u8], threads: usize, batch_rows: usize) -> (Vec<(u64, Answer
     fs::write(&path, bytes).unwrap();
     let limits = Limits { batch_rows, record_bytes: LONGEST, ..Limits::default() };
     let inputs = [path.to_str().unwrap().to_owned()];
-    let wanted = Wanted { inputs: &inputs, topic: None, columns: "", keep: Keep::NONE, files: Asked::default(), limits };
+    let wanted = Wanted::once(&inputs, "", Asked::default(), limits);
     let mut opened = open(wanted, &mut Positions::default()).unwrap();
     let reader = spawn(opened.take(), (&FieldWeights::default(), &Rules::default()), threads, 1 << 20).unwrap();
     let (mut all, mut raw) = (Vec::new(), Vec::new());

@@ -57,7 +57,7 @@ fn by_python(files: &[PathBuf]) -> Vec<(u64, u32)> {
 /// The same by us; no row may be a reject.
 fn by_windrow(file: &Path, limits: Limits) -> (u64, u32) {
     let inputs = [file.to_str().unwrap().to_owned()];
-    let wanted = Wanted { inputs: &inputs, topic: None, columns: "", keep: Keep::NONE, files: Asked::default(), limits };
+    let wanted = Wanted::once(&inputs, "", Asked::default(), limits);
     let mut source = open(wanted, &mut Positions::default()).unwrap().take();
     let (mut count, mut crc, mut parser) = (0, crc32fast::Hasher::new(), Parser::new());
     while let Some(batch) = source.next().unwrap() {

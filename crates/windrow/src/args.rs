@@ -141,6 +141,8 @@ fn setting_arg(key: &'static Key, flag: &'static str) -> Arg {
         Arg::new(key.name).long(flag).value_name(key.value_name).help(format!("{}{default} [env: {}]", key.doc, key.env()));
     match key.ty {
         Type::Paths => arg.action(ArgAction::Append).num_args(1..),
+        // `--follow` says all, and `--follow=false` takes it back.
+        Type::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => arg.action(ArgAction::Set),
     }
 }

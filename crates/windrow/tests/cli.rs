@@ -11,6 +11,8 @@ mod clean;
 mod contract;
 #[path = "cli/docs.rs"]
 mod docs;
+#[path = "cli/follow.rs"]
+mod follow;
 #[path = "cli/keep.rs"]
 mod keep;
 #[path = "cli/kmeans.rs"]
@@ -29,3 +31,5 @@ mod service;
 mod shapes;
 #[path = "cli/status.rs"]
 mod status;
+#[path = "cli/stdin.rs"]
+mod stdin;

@@ -12,8 +12,9 @@ use crate::checkpoint::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::kafka::{OnDataLoss, TopicInput};
 use crate::source::parse::Parser;
+use crate::source::pipe::STDIN;
 use crate::source::replay::Replay;
-use crate::source::{self, Asked, Limits, Order, Positions, Source as _, SourcePosition, Wanted, generator, kafka};
+use crate::source::{self, Asked, Limits, Order, Positions, Reading, Source as _, SourcePosition, Wanted, generator, kafka};
 
 /// What was read in a pass.
 #[derive(Debug, Default)]
@@ -31,12 +32,16 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
     let limits = Limits::of_records(manifest.max_record);
     let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
-    let inputs: Vec<String> = inputs.iter().filter(|input| !input.starts_with(kafka::PREFIX)).cloned().collect();
+    // Whoever names inputs means those, and not what lies beside.
+    let reading = if job.inputs.is_empty() { Reading::Again } else { Reading::ToEnd };
+    let is_there = |input: &&String| !input.starts_with(kafka::PREFIX) && *input != STDIN;
+    let inputs: Vec<String> = inputs.iter().filter(is_there).cloned().collect();
     let topic = job.topic.clone().map(|topic| TopicInput { on_data_loss: OnDataLoss::Earliest, is_again: true, ..topic });
-    let wanted =
-        Wanted { inputs: &inputs, topic: topic.as_ref(), columns, keep: &manifest.keep, files: Asked::default(), limits };
+    let (topic, keep) = (topic.as_ref(), &manifest.keep);
+    let wanted = Wanted { inputs: &inputs, topic, columns, keep, files: Asked::default(), limits, reading };
     let opened = source::open(wanted, &mut positions)?;
     pass_replaced(manifest, &mut positions);
+    pass_stdin(manifest, &mut positions);
     let first = first_held(manifest, &positions);
     check_present(manifest, &opened.ordinals, &positions)?;
     let mut rows = Replay::new(opened, &positions, &Order::in_turn(&manifest.positions));
@@ -85,6 +90,12 @@ fn pass_replaced(manifest: &Manifest, positions: &mut Positions) {
             positions.sources[ordinal].offset = source.offset;
         }
     }
+}
+
+/// Standard input has gone by: nothing of it is read, and what came of it is held among the outputs alone.
+fn pass_stdin(manifest: &Manifest, positions: &mut Positions) {
+    let known = manifest.positions.sources.iter().zip(&mut positions.sources);
+    known.filter(|(known, _)| known.name == STDIN).for_each(|(known, opened)| opened.offset = known.offset);
 }
 
 /// The partitions that were opened behind the place where they were read from.

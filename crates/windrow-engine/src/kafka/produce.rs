@@ -11,8 +11,6 @@ mod line;
 mod message;
 mod pace;
 
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use windrow_core::clean::clean;
@@ -27,8 +25,9 @@ use crate::settings::ClientKeys;
 use crate::sink::topics::ValueShape;
 use crate::source::file::FileSource;
 use crate::source::parse::Parser;
+use crate::source::pipe;
 use crate::source::written::Written;
-use crate::source::{self, Asked, Chain, Keep, Limits, Positions, Source, Wanted};
+use crate::source::{self, Asked, Chain, Limits, Positions, Source, Wanted};
 
 use line::Line;
 pub use pace::Pace;
@@ -41,8 +40,7 @@ const MOST_ROWS: u64 = 10_000;
 /// How long a wait takes at a time, so that a wish to stop is heard.
 const STEP: Duration = Duration::from_millis(50);
 
-/// What standard input is called among the inputs.
-pub const STDIN: &str = "-";
+pub use crate::source::pipe::STDIN;
 
 /// What is to be sent, where, how fast.
 #[derive(Debug, Clone)]
@@ -136,9 +134,7 @@ pub(crate) fn open_stdin(columns: &str, files: Asked, limits: Limits) -> Result<
         return Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", message)
             .hint("write what is written otherwise to a file first, or leave out --input-format, --delimiter and --encoding"));
     }
-    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-    let no_input = |error| Error::new(ErrorKind::Environment, "E-INPUT-OPEN", "cannot open standard input").cause(error);
-    let source = FileSource::of_pipe(File::from(stdin.map_err(no_input)?), &columns.parse()?, limits)?;
+    let source = FileSource::of_pipe(pipe::stdin()?, &columns.parse()?, limits)?;
     Ok(source.map_or_else(|| Box::<Chain>::default() as Box<dyn Source>, |source| Box::new(source)))
 }
 
@@ -161,14 +157,7 @@ impl Reader {
             let source = open_stdin(&order.columns, order.files, limits)?;
             return Ok(Self { source, identity: 0, gave: false, rounds: 0 });
         }
-        let wanted = Wanted {
-            inputs: &order.inputs,
-            topic: None,
-            columns: &order.columns,
-            keep: Keep::NONE,
-            files: order.files,
-            limits,
-        };
+        let wanted = Wanted::once(&order.inputs, &order.columns, order.files, limits);
         let source = source::open(wanted, &mut positions)?.take();
         let mut hasher = Xxh3::new();
         for source in &positions.sources {

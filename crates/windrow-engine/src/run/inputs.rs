@@ -14,8 +14,9 @@ use crate::read::{self, Reader};
 use crate::run::waits::Waits;
 use crate::run::{Control, Ended, Job, POLL};
 use crate::source::kafka::{OnDataLoss, TopicInput};
+use crate::source::pipe::STDIN;
 use crate::source::replay::Replay;
-use crate::source::{self, Limits, Order, PREFETCHED, Positions, Source, Wanted};
+use crate::source::{self, Limits, Order, PREFETCHED, Positions, Reading, Source, Wanted};
 
 /// The share of the memory that rows on their way to the loop may take; the rest is for model and writers.
 const IN_FLIGHT: u64 = 4;
@@ -24,7 +25,8 @@ const LOOKS: usize = 10;
 const BETWEEN: Duration = Duration::from_millis(500);
 
 /// Opens the inputs of a job at `positions`, enters new ones there, and starts reading. Inputs of which the state knows none are
-/// refused, unless they are welcome, or come from a folder or glob (`before`: the inputs given last time) that was given before.
+/// refused, unless they are welcome, or come from a folder or glob (`before`: the inputs given last time) that was given before, or from a
+/// file that is followed and was made anew.
 pub(crate) fn start(
     job: &Job,
     before: &[String],
@@ -36,7 +38,7 @@ pub(crate) fn start(
     let mut opened = source::open(wanted(job), positions)?;
     notes.append(&mut opened.warnings);
     let are_all_new = known > 0 && !opened.new.is_empty() && opened.new.len() == opened.ordinals.len();
-    let is_same_place = names_of(job).iter().any(|input| before.contains(input) && !Path::new(input).is_file());
+    let is_same_place = names_of(job).iter().any(|input| before.contains(input) && (job.follow || !Path::new(input).is_file()));
     if are_all_new && !is_same_place && !job.accept_new {
         return Err(unrelated(positions, known));
     }
@@ -44,10 +46,19 @@ pub(crate) fn start(
     spawn(job, opened.take())
 }
 
+/// What is in topics and not yet rolled is learnt again after a kill: standard input does not come again.
+pub(super) fn check_stdin(job: &Job) -> Result<()> {
+    if job.output.is_none() || !job.inputs.iter().any(|input| input == STDIN) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", "standard input cannot be read into topics exactly once")
+        .hint("give --output none for Parquet alone; or send the rows to a topic with `windrow produce --input -`, and run with --from-topic"))
+}
+
 /// A job's inputs as they are called from anywhere: files by their whole paths, a topic as `kafka:TOPIC`.
 pub(crate) fn names_of(job: &Job) -> Vec<String> {
     let whole = |input: &String| match std::path::absolute(input) {
-        Ok(path) if !input.starts_with("generator:") => path.display().to_string(),
+        Ok(path) if !input.starts_with("generator:") && input != STDIN => path.display().to_string(),
         _ => input.clone(),
     };
     job.inputs.iter().map(whole).chain(job.topic.iter().map(TopicInput::name)).collect()
@@ -61,7 +72,8 @@ pub(crate) fn names(positions: &Positions) -> Vec<String> {
 /// Reads again, from positions that were committed, what was learnt after them. There is no going on without it.
 pub(crate) fn start_again(job: &Job, from: &mut Positions, order: &Order, control: &Control) -> Result<Reader> {
     let topic = job.topic.as_ref().map(|topic| TopicInput { on_data_loss: OnDataLoss::Fail, is_again: true, ..topic.clone() });
-    let opened = source::open(Wanted { topic: topic.as_ref(), ..wanted(job) }, from).map_err(|error| match error.code {
+    let wanted = Wanted { topic: topic.as_ref(), reading: Reading::Again, ..wanted(job) };
+    let opened = source::open(wanted, from).map_err(|error| match error.code {
         "E-KAFKA-GONE" => rows_gone().cause(error.message),
         _ => error,
     })?;
@@ -124,14 +136,9 @@ fn spawn(job: &Job, source: Box<dyn Source>) -> Result<Reader> {
 }
 
 fn wanted(job: &Job) -> Wanted<'_> {
-    Wanted {
-        inputs: &job.inputs,
-        topic: job.topic.as_ref(),
-        columns: &job.columns,
-        keep: &job.keep,
-        files: job.files,
-        limits: limits(job),
-    }
+    let reading = if job.follow { Reading::Following } else { Reading::ToEnd };
+    let (inputs, topic) = (&job.inputs, job.topic.as_ref());
+    Wanted { inputs, topic, columns: &job.columns, keep: &job.keep, files: job.files, limits: limits(job), reading }
 }
 
 fn limits(job: &Job) -> Limits {
@@ -199,6 +206,7 @@ mod tests {
             output: None,
             columns: String::new(),
             keep: source::Keep::default(),
+            follow: false,
             files: source::Asked::default(),
             max_record_bytes: 1 << 20,
             rules: windrow_core::clean::Rules::default(),

@@ -46,6 +46,8 @@ pub enum Told<'a> {
     Still(&'a Error, Duration),
     /// It is over.
     GoesOn(Duration),
+    /// Something that was noticed meanwhile, and stops nothing.
+    Note(&'a str),
 }
 
 type Listener = dyn Fn(Told<'_>) + Send + Sync;
@@ -77,6 +79,11 @@ struct State {
 }
 
 impl Waits {
+    /// Tells what was noticed.
+    pub(crate) fn note(&self, note: &str) {
+        self.tell(Told::Note(note));
+    }
+
     /// Names who is told; the first one named stays.
     pub(crate) fn listen(&self, listener: impl Fn(Told<'_>) + Send + Sync + 'static) {
         let _ = self.0.listener.set(Box::new(listener));
@@ -243,6 +250,7 @@ mod tests {
                 Told::Waits(error) => format!("waits {}", error.code),
                 Told::Still(error, _) => format!("still {}", error.code),
                 Told::GoesOn(_) => "goes on".into(),
+                Told::Note(note) => note.to_owned(),
             };
             heard.lock().unwrap().push(text);
         });

@@ -24,10 +24,12 @@ use crate::run::inputs::Again;
 use crate::run::waits::Waits;
 use crate::run::{Control, Ended, Job, Roll, Summary, cut, inputs};
 use crate::sink::{Sink, Staged};
-use crate::source::{Order, Positions};
+use crate::source::{self, Order, Positions};
 
 /// Steps of the order after which a roll is due: more would make restarts slow, and manifests long.
 const MOST_STEPS: usize = 20_000;
+/// Notes that a run remembers.
+const MOST_NOTES: usize = 100;
 
 /// The epoch that is open.
 struct Epoch {
@@ -325,15 +327,43 @@ impl<'a> Work<'a> {
     /// Opens the inputs where they stand. What a new pipeline or a new source is must be committed before anything is visible of it, and
     /// so must a jump over messages that are gone: nobody could learn again across it.
     pub(super) fn start(&mut self, job: &Job, waits: &Waits) -> Result<Reader> {
-        let known = self.store.manifest();
-        let before = self.positions.clone();
-        let reader = inputs::start(job, &known.inputs, &mut self.positions, waits, &mut self.notes)?;
+        let given_before = self.store.manifest().inputs.clone();
+        let (reader, notes) = self.open(job, &given_before, waits)?;
+        self.notes.extend(notes);
+        Ok(reader)
+    }
+
+    /// Opens the inputs anew, as they are by now. A run may go on for long: what there is to say is said at once.
+    pub(super) fn start_anew(&mut self, job: &Job, waits: &Waits) -> Result<Reader> {
+        let given_before = self.inputs.clone();
+        let (reader, notes) = self.open(job, &given_before, waits)?;
+        for note in notes {
+            if !self.notes.contains(&note) {
+                waits.note(&note);
+                self.notes.push(note);
+            }
+        }
+        let n_old = self.notes.len().saturating_sub(MOST_NOTES);
+        self.notes.drain(..n_old);
+        Ok(reader)
+    }
+
+    /// What followed files hold that is left for the next run.
+    pub(super) fn tell_left(&mut self, job: &Job) {
+        if job.follow {
+            self.notes.extend(source::left(&self.positions));
+        }
+    }
+
+    fn open(&mut self, job: &Job, given_before: &[String], waits: &Waits) -> Result<(Reader, Vec<String>)> {
+        let (before, mut notes) = (self.positions.clone(), Vec::new());
+        let reader = inputs::start(job, given_before, &mut self.positions, waits, &mut notes)?;
         self.sources = inputs::names(&self.positions).into();
-        let is_new = known.epoch == 0 || before != self.positions;
+        let is_new = self.store.manifest().epoch == 0 || before != self.positions;
         if is_new && (job.topic.is_some() || job.output.is_some()) {
             self.roll()?;
         }
-        Ok(reader)
+        Ok((reader, notes))
     }
 
     /// Asks not to wait long for brokers any more.

@@ -115,7 +115,7 @@ pub const KEYS: &[Key] = &[
         ty: Type::Paths,
         change: Change::NextCommit,
         doc: "Files, directories or globs to read, in this order: CSV or JSON Lines, plain or packed (gzip, zstd; told by content). \
-              `generator:rows=N,seed=N` makes rows up.",
+              `generator:rows=N,seed=N` makes rows up. `-` is standard input: exactly once until the process dies, then at most once.",
         set: |settings, value| settings.source.input = value.into_list(),
         get: |settings| Value::List(settings.source.input.clone()),
     },
@@ -174,6 +174,17 @@ pub const KEYS: &[Key] = &[
               beginning; else UTF-8. Never cp1252 unless it is said: `windrow check --input FILE` says when it is likely.",
         set: |settings, value| settings.source.files.encoding = AskedEncoding::named(&value.into_text()).unwrap_or_default(),
         get: |settings| Value::Text(settings.source.files.encoding.name().into()),
+    },
+    Key {
+        name: "source.follow",
+        flag: Some("follow"),
+        value_name: "BOOL",
+        ty: Type::Switch,
+        change: Change::NextCommit,
+        doc: "Follow plain files: wait at their end for more, read what is renamed to its end and then what has its name, take new files of \
+              folders and globs. A last line waits for its line end. Ends when it is stopped.",
+        set: |settings, value| settings.source.follow = value.is_on(),
+        get: |settings| Value::Switch(settings.source.follow),
     },
     Key {
         name: "source.topic",

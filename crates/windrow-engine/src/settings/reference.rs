@@ -71,6 +71,7 @@ pub fn json_schema() -> serde_json::Value {
 fn property(key: &Key) -> serde_json::Value {
     let mut property = match key.ty {
         Type::Text | Type::Path => json!({"type": "string"}),
+        Type::Switch => json!({"type": "boolean"}),
         Type::Columns => json!({"type": ["array", "string"], "items": {"type": "string", "enum": COLUMNS}}),
         Type::Languages | Type::Keep => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         Type::Lengths => json!({"type": ["string", "integer"]}),

@@ -42,6 +42,8 @@ pub enum Type {
     Path,
     /// Several paths.
     Paths,
+    /// `true` or `false`.
+    Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A whole number from `min` to `max`.
@@ -82,6 +84,8 @@ pub enum Type {
 pub enum Value {
     /// Text, path or choice.
     Text(String),
+    /// Yes or no.
+    Switch(bool),
     /// Paths.
     List(Vec<String>),
     /// Whole number.
@@ -113,6 +117,7 @@ impl Type {
             Self::Text | Self::Path | Self::Paths | Self::Columns | Self::Languages | Self::Keep => {
                 Ok(Value::Text(text.clone()))
             }
+            Self::Switch => text.parse().map(Value::Switch).map_err(|_| wrong(self.describe())),
             Self::Choice(words) if words.contains(&text.as_str()) => Ok(Value::Text(text.clone())),
             Self::Choice(_) => Err(wrong(self.describe())),
             Self::Count { min, max } => match text.parse() {
@@ -140,6 +145,7 @@ impl Type {
             Self::Text => "text".into(),
             Self::Path => "a path".into(),
             Self::Paths => "paths".into(),
+            Self::Switch => "`true` or `false`".into(),
             Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
             Self::Columns => format!("some of {}", COLUMNS.join(", ")),
             Self::Languages => "codes of languages such as `en`".into(),
@@ -176,6 +182,7 @@ impl Value {
         match self {
             Self::Text(text) => toml::Value::from(text.as_str()).to_string(),
             Self::List(items) => toml::Value::from(items.clone()).to_string(),
+            Self::Switch(on) => on.to_string(),
             Self::Count(count) => count.to_string(),
             Self::Number(number) => format!("{number:?}"),
             Self::Size(size) => format!("\"{}\"", show_size(*size)),
@@ -187,6 +194,7 @@ impl Value {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::List(items) => items.clone().into(),
+            Self::Switch(on) => (*on).into(),
             Self::Count(count) => (*count).into(),
             // Weights are f32: the shortest text that means the same number, not its digits as f64.
             Self::Number(number) => serde_json::from_str(&format!("{number:?}")).unwrap_or(serde_json::Value::Null),
@@ -206,6 +214,10 @@ impl Value {
             Self::List(items) => items,
             other => vec![other.into_text()],
         }
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        *self == Self::Switch(true)
     }
 
     pub(super) fn count(&self) -> u64 {

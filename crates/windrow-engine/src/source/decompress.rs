@@ -5,6 +5,34 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
 
+/// How bytes are packed.
+enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    /// Told by the first bytes.
+    fn of(magic: &[u8]) -> Self {
+        match magic {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // A frame of data, or one to be skipped, which some writers put in front.
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// What a decoder gives.
+struct Unpacked(Box<dyn Read>);
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(damage)
+    }
+}
+
 /// An open file at some decompressed offset.
 pub(crate) enum Decompressed {
     /// Not compressed.
@@ -15,18 +43,34 @@ pub(crate) enum Decompressed {
     Zstd(Box<zstd::Decoder<'static, BufReader<File>>>),
 }
 
+/// A pipe whose first bytes were looked at.
+type Pipe = io::Chain<io::Cursor<Vec<u8>>, File>;
+
 impl Decompressed {
     /// Opens `file` at its start.
     pub(crate) fn open(mut file: File) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(4);
         (&mut file).take(4).read_to_end(&mut magic)?;
         file.seek(SeekFrom::Start(0))?;
-        Ok(match magic[..] {
-            [0x1f, 0x8b, ..] => Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))),
-            // A frame of data, or one to be skipped, which some writers put in front.
-            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd(Box::new(zstd::Decoder::new(file)?)),
-            _ => Self::Plain(file),
+        Ok(match Packing::of(&magic) {
+            Packing::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))),
+            Packing::Zstd => Self::Zstd(Box::new(zstd::Decoder::new(file)?)),
+            Packing::Plain => Self::Plain(file),
         })
+    }
+
+    /// The same of a pipe, which has no way back.
+    pub(crate) fn of_pipe(mut pipe: File) -> io::Result<Box<dyn Read>> {
+        let mut magic = Vec::with_capacity(4);
+        (&mut pipe).take(4).read_to_end(&mut magic)?;
+        let packing = Packing::of(&magic);
+        let pipe: Pipe = io::Cursor::new(magic).chain(pipe);
+        let unpacked: Box<dyn Read> = match packing {
+            Packing::Plain => return Ok(Box::new(pipe)),
+            Packing::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, pipe))),
+            Packing::Zstd => Box::new(zstd::Decoder::new(pipe)?),
+        };
+        Ok(Box::new(Unpacked(unpacked)))
     }
 
     /// Moves from the start to a decompressed offset; returns where it got to, which is less when the input ends before.

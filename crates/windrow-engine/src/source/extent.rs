@@ -71,7 +71,18 @@ mod tests {
 
     fn at(name: &str, offset: u64) -> SourcePosition {
         let name = name.into();
-        SourcePosition { name, device: 0, inode: 0, head_len: 0, head_hash: 0, start: 0, offset, rows: 0, written: None }
+        SourcePosition {
+            name,
+            device: 0,
+            inode: 0,
+            head_len: 0,
+            head_hash: 0,
+            start: 0,
+            offset,
+            rows: 0,
+            born: 0,
+            written: None,
+        }
     }
 
     #[test]

@@ -6,18 +6,19 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::RecvTimeoutError;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::ColumnMap;
 use super::decompress::Decompressed;
 use super::encoding::Transcript;
 use super::form::Form;
+use super::pipe::{self, Pieces};
 use super::scan::Scanner;
 use super::written::{self, Asked, Look, Written};
 use super::{Limits, Source, SourcePosition};
@@ -28,11 +29,9 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) const HEAD: usize = 4096;
 
 /// How many bytes are asked for at a time.
-const PIECE: usize = 128 << 10;
-/// Pieces of a pipe that may wait.
-const PIECES: usize = 8;
+pub(super) const PIECE: usize = 128 << 10;
 /// How long a pipe may have nothing before that is said.
-const PIPE_WAIT: Duration = Duration::from_millis(50);
+pub(super) const PIPE_WAIT: Duration = Duration::from_millis(50);
 
 /// The byte order mark that some programs put before the first column's name.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -43,6 +42,8 @@ pub(super) struct Probe {
     pub(super) path: PathBuf,
     pub(super) device: u64,
     pub(super) inode: u64,
+    /// When it was made, in nanoseconds since 1970; 0 where that is not known.
+    pub(super) born: u64,
     /// The first bytes, decompressed; at most [`HEAD`].
     pub(super) head: Vec<u8>,
     /// Bytes on disk.
@@ -65,7 +66,7 @@ impl Probe {
         let mut head = Vec::new();
         read_piece(&mut input, &mut head, HEAD).map_err(|error| cannot_read(&name, head.len() as u64, &error))?;
         let (device, inode, size, is_compressed) = (about.dev(), about.ino(), about.len(), input.is_compressed());
-        Ok(Self { path: path.to_owned(), device, inode, head, size, is_compressed, form: None })
+        Ok(Self { path: path.to_owned(), device, inode, born: born(&about), head, size, is_compressed, form: None })
     }
 
     /// Finds how the file is written, where it was not known, and the form of its records.
@@ -105,6 +106,7 @@ impl Probe {
             name: self.path.display().to_string(),
             device: self.device,
             inode: self.inode,
+            born: self.born,
             head_len: u32::try_from(self.head.len()).expect("a head has at most 4096 bytes"),
             head_hash: xxh3_64(&self.head),
             start: 0,
@@ -114,11 +116,33 @@ impl Probe {
         }
     }
 
+    /// Whether it is the very file that the known source was, whatever is in it now.
+    pub(super) fn is_still(&self, known: &SourcePosition) -> bool {
+        (self.device, self.inode) == (known.device, known.inode) && is_same_birth(self.born, known.born)
+    }
+
+    /// Whether it begins as the known source did, and that says enough: its head was long, or is all that there is of both.
+    pub(super) fn surely_begins_like(&self, known: &SourcePosition) -> bool {
+        let is_long = known.head_len > 0 && (known.head_len as usize == HEAD || known.head_len as usize == self.head.len());
+        is_long && self.begins_like(known)
+    }
+
     /// Whether the file begins as the known source did.
     pub(super) fn begins_like(&self, known: &SourcePosition) -> bool {
         let shrunk = !self.is_compressed && self.size < known.offset;
         !shrunk && self.head.get(..known.head_len as usize).is_some_and(|head| xxh3_64(head) == known.head_hash)
     }
+}
+
+/// When a file was made.
+pub(super) fn born(about: &fs::Metadata) -> u64 {
+    let since = about.created().ok().and_then(|born| born.duration_since(std::time::UNIX_EPOCH).ok());
+    since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+}
+
+/// Whether two files may have been made at the same time, as far as that is known.
+pub(super) fn is_same_birth(a: u64, b: u64) -> bool {
+    a == 0 || b == 0 || a == b
 }
 
 /// Reads on until it is known how records are written. None where the input ends before.
@@ -149,11 +173,50 @@ fn read_piece(input: &mut Decompressed, bytes: &mut Vec<u8>, count: usize) -> io
     Ok(got < count)
 }
 
+/// Appends what there is of a growing file, behind bytes of which the first has offset `base`; true when it has no more now.
+fn read_growing(file: &mut File, growing: &mut Growing, bytes: &mut Vec<u8>, base: u64) -> io::Result<bool> {
+    let before = bytes.len();
+    let got = file.by_ref().take(PIECE as u64).read_to_end(bytes)?;
+    // A full piece has more behind it: the last one tells.
+    if got < PIECE && !growing.goes_on(file, base + bytes.len() as u64)? {
+        bytes.truncate(before);
+    }
+    Ok(got < PIECE)
+}
+
 /// Where bytes come from.
 enum Input {
     File(Decompressed),
     /// Pieces that somebody reads meanwhile.
-    Pipe(Receiver<io::Result<Vec<u8>>>),
+    Pipe(Pieces),
+}
+
+/// A file that may grow while it is read.
+struct Growing {
+    /// Device and inode that it had when it was looked at.
+    identity: (u64, u64),
+    /// Bytes of its head that are known, and their hash.
+    head: (usize, u64),
+    /// Whether it is not what was read so far any more: cut short, written anew, or another file.
+    is_another: bool,
+}
+
+impl Growing {
+    /// Whether what was just read, up to `end`, still belongs to what was read before; takes more of the head in.
+    fn goes_on(&mut self, file: &File, end: u64) -> io::Result<bool> {
+        let (len, hash) = self.head;
+        let mut head = vec![0; HEAD.min(usize::try_from(end).unwrap_or(HEAD)).max(len)];
+        let goes_on = match file.read_exact_at(&mut head, 0) {
+            Ok(()) => file.metadata()?.len() >= end && xxh3_64(&head[..len]) == hash,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(error),
+        };
+        if goes_on {
+            self.head = (head.len(), xxh3_64(&head));
+        }
+        self.is_another |= !goes_on;
+        Ok(goes_on)
+    }
 }
 
 /// One file, from an offset on.
@@ -172,8 +235,10 @@ pub struct FileSource {
     bytes: Vec<u8>,
     base: u64,
     ended: bool,
-    /// Whether a pipe has nothing now.
+    /// Whether a pipe or a growing file has nothing now.
     is_dry: bool,
+    /// Where the end of the file is not the end of its rows.
+    growing: Option<Growing>,
     /// An error met behind records that were handed out first.
     failed: Option<Error>,
     /// Nothing more will come.
@@ -195,66 +260,96 @@ impl FileSource {
             base: offset,
             ended: false,
             is_dry: false,
+            growing: None,
             failed: None,
             finished: false,
         }
     }
 
+    /// The same, of a file that may grow: at its end it has nothing now, and a line waits for its line end.
+    pub(super) fn growing(mut self, probe: &Probe) -> Self {
+        let (identity, head) = ((probe.device, probe.inode), (probe.head.len(), xxh3_64(&probe.head)));
+        self.growing = Some(Growing { identity, head, is_another: false });
+        self
+    }
+
+    /// What is there of a growing file is all of it: its last line needs no line end.
+    pub(super) fn ends_here(&mut self) {
+        self.growing = None;
+    }
+
+    /// Whether a growing file is not what was read so far any more. Nothing comes of it then.
+    pub(super) fn is_another(&self) -> bool {
+        self.growing.as_ref().is_some_and(|growing| growing.is_another)
+    }
+
+    /// Everything before was handed out, or read.
+    pub(super) fn read_up_to(&self) -> u64 {
+        self.base + self.bytes.len() as u64
+    }
+
     /// A pipe, from its start to its end: plain CSV. None where it ends without a header.
-    pub(crate) fn of_pipe(mut pipe: File, columns: &ColumnMap, limits: Limits) -> Result<Option<Self>> {
-        let name = "standard input".to_owned();
-        let (sender, pieces) = bounded::<io::Result<Vec<u8>>>(PIECES);
-        let read = move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = pipe.read(&mut piece).map(|count| piece.truncate(count));
-                let is_last = match &read {
-                    Ok(()) if piece.is_empty() => return, // the end of the channel is the end of the pipe
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    read => read.is_err(),
-                };
-                if sender.send(read.map(|()| piece)).is_err() || is_last {
-                    return;
-                }
-            }
-        };
-        let no_thread = |error| Error::new(ErrorKind::Environment, "E-THREAD", "cannot start a thread").cause(error);
-        // It may wait for bytes for ever; it ends with the process.
-        drop(std::thread::Builder::new().name("windrow-stdin".into()).spawn(read).map_err(no_thread)?);
+    pub(crate) fn of_pipe(pipe: File, columns: &ColumnMap, limits: Limits) -> Result<Option<Self>> {
+        let pieces = pipe::read(pipe)?;
         let mut bytes = Vec::new();
-        let (known, limit) = (Some(Written::USUAL), limits.record_bytes);
-        let look = Look { name: &name, known, asked: Asked::default(), columns, limit };
+        let (name, known, limit) = (pipe::NAME, Some(Written::USUAL), limits.record_bytes);
+        let look = Look { name, known, asked: Asked::default(), columns, limit };
         let form = form(&look, &mut bytes, |bytes| match pieces.recv() {
             Ok(piece) => piece
                 .map(|piece| bytes.extend_from_slice(&piece))
                 .map(|()| false)
-                .map_err(|error| cannot_read(&name, bytes.len() as u64, &error)),
+                .map_err(|error| cannot_read(name, bytes.len() as u64, &error)),
             Err(_) => Ok(true),
         })?;
-        let Some((_, form)) = form else { return Ok(None) };
-        let start = written::start(&form, &bytes, false, limit).expect("the form was taken from it");
-        Ok(Some(Self {
-            name,
+        Ok(form.map(|(_, form)| Self::of_pieces(name, pieces, bytes, form, (0, limits))))
+    }
+
+    /// What comes in pieces, behind `bytes`, which hold all that tells the form.
+    pub(super) fn of_pieces(
+        name: &str,
+        pieces: Pieces,
+        bytes: Vec<u8>,
+        form: impl Into<Arc<Form>>,
+        (ordinal, limits): (u32, Limits),
+    ) -> Self {
+        let form = form.into();
+        let mut transcript = Transcript::of(form.encoding());
+        transcript.iter_mut().for_each(|transcript| transcript.read_on(&bytes, 0, false));
+        let text = transcript.as_ref().map_or(&bytes, |transcript| &transcript.text);
+        // The form was taken from these bytes; of lines, there may be fewer than a byte order mark has.
+        let start = written::start(&form, text, true, limits.record_bytes).unwrap_or(0);
+        Self {
+            name: name.to_owned(),
             path: PathBuf::new(),
-            ordinal: 0,
-            scanner: form.scanner(limit).starting_at(start),
+            ordinal,
+            scanner: form.scanner(limits.record_bytes).starting_at(start),
             limits,
-            transcript: None,
+            transcript,
             input: Some(Input::Pipe(pieces)),
             form,
             bytes,
             base: 0,
             ended: false,
             is_dry: false,
+            growing: None,
             failed: None,
             finished: false,
-        }))
+        }
     }
 
     /// Opens the file at `base`.
     fn start(&mut self) -> Result<()> {
-        self.input = Some(Input::File(open(&self.path)?));
-        if self.base == 0 { self.pass_header() } else { self.go_to_base() }
+        let file = open(&self.path)?;
+        if let (Some(growing), Decompressed::Plain(file)) = (&mut self.growing, &file) {
+            let about = file.metadata().map_err(|error| cannot_open(&self.name, &error))?;
+            growing.is_another = growing.identity != (about.dev(), about.ino()) || about.len() < self.base;
+        }
+        self.input = Some(Input::File(file));
+        match self.base {
+            _ if self.is_another() => Ok(()),
+            0 => self.pass_header(),
+            _ => self.go_to_base(),
+        }
     }
 
     /// Passes over byte order mark and header, which only a read from the start meets.
@@ -270,6 +365,10 @@ impl FileSource {
             }
             if self.ended {
                 self.finished = true; // the header has gone since the file was looked at
+                return Ok(());
+            }
+            if self.is_dry {
+                self.growing.iter_mut().for_each(|growing| growing.is_another = true); // the same
                 return Ok(());
             }
             self.read_on();
@@ -309,7 +408,13 @@ impl FileSource {
     fn read_on(&mut self) {
         let Some(input) = &mut self.input else { return };
         let read = match input {
-            Input::File(file) => read_piece(file, &mut self.bytes, PIECE),
+            Input::File(file) => match (&mut self.growing, file) {
+                (Some(growing), Decompressed::Plain(file)) => {
+                    let read = read_growing(file, growing, &mut self.bytes, self.base);
+                    read.map(|is_dry| self.is_dry = is_dry).map(|()| false)
+                }
+                (_, file) => read_piece(file, &mut self.bytes, PIECE),
+            },
             Input::Pipe(pieces) => match pieces.recv_timeout(PIPE_WAIT) {
                 Ok(piece) => piece.map(|piece| self.bytes.extend_from_slice(&piece)).map(|()| false),
                 Err(RecvTimeoutError::Disconnected) => Ok(true),
@@ -357,14 +462,22 @@ impl FileSource {
         records
     }
 
+    /// Takes out the first bytes.
+    fn take_bytes(&mut self, count: usize) -> Vec<u8> {
+        // Many files may be followed that have nothing: none of them keeps room for more.
+        let room = if self.is_dry { self.bytes.len() - count } else { self.limits.batch_bytes + 2 * PIECE };
+        let mut rest = Vec::with_capacity(room);
+        rest.extend_from_slice(&self.bytes[count..]);
+        let mut bytes = std::mem::replace(&mut self.bytes, rest);
+        bytes.truncate(count);
+        bytes
+    }
+
     /// Hands out what the scanner has done with.
     fn cut(&mut self, records: Vec<RawRecord>) -> RawBatch {
         let scanned = self.scanner.done();
         let done = self.transcript.as_mut().map_or(scanned, |transcript| transcript.original(scanned));
-        let mut rest = Vec::with_capacity(self.limits.batch_bytes + 2 * PIECE);
-        rest.extend_from_slice(&self.bytes[done..]);
-        let mut bytes = std::mem::replace(&mut self.bytes, rest);
-        bytes.truncate(done);
+        let bytes = if done == 0 { Vec::new() } else { self.take_bytes(done) };
         self.scanner.forget(scanned);
         self.transcript.iter_mut().for_each(|transcript| transcript.forget(scanned, done));
         let from = self.base;
@@ -388,8 +501,8 @@ impl Source for FileSource {
             self.start().inspect_err(|_| self.finished = true)?;
         }
         self.is_dry = false;
-        let records = self.collect();
-        if self.scanner.done() > 0 || self.is_dry {
+        let records = if self.is_another() { Vec::new() } else { self.collect() };
+        if self.scanner.done() > 0 || self.is_dry || self.is_another() {
             return Ok(Some(self.cut(records)));
         }
         self.finished = true;
@@ -412,13 +525,14 @@ fn cannot_open(name: &str, error: &io::Error) -> Error {
     }
 }
 
-/// What cannot be read again cannot be resumed or audited.
+/// What cannot be read again is read as standard input alone.
 pub(super) fn no_file(name: &str) -> Error {
-    Error::new(ErrorKind::Invalid, "E-INPUT-OPEN", format!("{name} is no regular file"))
-        .hint("standard input and pipes cannot be read yet: write the rows to a file first (`… > pages.csv`) and give that")
+    Error::new(ErrorKind::Invalid, "E-INPUT-OPEN", format!("{name} is no regular file")).hint(
+        "`windrow run --input -` reads standard input (`windrow run --input - < PIPE`); else write the rows to a file first",
+    )
 }
 
-fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {
+pub(super) fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {
     if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) {
         let message = format!("{name} is damaged or cut short at byte {offset} of its decompressed content");
         return Error::new(ErrorKind::Data, "E-INPUT-DAMAGED", message)

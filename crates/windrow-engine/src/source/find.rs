@@ -2,7 +2,10 @@
 //!
 //! A file is the same source as before when it begins with the same bytes and has (in this order) the same device and inode, the
 //! same path, or the path of a known file that is gone but for `.gz` or `.zst` behind it: grown, copied back, renamed or
-//! compressed files go on where they were. Everything else is new and gets the next ordinal; what was replaced is said so.
+//! compressed files go on where they were. Everything else is new and gets the next ordinal; what was replaced is said so. Where files are
+//! followed, known ones that no input names any more are looked for [`beside`] where they were.
+
+mod beside;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,10 +17,12 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use super::encoding::Encoding;
-use super::file::{FileSource, Probe, no_file};
+use super::file::{FileSource, Probe, is_same_birth};
+use super::follow::{self, Following, Names};
 use super::generator::{GeneratorSource, PREFIX, Spec};
 use super::kafka::watch::{self, Watch};
 use super::kafka::{self, TopicInput};
+use super::pipe::{self, Pipe, STDIN};
 use super::written::{Asked, AskedEncoding, Written};
 use super::{Chain, ColumnMap, Keep, Limits, Merged, Positions, Source, SourcePosition, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +46,27 @@ pub struct Wanted<'a> {
     pub files: Asked,
     /// How much may be handed out at once.
     pub limits: Limits,
+    /// What becomes of the ends of files.
+    pub reading: Reading,
+}
+
+impl<'a> Wanted<'a> {
+    /// Files, read once to their ends, with nothing carried along.
+    pub fn once(inputs: &'a [String], columns: &'a str, files: Asked, limits: Limits) -> Self {
+        Self { inputs, topic: None, columns, keep: Keep::NONE, files, limits, reading: Reading::ToEnd }
+    }
+}
+
+/// What becomes of the ends of files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// They are read to their ends, as they are.
+    #[default]
+    ToEnd,
+    /// They may grow, be renamed and made anew, and new ones may come.
+    Following,
+    /// The same, when it was read before and is read once more: files that were renamed since are looked for beside where they were.
+    Again,
 }
 
 /// What [`open`] found.
@@ -51,6 +77,8 @@ pub struct Opened {
     pub(crate) waiting: Waiting,
     /// A topic that may change while it is read.
     pub(super) watched: Option<watch::Opened>,
+    /// Files that are followed; in `parts` are none then.
+    pub(super) following: Option<Following>,
     /// Things to tell the user.
     pub warnings: Vec<String>,
     /// Ordinals of the inputs, in order.
@@ -68,7 +96,9 @@ impl Opened {
     /// Takes all of them out as one: files one after the other, partitions as they have something.
     pub fn take(&mut self) -> Box<dyn Source> {
         let parts = std::mem::take(&mut self.parts).into_iter().map(|(_, part)| part);
-        if self.waiting.is_for_ever() {
+        if let Some(following) = self.following.take() {
+            Box::new(following)
+        } else if self.waiting.is_for_ever() {
             Box::new(Chain::new(parts))
         } else {
             Box::new(Merged::new(parts, self.waiting.clone(), self.watched.take().map(Watch::start)))
@@ -80,6 +110,7 @@ impl Opened {
 enum Input {
     File(Probe),
     Generator(Spec),
+    Stdin,
 }
 
 impl Input {
@@ -87,6 +118,7 @@ impl Input {
         match self {
             Self::File(probe) => probe.path.display().to_string(),
             Self::Generator(spec) => spec.to_string(),
+            Self::Stdin => STDIN.to_owned(),
         }
     }
 
@@ -95,6 +127,7 @@ impl Input {
         match self {
             Self::File(probe) => probe.position(),
             Self::Generator(spec) => spec.position(),
+            Self::Stdin => pipe::position(),
         }
     }
 
@@ -103,6 +136,7 @@ impl Input {
         match self {
             Self::File(probe) => !known.name.starts_with(PREFIX) && probe.begins_like(known),
             Self::Generator(spec) => known.name.starts_with(PREFIX) && spec.position().head_hash == known.head_hash,
+            Self::Stdin => false, // what has gone by never comes again
         }
     }
 }
@@ -128,17 +162,20 @@ pub fn open(wanted: Wanted<'_>, positions: &mut Positions) -> Result<Opened> {
 }
 
 fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Positions) -> Result<Opened> {
-    let limits = wanted.limits;
     let mut warnings = Vec::new();
-    let mut inputs = look_at(wanted.inputs, &mut warnings)?;
-    let known = positions.sources.len();
-    let found = recognise(&inputs, positions);
-    let mut parts: Vec<(u32, &Input)> = Vec::with_capacity(inputs.len());
-    for (input, found) in inputs.iter_mut().zip(found) {
+    let follows = wanted.reading == Reading::Following;
+    let mut names = follows.then(|| Names::of(wanted.inputs));
+    let mut inputs = look_at(wanted, positions, &mut warnings)?;
+    let n_named = inputs.len();
+    let found = find_known(&mut inputs, wanted.reading, positions)?;
+    let was = positions.sources.clone();
+    let is_found: Vec<bool> = (0..was.len()).map(|index| found.contains(&Some(index))).collect();
+    let mut parts: Vec<(u32, usize)> = Vec::with_capacity(inputs.len());
+    for (at, (input, found)) in inputs.iter_mut().zip(found).enumerate() {
         if let Input::File(probe) = input {
             let written = found.and_then(|index| positions.sources[index].written());
             written.map_or(Ok(()), |written| check_written(probe, written, wanted.files))?;
-            probe.find_form(written, wanted.files, columns, &limits)?;
+            probe.find_form(written, wanted.files, columns, &wanted.limits)?;
             warnings.extend(likely_cp1252(probe, wanted.files));
         }
         if let Some(index) = found {
@@ -146,28 +183,78 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
         }
         let index = found.unwrap_or_else(|| {
             let name = input.name();
-            if positions.sources[..known].iter().any(|known| known.name == name) {
-                warnings.push(format!("{name} does not begin as it did: read as a new input, from its start"));
+            if matches!(input, Input::Stdin) && was.iter().any(|known| known.name == STDIN) {
+                warnings.push(once_more(was.len()));
+            } else if let Some(before) = was.iter().rposition(|known| known.name == name) {
+                warnings.extend(replaced(input, &was[before], is_found[before], follows));
             }
             positions.sources.push(input.position());
             positions.sources.len() - 1
         });
-        parts.push((u32::try_from(index).expect("fewer than 2^32 inputs"), input));
+        parts.push((u32::try_from(index).expect("fewer than 2^32 inputs"), at));
     }
     let ordinals: Vec<u32> = parts.iter().map(|(ordinal, _)| *ordinal).collect();
+    parts.sort_by_key(|(ordinal, _)| *ordinal);
     let mut sources: Vec<(u32, Box<dyn Source>)> = Vec::new();
-    for (ordinal, input) in parts {
+    let mut followed = Vec::new();
+    for (ordinal, at) in parts {
         let offset = positions.sources[ordinal as usize].offset;
-        match input {
+        match &inputs[at] {
             Input::Generator(_) if !columns.kept().is_empty() => return Err(nothing_to_keep(&columns.kept()[0].column)),
-            Input::Generator(spec) => sources.push((ordinal, Box::new(GeneratorSource::new(*spec, ordinal, offset, limits)))),
-            Input::File(Probe { form: None, .. }) => warnings.push(format!("{} has no rows yet", input.name())),
+            Input::Generator(spec) => {
+                sources.push((ordinal, Box::new(GeneratorSource::new(*spec, ordinal, offset, wanted.limits))));
+            }
+            Input::Stdin => {
+                let pieces = pipe::read(pipe::stdin()?)?;
+                sources.push((ordinal, Box::new(Pipe::new(pieces, ordinal, (wanted.files, columns), wanted.limits))));
+            }
+            Input::File(probe @ Probe { form: None, .. }) => {
+                warnings.push(format!("{} has no rows yet", probe.path.display()));
+                names.iter_mut().for_each(|names| names.waits(probe));
+            }
             Input::File(probe @ Probe { form: Some((_, form)), .. }) => {
-                sources.push((ordinal, Box::new(FileSource::new(probe, ordinal, Arc::clone(form), offset, limits))));
+                let source = FileSource::new(probe, ordinal, Arc::clone(form), offset, wanted.limits);
+                if follows {
+                    followed.push((source.growing(probe), probe, at >= n_named));
+                } else {
+                    sources.push((ordinal, Box::new(source)));
+                }
             }
         }
     }
-    Ok(Opened { parts: sources, waiting: Waiting::never(), watched: None, warnings, ordinals, new: Vec::new() })
+    let following = names.map(|names| Following::new(followed, wanted.inputs, names));
+    Ok(Opened { parts: sources, waiting: Waiting::never(), watched: None, following, warnings, ordinals, new: Vec::new() })
+}
+
+/// What to say of standard input where one was read before.
+fn once_more(ordinal: usize) -> String {
+    format!(
+        "standard input is a new input each time: its rows are {ordinal}:… from here on, and rows that an earlier run had read \
+         already would be read twice"
+    )
+}
+
+/// What a file that is followed may come to, and stops nothing.
+const CUT: &str = "E-INPUT-CUT";
+
+/// What to say of an input that has the name of a known source and is none; nothing where that one was only renamed.
+fn replaced(input: &Input, was: &SourcePosition, is_found: bool, follows: bool) -> Option<String> {
+    let (name, offset) = (input.name(), was.offset);
+    if !follows {
+        return Some(format!("{name} does not begin as it did: read as a new input, from its start"));
+    }
+    if matches!(input, Input::File(probe) if probe.is_still(was)) {
+        let where_else = if is_found { "the copy beside it is read on" } else { "there is no copy of it beside it" };
+        return Some(format!(
+            "{CUT}: {name} was cut short, or written anew in place, and is read from its start as a new input; what it held behind \
+             byte {offset} is not there any more: {where_else}, and what was written between the copy and the cut is lost"
+        ));
+    }
+    (!is_found).then(|| {
+        format!(
+            "{CUT}: {name} is another file now, and the one before is not beside it: what that holds behind byte {offset} is not read"
+        )
+    })
 }
 
 /// Rows that are made up have our columns and no others.
@@ -199,11 +286,15 @@ fn likely_cp1252(probe: &Probe, asked: Asked) -> Option<String> {
 }
 
 /// Looks at all inputs, in order; one that is named twice is taken once.
-fn look_at(inputs: &[String], warnings: &mut Vec<String>) -> Result<Vec<Input>> {
+fn look_at(wanted: &Wanted<'_>, positions: &Positions, warnings: &mut Vec<String>) -> Result<Vec<Input>> {
+    let follows = wanted.reading == Reading::Following;
     let mut found: Vec<Input> = Vec::new();
     let mut seen: HashMap<(u64, u64), PathBuf, FxBuildHasher> = HashMap::default();
-    for input in inputs {
+    for input in wanted.inputs {
         if input.starts_with(PREFIX) {
+            if follows {
+                return Err(follow::never_grows(input, "rows that are made up do not grow"));
+            }
             let spec = Input::Generator(input.parse()?);
             let twin = |other: &Input| other.begins_like(&spec.position());
             if found.iter().any(twin) {
@@ -213,8 +304,14 @@ fn look_at(inputs: &[String], warnings: &mut Vec<String>) -> Result<Vec<Input>> 
             }
             continue;
         }
-        for path in find_files(input)? {
-            let probe = Probe::new(&path)?;
+        if input == STDIN {
+            check_stdin(wanted)?;
+            // What is read once more does not come once more.
+            found.extend((wanted.reading == Reading::ToEnd).then_some(Input::Stdin));
+            continue;
+        }
+        for path in files_of(input, follows, warnings)? {
+            let Some(probe) = probe(&path, input, (wanted.reading, positions), warnings)? else { continue };
             match seen.entry((probe.device, probe.inode)) {
                 Entry::Vacant(entry) => {
                     entry.insert(path);
@@ -230,20 +327,91 @@ fn look_at(inputs: &[String], warnings: &mut Vec<String>) -> Result<Vec<Input>> 
     Ok(found)
 }
 
+/// Whether standard input can be read as it is wanted.
+fn check_stdin(wanted: &Wanted<'_>) -> Result<()> {
+    if wanted.reading == Reading::Following {
+        return Err(follow::never_grows("standard input", "it is waited for until it ends, without that"));
+    }
+    if wanted.inputs.len() == 1 && wanted.topic.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", "standard input is read alone")
+        .hint("give `-` without other inputs; run again with the others, the same --out and --new"))
+}
+
+/// The files that an input names. Where they are followed there need not be any yet.
+fn files_of(input: &str, follows: bool, warnings: &mut Vec<String>) -> Result<Vec<PathBuf>> {
+    match find_files(input) {
+        Err(error) if follows && error.code == "E-INPUT-NONE" => {
+            warnings.push(format!("{}: waits for one", error.message));
+            Ok(Vec::new())
+        }
+        found => found,
+    }
+}
+
+/// Looks at a file that `input` names. None for one that is passed over: it cannot be followed, or is gone for a moment.
+fn probe(
+    path: &Path,
+    input: &str,
+    (reading, positions): (Reading, &Positions),
+    warnings: &mut Vec<String>,
+) -> Result<Option<Probe>> {
+    let is_named = Path::new(input) == path;
+    // Read before, and renamed since: there may be no new one yet.
+    let may_be_gone =
+        reading != Reading::ToEnd && (!is_named || positions.sources.iter().any(|source| Path::new(&source.name) == path));
+    let probe = match Probe::new(path) {
+        Err(error) if may_be_gone && error.code == "E-INPUT-OPEN" && !path.exists() => {
+            warnings.push(format!("{} is not there now", path.display()));
+            return Ok(None);
+        }
+        probe => probe?,
+    };
+    if reading == Reading::Following && probe.is_compressed {
+        if is_named {
+            return Err(follow::never_grows(input, "it is compressed"));
+        }
+        warnings.push(format!("{} is compressed, and is not followed: a run without --follow reads it", path.display()));
+        return Ok(None);
+    }
+    Ok(Some(probe))
+}
+
 /// Whether an input may be a known source.
 type Rule = fn(&SourcePosition, &SourcePosition) -> bool;
 
-/// For each input the index of the source that it is known as. An input that begins like a known source is that source when a
-/// rule says so; the first rule goes before the second for all inputs.
-fn recognise(inputs: &[Input], positions: &Positions) -> Vec<Option<usize>> {
-    let by_inode: Rule = |input, known| (input.device, input.inode) == (known.device, known.inode);
+/// For each input the index of the source that it is known as. Where files are followed, known ones that lie beside are inputs too: the very
+/// same file goes before what has its name now, and its name before a copy.
+fn find_known(inputs: &mut Vec<Input>, reading: Reading, positions: &Positions) -> Result<Vec<Option<usize>>> {
+    let by_inode: Rule =
+        |input, known| (input.device, input.inode) == (known.device, known.inode) && is_same_birth(input.born, known.born);
     let by_path: Rule = |input, known| input.name == known.name;
     let by_plain_path: Rule =
         |input, known| plain_path(&input.name) == plain_path(&known.name) && !Path::new(&known.name).exists();
-    let mut taken = vec![false; positions.sources.len()];
     let mut found = vec![None; inputs.len()];
-    for rule in [by_inode, by_path, by_plain_path] {
-        for (input, found) in inputs.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+    let add = |inputs: &mut Vec<Input>, found: &mut Vec<Option<usize>>, look: beside::Look| -> Result<()> {
+        if reading != Reading::ToEnd {
+            for (index, probe) in look(inputs, found, positions)? {
+                inputs.push(Input::File(probe));
+                found.push(Some(index));
+            }
+        }
+        Ok(())
+    };
+    recognise(inputs, &mut found, positions, &[by_inode]);
+    add(inputs, &mut found, beside::renamed)?;
+    recognise(inputs, &mut found, positions, &[by_path, by_plain_path]);
+    add(inputs, &mut found, beside::copied)?;
+    Ok(found)
+}
+
+/// An input that begins like a known source is that source when a rule says so; the first rule goes before the second for all inputs.
+fn recognise(inputs: &[Input], found: &mut [Option<usize>], positions: &Positions, rules: &[Rule]) {
+    let mut taken = vec![false; positions.sources.len()];
+    found.iter().flatten().for_each(|index| taken[*index] = true);
+    for rule in rules {
+        for (input, found) in inputs.iter().zip(&mut *found).filter(|(_, found)| found.is_none()) {
             let position = input.position();
             let known = &positions.sources;
             let fits = |index: &usize| !taken[*index] && rule(&position, &known[*index]) && input.begins_like(&known[*index]);
@@ -254,7 +422,6 @@ fn recognise(inputs: &[Input], positions: &Positions) -> Vec<Option<usize>> {
             }
         }
     }
-    found
 }
 
 fn plain_path(path: &str) -> &str {
@@ -276,7 +443,11 @@ pub fn new_files(inputs: &[String], known: &Positions) -> Vec<(PathBuf, u64)> {
         let path = path.to_string_lossy();
         known.sources.iter().any(|source| source.name == path || (source.device, source.inode) == (about.dev(), about.ino()))
     };
-    let files = inputs.iter().filter(|input| !input.starts_with(PREFIX)).filter_map(|input| find_files(input).ok()).flatten();
+    let files = inputs
+        .iter()
+        .filter(|input| !input.starts_with(PREFIX) && *input != STDIN)
+        .filter_map(|input| find_files(input).ok())
+        .flatten();
     let looked = files.filter_map(|path| fs::metadata(&path).ok().map(|about| (path, about)));
     looked.filter(|(path, about)| about.is_file() && !is_known(path, about)).map(|(path, about)| (path, about.len())).collect()
 }
@@ -286,7 +457,6 @@ pub(super) fn find_files(input: &str) -> Result<Vec<PathBuf>> {
     let path = Path::new(input);
     let mut files = Vec::new();
     match fs::metadata(path) {
-        Err(_) if input == "-" => return Err(no_file("standard input (-)")),
         Ok(about) if about.is_dir() => {
             walk(path, &mut files)?;
             if files.is_empty() {

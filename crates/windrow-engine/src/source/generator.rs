@@ -106,6 +106,7 @@ impl Spec {
             name: self.to_string(),
             device: 0,
             inode: 0,
+            born: 0,
             head_len: 0,
             head_hash: xxh3_64(kind.as_bytes()),
             start: 0,

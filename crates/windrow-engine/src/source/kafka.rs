@@ -231,6 +231,7 @@ fn enter(
             name,
             device: cluster,
             inode: identity.id,
+            born: 0,
             head_len: 0,
             head_hash: 0,
             start: offset,

@@ -155,7 +155,18 @@ mod tests {
 
     fn position(offset: u64) -> SourcePosition {
         let name = String::new();
-        SourcePosition { name, device: 0, inode: 0, head_len: 0, head_hash: 0, start: 0, offset, rows: 0, written: None }
+        SourcePosition {
+            name,
+            device: 0,
+            inode: 0,
+            head_len: 0,
+            head_hash: 0,
+            start: 0,
+            offset,
+            rows: 0,
+            born: 0,
+            written: None,
+        }
     }
 
     /// Records of six bytes: `a,,,,,` and a line end make seven.
@@ -166,7 +177,15 @@ mod tests {
             (ordinal, Box::new(MemorySource::new(text, ordinal, Limits::default())) as Box<dyn Source>)
         };
         let parts = letters.into_iter().enumerate().map(part).collect();
-        Opened { parts, waiting: Waiting::never(), watched: None, warnings: Vec::new(), ordinals: vec![0, 1], new: Vec::new() }
+        Opened {
+            parts,
+            waiting: Waiting::never(),
+            watched: None,
+            following: None,
+            warnings: Vec::new(),
+            ordinals: vec![0, 1],
+            new: Vec::new(),
+        }
     }
 
     fn read(mut replay: Replay) -> (String, Vec<u64>) {

@@ -33,6 +33,7 @@ impl Rig {
             output: None,
             keep: Keep::default(),
             columns: String::new(),
+            follow: false,
             files: Asked::default(),
             max_record_bytes: 1 << 20,
             rules: Rules::default(),

@@ -101,7 +101,11 @@ fn text(report: &Report, app: &mut App) -> Result<(), Failure> {
     app.term.line(&format!(
         "{verdict}: {} in the inputs{}, {} and {} in the outputs (commit {})",
         text::counted(report.input, "row"),
-        if report.expired > 0 { format!(" and {} deleted there since", text::count(report.expired)) } else { String::new() },
+        if report.expired > 0 {
+            format!(" and {} that are not there any more", text::count(report.expired))
+        } else {
+            String::new()
+        },
         text::counted(report.pages, "page"),
         text::counted(report.rejects, "reject"),
         report.epoch

@@ -13,10 +13,12 @@ use windrow_engine::checkpoint::{Layout, lock::Lock, manifest::Manifest, manifes
 use windrow_engine::disk;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::kafka::Broker;
+use windrow_engine::kafka::produce::STDIN;
 use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
 use windrow_engine::source::parse::Parser;
-use windrow_engine::source::{self, Form, Limits, Positions, Wanted};
+use windrow_engine::source::propose::propose_files;
+use windrow_engine::source::{self, Form, Limits, Positions, Reading, Wanted};
 
 use self::files::Files;
 use super::run::{job, reasons};
@@ -232,16 +234,14 @@ fn messages(most: u32, settings: &Settings, app: &App, findings: &mut Vec<Findin
 /// Reads the first rows of an input.
 fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -> Result<String, Error> {
     let limits = Limits::of_records(settings.limits.max_record);
+    if input == STDIN {
+        // What it holds would be gone: refused with what to do.
+        propose_files(input, settings.source.files, &settings.source.columns, limits.record_bytes)?;
+    }
     let mut positions = Positions::default();
     let inputs = [input.to_owned()];
-    let wanted = Wanted {
-        inputs: &inputs,
-        topic: None,
-        columns: &settings.source.columns,
-        keep: &settings.source.keep,
-        files: settings.source.files,
-        limits,
-    };
+    let wanted = Wanted::once(&inputs, &settings.source.columns, settings.source.files, limits);
+    let wanted = Wanted { keep: &settings.source.keep, ..wanted };
     let mut source = source::open(wanted, &mut positions)?.take();
     let (mut parser, mut preparer) =
         (Parser::new(), Preparer::with_rules(settings.features.clone(), settings.clean.rules.clone()));

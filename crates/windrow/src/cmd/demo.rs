@@ -89,6 +89,7 @@ fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
         output: None,
         columns: String::new(),
         keep: Keep::default(),
+        follow: false,
         files: Asked::default(),
         out: args.out.clone(),
         state: None,

@@ -35,6 +35,7 @@ impl KeySet for RunKeys {
         "source.input_format",
         "source.delimiter",
         "source.encoding",
+        "source.follow",
         "source.topic",
         "source.format",
         "source.from",
@@ -59,6 +60,8 @@ impl KeySet for RunKeys {
   windrow run --input pages.csv.gz --out out
   windrow run --input 'data/*.csv' --out out --clusters 20
   windrow run --input feed.csv --columns url=landing,title=name --out out
+  windrow run --input access.csv --follow --out out
+  zcat feed.gz | windrow run --input - --out out
   windrow run --kafka localhost:9092 --from-topic pages --from earliest --out out
 
 Run again with the same --out it reads only what is new. Ctrl-C commits what
@@ -70,7 +73,7 @@ pub(crate) struct Args {
     /// Take inputs that this state has never seen, beside or instead of the known
     #[arg(long)]
     new: bool,
-    /// End where the topic ends, instead of waiting for more; files always end
+    /// End where the topic ends, instead of waiting for more; files end without --follow
     #[arg(long)]
     until_end: bool,
     /// Wait beside the process that owns the output, and go on when it dies
@@ -111,6 +114,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
                 format!("still waits, for {}: {}", text::seconds(waited.as_secs_f64()), text::plain(&error.message))
             }
             Told::GoesOn(waited) => format!("goes on after {}", text::seconds(waited.as_secs_f64())),
+            Told::Note(note) => format!("note: {}", text::plain(note)),
         };
         if talks {
             // Nobody is left to read it when stderr is closed: the run waits all the same.
@@ -195,6 +199,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         output: topic_output(settings),
         columns: settings.source.columns.clone(),
         keep: settings.source.keep.clone(),
+        follow: source.follow && source.topic.is_empty(),
         files: settings.source.files,
         max_record_bytes: settings.limits.max_record,
         rules: settings.clean.rules.clone(),

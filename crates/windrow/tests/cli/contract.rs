@@ -103,7 +103,7 @@ fn exit_codes_tell_what_kind_of_error_it_was() {
     rig.run(&["run"]).failed(2, "E-INPUT-NONE");
     rig.run(&["run", "--input", "nowhere.csv"]).failed(2, "E-INPUT-OPEN");
     assert!(std::process::Command::new("mkfifo").arg(rig.path("pipe.csv")).status().unwrap().success());
-    for pipe in ["-", "pipe.csv", ".", "/dev/null"] {
+    for pipe in ["pipe.csv", ".", "/dev/null"] {
         let done = rig.run(&["run", "--input", pipe]).failed(2, "E-INPUT-OPEN");
         assert!(done.err.contains("no regular file") && done.err.contains("write the rows to a file first"), "{}", done.err);
     }

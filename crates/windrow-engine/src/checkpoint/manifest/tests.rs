@@ -11,6 +11,7 @@ fn manifest() -> Manifest {
         name: "pages.csv".into(),
         device: 1,
         inode: 2,
+        born: 0,
         head_len: 1024,
         head_hash: u64::MAX,
         start: 0,

@@ -9,7 +9,7 @@ use super::*;
 use crate::source::parse::Parser;
 
 fn wanted(inputs: &[String], limits: Limits) -> Wanted<'_> {
-    Wanted { inputs, topic: None, columns: "", keep: Keep::NONE, files: Asked::default(), limits }
+    Wanted::once(inputs, "", Asked::default(), limits)
 }
 
 /// A folder with inputs, and what the pipeline knows of them.

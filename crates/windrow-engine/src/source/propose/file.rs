@@ -21,6 +21,7 @@ use crate::source::form::MessageFormat;
 use crate::source::generator;
 use crate::source::keep::Keep;
 use crate::source::parse::Parser;
+use crate::source::pipe::STDIN;
 use crate::source::scan::Scanner;
 use crate::source::written::{Asked, AskedEncoding, Look, Written, mark};
 
@@ -80,6 +81,10 @@ impl FileProposal {
 pub fn propose_files(input: &str, asked: Asked, columns: &str, limit: usize) -> Result<Vec<FileProposal>> {
     if input.starts_with(generator::PREFIX) {
         return Ok(Vec::new());
+    }
+    if input == STDIN {
+        return Err(Error::new(ErrorKind::Invalid, "E-INPUT-STDIN", "standard input would be gone when it has been looked at")
+            .hint("write its first rows to a file and look at that (`… | head -1000 > sample.csv`); `windrow run --input -` then reads all"));
     }
     let looks = find_files(input)?.into_iter().take(FILES).map(|path| propose_file(&path, asked, columns, limit));
     looks.filter_map(Result::transpose).collect()
