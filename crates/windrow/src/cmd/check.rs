@@ -18,7 +18,7 @@ use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
 use windrow_engine::source::parse::Parser;
 use windrow_engine::source::propose::propose_files;
-use windrow_engine::source::{self, Form, Limits, Positions, Reading, Wanted};
+use windrow_engine::source::{self, Form, Limits, Positions, Wanted};
 
 use self::files::Files;
 use super::run::{job, reasons};

@@ -13,7 +13,7 @@ use crate::checkpoint::{read_state, verify};
 use crate::clock::SystemClock;
 use crate::failpoint::{self, dying};
 use crate::run::{self, Control, Job, Roll};
-use crate::source::Asked;
+use crate::source::{Asked, Keep};
 
 fn job(out: &Path) -> Job {
     Job {
@@ -21,6 +21,8 @@ fn job(out: &Path) -> Job {
         topic: None,
         output: None,
         columns: String::new(),
+        keep: Keep::default(),
+        follow: false,
         files: Asked::default(),
         max_record_bytes: 1 << 20,
         rules: Rules::default(),
@@ -31,6 +33,7 @@ fn job(out: &Path) -> Job {
         threads: 1,
         roll: Roll { rows: 100, bytes: u64::MAX, age: Duration::MAX },
         memory_bytes: 64 << 20,
+        free_disk: 0,
         accept_new: false,
     }
 }
