@@ -224,11 +224,13 @@ pub struct LimitSettings {
     pub memory: u64,
     /// Bytes of the longest record; a longer one is a reject.
     pub max_record: u64,
+    /// Bytes that may come of one of a compressed file's; 0 for any number.
+    pub max_unpacked: u64,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { memory: 512 << 20, max_record: 1 << 20 }
+        Self { memory: 512 << 20, max_record: 1 << 20, max_unpacked: 500 }
     }
 }
 

@@ -34,6 +34,7 @@ impl Rig {
             columns: String::new(),
             files: Asked::default(),
             max_record_bytes: 1 << 20,
+            max_unpacked: 500,
             rules: Rules::default(),
             out: folder.path().join("out"),
             state: None,

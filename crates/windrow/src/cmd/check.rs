@@ -231,7 +231,7 @@ fn messages(most: u32, settings: &Settings, app: &App, findings: &mut Vec<Findin
 
 /// Reads the first rows of an input.
 fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -> Result<String, Error> {
-    let limits = Limits::of_records(settings.limits.max_record);
+    let limits = Limits::of_records(settings.limits.max_record).unpacking(settings.limits.max_unpacked);
     let mut positions = Positions::default();
     let inputs = [input.to_owned()];
     let wanted =

@@ -195,6 +195,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         columns: settings.source.columns.clone(),
         files: settings.source.files,
         max_record_bytes: settings.limits.max_record,
+        max_unpacked: settings.limits.max_unpacked,
         rules: settings.clean.rules.clone(),
         out: output.out.clone(),
         state: output.state.clone(),
