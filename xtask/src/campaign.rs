@@ -78,7 +78,7 @@ fn page(file: &mut impl Write, row: usize, theme: usize, chance: &mut Chance) ->
 }
 
 /// Words of a theme, and now and then one of everybody's.
-fn words(theme: usize, n: usize, chance: &mut Chance) -> String {
+pub(crate) fn words(theme: usize, n: usize, chance: &mut Chance) -> String {
     let word = |chance: &mut Chance| {
         let number =
             if chance.below(5) == 0 { chance.below(900) } else { 1_000 + theme * THEME_WORDS + chance.below(THEME_WORDS) };

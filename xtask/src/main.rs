@@ -1,4 +1,4 @@
-//! What plain cargo cannot do: `cargo xtask demo | test | bench | page | faults | kafka | tidy | docs | deny`.
+//! What plain cargo cannot do: `cargo xtask demo | test | bench | page | faults | poison | kafka | tidy | docs | deny`.
 //!
 //! One file per task. Tasks build what they run, keep all they make in the target folder, and end with a line that says whether
 //! the task did what it should.
@@ -14,6 +14,7 @@ mod kafka;
 mod measure;
 mod page;
 mod plots;
+mod poison;
 mod python;
 mod readers;
 mod serve;
@@ -21,6 +22,7 @@ mod served;
 mod shell;
 mod suites;
 mod tidy;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,8 @@ enum Task {
     Page(page::Args),
     /// Kill the program wherever it can hurt
     Faults(faults::Args),
+    /// Mix every kind of bad input with good rows, and look what comes of both
+    Poison(poison::Args),
     /// Start and end real Apache Kafka brokers on this machine
     Kafka(kafka::Args),
     /// Measure quality or speed against the bars
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Task::Sample => readers::sample(),
         Task::Page(args) => page::page(&args),
         Task::Faults(args) => faults::faults(&args),
+        Task::Poison(args) => poison::poison(&args),
         Task::Kafka(args) => kafka::kafka(&args),
         Task::Bench(args) => bench::bench(&args),
     };

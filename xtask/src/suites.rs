@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, clean, demo, deny, docs, faults, kafka, page, plots, readers, serve, tidy};
+use crate::{bench, clean, demo, deny, docs, faults, kafka, page, plots, poison, readers, serve, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -52,6 +52,7 @@ const SUITES: &[Suite] = &[
     quick("plots", 60, |_| plots::plots()),
     quick("serve", 120, |_| serve::serve()),
     quick("faults", 240, |_| faults::short()),
+    quick("poison", 60, |_| poison::poison(&poison::Args::quick())),
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),
     quick("kafka-produce", 75, |_| kafka::produce()),

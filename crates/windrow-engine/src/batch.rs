@@ -72,6 +72,22 @@ pub struct RawBatch {
 }
 
 impl RawBatch {
+    /// A batch of messages, which begins at `slice` and has none yet.
+    pub fn of_messages(form: Arc<Form>, slice: Slice) -> Self {
+        Self { form, slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() }
+    }
+
+    /// Puts a message behind the others, of `longest` bytes at most; more are a reject, and so is one without a value.
+    pub fn push_message(&mut self, longest: usize, offset: u64, value: Option<&[u8]>, beside: Option<Beside>) {
+        let bytes = value.unwrap_or_default();
+        let record = self.form.record(bytes, self.bytes.len(), offset, longest);
+        let flaw = if value.is_none() { Some(RejectReason::Tombstone) } else { record.flaw };
+        self.bytes.extend_from_slice(bytes);
+        self.records.push(RawRecord { flaw, ..record });
+        self.beside.extend(beside.map(|beside| (offset, beside)));
+        self.slice.to = offset + 1;
+    }
+
     /// Whether it says only that there is nothing now.
     pub fn is_nothing(&self) -> bool {
         self.records.is_empty() && self.slice.from == self.slice.to

@@ -44,6 +44,8 @@ pub struct Order {
     pub files: Asked,
     /// Bytes of the longest record.
     pub max_record_bytes: u64,
+    /// Bytes that may come of one of a compressed file's; 0 for any number.
+    pub max_unpacked: u64,
     /// Which rows are wanted.
     pub clean: CleanSettings,
     /// File of the rows that are wanted; none for standard output.
@@ -110,7 +112,7 @@ pub fn clean(
 }
 
 fn open(order: &Order) -> Result<(Box<dyn Source>, Positions)> {
-    let limits = Limits::of_records(order.max_record_bytes);
+    let limits = Limits::of_records(order.max_record_bytes).unpacking(order.max_unpacked);
     let mut positions = Positions::default();
     if order.inputs.iter().any(|input| input == STDIN) {
         if order.inputs.len() > 1 {

@@ -57,6 +57,8 @@ pub struct EvalJob {
     pub memory_bytes: u64,
     /// Bytes of the longest record.
     pub max_record_bytes: u64,
+    /// Bytes that may come of one of a compressed file's; 0 for any number.
+    pub max_unpacked: u64,
 }
 
 /// Rows that run between those of the inputs.
@@ -163,7 +165,7 @@ fn open(job: &EvalJob) -> Result<Box<dyn Source>> {
 }
 
 fn open_inputs(inputs: &[String], job: &EvalJob) -> Result<Box<dyn Source>> {
-    let limits = Limits::of_records(job.max_record_bytes);
+    let limits = Limits::of_records(job.max_record_bytes).unpacking(job.max_unpacked);
     let wanted = Wanted::once(inputs, &job.columns, job.files, limits);
     Ok(source::open(wanted, &mut Positions::default())?.take())
 }

@@ -23,6 +23,7 @@ pub mod commits;
 pub mod count;
 pub(crate) mod ends;
 pub mod examine;
+pub(crate) mod headers;
 pub mod lag;
 pub(crate) mod longest;
 pub(crate) mod mirror;

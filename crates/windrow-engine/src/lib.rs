@@ -11,6 +11,8 @@ pub mod eval;
 pub mod event;
 pub mod export;
 pub mod failpoint;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod history;
 pub mod kafka;
 pub mod lookup;

@@ -68,6 +68,8 @@ pub struct Job {
     pub files: Asked,
     /// Bytes of the longest record; a longer one is a reject. Another value needs new state.
     pub max_record_bytes: u64,
+    /// Bytes that may come of one of a compressed file's; 0 for any number.
+    pub max_unpacked: u64,
     /// Which rows are wanted; they need new state.
     pub rules: Rules,
     /// Folder of the outputs.
@@ -434,6 +436,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         follow: false,
         files: Asked::default(),
         max_record_bytes: reading.manifest.max_record,
+        max_unpacked: 0,
         rules: reading.manifest.clean.clone(),
         out: out.to_owned(),
         state: state.map(Path::to_owned),

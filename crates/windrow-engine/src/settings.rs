@@ -230,11 +230,13 @@ pub struct LimitSettings {
     pub max_record: u64,
     /// Bytes that stay free on the disks of output and state.
     pub free_disk: u64,
+    /// Bytes that may come of one of a compressed file's; 0 for any number.
+    pub max_unpacked: u64,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { memory: 512 << 20, max_record: 1 << 20, free_disk: 256 << 20 }
+        Self { memory: 512 << 20, max_record: 1 << 20, free_disk: 256 << 20, max_unpacked: 500 }
     }
 }
 

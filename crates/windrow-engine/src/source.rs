@@ -132,11 +132,13 @@ pub struct Limits {
     pub record_bytes: usize,
     /// Bytes that a source may fetch before they are asked for, all its partitions together.
     pub queue_bytes: usize,
+    /// Bytes that may come of one of a compressed file's; 0 for any number.
+    pub unpacked: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch_rows: 4096, batch_bytes: 1 << 20, record_bytes: 1 << 20, queue_bytes: 64 << 20 }
+        Self { batch_rows: 4096, batch_bytes: 1 << 20, record_bytes: 1 << 20, queue_bytes: 64 << 20, unpacked: 500 }
     }
 }
 
@@ -144,6 +146,12 @@ impl Limits {
     /// The usual ones, for records of so many bytes at most.
     pub fn of_records(most_bytes: u64) -> Self {
         Self { record_bytes: usize::try_from(most_bytes).unwrap_or(usize::MAX), ..Self::default() }
+    }
+
+    /// The same for files of which so many bytes may come for one of theirs.
+    #[must_use]
+    pub fn unpacking(self, most: u64) -> Self {
+        Self { unpacked: most, ..self }
     }
 }
 

@@ -6,6 +6,8 @@ mod rig;
 
 #[path = "commit/audit.rs"]
 mod audit;
+#[path = "commit/bombs.rs"]
+mod bombs;
 #[path = "commit/damage.rs"]
 mod damage;
 #[path = "commit/edits.rs"]

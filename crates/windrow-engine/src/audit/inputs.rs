@@ -29,7 +29,8 @@ pub(super) struct Read {
 /// Reads the rows of a pass.
 pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Read> {
     let mut positions = manifest.positions.at_start();
-    let limits = Limits::of_records(manifest.max_record);
+    // What was read once may be read again, however much it unpacks to.
+    let limits = Limits::of_records(manifest.max_record).unpacking(0);
     let inputs = if job.inputs.is_empty() { &manifest.inputs } else { &job.inputs };
     let columns = if job.columns.is_empty() { &manifest.columns } else { &job.columns };
     // Whoever names inputs means those, and not what lies beside.

@@ -179,12 +179,13 @@ fn damaged_line(path: &Path, line: u64, committed: u64) -> Error {
 }
 
 /// `crc32 json` and a line end.
-fn encode(edit: &PlacedEdit) -> String {
+pub(crate) fn encode(edit: &PlacedEdit) -> String {
     let json = serde_json::to_string(edit).expect("plain data serializes");
     format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
 }
 
-fn decode(line: &[u8]) -> Option<PlacedEdit> {
+/// An edit of the log, if the line is whole.
+pub(crate) fn decode(line: &[u8]) -> Option<PlacedEdit> {
     let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     let (crc, json) = line.split_at_checked(8)?;
     let json = json.strip_prefix(' ')?;

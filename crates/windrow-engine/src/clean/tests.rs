@@ -27,6 +27,7 @@ impl Rig {
             columns: String::new(),
             files: Asked::default(),
             max_record_bytes: 1 << 20,
+            max_unpacked: 500,
             clean: CleanSettings::default(),
             out: Some(self.path("out.csv")),
             rejects: Some(self.path("rejects.csv")),

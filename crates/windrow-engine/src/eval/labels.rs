@@ -9,7 +9,7 @@ use windrow_core::record::Pages;
 
 use super::EvalJob;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::decompress::Decompressed;
+use crate::source::decompress::{Decompressed, Most};
 use crate::source::generator::{Generator, PREFIX};
 use crate::source::parse::Parser;
 use crate::source::scan::Scanner;
@@ -35,7 +35,7 @@ impl Labels {
                     .hint("give a CSV of id,label with --labels; only a generator knows its own")),
             };
         };
-        let bytes = unpacked(path).map_err(|error| {
+        let bytes = unpacked(path, job.max_unpacked).map_err(|error| {
             Error::new(ErrorKind::Environment, "E-LABELS", format!("cannot read the labels {}", path.display())).cause(error)
         })?;
         let mut by_id = FxHashMap::default();
@@ -64,10 +64,10 @@ impl Labels {
     }
 }
 
-/// The file's bytes, unpacked by their content.
-fn unpacked(path: &Path) -> std::io::Result<Vec<u8>> {
+/// The file's bytes, unpacked by their content: so many at most of a packed one.
+fn unpacked(path: &Path, most: Most) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    Decompressed::open(File::open(path)?)?.read_to_end(&mut bytes)?;
+    Decompressed::open(File::open(path)?, most)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

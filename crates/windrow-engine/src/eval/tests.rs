@@ -20,6 +20,7 @@ fn job(folder: &Path, rows: &str, labels: &str) -> EvalJob {
         memory_bytes: 64 << 20,
         rules: Rules::default(),
         max_record_bytes: 1 << 20,
+        max_unpacked: 500,
         files: crate::source::Asked::default(),
     }
 }

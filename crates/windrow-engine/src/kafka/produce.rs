@@ -53,6 +53,8 @@ pub struct Order {
     pub files: Asked,
     /// Bytes of the longest record.
     pub max_record_bytes: u64,
+    /// Bytes that may come of one of a compressed file's; 0 for any number.
+    pub max_unpacked: u64,
     /// Where to.
     pub topic: String,
     /// How messages are written.
@@ -151,7 +153,7 @@ struct Reader {
 
 impl Reader {
     fn open(order: &Order) -> Result<Self> {
-        let limits = Limits::of_records(order.max_record_bytes);
+        let limits = Limits::of_records(order.max_record_bytes).unpacking(order.max_unpacked);
         let mut positions = Positions::default();
         if order.inputs == [STDIN] {
             let source = open_stdin(&order.columns, order.files, limits)?;

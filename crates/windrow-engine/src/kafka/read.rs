@@ -14,13 +14,13 @@ use std::time::Duration;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 use windrow_core::record::Micros;
 
 use super::ends::{self, Place};
-use super::{Broker, PATIENCE, Watcher};
+use super::{Broker, PATIENCE, Watcher, headers};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::Control;
@@ -333,8 +333,9 @@ pub struct Headers(FxHashMap<String, Vec<u8>>);
 
 impl Headers {
     pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
-        let Some(headers) = message.headers() else { return Self::default() };
-        Self(headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect())
+        let mut found = Self::default();
+        headers::each(message, |name, value| drop(found.0.insert(name.into_owned(), value.unwrap_or_default().to_vec())));
+        found
     }
 
     /// The text of a header; nothing when it is not there, or no UTF-8.
@@ -345,6 +346,13 @@ impl Headers {
     /// The number of a header.
     pub fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.text(name)?.parse().ok()
+    }
+}
+
+#[cfg(any(test, feature = "fuzz"))]
+impl FromIterator<(String, Vec<u8>)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (String, Vec<u8>)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
     }
 }
 
@@ -369,15 +377,11 @@ impl Kind {
     /// By its headers, and whether it has a value: what writers without our headers send is a page.
     pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
         let (mut cluster, mut control) = (None, None);
-        for header in message.headers().into_iter().flat_map(|headers| headers.iter()) {
-            match header.key {
-                "windrow-cluster" => {
-                    cluster = header.value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-                }
-                "windrow-control" => control = header.value,
-                _ => {}
-            }
-        }
+        headers::each(message, |name, value| match &*name {
+            "windrow-cluster" => cluster = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok()),
+            "windrow-control" => control = value,
+            _ => {}
+        });
         match control {
             Some(b"owner") => Self::Owner(cluster),
             None if message.payload().is_some() => Self::Page(cluster),

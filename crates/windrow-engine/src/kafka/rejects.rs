@@ -19,6 +19,7 @@ use rdkafka::message::{BorrowedMessage, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use rdkafka::{Offset, TopicPartitionList};
 use rustc_hash::FxHashSet;
+use windrow_core::record::Micros;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::ends;
@@ -95,11 +96,20 @@ impl<'a> RejectsTopic<'a> {
 }
 
 fn rejected(message: &BorrowedMessage<'_>, headers: &Headers, each: Each<'_>) -> Result<()> {
+    understood(message.payload(), headers, time(message), (message.partition().into(), message.offset()), each)
+}
+
+/// What the value and the headers of a reject say.
+pub(crate) fn understood(
+    raw: Option<&[u8]>,
+    headers: &Headers,
+    time: Option<Micros>,
+    (partition_read, offset): (i64, i64),
+    each: Each<'_>,
+) -> Result<()> {
     let text = |name: &str| headers.text(name).unwrap_or_default();
     let (topic, partition) = (text("__connect.errors.topic"), text("__connect.errors.partition"));
     let source = if partition.is_empty() { topic.to_owned() } else { format!("{PREFIX}{topic}/{partition}") };
-    let time = time(message);
-    let raw = message.payload();
     let bytes = headers.number::<u64>(room::BYTES);
     each(&Rejected {
         pipeline: text("windrow-pipeline"),
@@ -110,7 +120,7 @@ fn rejected(message: &BorrowedMessage<'_>, headers: &Headers, each: Each<'_>) ->
         time,
         raw,
         cut_from: bytes.filter(|bytes| raw.is_some_and(|raw| (raw.len() as u64) < *bytes)),
-        rank: (time.unwrap_or(0), message.partition().into(), message.offset()),
+        rank: (time.unwrap_or(0), partition_read, offset),
     })
 }
 

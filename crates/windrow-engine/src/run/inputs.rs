@@ -142,7 +142,7 @@ fn wanted(job: &Job) -> Wanted<'_> {
 }
 
 fn limits(job: &Job) -> Limits {
-    let usual = Limits::of_records(job.max_record_bytes);
+    let usual = Limits::of_records(job.max_record_bytes).unpacking(job.max_unpacked);
     Limits {
         // A roll comes between batches: short rolls need short batches.
         batch_rows: usual.batch_rows.min(usize::try_from(job.roll.rows).unwrap_or(usize::MAX)).max(1),
@@ -209,6 +209,7 @@ mod tests {
             follow: false,
             files: source::Asked::default(),
             max_record_bytes: 1 << 20,
+            max_unpacked: 500,
             rules: windrow_core::clean::Rules::default(),
             out: "out".into(),
             state: None,

@@ -568,4 +568,15 @@ pub const KEYS: &[Key] = &[
         set: |settings, value| settings.limits.free_disk = value.count(),
         get: |settings| Value::Size(settings.limits.free_disk),
     },
+    Key {
+        name: "limits.max_unpacked",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 0, max: 1_000_000 },
+        change: Change::NextCommit,
+        doc: "Bytes that may come of one byte of a gzip or zstd file, in each 64MB that it unpacks to; where more come, it is refused as a \
+              bomb. Pages pack to a third or a tenth. 0: any number.",
+        set: |settings, value| settings.limits.max_unpacked = value.count(),
+        get: |settings| Value::Count(settings.limits.max_unpacked),
+    },
 ];

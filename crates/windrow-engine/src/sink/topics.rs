@@ -9,7 +9,7 @@
 //! What a transaction holds becomes visible together, for readers with `isolation.level=read_committed`. A restart learns the epochs
 //! again that were committed behind the last roll: for those the topics are closed and only Parquet is written.
 
-mod message;
+pub(crate) mod message;
 pub(crate) mod room;
 
 use std::sync::Arc;

@@ -138,7 +138,7 @@ fn other_file(source: &SourcePosition) -> Error {
 
 /// The bytes before the first record.
 fn head(path: &Path, form: &Form, limit: usize) -> std::io::Result<Vec<u8>> {
-    let mut input = Decompressed::open(File::open(path)?)?;
+    let mut input = Decompressed::open(File::open(path)?, 0)?;
     let mut bytes = Vec::new();
     loop {
         let got = (&mut input).take(PIECE).read_to_end(&mut bytes)?;

@@ -15,7 +15,7 @@ use crossbeam_channel::RecvTimeoutError;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::ColumnMap;
-use super::decompress::Decompressed;
+use super::decompress::{Bomb, Decompressed, Most};
 use super::encoding::Transcript;
 use super::form::Form;
 use super::pipe::{self, Pieces};
@@ -62,7 +62,8 @@ impl Probe {
         if !about.is_file() {
             return Err(no_file(&name));
         }
-        let mut input = open(path)?;
+        // So few bytes are never too many.
+        let mut input = open(path, 0)?;
         let mut head = Vec::new();
         read_piece(&mut input, &mut head, HEAD).map_err(|error| cannot_read(&name, head.len() as u64, &error))?;
         let (device, inode, size, is_compressed) = (about.dev(), about.ino(), about.len(), input.is_compressed());
@@ -91,7 +92,7 @@ impl Probe {
                 none => {
                     // Opened once more, as a thousand inputs are not held open; few headers are so long.
                     bytes.clear();
-                    none.insert(open(&self.path)?)
+                    none.insert(open(&self.path, limits.unpacked)?)
                 }
             };
             let count = count + if bytes.is_empty() { count } else { 0 };
@@ -161,10 +162,10 @@ fn form(
     }
 }
 
-fn open(path: &Path) -> Result<Decompressed> {
+fn open(path: &Path, most: Most) -> Result<Decompressed> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| cannot_open(&name, &error))?;
-    Decompressed::open(file).map_err(|error| cannot_read(&name, 0, &error))
+    Decompressed::open(file, most).map_err(|error| cannot_read(&name, 0, &error))
 }
 
 /// Appends up to `count` bytes; true when the input has ended.
@@ -290,7 +291,7 @@ impl FileSource {
 
     /// A pipe, from its start to its end: plain CSV. None where it ends without a header.
     pub(crate) fn of_pipe(pipe: File, columns: &ColumnMap, limits: Limits) -> Result<Option<Self>> {
-        let pieces = pipe::read(pipe)?;
+        let pieces = pipe::read(pipe, limits.unpacked)?;
         let mut bytes = Vec::new();
         let (name, known, limit) = (pipe::NAME, Some(Written::USUAL), limits.record_bytes);
         let look = Look { name, known, asked: Asked::default(), columns, limit };
@@ -339,7 +340,7 @@ impl FileSource {
 
     /// Opens the file at `base`.
     fn start(&mut self) -> Result<()> {
-        let file = open(&self.path)?;
+        let file = open(&self.path, self.limits.unpacked)?;
         if let (Some(growing), Decompressed::Plain(file)) = (&mut self.growing, &file) {
             let about = file.metadata().map_err(|error| cannot_open(&self.name, &error))?;
             growing.is_another = growing.identity != (about.dev(), about.ino()) || about.len() < self.base;
@@ -533,6 +534,12 @@ pub(super) fn no_file(name: &str) -> Error {
 }
 
 pub(super) fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {
+    if let Some(bomb) = Bomb::of(error) {
+        let message = format!("{name} unpacks to far more than pages do: read up to byte {offset} of its decompressed content");
+        return Error::new(ErrorKind::Data, "E-INPUT-BOMB", message).cause(bomb).hint(
+            "if these are pages all the same, set `max_unpacked = 0` under [limits] and run again: it goes on from there; else take the file away",
+        );
+    }
     if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) {
         let message = format!("{name} is damaged or cut short at byte {offset} of its decompressed content");
         return Error::new(ErrorKind::Data, "E-INPUT-DAMAGED", message)

@@ -205,7 +205,7 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
                 sources.push((ordinal, Box::new(GeneratorSource::new(*spec, ordinal, offset, wanted.limits))));
             }
             Input::Stdin => {
-                let pieces = pipe::read(pipe::stdin()?)?;
+                let pieces = pipe::read(pipe::stdin()?, wanted.limits.unpacked)?;
                 sources.push((ordinal, Box::new(Pipe::new(pieces, ordinal, (wanted.files, columns), wanted.limits))));
             }
             Input::File(probe @ Probe { form: None, .. }) => {

@@ -18,15 +18,15 @@ use rdkafka::Message as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Header, Headers};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use windrow_core::record::{Beside, Micros, RejectReason};
+use windrow_core::record::{Beside, Micros};
 
 use super::{ColumnMap, Form, Limits, MessageFormat, PREFETCHED, Positions, Source, SourcePosition, Waiting};
-use crate::batch::{RawBatch, RawRecord, Slice};
+use crate::batch::{RawBatch, Slice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::operations::Identity;
-use crate::kafka::{Broker, Watcher, has_registry_prefix, registry_prefix};
+use crate::kafka::{Broker, Watcher, has_registry_prefix, headers, registry_prefix};
 use crate::settings::{ClientKeys, show_size, words};
 
 /// What the name of such a source begins with: `kafka:TOPIC/PARTITION`.
@@ -360,17 +360,6 @@ struct Message {
     beside: Option<Beside>,
 }
 
-/// Puts a message behind the others of a batch.
-fn push(batch: &mut RawBatch, longest: usize, offset: u64, value: Option<&[u8]>, beside: Option<Beside>) {
-    let bytes = value.unwrap_or_default();
-    let record = batch.form.record(bytes, batch.bytes.len(), offset, longest);
-    let flaw = if value.is_none() { Some(RejectReason::Tombstone) } else { record.flaw };
-    batch.bytes.extend_from_slice(bytes);
-    batch.records.push(RawRecord { flaw, ..record });
-    batch.beside.extend(beside.map(|beside| (offset, beside)));
-    batch.slice.to = offset + 1;
-}
-
 impl Cursor {
     /// Takes a message: into the batch, or aside while it may be one of a schema registry's. One that was taken already is passed over.
     fn take(
@@ -389,7 +378,7 @@ impl Cursor {
             Some(value) => self.held.push(Message { offset, value: value.to_vec(), beside }),
             None => {
                 self.release(longest, batch);
-                push(batch, longest, offset, value, beside);
+                batch.push_message(longest, offset, value, beside);
             }
         }
         if self.held.len() < PREFIXED { Ok(()) } else { Err(self.of_registry()) }
@@ -398,7 +387,7 @@ impl Cursor {
     /// What was put aside are strays.
     fn release(&mut self, longest: usize, batch: &mut RawBatch) {
         for Message { offset, value, beside } in self.held.drain(..) {
-            push(batch, longest, offset, Some(&value), beside);
+            batch.push_message(longest, offset, Some(&value), beside);
         }
     }
 
@@ -433,7 +422,7 @@ impl Source for Partition {
             return Err(error);
         }
         let slice = Slice { source: cursor.ordinal, from: cursor.handed, to: cursor.handed };
-        let mut batch = RawBatch { form: Arc::clone(form), slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() };
+        let mut batch = RawBatch::of_messages(Arc::clone(form), slice);
         // What waits in the consumer's own queue are errors. A message there came before the partition had its queue.
         match consumer.poll(Duration::ZERO) {
             None => {}
@@ -472,10 +461,10 @@ impl Source for Partition {
 
 /// Key and headers of a message, if it has any.
 fn beside(message: &BorrowedMessage<'_>) -> Option<Beside> {
-    let header = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
-    let headers: Vec<_> = message.headers().into_iter().flat_map(Headers::iter).map(header).collect();
+    let mut all = Vec::new();
+    headers::each(message, |name, value| all.push((name.into_owned(), value.map(<[u8]>::to_vec))));
     let key = message.key().map(<[u8]>::to_vec);
-    (key.is_some() || !headers.is_empty()).then_some(Beside { key, headers })
+    (key.is_some() || !all.is_empty()).then_some(Beside { key, headers: all })
 }
 
 fn mixed_up(topic: &str) -> Error {
@@ -492,7 +481,7 @@ mod tests {
     fn taken(is_again: bool, messages: &[&[u8]]) -> std::result::Result<(usize, usize), (&'static str, usize)> {
         let form = Form::of_messages(MessageFormat::Json, &ColumnMap::default()).unwrap();
         let slice = Slice { source: 0, from: 7, to: 7 };
-        let mut batch = RawBatch { form: Arc::new(form), slice, bytes: Vec::new(), records: Vec::new(), beside: Vec::new() };
+        let mut batch = RawBatch::of_messages(Arc::new(form), slice);
         let (topic, held) = ("pages".into(), Vec::new());
         let mut cursor = Cursor { topic, partition: 0, ordinal: 0, at: 7, handed: 7, is_again, held };
         for (offset, message) in (7..).zip(messages) {

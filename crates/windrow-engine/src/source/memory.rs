@@ -37,7 +37,10 @@ impl Source for MemorySource {
         if rest.is_empty() {
             return Ok(None);
         }
-        let mut scanner = self.form.scanner(self.limits.record_bytes);
+        // A batch may have ended within a line that is too long.
+        let is_rest = self.at > 0 && !matches!(self.bytes[self.at - 1], b'\n' | b'\r');
+        let scanner = self.form.scanner(self.limits.record_bytes);
+        let mut scanner = if is_rest { scanner.in_rest_of_line() } else { scanner };
         let mut records = Vec::new();
         while records.len() < self.limits.batch_rows && scanner.done() < self.limits.batch_bytes {
             let Some(found) = scanner.next(rest, true) else { break };

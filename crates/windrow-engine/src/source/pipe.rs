@@ -14,7 +14,7 @@ use std::os::fd::AsFd as _;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
-use super::decompress::Decompressed;
+use super::decompress::{Most, of_pipe};
 use super::file::{FileSource, PIECE, PIPE_WAIT};
 use super::follow::nothing;
 use super::written::{Asked, Look};
@@ -48,11 +48,11 @@ pub(super) fn position() -> SourcePosition {
 /// Pieces of what standard input holds, unpacked. Whoever reads it may wait for bytes for ever, and ends with the process.
 pub(super) type Pieces = Receiver<io::Result<Vec<u8>>>;
 
-/// Starts the thread that reads a pipe.
-pub(crate) fn read(pipe: File) -> Result<Pieces> {
+/// Starts the thread that reads a pipe; `most` bytes may come of a packed one.
+pub(crate) fn read(pipe: File, most: Most) -> Result<Pieces> {
     let (sender, pieces) = bounded::<io::Result<Vec<u8>>>(PIECES);
     let read = move || {
-        let mut pipe = match Decompressed::of_pipe(pipe) {
+        let mut pipe = match of_pipe(pipe, most) {
             Ok(pipe) => pipe,
             Err(error) => return drop(sender.send(Err(error))),
         };
@@ -142,8 +142,8 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         let bytes = bytes.to_vec();
         let writing = std::thread::spawn(move || bytes.chunks(3).for_each(|chunk| writer.write_all(chunk).unwrap()));
-        let pieces = read(File::from(std::os::fd::OwnedFd::from(reader)))?;
         let limits = Limits { batch_rows: 2, ..Limits::default() };
+        let pieces = read(File::from(std::os::fd::OwnedFd::from(reader)), limits.unpacked)?;
         let mut pipe = Pipe::new(pieces, 7, (asked, &ColumnMap::default()), limits);
         let (mut rows, mut parser, mut at) = (Vec::new(), Parser::new(), 0);
         while let Some(batch) = pipe.next()? {

@@ -216,23 +216,23 @@ impl Asked {
 
 /// What is known before a file is looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(crate) struct Look<'a> {
     /// Its name.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// How it was read before.
-    pub(super) known: Option<Written>,
+    pub(crate) known: Option<Written>,
     /// What the user says.
-    pub(super) asked: Asked,
+    pub(crate) asked: Asked,
     /// What it calls our columns.
-    pub(super) columns: &'a ColumnMap,
+    pub(crate) columns: &'a ColumnMap,
     /// Bytes of the longest record.
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
 }
 
 impl Look<'_> {
     /// How the file that begins with `bytes` is written, and the form of its records. None where more bytes are needed; where there
     /// are no more, it has no rows yet.
-    pub(super) fn form(&self, bytes: &[u8], ended: bool) -> Result<Option<(Written, Form)>> {
+    pub(crate) fn form(&self, bytes: &[u8], ended: bool) -> Result<Option<(Written, Form)>> {
         let (encoding, text) = self.text(bytes);
         let Some((written, header)) = self.written(encoding, &text, ended)? else { return Ok(None) };
         let form = match written {
@@ -251,7 +251,7 @@ impl Look<'_> {
     }
 
     /// The encoding of the file that begins with `bytes`, and their text.
-    pub(super) fn text<'b>(&self, bytes: &'b [u8]) -> (Encoding, Cow<'b, [u8]>) {
+    pub(crate) fn text<'b>(&self, bytes: &'b [u8]) -> (Encoding, Cow<'b, [u8]>) {
         let encoding = self.asked().encoding(bytes);
         if encoding == Encoding::Utf8 {
             return (encoding, Cow::Borrowed(bytes));
@@ -311,7 +311,7 @@ impl Look<'_> {
 
 /// Where the first record of a file of this form may start in the scanned text: behind byte order mark and header. None where more
 /// bytes are needed.
-pub(super) fn start(form: &Form, text: &[u8], ended: bool, limit: usize) -> Option<usize> {
+pub(crate) fn start(form: &Form, text: &[u8], ended: bool, limit: usize) -> Option<usize> {
     match form {
         Form::Csv(layout) => Header::find(text, ended, layout.delimiter, limit).map(|header| header.next),
         Form::Json(_) => (ended || text.len() >= BYTE_ORDER_MARK.len()).then(|| mark(text)),

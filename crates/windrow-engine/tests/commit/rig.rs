@@ -36,6 +36,7 @@ impl Rig {
             follow: false,
             files: Asked::default(),
             max_record_bytes: 1 << 20,
+            max_unpacked: 500,
             rules: Rules::default(),
             out: folder.path().join("out"),
             state: None,

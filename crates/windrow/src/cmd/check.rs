@@ -233,7 +233,7 @@ fn messages(most: u32, settings: &Settings, app: &App, findings: &mut Vec<Findin
 
 /// Reads the first rows of an input.
 fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -> Result<String, Error> {
-    let limits = Limits::of_records(settings.limits.max_record);
+    let limits = Limits::of_records(settings.limits.max_record).unpacking(settings.limits.max_unpacked);
     if input == STDIN {
         // What it holds would be gone: refused with what to do.
         propose_files(input, settings.source.files, &settings.source.columns, limits.record_bytes)?;

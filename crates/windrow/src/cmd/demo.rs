@@ -98,6 +98,7 @@ fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
         weights: settings.features.clone(),
         threads: threads(settings.run.threads),
         max_record_bytes: settings.limits.max_record,
+        max_unpacked: settings.limits.max_unpacked,
         rules: Rules::default(),
         memory_bytes: settings.limits.memory,
         free_disk: settings.limits.free_disk,

@@ -92,6 +92,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         threads: threads(settings.run.threads),
         memory_bytes: settings.limits.memory,
         max_record_bytes: settings.limits.max_record,
+        max_unpacked: settings.limits.max_unpacked,
     };
     let mut line = ProgressLine::new(&app.term);
     let report = eval::eval(&job, &app.clock, &mut |rows, elapsed| line.count(rows, elapsed));

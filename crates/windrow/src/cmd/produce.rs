@@ -99,6 +99,7 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         columns: settings.source.columns,
         files: settings.source.files,
         max_record_bytes: settings.limits.max_record,
+        max_unpacked: settings.limits.max_unpacked,
         topic,
         value: settings.produce.value,
         pace: args.pace(),

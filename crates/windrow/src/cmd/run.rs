@@ -202,6 +202,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         follow: source.follow && source.topic.is_empty(),
         files: settings.source.files,
         max_record_bytes: settings.limits.max_record,
+        max_unpacked: settings.limits.max_unpacked,
         rules: settings.clean.rules.clone(),
         out: output.out.clone(),
         state: output.state.clone(),

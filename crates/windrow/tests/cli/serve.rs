@@ -703,3 +703,81 @@ fn a_cluster_names_its_topic_however_pages_are_sent() {
     let (topics, topic, _) = told("[output]\nkafka = \"none\"\n");
     assert_eq!((topics, topic), (Value::Null, Value::Null));
 }
+
+/// Words that a query may hold, and what no query should.
+const QUERY_WORDS: [&str; 34] = [
+    "q",
+    "before",
+    "after",
+    "from",
+    "to",
+    "limit",
+    "format",
+    "sort",
+    "window",
+    "clock",
+    "cluster",
+    "clusters",
+    "id",
+    "url",
+    "record_id",
+    "reason",
+    "buckets",
+    "points",
+    "top",
+    "last",
+    "csv",
+    "json",
+    "event",
+    "-1",
+    "0",
+    "18446744073709551616",
+    "1e999",
+    "NaN",
+    "%00",
+    "%ff%fe",
+    "%F0%9F%92%A9",
+    "title~%22",
+    "cluster:1,2 host:*.example",
+    "2023-05-17T00:00:00Z",
+];
+/// How many questions each route is asked.
+const QUESTIONS: usize = 60;
+
+#[test]
+fn no_query_breaks_a_route() {
+    let rig = Rig::with_sample();
+    let server = Server::start(&rig, &[]);
+    let listed = server.get("/api/v1").json();
+    let routes = listed["routes"].as_array().unwrap().iter().filter(|route| route["method"] == "GET");
+    let paths: Vec<&str> = routes.map(|route| route["path"].as_str().unwrap()).collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    let (mut state, mut statuses) = (7_u64, BTreeMap::new());
+    // The same questions each time.
+    let mut below = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % n
+    };
+    for path in &paths {
+        for _ in 0..QUESTIONS {
+            let word = |at: usize| QUERY_WORDS[at].replace(' ', "%20");
+            let id = word(below(QUERY_WORDS.len()));
+            let mut asked = path.replace("{id}", &id);
+            for number in 0..below(4) {
+                let (key, value) = (word(below(QUERY_WORDS.len())), word(below(QUERY_WORDS.len())));
+                asked += if number == 0 { "?" } else { "&" };
+                asked += &match below(8) {
+                    0 => key,
+                    1 => format!("{key}={}", value.repeat(below(200))),
+                    2 => format!("={value}="),
+                    _ => format!("{key}={value}"),
+                };
+            }
+            let status = server.get(&asked).status;
+            assert!((200..500).contains(&status), "{asked}: {status}");
+            *statuses.entry(status).or_insert(0) += 1;
+        }
+    }
+    assert!(statuses.contains_key(&200) && statuses.contains_key(&400), "{statuses:?}");
+    server.end(Signal::INT, 130);
+}

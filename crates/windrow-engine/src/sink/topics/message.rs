@@ -311,6 +311,34 @@ impl Encoder {
     }
 }
 
+/// Value and headers of a message.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) type Sent = (Option<Vec<u8>>, Vec<(String, Vec<u8>)>);
+
+/// Value and headers that a reject is sent with, where a message has `longest` bytes at most.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn sent(epoch: u64, reject: &Reject, source: &str, longest: u64) -> Sent {
+    use rdkafka::message::Headers as _;
+    let mut encoder = Encoder {
+        route: Route::Keyed("pages".into()),
+        slots: Vec::new(),
+        value: ValueShape::Full,
+        keyed_by: MessageKey::RecordId,
+        time: MessageTime::Event,
+        pipeline: "pipeline".into(),
+        longest_reject: longest,
+        scratch: Vec::new(),
+        key: String::new(),
+        record_id: String::new(),
+        text: String::new(),
+    };
+    let sources = vec![source.to_owned(); reject.origin.source as usize + 1];
+    let record = encoder.reject(epoch, reject, &sources);
+    let headers = record.headers.iter().flat_map(|headers| headers.iter());
+    let headers = headers.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect();
+    (record.payload.map(<[u8]>::to_vec), headers)
+}
+
 fn header<'a>(key: &'a str, value: &'a [u8]) -> Header<'a, &'a [u8]> {
     Header { key, value: Some(value) }
 }

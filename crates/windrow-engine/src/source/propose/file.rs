@@ -99,7 +99,8 @@ fn propose_file(path: &Path, asked: Asked, columns: &str, limit: usize) -> Resul
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(cannot)?;
-    Decompressed::open(file).and_then(|input| input.take(HEAD).read_to_end(&mut bytes)).map_err(cannot)?;
+    // So few bytes are never too many.
+    Decompressed::open(file, 0).and_then(|input| input.take(HEAD).read_to_end(&mut bytes)).map_err(cannot)?;
     let ended = (bytes.len() as u64) < HEAD;
     let is_only_likely =
         asked.encoding == AskedEncoding::Auto && asked.encoding(&bytes) == Encoding::Utf8 && Encoding::is_likely_cp1252(&bytes);
