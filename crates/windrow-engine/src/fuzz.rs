@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use windrow_core::clean;
 use windrow_core::featurize::FieldWeights;
+use windrow_core::kept::Kept;
 use windrow_core::pipeline::{Prepared, Preparer};
 use windrow_core::record::{RecordId, Row};
 
@@ -147,7 +148,12 @@ const URLS: &[&[u8]] = &[
 
 /// Any address makes a page or a reject, and the same one each time; weights are numbers.
 fn url(bytes: &[u8]) {
-    let row = Row { origin: RecordId { source: 0, offset: 0 }, raw: bytes, columns: [b"", b"", bytes, b"t", b"", b""] };
+    let row = Row {
+        origin: RecordId { source: 0, offset: 0 },
+        raw: bytes,
+        columns: [b"", b"", bytes, b"t", b"", b""],
+        kept: Kept::default(),
+    };
     let mut preparer = Preparer::new(FieldWeights::default());
     let first = preparer.prepare(std::iter::once(Ok(row)));
     assert_eq!(first, preparer.prepare(std::iter::once(Ok(row))), "another page of the same address");

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use windrow_engine::source::generator::write_csv;
 use windrow_engine::source::parse::Parser;
-use windrow_engine::source::{Asked, Keep, Limits, Positions, Wanted, open};
+use windrow_engine::source::{Asked, Limits, Positions, Wanted, open};
 
 /// Prints for each file: rows without the header and blank lines, and a checksum of the values of our columns.
 const SCRIPT: &str = r#"

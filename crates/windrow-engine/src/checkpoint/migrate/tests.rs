@@ -25,6 +25,7 @@ fn job(out: &Path) -> Job {
         follow: false,
         files: Asked::default(),
         max_record_bytes: 1 << 20,
+        max_unpacked: 0,
         rules: Rules::default(),
         out: out.to_owned(),
         state: None,

@@ -326,6 +326,7 @@ pub(crate) fn sent(epoch: u64, reject: &Reject, source: &str, longest: u64) -> S
         keyed_by: MessageKey::RecordId,
         time: MessageTime::Event,
         pipeline: "pipeline".into(),
+        kept: Vec::new(),
         longest_reject: longest,
         scratch: Vec::new(),
         key: String::new(),

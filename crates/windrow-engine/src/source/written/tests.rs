@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::source::parse::Parser;
-use crate::source::{Keep, Limits, Positions, SourcePosition, Wanted, open};
+use crate::source::{Limits, Positions, SourcePosition, Wanted, open};
 
 fn look(name: &str, bytes: &[u8], asked: Asked, map: &str) -> Result<Option<(Written, Form)>> {
     let columns = map.parse().unwrap();
