@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use windrow_core::cluster::{MODEL_KINDS, ModelSettings};
 use windrow_core::featurize::FieldWeights;
 use windrow_core::pipeline::{Outcome, Pipeline, Preparer};
-use windrow_core::snapshot::FORMAT;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::checkpoint::edits;
@@ -53,7 +52,7 @@ pub(super) const SNAPSHOTS: &[&[u8]] =
 pub(super) fn snapshot(bytes: &[u8]) {
     let _ = Pipeline::restore(bytes);
     let Some((kind, changes)) = bytes.split_first() else { return };
-    let mut body = BODIES[usize::from(*kind) % BODIES.len()].clone();
+    let (format, mut body) = BODIES[usize::from(*kind) % BODIES.len()].clone();
     let mut changes = changes.chunks_exact(3);
     for change in &mut changes {
         let at = usize::from(u16::from_le_bytes([change[0], change[1]])) * 13 % body.len();
@@ -62,21 +61,25 @@ pub(super) fn snapshot(bytes: &[u8]) {
     if let [cut] = changes.remainder() {
         body.truncate(body.len() * usize::from(*cut) / 256);
     }
-    if let Ok(pipeline) = Pipeline::restore(&sealed(&body)) {
+    if let Ok(pipeline) = Pipeline::restore(&sealed(format, &body)) {
         let again = Pipeline::restore(&pipeline.snapshot()).expect("what was written is read");
         assert_eq!(again.snapshot(), pipeline.snapshot());
     }
 }
 
-fn sealed(body: &[u8]) -> Vec<u8> {
+/// The header of a snapshot: magic, format, length and hash of the body.
+const FORMAT: std::ops::Range<usize> = 8..12;
+const HEADER_LEN: usize = 28;
+
+fn sealed(format: [u8; 4], body: &[u8]) -> Vec<u8> {
     let (len, hash) = ((body.len() as u64).to_le_bytes(), xxh3_64(body).to_le_bytes());
-    [b"WINDROWM", &FORMAT.to_le_bytes()[..], &len, &hash, body].concat()
+    [b"WINDROWM", &format[..], &len, &hash, body].concat()
 }
 
-/// What stands behind the checksum of a snapshot of each model.
-static BODIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| MODEL_KINDS.map(body).to_vec());
+/// Format of a snapshot of each model, and what stands behind the checksum.
+static BODIES: LazyLock<Vec<([u8; 4], Vec<u8>)>> = LazyLock::new(|| MODEL_KINDS.map(body).to_vec());
 
-fn body(kind: &str) -> Vec<u8> {
+fn body(kind: &str) -> ([u8; 4], Vec<u8>) {
     let settings = ModelSettings { kind: kind.to_owned(), clusters: 4, ..ModelSettings::default() };
     let mut pipeline = Pipeline::new(&settings).expect("a known model");
     let spec = "generator:rows=200,seed=1".parse().expect("a generator");
@@ -85,7 +88,9 @@ fn body(kind: &str) -> Vec<u8> {
     while let Some(batch) = source.next().expect("the generator has no errors") {
         pipeline.learn(&preparer.prepare(parser.parse(&batch)), &mut Outcome::default());
     }
-    let body = pipeline.snapshot().split_off(sealed(b"").len());
-    assert!(Pipeline::restore(&sealed(&body)).is_ok(), "the form of snapshots has changed: change it here too");
-    body
+    let mut snapshot = pipeline.snapshot();
+    let body = snapshot.split_off(HEADER_LEN);
+    let format = snapshot[FORMAT].try_into().expect("four bytes");
+    assert_eq!(sealed(format, &body)[..HEADER_LEN], snapshot, "the form of snapshots has changed: change it here too");
+    (format, body)
 }
