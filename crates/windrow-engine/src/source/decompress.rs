@@ -18,6 +18,7 @@ pub(crate) const STRETCH: u64 = 64 << 20;
 pub(crate) type Most = u64;
 
 /// How bytes are packed.
+#[derive(Clone, Copy)]
 enum Packing {
     Gzip,
     Zstd,

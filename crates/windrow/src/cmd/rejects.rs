@@ -36,6 +36,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it, read from the command line")]
 enum What {
     /// By reason: how many, the first and the last, an example
     #[command(before_help = "Examples:

@@ -360,16 +360,7 @@ fn object(known: &Known) -> Value {
             "exit_code": end.exit_code,
         })
     });
-    let inputs: Vec<Value> = known
-        .inputs
-        .iter()
-        .map(|input| {
-            json!({
-                "source": input.name, "unit": input.unit, "position": input.position, "rows": input.rows, "end": input.end,
-                "behind": input.behind, "seconds": input.seconds, "oldest_at": input.oldest.map(time), "mirrored": input.mirrored,
-            })
-        })
-        .collect();
+    let inputs: Vec<Value> = known.inputs.iter().map(of_input).collect();
     let groups: Vec<Value> = known.groups().iter().map(|group| of_group(group, known.now)).collect();
     let (records, seconds) = known.behind();
     let has_topic = known.inputs.iter().any(|input| input.unit == "records");
@@ -407,6 +398,13 @@ fn object(known: &Known) -> Value {
             Some(Ok(lag)) => lag.missing.iter().map(error).collect(),
             None => Vec::new(),
         },
+    })
+}
+
+fn of_input(input: &Input) -> Value {
+    json!({
+        "source": input.name, "unit": input.unit, "position": input.position, "rows": input.rows, "end": input.end,
+        "behind": input.behind, "seconds": input.seconds, "oldest_at": input.oldest.map(text::time), "mirrored": input.mirrored,
     })
 }
 
