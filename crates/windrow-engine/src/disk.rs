@@ -27,7 +27,7 @@ pub struct Room {
     next: Duration,
 }
 
-/// How often a run looks.
+/// How often a run looks between rolls.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Room {
@@ -36,7 +36,12 @@ impl Room {
         Self { places: places.into_iter().collect(), reserve, next: Duration::ZERO }
     }
 
-    /// The same, once a second.
+    /// Files were written: it is worth a look.
+    pub(crate) fn has_changed(&mut self) {
+        self.next = Duration::ZERO;
+    }
+
+    /// Looks when it has changed, and once a second.
     pub(crate) fn look(&mut self, now: Duration) -> Result<()> {
         if now < self.next {
             return Ok(());

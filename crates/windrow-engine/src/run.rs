@@ -363,6 +363,7 @@ impl Attempt<'_> {
             work.look_ahead().into_iter().for_each(|forecast| control.waits.foretell(forecast));
             if work.is_due(&job.roll) {
                 work.roll()?;
+                self.room.has_changed();
             } else if epoch.is_some_and(|epoch| work.is_epoch_due(epoch)) {
                 work.end_epoch()?;
             }
