@@ -1,4 +1,4 @@
-//! What plain cargo cannot do: `cargo xtask demo | test | bench | page | faults | poison | kafka | tidy | docs | deny`.
+//! What plain cargo cannot do: `cargo xtask demo | test | bench | page | faults | poison | fuzz | kafka | tidy | docs | deny`.
 //!
 //! One file per task. Tasks build what they run, keep all they make in the target folder, and end with a line that says whether
 //! the task did what it should.
@@ -10,6 +10,7 @@ mod demo;
 mod deny;
 mod docs;
 mod faults;
+mod fuzz;
 mod kafka;
 mod measure;
 mod page;
@@ -60,6 +61,8 @@ enum Task {
     Faults(faults::Args),
     /// Mix every kind of bad input with good rows, and look what comes of both
     Poison(poison::Args),
+    /// Throw bytes at all that reads those of strangers, by LLVM's fuzzer and a nightly compiler
+    Fuzz(fuzz::Args),
     /// Start and end real Apache Kafka brokers on this machine
     Kafka(kafka::Args),
     /// Measure quality or speed against the bars
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Task::Page(args) => page::page(&args),
         Task::Faults(args) => faults::faults(&args),
         Task::Poison(args) => poison::poison(&args),
+        Task::Fuzz(args) => fuzz::fuzz(&args),
         Task::Kafka(args) => kafka::kafka(&args),
         Task::Bench(args) => bench::bench(&args),
     };

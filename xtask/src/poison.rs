@@ -22,12 +22,17 @@ use serde_json::Value;
 
 use crate::campaign::{self, Chance};
 use crate::shell::{fresh_dir, say, stdout, windrow};
-use crate::watched::{Seen, watch};
+use crate::watched::{Seen, watch, watch_fed};
 use corpus::{HEADER, Kind};
 
 /// Least share of the rows a second, rejects counted as rows; of fewer rows one cannot tell.
 const LEAST_RATE: f64 = 0.7;
 const MEASURED: usize = 10_000;
+/// Seconds of nothing but poison; MiB by which memory may grow from their first half to the second (some ten million rejects: one
+/// byte kept of each shows); and lines of log a second.
+const FLOOD_S: f64 = 60.0;
+const GROWTH: f64 = 16.0;
+const LOG_LINES: f64 = 10.0;
 /// Kinds of more bytes come once: 50,000 of them would be a day's work.
 const SMALL: usize = 16 << 10;
 const MIB: f64 = (1 << 20) as f64;
@@ -37,11 +42,18 @@ pub(crate) struct Args {
     /// Build profile
     #[arg(long, default_value = "fast")]
     profile: String,
+    /// Also a minute of nothing but poison
+    #[arg(long)]
+    full: bool,
 }
 
 impl Args {
     pub(crate) fn quick() -> Self {
-        Self { profile: "fast".into() }
+        Self { profile: "fast".into(), full: false }
+    }
+
+    pub(crate) fn full() -> Self {
+        Self { full: true, ..Self::quick() }
     }
 }
 
@@ -54,6 +66,9 @@ pub(crate) fn poison(args: &Args) -> Result<()> {
     stage.mixed(&large, large.len())?;
     stage.lines_of_json()?;
     stage.bomb()?;
+    if args.full {
+        stage.flood(&small)?;
+    }
     std::fs::remove_dir_all(stage.dir)?;
     Ok(())
 }
@@ -145,13 +160,39 @@ impl Stage {
         Ok(())
     }
 
+    /// Nothing but poison for a minute, through a pipe: memory must not grow, and the log must not either.
+    fn flood(&self, kinds: &[&Kind]) -> Result<()> {
+        // What an open quote takes in hangs on what follows it.
+        let kinds: Vec<&Kind> = kinds.iter().copied().filter(|kind| !kind.value().contains(&b'"')).collect();
+        let lines: Vec<u8> = kinds.iter().flat_map(|kind| [kind.value(), b"\n"].concat()).collect();
+        let times = (1 << 20) / lines.len();
+        let (out, talk, head) = (self.dir.join("out-flood"), self.dir.join("flood.log"), format!("{HEADER}\n"));
+        let mut run = Command::new(&self.windrow);
+        run.args(["run", "--input", "-", "--out"]).arg(&out);
+        let (seen, pieces) = watch_fed(&mut run, &talk, head.as_bytes(), &lines.repeat(times), FLOOD_S)?;
+        ensure!(seen.ended.success(), "the run ended with {}:\n{}", seen.ended, seen.lines.join("\n"));
+        let status = stdout(Command::new(&self.windrow).args(["status", "-o", "json", "--out"]).arg(&out))?;
+        let status: Value = serde_json::from_str(&status)?;
+        let expected = pieces * times as u64 * counts(kinds.iter().copied()).values().sum::<u64>();
+        ensure!(status["pages"] == 0 && status["rejects"] == expected, "{expected} rejects expected: {status}");
+        let (early, late) = seen.looks.split_at(seen.looks.len() / 2);
+        let (early, late, per_s) = (peak(early), peak(late), seen.lines.len() as f64 / seen.seconds);
+        say(format_args!(
+            "{expected} rejects and no page in {:.0} s: at most {early:.0} MiB in the first half, {late:.0} in the second; {per_s:.1} lines of log a second",
+            seen.seconds,
+        ));
+        ensure!(late <= early + GROWTH && late <= 512.0, "memory grows");
+        ensure!(per_s <= LOG_LINES, "the log is flooded:\n{}", seen.lines[..20.min(seen.lines.len())].join("\n"));
+        Ok(())
+    }
+
     /// 10 GB out of 330 kB: refused at its first 64 MB, in little memory.
     fn bomb(&self) -> Result<()> {
         let (path, out) = (self.dir.join("bomb.csv.zst"), self.dir.join("out-bomb"));
         std::fs::write(&path, bomb(10 << 30))?;
         let mut command = Command::new(&self.windrow);
         command.arg("run").arg("--input").arg(&path).arg("--out").arg(&out);
-        let Seen { ended, seconds, memory, lines } = watch(&mut command, &self.dir.join("bomb.txt"))?;
+        let Seen { ended, seconds, memory, lines, .. } = watch(&mut command, &self.dir.join("bomb.txt"))?;
         let most = memory / MIB;
         let is_refused = ended.code() == Some(1) && lines.iter().any(|line| line.contains("E-INPUT-BOMB"));
         ensure!(is_refused, "a bomb ends with {ended}:\n{}", lines.join("\n"));
@@ -159,6 +200,11 @@ impl Stage {
         say(format_args!("a bomb of {} bytes: refused after {seconds:.1} s, at most {most:.0} MiB", path.metadata()?.len()));
         Ok(())
     }
+}
+
+/// The most of these looks, in MiB.
+fn peak(looks: &[f64]) -> f64 {
+    looks.iter().fold(0.0, |most, &look| look.max(most)) / MIB
 }
 
 /// A zstd file of a header and about so many bytes of one letter: frames of blocks that say a byte and how often (RFC 8878).

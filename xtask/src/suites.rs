@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, clean, demo, deny, docs, faults, kafka, page, plots, poison, readers, serve, tidy};
+use crate::{bench, clean, demo, deny, docs, faults, fuzz, kafka, page, plots, poison, readers, serve, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -84,6 +84,8 @@ const SUITES: &[Suite] = &[
         run: |_| kafka::faults::faults(&kafka::faults::Extent::FULL, None),
     },
     Suite { name: "bench-kafka-full", budget_s: 600, slow: true, run: |_| bench::smoke() },
+    Suite { name: "poison-full", budget_s: 240, slow: true, run: |_| poison::poison(&poison::Args::full()) },
+    Suite { name: "fuzz-full", budget_s: 1_200, slow: true, run: |_| fuzz::fuzz(&fuzz::Args::all()) },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
 ];
 

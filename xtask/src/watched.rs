@@ -1,6 +1,7 @@
 //! A run that is looked at from outside while it goes on: how much memory it takes, and what it says.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(crate) struct Seen {
     pub(crate) seconds: f64,
     /// The most bytes of memory in use at any look.
     pub(crate) memory: f64,
+    /// Bytes of memory in use at each look.
+    pub(crate) looks: Vec<f64>,
     /// The lines that it said.
     pub(crate) lines: Vec<String>,
 }
@@ -29,29 +32,56 @@ struct Watched(Child);
 
 /// Runs a command to its end, and looks at it; what it says goes to the file `talk`, what it prints nowhere.
 pub(crate) fn watch(command: &mut Command, talk: &Path) -> Result<Seen> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(talk)?).spawn();
-    let mut run = Watched(child.with_context(|| shown(command))?);
-    let (watch, mut memory) = (Watch::start(), 0.0);
-    let ended = loop {
-        if let Some(ended) = run.0.try_wait()? {
-            break ended;
-        }
-        if watch.seconds() > END_S {
-            bail!("the run does not end within {END_S} s");
-        }
-        memory = run.memory().unwrap_or_default().max(memory);
-        let_pass(STEP);
-    };
-    let text = fs::read(talk)?;
-    let lines = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
-    Ok(Seen { ended, seconds: watch.seconds(), memory, lines })
+    Watched::start(command.stdin(Stdio::null()), talk)?.look_on(talk)
+}
+
+/// The same of one that reads `head` from a pipe, and then one `piece` after the other for so many seconds; gives the number of pieces too.
+pub(crate) fn watch_fed(command: &mut Command, talk: &Path, head: &[u8], piece: &[u8], seconds: f64) -> Result<(Seen, u64)> {
+    let mut run = Watched::start(command.stdin(Stdio::piped()), talk)?;
+    let mut pipe = run.0.stdin.take().context("a pipe")?;
+    std::thread::scope(|scope| {
+        let feeder = scope.spawn(move || -> std::io::Result<u64> {
+            let (watch, mut pieces) = (Watch::start(), 0);
+            pipe.write_all(head)?;
+            while watch.seconds() < seconds {
+                pipe.write_all(piece)?;
+                pieces += 1;
+            }
+            Ok(pieces)
+        });
+        let seen = run.look_on(talk)?;
+        Ok((seen, feeder.join().map_err(|_| anyhow::anyhow!("the feeder broke down"))??))
+    })
 }
 
 impl Watched {
-    /// The most that it ever had; none once the process is gone.
-    fn memory(&self) -> Option<f64> {
+    fn start(command: &mut Command, talk: &Path) -> Result<Self> {
+        let child = command.stdout(Stdio::null()).stderr(fs::File::create(talk)?).spawn();
+        Ok(Self(child.with_context(|| shown(command))?))
+    }
+
+    fn look_on(&mut self, talk: &Path) -> Result<Seen> {
+        let (watch, mut memory, mut looks) = (Watch::start(), 0.0, Vec::new());
+        let ended = loop {
+            if let Some(ended) = self.0.try_wait()? {
+                break ended;
+            }
+            if watch.seconds() > END_S {
+                bail!("the run does not end within {END_S} s");
+            }
+            memory = self.memory("VmHWM:").unwrap_or_default().max(memory);
+            looks.extend(self.memory("VmRSS:"));
+            let_pass(STEP);
+        };
+        let text = fs::read(talk)?;
+        let lines = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+        Ok(Seen { ended, seconds: watch.seconds(), memory, looks, lines })
+    }
+
+    /// The most that it ever had, or has now; none once the process is gone.
+    fn memory(&self, which: &str) -> Option<f64> {
         let status = fs::read_to_string(PathBuf::from(format!("/proc/{}/status", self.0.id()))).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(which))?;
         line.split_whitespace().next()?.parse::<f64>().ok().map(|kib| kib * 1024.0)
     }
 }
