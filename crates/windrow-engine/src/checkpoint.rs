@@ -197,6 +197,7 @@ impl Store {
         let layout = owned.layout();
         let still_ours = || Manifest::is_still(&layout.manifest(), self.manifest.epoch);
         // Nothing is written into folders that have become another's: not a snapshot either, for he may have one of that name.
+        still_ours()?;
         owned.check()?;
         // Files of ours are taken away by whoever has taken over: that is what there is to tell then.
         let published = sink.seal(epoch).map_err(|error| still_ours().map_or_else(|fenced| fenced, |()| error))?;

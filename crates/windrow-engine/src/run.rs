@@ -272,7 +272,7 @@ pub fn run(job: &Job, clock: &dyn Clock, control: &Control, observer: &mut Obser
         let mut attempt =
             Attempt { job, clock, control, before: &mut before, claims: &mut claims, room: &mut room, has_worked: false };
         // What has become of the folders says more than what could not be done in them.
-        let told = |error| owned.check().map_or_else(|moved| moved, |()| error);
+        let told = |error| owned.check().err().filter(|moved| moved.code == checkpoint::lock::MOVED).unwrap_or(error);
         let mut summary = attempt.go_on(opened, observer).map_err(told);
         let mut has_worked = attempt.has_worked;
         opened = loop {

@@ -116,11 +116,14 @@ fn is_same(one: &File, other: &File) -> bool {
     identity(one) == identity(other)
 }
 
+/// Code of the error of a folder that is not where it was.
+pub(crate) const MOVED: &str = "E-FOLDER-MOVED";
+
 fn moved(path: &Path) -> Error {
     let folder = path.parent().unwrap_or(path).display();
     Error::new(
         ErrorKind::Environment,
-        "E-FOLDER-MOVED",
+        MOVED,
         format!("{folder} was moved, replaced or emptied while it was written to: its lock is not there any more"),
     )
     .hint("put it back and run again: what was committed is whole, and the rows since are learnt again")
