@@ -59,8 +59,8 @@ fn follow(mut run: Served, kill_at: Option<f64>) -> Result<Vec<Sample>> {
             ensure!(status.success() && kill_at.is_none(), "the run ended with {status}");
             return Ok(samples);
         }
-        // A run that is about to end answers no more.
-        samples.extend(sample(&run).ok());
+        // A run that is about to end answers no more; one that has just begun does not know what was read before.
+        samples.extend(sample(&run).ok().filter(|sample| sample.rows > 0.0));
         if kill_at.is_some_and(|at| samples.last().is_some_and(|last| last.rows >= at)) {
             run.child.kill()?;
             run.child.wait()?;
