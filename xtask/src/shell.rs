@@ -92,6 +92,22 @@ impl Watch {
     }
 }
 
+/// A line of what the kernel says of a process' memory, such as `VmRSS` (now) or `VmHWM` (the most ever), in bytes.
+pub(crate) fn memory(pid: u32, line: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let found = status.lines().find_map(|there| there.strip_prefix(line)?.strip_prefix(':'));
+    let kibibytes: u64 = found.with_context(|| format!("no {line}"))?.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kibibytes << 10)
+}
+
+/// Processor seconds that a process has used, for itself and in the kernel.
+pub(crate) fn processor_s(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit_once(')').context("stat")?.1.split_whitespace().collect();
+    let ticks = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
+}
+
 /// A program that runs in the workspace's root.
 pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);

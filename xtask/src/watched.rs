@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{Watch, let_pass, shown};
+use crate::shell::{self, Watch, let_pass, shown};
 
 /// How long a run may take.
 const END_S: f64 = 120.0;
@@ -69,20 +69,14 @@ impl Watched {
             if watch.seconds() > END_S {
                 bail!("the run does not end within {END_S} s");
             }
-            memory = self.memory("VmHWM:").unwrap_or_default().max(memory);
-            looks.extend(self.memory("VmRSS:"));
+            // Of a process that has just ended nothing is said.
+            memory = shell::memory(self.0.id(), "VmHWM").map_or(memory, |most| most as f64);
+            looks.extend(shell::memory(self.0.id(), "VmRSS").map(|now| now as f64).ok());
             let_pass(STEP);
         };
         let text = fs::read(talk)?;
         let lines = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
         Ok(Seen { ended, seconds: watch.seconds(), memory, looks, lines })
-    }
-
-    /// The most that it ever had, or has now; none once the process is gone.
-    fn memory(&self, which: &str) -> Option<f64> {
-        let status = fs::read_to_string(PathBuf::from(format!("/proc/{}/status", self.0.id()))).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(which))?;
-        line.split_whitespace().next()?.parse::<f64>().ok().map(|kib| kib * 1024.0)
     }
 }
 

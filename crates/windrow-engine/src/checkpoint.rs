@@ -196,11 +196,11 @@ impl Store {
         let (epoch, owned) = (at.epoch, Arc::clone(&self.owned));
         let layout = owned.layout();
         let still_ours = || Manifest::is_still(&layout.manifest(), self.manifest.epoch);
+        // Whoever has taken over takes locks and files of ours away: that is what there is to tell then.
+        let told = |error| still_ours().map_or_else(|fenced| fenced, |()| error);
         // Nothing is written into folders that have become another's: not a snapshot either, for he may have one of that name.
-        still_ours()?;
-        owned.check()?;
-        // Files of ours are taken away by whoever has taken over: that is what there is to tell then.
-        let published = sink.seal(epoch).map_err(|error| still_ours().map_or_else(|fenced| fenced, |()| error))?;
+        owned.check().map_err(told)?;
+        let published = sink.seal(epoch).map_err(told)?;
         still_ours()?;
         check_counts(&published, &self.manifest.counters, at.counters)?;
         let model = pipeline.snapshot();

@@ -92,6 +92,33 @@ pub struct Job {
     pub accept_new: bool,
 }
 
+impl Job {
+    /// These inputs into that folder, with what is built in, on one thread.
+    pub fn new(inputs: Vec<String>, out: PathBuf) -> Self {
+        Self {
+            inputs,
+            topic: None,
+            output: None,
+            columns: String::new(),
+            keep: Keep::default(),
+            follow: false,
+            files: Asked::default(),
+            max_record_bytes: 1 << 20,
+            max_unpacked: 500,
+            rules: Rules::default(),
+            out,
+            state: None,
+            model: ModelSettings::default(),
+            weights: FieldWeights::default(),
+            threads: 1,
+            roll: Roll::default(),
+            memory_bytes: 64 << 20,
+            free_disk: 0,
+            accept_new: false,
+        }
+    }
+}
+
 /// When Parquet files, model snapshot and manifest become visible together: whatever comes first, and at the end of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roll {
@@ -429,25 +456,15 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     }
     let manifest_path = reading.layout.manifest();
     let job = Job {
-        inputs: Vec::new(),
-        topic: None,
-        output: None,
         columns: reading.manifest.columns.clone(),
         keep: reading.manifest.keep.clone(),
-        follow: false,
-        files: Asked::default(),
         max_record_bytes: reading.manifest.max_record,
         max_unpacked: 0,
         rules: reading.manifest.clean.clone(),
-        out: out.to_owned(),
         state: state.map(Path::to_owned),
         model: reading.manifest.model_settings(&manifest_path)?,
         weights: reading.manifest.field_weights(&manifest_path)?,
-        threads: 1,
-        roll: Roll::default(),
-        memory_bytes: 64 << 20,
-        free_disk: 0,
-        accept_new: false,
+        ..Job::new(Vec::new(), out.to_owned())
     };
     let owned = match checkpoint::own(&job, clock) {
         // Somebody was faster: the request lies in the inbox, and he will find it.

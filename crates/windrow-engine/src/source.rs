@@ -84,6 +84,22 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl SourcePosition {
+    /// A source of that name of which nothing is known, and nothing was read.
+    pub fn of(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            device: 0,
+            inode: 0,
+            born: 0,
+            head_len: 0,
+            head_hash: 0,
+            start: 0,
+            offset: 0,
+            rows: 0,
+            written: None,
+        }
+    }
+
     /// The same source when nothing of it had been read.
     pub fn at_start(&self) -> Self {
         Self { offset: self.start, rows: 0, written: self.written(), ..self.clone() }

@@ -1,6 +1,8 @@
 //! Runs from files to Parquet: what is committed stays, what is not is learnt again, and nothing else is ever visible.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "commit/copy.rs"]
+mod copy;
 #[path = "commit/rig.rs"]
 mod rig;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::served::Served;
-use crate::shell::{fresh_dir, let_pass, run, say};
+use crate::shell::{fresh_dir, let_pass, processor_s, run, say};
 
 const MEMORY_BAR: f64 = 512.0;
 /// Most that a million's processor time may differ from the first million's.
@@ -73,11 +73,7 @@ fn follow(mut run: Served, kill_at: Option<f64>) -> Result<Vec<Sample>> {
 fn sample(run: &Served) -> Result<Sample> {
     let metrics = run.get("/metrics")?.body;
     let rows = metrics.lines().find_map(|line| line.strip_prefix("windrow_rows_total ")).context("rows")?.trim().parse()?;
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", run.child.id()))?;
-    let fields: Vec<&str> = stat.rsplit_once(')').context("stat")?.1.split_whitespace().collect();
-    let ticks = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-    let per_s = rustix::param::clock_ticks_per_second() as f64;
-    Ok(Sample { rows, cpu_s: ticks / per_s, mib: run.memory()? as f64 / f64::from(1 << 20) })
+    Ok(Sample { rows, cpu_s: processor_s(run.child.id())?, mib: run.memory()? as f64 / f64::from(1 << 20) })
 }
 
 /// Prints what a run took, and says whether it met the bars.

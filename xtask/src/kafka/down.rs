@@ -19,7 +19,7 @@ use super::run::Pipeline;
 use super::standby::{Running, committed, committed_beyond};
 use super::{Rig, Version};
 use crate::campaign;
-use crate::shell::{Watch, fresh_dir, output, say, stdout, wait_for, windrow};
+use crate::shell::{Watch, fresh_dir, memory, output, say, stdout, wait_for, windrow};
 
 /// How much is done.
 pub(crate) struct Extent {
@@ -124,10 +124,7 @@ fn producer(pipeline: &Pipeline, pages: &PathBuf) -> Result<Running> {
 impl Stage {
     /// A line of /proc, in bytes.
     fn rss(&self, name: &str) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.worker.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let kilobytes: u64 = line.with_context(|| format!("no {name}"))?.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kilobytes << 10)
+        memory(self.worker.pid(), name)
     }
 
     fn said(&self) -> Result<String> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::served::Served;
-use crate::shell::{Watch, let_pass};
+use crate::shell::{Watch, let_pass, memory};
 
 /// How long a server may take to do anything at all.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,9 +67,7 @@ impl Served {
 
     /// Bytes that the process has in memory.
     pub(crate) fn memory(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? << 10)
+        memory(self.child.id(), "VmRSS")
     }
 }
 

@@ -192,21 +192,7 @@ mod tests {
 
     #[test]
     fn a_run_stands_in_the_partitions_of_its_topic() {
-        let source = |name: &str, offset| {
-            let (device, inode, head_len, head_hash, start, rows) = (0, 0, 0, 0, 0, 0);
-            SourcePosition {
-                name: name.into(),
-                device,
-                inode,
-                head_len,
-                head_hash,
-                start,
-                offset,
-                rows,
-                born: 0,
-                written: None,
-            }
-        };
+        let source = |name, offset| SourcePosition { offset, ..SourcePosition::of(name) };
         let sources = vec![source("kafka:a/0", 1), source("kafka:b/0", 2), source("kafka:a/1", 3), source("kafka:a/0", 4)];
         assert_eq!(offsets(&Positions { sources }, "a"), Offsets::from([(0, 4), (1, 3)]));
     }

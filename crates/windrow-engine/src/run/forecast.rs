@@ -111,19 +111,7 @@ mod tests {
     use crate::source::SourcePosition;
 
     fn at(offset: u64) -> Positions {
-        let name = "generator:rows=1000,seed=1".into();
-        let source = SourcePosition {
-            name,
-            device: 0,
-            inode: 0,
-            born: 0,
-            head_len: 0,
-            head_hash: 0,
-            start: 0,
-            offset,
-            rows: 0,
-            written: None,
-        };
+        let source = SourcePosition { offset, ..SourcePosition::of("generator:rows=1000,seed=1") };
         Positions { sources: vec![source] }
     }
 

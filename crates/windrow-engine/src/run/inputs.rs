@@ -168,12 +168,9 @@ fn unrelated(positions: &Positions, known: usize) -> Error {
 mod tests {
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
-    use windrow_core::cluster::ModelSettings;
-    use windrow_core::featurize::FieldWeights;
 
     use super::*;
     use crate::batch::Slice;
-    use crate::run::Roll;
     use crate::settings::ClientKeys;
     use crate::source::MessageFormat;
     use crate::source::kafka::Start;
@@ -200,27 +197,7 @@ mod tests {
             until_end: false,
             is_again: false,
         };
-        let job = Job {
-            inputs: Vec::new(),
-            topic: Some(topic),
-            output: None,
-            columns: String::new(),
-            keep: source::Keep::default(),
-            follow: false,
-            files: source::Asked::default(),
-            max_record_bytes: 1 << 20,
-            max_unpacked: 500,
-            rules: windrow_core::clean::Rules::default(),
-            out: "out".into(),
-            state: None,
-            model: ModelSettings::default(),
-            weights: FieldWeights::default(),
-            threads: 1,
-            roll: Roll::default(),
-            memory_bytes: 64 << 20,
-            free_disk: 0,
-            accept_new: false,
-        };
+        let job = Job { topic: Some(topic), ..Job::new(Vec::new(), "out".into()) };
         (cluster, job)
     }
 

@@ -19,14 +19,14 @@ pub(crate) type Most = u64;
 
 /// How bytes are packed.
 #[derive(Clone, Copy)]
-enum Packing {
+pub(super) enum Packing {
     Gzip,
     Zstd,
 }
 
 impl Packing {
     /// Told by the first bytes; none when they are not packed.
-    fn of(magic: &[u8]) -> Option<Self> {
+    pub(super) fn of(magic: &[u8]) -> Option<Self> {
         match magic {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             // A frame of data, or one to be skipped, which some writers put in front.

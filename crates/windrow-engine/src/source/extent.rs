@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
+use crate::source::decompress::Packing;
 use crate::source::generator::{PREFIX, Spec};
 use crate::source::kafka::PREFIX as TOPIC;
 use crate::source::{Positions, SourcePosition};
@@ -53,15 +54,15 @@ pub fn size_of(source: &SourcePosition) -> Option<u64> {
     let Ok(mut file) = File::open(&source.name) else { return Some(source.offset) };
     let mut magic = [0; 4];
     let n_magic = file.read(&mut magic).ok()?;
-    match &magic[..n_magic] {
-        [0x1f, 0x8b, ..] => {
+    match Packing::of(&magic[..n_magic]) {
+        Some(Packing::Gzip) => {
             let mut length = [0; 4];
             file.seek(SeekFrom::End(-4)).ok()?;
             file.read_exact(&mut length).ok()?;
             Some(u32::from_le_bytes(length).into())
         }
-        [0x28, 0xb5, 0x2f, 0xfd] => None,
-        _ => Some(file.metadata().ok()?.len()),
+        Some(Packing::Zstd) => None,
+        None => Some(file.metadata().ok()?.len()),
     }
 }
 
@@ -70,19 +71,7 @@ mod tests {
     use super::*;
 
     fn at(name: &str, offset: u64) -> SourcePosition {
-        let name = name.into();
-        SourcePosition {
-            name,
-            device: 0,
-            inode: 0,
-            head_len: 0,
-            head_hash: 0,
-            start: 0,
-            offset,
-            rows: 0,
-            born: 0,
-            written: None,
-        }
+        SourcePosition { offset, ..SourcePosition::of(name) }
     }
 
     #[test]

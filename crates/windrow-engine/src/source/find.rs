@@ -127,7 +127,7 @@ impl Input {
         match self {
             Self::File(probe) => probe.position(),
             Self::Generator(spec) => spec.position(),
-            Self::Stdin => pipe::position(),
+            Self::Stdin => SourcePosition::of(STDIN),
         }
     }
 

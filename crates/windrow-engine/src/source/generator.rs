@@ -102,18 +102,7 @@ impl Spec {
     /// The position of a generator that nothing has been read of. More rows of the same kind are the same source.
     pub(super) fn position(&self) -> SourcePosition {
         let kind = Self { rows: 0, ..*self }.to_string();
-        SourcePosition {
-            name: self.to_string(),
-            device: 0,
-            inode: 0,
-            born: 0,
-            head_len: 0,
-            head_hash: xxh3_64(kind.as_bytes()),
-            start: 0,
-            offset: 0,
-            rows: 0,
-            written: None,
-        }
+        SourcePosition { head_hash: xxh3_64(kind.as_bytes()), ..SourcePosition::of(self.to_string()) }
     }
 }
 

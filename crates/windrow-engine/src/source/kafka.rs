@@ -227,18 +227,8 @@ fn enter(
             Some(starts) => starts[partition],
             None => broker.range(&input.topic, partition)?.0,
         };
-        positions.sources.push(SourcePosition {
-            name,
-            device: cluster,
-            inode: identity.id,
-            born: 0,
-            head_len: 0,
-            head_hash: 0,
-            start: offset,
-            offset,
-            rows: 0,
-            written: None,
-        });
+        let (device, inode, start) = (cluster, identity.id, offset);
+        positions.sources.push(SourcePosition { device, inode, start, offset, ..SourcePosition::of(name) });
         sources.push(positions.sources.len() - 1);
     }
     Ok(sources)

@@ -18,7 +18,7 @@ use super::decompress::{Most, of_pipe};
 use super::file::{FileSource, PIECE, PIPE_WAIT};
 use super::follow::nothing;
 use super::written::{Asked, Look};
-use super::{ColumnMap, Limits, Source, SourcePosition};
+use super::{ColumnMap, Limits, Source};
 use crate::batch::RawBatch;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -28,22 +28,6 @@ pub const STDIN: &str = "-";
 pub(super) const NAME: &str = "standard input";
 /// Pieces that may wait.
 const PIECES: usize = 8;
-
-/// Its position when nothing of it was read.
-pub(super) fn position() -> SourcePosition {
-    SourcePosition {
-        name: STDIN.to_owned(),
-        device: 0,
-        inode: 0,
-        born: 0,
-        head_len: 0,
-        head_hash: 0,
-        start: 0,
-        offset: 0,
-        rows: 0,
-        written: None,
-    }
-}
 
 /// Pieces of what standard input holds, unpacked. Whoever reads it may wait for bytes for ever, and ends with the process.
 pub(super) type Pieces = Receiver<io::Result<Vec<u8>>>;

@@ -154,19 +154,7 @@ mod tests {
     use crate::source::{Limits, SourcePosition};
 
     fn position(offset: u64) -> SourcePosition {
-        let name = String::new();
-        SourcePosition {
-            name,
-            device: 0,
-            inode: 0,
-            head_len: 0,
-            head_hash: 0,
-            start: 0,
-            offset,
-            rows: 0,
-            born: 0,
-            written: None,
-        }
+        SourcePosition { offset, ..SourcePosition::of("") }
     }
 
     /// Records of six bytes: `a,,,,,` and a line end make seven.

@@ -7,16 +7,13 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
-use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
-use windrow_core::featurize::FieldWeights;
 use windrow_engine::checkpoint::manifest::Manifest;
 use windrow_engine::checkpoint::{Layout, Reading, read_state};
 use windrow_engine::clock::SystemClock;
 use windrow_engine::error::Result;
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Job, Roll, Summary};
-use windrow_engine::source::{Asked, Keep};
 
 pub(crate) struct Rig {
     folder: TempDir,
@@ -27,26 +24,12 @@ impl Rig {
     /// A rig with `n` rows in `pages.csv`.
     pub(crate) fn new(n: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let inputs = vec![folder.path().join("in").display().to_string()];
         let job = Job {
-            inputs: vec![folder.path().join("in").display().to_string()],
-            topic: None,
-            output: None,
-            keep: Keep::default(),
-            columns: String::new(),
-            follow: false,
-            files: Asked::default(),
-            max_record_bytes: 1 << 20,
-            max_unpacked: 500,
-            rules: Rules::default(),
-            out: folder.path().join("out"),
-            state: None,
             model: ModelSettings { clusters: 5, ..ModelSettings::default() },
-            weights: FieldWeights::default(),
             threads: 2,
             roll: Roll { rows: 100, bytes: u64::MAX, age: Duration::MAX },
-            memory_bytes: 64 << 20,
-            free_disk: 0,
-            accept_new: false,
+            ..Job::new(inputs, folder.path().join("out"))
         };
         let rig = Self { folder, job };
         fs::create_dir(rig.path("in")).unwrap();

@@ -12,6 +12,7 @@ use windrow_engine::checkpoint::{Layout, verify};
 use windrow_engine::clock::SystemClock;
 
 use crate::audit::{audit, job_of};
+use crate::copy::copy;
 use crate::rig::{Rig, csv};
 
 fn fixtures() -> PathBuf {
@@ -28,19 +29,6 @@ fn states() -> Vec<(u32, PathBuf)> {
     let formats: Vec<u32> = states.iter().map(|(format, _)| *format).collect();
     assert!(formats.starts_with(&[1, 2, 3, 4]), "the old ones are kept: {formats:?}");
     states
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// A rig whose output is that state, and its input the one that the state was made of.

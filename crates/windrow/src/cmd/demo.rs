@@ -10,14 +10,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use windrow_core::clean::Rules;
 use windrow_engine::checkpoint::{self, lock::Lock};
 use windrow_engine::clock::SystemClock;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Ended, Job, Roll};
 use windrow_engine::settings::Settings;
-use windrow_engine::source::{Asked, Keep};
 
 use self::picture::Picture;
 use super::run::{propose, query, quoted, tell_counts, threads};
@@ -83,26 +81,17 @@ pub(crate) struct Args {
 
 /// The sample, then rows that are made up: what concerns other people's columns and rows is not asked of them.
 fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
+    let inputs = vec![args.out.join(SAMPLE_NAME).display().to_string(), format!("generator:rows={rows},seed=1")];
     Job {
-        inputs: vec![args.out.join(SAMPLE_NAME).display().to_string(), format!("generator:rows={rows},seed=1")],
-        topic: None,
-        output: None,
-        columns: String::new(),
-        keep: Keep::default(),
-        follow: false,
-        files: Asked::default(),
-        out: args.out.clone(),
-        state: None,
         roll: Roll { age: ROLL, ..Roll::default() },
         model: settings.model.clone(),
         weights: settings.features.clone(),
         threads: threads(settings.run.threads),
         max_record_bytes: settings.limits.max_record,
         max_unpacked: settings.limits.max_unpacked,
-        rules: Rules::default(),
         memory_bytes: settings.limits.memory,
         free_disk: settings.limits.free_disk,
-        accept_new: false,
+        ..Job::new(inputs, args.out.clone())
     }
 }
 

@@ -12,13 +12,10 @@ use serde_json::Value;
 use crate::bench::embedded::repeated;
 use crate::kafka::{Rig, Version};
 use crate::python::{READERS, script};
-use crate::shell::{cargo, fresh_dir, output, run, say, shared_data, stdout, target, windrow};
+use crate::shell::{cargo, fresh_dir, output, processor_s, run, say, shared_data, stdout, target, windrow};
 
 /// Rows of links_stream.
 const LINKS: usize = 122_464;
-
-/// Linux counts processor time in hundredths of a second, whatever the machine.
-const TICKS: f64 = 100.0;
 
 /// A broker, the programs, and the rows.
 pub(super) struct Field {
@@ -100,10 +97,7 @@ impl Field {
     }
 
     fn broker_seconds(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.rig.broker_pid()?))?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-        Ok(ticks / TICKS)
+        processor_s(self.rig.broker_pid()?)
     }
 
     /// Fills a pipeline's input topic.

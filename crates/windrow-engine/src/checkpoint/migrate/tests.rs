@@ -1,41 +1,27 @@
+#[path = "../../../tests/commit/copy.rs"]
+mod copy;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
-use windrow_core::featurize::FieldWeights;
 
+use self::copy::copy;
 use super::*;
 use crate::checkpoint::lock::Lock;
 use crate::checkpoint::{read_state, verify};
 use crate::clock::SystemClock;
 use crate::failpoint::{self, dying};
 use crate::run::{self, Control, Job, Roll};
-use crate::source::{Asked, Keep};
 
 fn job(out: &Path) -> Job {
     Job {
-        inputs: vec!["generator:rows=300,seed=1".into()],
-        topic: None,
-        output: None,
-        columns: String::new(),
-        keep: Keep::default(),
-        follow: false,
-        files: Asked::default(),
-        max_record_bytes: 1 << 20,
         max_unpacked: 0,
-        rules: Rules::default(),
-        out: out.to_owned(),
-        state: None,
         model: ModelSettings { clusters: 5, ..ModelSettings::default() },
-        weights: FieldWeights::default(),
-        threads: 1,
         roll: Roll { rows: 100, bytes: u64::MAX, age: Duration::MAX },
-        memory_bytes: 64 << 20,
-        free_disk: 0,
-        accept_new: false,
+        ..Job::new(vec!["generator:rows=300,seed=1".into()], out.to_owned())
     }
 }
 
@@ -73,19 +59,6 @@ fn older_state(out: &Path) {
         entry.model = snapshots::hash(&model);
     }
     manifest.commit(&layout.manifest(), manifest.epoch).unwrap();
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// Names and bytes of the state's own files.
