@@ -101,6 +101,8 @@ pub struct MicroSummary {
     pub weight: f64,
     /// Pages that it ever took, with those of micro-clusters merged into it.
     pub n_pages: u64,
+    /// Whether a user put it where it is, so that it stays there.
+    pub held: bool,
 }
 
 /// A living cluster, as others may see it.
@@ -169,7 +171,7 @@ pub trait Clusterer: Send {
     /// The term that a number of `cluster_terms` or `micro_terms` stands for, until the next page is learnt.
     fn term(&self, number: u32) -> (TermKind, &str);
 
-    /// Applies what a user asked for, as far as it concerns the model (pins).
+    /// Applies what a user asked for, as far as it concerns the model: pins, and what goes where. One that is refused changes nothing.
     fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError>;
 
     /// The whole state, as bytes.

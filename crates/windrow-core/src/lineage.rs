@@ -57,6 +57,34 @@ pub enum Happening {
         /// Whether it is pinned now.
         pinned: bool,
     },
+    /// A user put a micro-cluster into this cluster, where it stays; it may have been there before.
+    MicroPlaced {
+        /// The micro-cluster.
+        micro_cluster: MicroId,
+        /// The cluster it left.
+        from: ClusterId,
+    },
+    /// A user let a micro-cluster of this cluster go where its likeness takes it again.
+    MicroReleased {
+        /// The micro-cluster.
+        micro_cluster: MicroId,
+    },
+    /// A user had this cluster taken in by another one; it dies next.
+    ClusterMerged {
+        /// The cluster that took it in.
+        into: ClusterId,
+    },
+    /// A user parted this cluster, just born, from another one.
+    ClusterSplit {
+        /// The cluster that it was part of.
+        from: ClusterId,
+        /// The ended cluster that it stands for, when a merge was undone.
+        again: Option<ClusterId>,
+        /// Pages of micro-clusters that faded already and go with it.
+        n_pages: u64,
+    },
+    /// A user took back an edit that concerned the cluster; what that changed comes before.
+    Undone,
 }
 
 /// One line of the lineage.
@@ -105,6 +133,34 @@ pub enum Edit {
         /// Whether it is to be pinned.
         pinned: bool,
     },
+    /// Put micro-clusters into a cluster, where they stay.
+    Move {
+        /// The micro-clusters.
+        micro_clusters: Vec<MicroId>,
+        /// The cluster.
+        to: ClusterId,
+    },
+    /// Let micro-clusters that were put somewhere go where their likeness takes them again.
+    Release {
+        /// The micro-clusters.
+        micro_clusters: Vec<MicroId>,
+    },
+    /// Have a cluster taken in by another one. It ends; its micro-clusters stay together in the other.
+    Merge {
+        /// The cluster that ends.
+        cluster: ClusterId,
+        /// The cluster that takes it in.
+        into: ClusterId,
+    },
+    /// Make a cluster of some micro-clusters of another one.
+    Split {
+        /// The cluster to part.
+        cluster: ClusterId,
+        /// What goes; if none are named, what is less like its heaviest micro-cluster than like the rest.
+        micro_clusters: Vec<MicroId>,
+    },
+    /// Take back the latest edit that can still be taken back.
+    Undo,
 }
 
 /// Why an edit was refused.
@@ -116,6 +172,35 @@ pub enum EditError {
     /// The name is longer than a label may be, shows nothing, or holds characters that no screen shows as they are.
     #[error("a name has at most {MAX_LABEL_CHARS} characters, something to see, and none for control or direction")]
     BadName,
+    /// The micro-cluster is not alive.
+    #[error("theme {0} is not alive")]
+    NoSuchMicro(MicroId),
+    /// The micro-cluster is alive elsewhere.
+    #[error("theme {micro_cluster} does not belong to cluster {cluster}")]
+    NotInCluster {
+        /// The micro-cluster.
+        micro_cluster: MicroId,
+        /// Where it was looked for.
+        cluster: ClusterId,
+    },
+    /// Nothing to do it to.
+    #[error("no theme is named")]
+    NoMicro,
+    /// A cluster cannot be taken in by itself.
+    #[error("cluster {0} cannot take in itself")]
+    IntoItself(ClusterId),
+    /// Nothing would stay, or nothing would go.
+    #[error("cluster {0} has no themes that could be parted: one must go and one must stay")]
+    CannotPart(ClusterId),
+    /// Every slot has an owner, or rests.
+    #[error("no slot is free for another cluster; merge two clusters first, or wait until a light one has ended")]
+    NoFreeSlot,
+    /// The model has no micro-clusters that could be elsewhere.
+    #[error("the model {0} has no themes apart from its clusters: it can rename and pin them, not move, merge or split")]
+    NotByModel(&'static str),
+    /// No edit is on record that could still be taken back.
+    #[error("there is no edit that could be taken back")]
+    NothingToUndo,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! generations, which stand at fixed positions of the order.
 
 pub(crate) mod book;
+mod edit;
 mod near;
 pub(crate) mod view;
 
@@ -22,7 +23,7 @@ use crate::featurize::language::Languages;
 use crate::featurize::{Featurizer, FieldWeights};
 use crate::kept::KeptBook;
 use crate::label::{self, LabelTerm};
-use crate::lineage::{self, Edit, EditError, Happening, LineageEvent};
+use crate::lineage::{Happening, LineageEvent};
 use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
 use crate::snapshot::{self, SnapshotError};
 
@@ -126,6 +127,8 @@ pub struct Pipeline {
     model: Box<dyn Clusterer>,
     book: Book,
     kept: KeptBook,
+    /// Edits that can be taken back.
+    done: edit::Done,
     position: u64,
     generation: u64,
     /// For views; in no snapshot.
@@ -149,6 +152,12 @@ struct More {
     kept: KeptBook,
 }
 
+/// What comes behind that since format 3.
+#[derive(Default, Serialize, Deserialize)]
+struct Hand {
+    done: edit::Done,
+}
+
 impl Pipeline {
     /// A pipeline that has learnt nothing.
     pub fn new(settings: &ModelSettings) -> Result<Self, UnknownModel> {
@@ -158,6 +167,7 @@ impl Pipeline {
             model,
             book: Book::default(),
             kept: KeptBook::default(),
+            done: edit::Done::default(),
             position: 0,
             generation: 0,
             languages: Languages::default(),
@@ -208,7 +218,7 @@ impl Pipeline {
         let noted = outcome.lineage.len();
         self.model.learn(pages, block.clone(), &mut outcome.decisions, &mut outcome.lineage);
         if outcome.lineage.len() > noted || self.model.generation() != self.generation {
-            self.take_note(noted, outcome);
+            self.take_note(noted, &mut outcome.lineage);
             used.forget();
         }
         for row in block {
@@ -226,9 +236,9 @@ impl Pipeline {
     }
 
     /// Brings the book up to date with the lineage from `noted` on, and the labels with the model.
-    fn take_note(&mut self, noted: usize, outcome: &mut Outcome) {
+    fn take_note(&mut self, noted: usize, lineage: &mut Vec<LineageEvent>) {
         let mut born = Vec::new();
-        for event in &outcome.lineage[noted..] {
+        for event in &lineage[noted..] {
             self.note(event);
             if let Happening::ClusterBorn { micro_cluster, .. } = event.happening {
                 born.push((event.cluster, micro_cluster));
@@ -238,7 +248,7 @@ impl Pipeline {
             self.generation = self.model.generation();
             self.book.age_examples();
             for (cluster, terms) in label::describe(self.model.as_ref()) {
-                self.relabel(cluster, terms, &mut outcome.lineage);
+                self.relabel(cluster, terms, lineage);
             }
         }
         for (cluster, micro_cluster) in born {
@@ -246,7 +256,7 @@ impl Pipeline {
             if unlabelled {
                 let found = self.model.micro_terms(&[micro_cluster]).into_iter().flatten();
                 let terms = found.map(|(number, weight)| label::label_term(self.model.as_ref(), number, weight)).collect();
-                self.relabel(cluster, terms, &mut outcome.lineage);
+                self.relabel(cluster, terms, lineage);
             }
         }
     }
@@ -259,28 +269,6 @@ impl Pipeline {
             entry.label.clone_from(&label);
             lineage.push(LineageEvent { position: self.position, cluster, happening: Happening::Relabelled { label } });
         }
-    }
-
-    /// Does what a user asked for, at this position.
-    pub fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
-        let (Edit::Rename { cluster, .. } | Edit::Pin { cluster, .. }) = edit;
-        if !self.book.alive.contains_key(cluster) {
-            return Err(EditError::NoSuchCluster(*cluster));
-        }
-        if let Edit::Rename { label, .. } = edit
-            && !lineage::is_good_name(label)
-        {
-            return Err(EditError::BadName);
-        }
-        let noted = log.len();
-        self.model.edit(edit, log)?;
-        let happening = match edit {
-            Edit::Rename { label, .. } => Happening::Renamed { label: label.clone() },
-            Edit::Pin { pinned, .. } => Happening::Pinned { pinned: *pinned },
-        };
-        log.push(LineageEvent { position: self.position, cluster: *cluster, happening });
-        log[noted..].iter().for_each(|event| self.note(event));
-        Ok(())
     }
 
     fn note(&mut self, event: &LineageEvent) {
@@ -306,12 +294,15 @@ impl Pipeline {
         };
         let bytes = |result: postcard::Result<Vec<u8>>| result.expect("plain data in memory always serializes");
         let state = bytes(postcard::to_stdvec(&state));
-        // A state that format 1 can say stays in it: learning its rows again gives the bytes that are on record.
-        if self.kept.is_empty() {
+        // A state that an older format can say stays in it: learning its rows again gives the bytes that are on record.
+        if self.kept.is_empty() && self.done.is_empty() {
             return snapshot::seal(1, &state);
         }
-        let more = More { kept: self.kept.clone() };
-        snapshot::seal(2, &bytes(postcard::to_extend(&more, state)))
+        let state = bytes(postcard::to_extend(&More { kept: self.kept.clone() }, state));
+        if self.done.is_empty() {
+            return snapshot::seal(2, &state);
+        }
+        snapshot::seal(3, &bytes(postcard::to_extend(&Hand { done: self.done.clone() }, state)))
     }
 
     /// The pipeline that a snapshot was made of.
@@ -319,15 +310,18 @@ impl Pipeline {
         let damaged = |error: &dyn std::fmt::Display| SnapshotError::Damaged(error.to_string());
         let (format, body) = snapshot::open(bytes)?;
         let (state, rest): (State, _) = postcard::take_from_bytes(body).map_err(|error| damaged(&error))?;
-        let more = match format {
-            1 => More::default(),
-            _ => postcard::from_bytes(rest).map_err(|error| damaged(&error))?,
-        };
+        let (more, rest) = if format < 2 { Default::default() } else { part::<More>(rest)? };
+        let (hand, _) = if format < 3 { Default::default() } else { part::<Hand>(rest)? };
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;
-        let (State { settings, position, generation, book, .. }, More { kept }) = (state, more);
-        Ok(Self { settings, model, book, kept, position, generation, languages: Languages::default() })
+        let (State { settings, position, generation, book, .. }, More { kept }, Hand { done }) = (state, more, hand);
+        Ok(Self { settings, model, book, kept, done, position, generation, languages: Languages::default() })
     }
+}
+
+/// The next part of a snapshot, and what is behind it.
+fn part<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), SnapshotError> {
+    postcard::take_from_bytes(bytes).map_err(|error| SnapshotError::Damaged(error.to_string()))
 }
 
 impl std::fmt::Debug for Pipeline {

@@ -34,8 +34,8 @@ pub enum SnapshotError {
 const MAGIC: &[u8; 8] = b"WINDROWM";
 /// Format written by this program; older ones stay readable.
 ///
-/// 2: what comes behind the state of a pipeline: columns that are carried along.
-pub const FORMAT: u32 = 2;
+/// 2: what comes behind the state of a pipeline: columns that are carried along. 3: behind those, edits that can be taken back.
+pub const FORMAT: u32 = 3;
 /// Magic, format, length of the body, hash of the body.
 const HEADER_LEN: usize = 8 + 4 + 8 + 8;
 
@@ -52,6 +52,18 @@ pub(crate) fn state_of<S: DeserializeOwned>(bytes: &[u8], supported: u32) -> Res
         return Err(SnapshotError::Newer { found, supported });
     }
     postcard::from_bytes(rest).map_err(damaged)
+}
+
+/// Like [`state_of`], for a state that has something behind it from format `since` on.
+pub(crate) fn state_and_more<S: DeserializeOwned, M: DeserializeOwned + Default>(
+    bytes: &[u8],
+    since: u32,
+) -> Result<(S, M), SnapshotError> {
+    let damaged = |error: postcard::Error| SnapshotError::Damaged(error.to_string());
+    match postcard::take_from_bytes::<u32>(bytes).map_err(damaged)?.0 {
+        found if found < since => Ok((state_of(bytes, since)?, M::default())),
+        _ => state_of(bytes, since),
+    }
 }
 
 /// Puts a header with format, length and hash before `body`.

@@ -13,6 +13,9 @@ use super::vocabulary::TermId;
 /// Gain in likeness for which a micro-cluster moves.
 const CLEAR_GAIN: f32 = 0.02;
 
+/// Most rounds of K-Means that part a cluster.
+const HALVING_ROUNDS: usize = 20;
+
 /// A sparse matrix: for each line its (number, value) entries.
 #[derive(Debug, Default)]
 struct Sparse {
@@ -166,6 +169,44 @@ impl Coarse {
             self.rows.line(stranger).iter().for_each(|&(term, _)| values[term as usize] = 0.0);
         }
         strangers
+    }
+
+    /// The micro-clusters of a slot that are nearer to a second centre than to the one around the heaviest: K-Means with two centres,
+    /// begun with the heaviest and the one farthest from it by mass x distance. Empty where nothing can be told apart.
+    pub(super) fn lesser_half(&self, slot: Slot) -> Vec<usize> {
+        let members: Vec<usize> = (0..self.n_micros).filter(|&micro| self.home[micro] == slot).collect();
+        let heaviest = members.iter().copied().max_by(|&a, &b| self.mass[a].total_cmp(&self.mass[b]).then(b.cmp(&a)));
+        let Some(heaviest) = heaviest else { return Vec::new() };
+        let mut centres = [vec![0.0f32; self.columns.lines()], vec![0.0f32; self.columns.lines()]];
+        let add = |centre: &mut [f32], micro: usize, mass: f32| {
+            self.rows.line(micro).iter().for_each(|&(term, value)| centre[term as usize] += mass * value);
+        };
+        let to = |centre: &[f32], micro: usize| {
+            self.rows.line(micro).iter().map(|&(term, value)| value * centre[term as usize]).sum()
+        };
+        add(&mut centres[0], heaviest, 1.0);
+        let gain = |micro: usize| -> f32 { self.mass[micro] * (1.0 - to(&centres[0], micro)) };
+        let others = members.iter().copied().filter(|&micro| micro != heaviest);
+        let Some(farthest) = others.max_by(|&a, &b| gain(a).total_cmp(&gain(b)).then(b.cmp(&a))) else { return Vec::new() };
+        add(&mut centres[1], farthest, 1.0);
+        let mut going: Vec<usize> = Vec::new();
+        for _ in 0..HALVING_ROUNDS {
+            let (stays, goes): (Vec<usize>, Vec<usize>) = members.iter().partition(|&&micro| {
+                let likeness: [f32; 2] = [to(&centres[0], micro), to(&centres[1], micro)];
+                micro == heaviest || (micro != farthest && likeness[0] >= likeness[1])
+            });
+            if goes == going {
+                break;
+            }
+            for (centre, half) in centres.iter_mut().zip([&stays, &goes]) {
+                centre.fill(0.0);
+                half.iter().for_each(|&micro| add(centre, micro, self.mass[micro]));
+                let inverse = inverse_root(centre.iter().map(|value| value * value).sum());
+                centre.iter_mut().for_each(|value| *value *= inverse);
+            }
+            going = goes;
+        }
+        going
     }
 
     /// The slot with the nearest centre for each of `micros`, not counting its own; none where no other shares a term.

@@ -406,7 +406,8 @@ impl Clusterer for KMeans {
         let (mut micro_clusters, mut clusters) = (Vec::new(), Vec::new());
         for (_, slot, centre) in state.centres.living() {
             let (cluster, weight) = (state.slots.owner(slot), centre.weight());
-            micro_clusters.push(MicroSummary { micro_cluster: centre.micro, cluster, weight, n_pages: centre.n_pages });
+            let n_pages = centre.n_pages;
+            micro_clusters.push(MicroSummary { micro_cluster: centre.micro, cluster, weight, n_pages, held: false });
             let pinned = state.slots.get(slot).is_some_and(|cluster| cluster.pinned);
             clusters.push(ClusterSummary { cluster, slot, weight, pinned });
         }
@@ -434,8 +435,13 @@ impl Clusterer for KMeans {
     }
 
     fn edit(&mut self, edit: &Edit, _log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
-        let Edit::Pin { cluster, pinned } = edit else { return Ok(()) };
-        self.state.slots.pin(*cluster, *pinned)
+        match edit {
+            Edit::Pin { cluster, pinned } => self.state.slots.pin(*cluster, *pinned),
+            Edit::Rename { .. } | Edit::Undo => Ok(()),
+            Edit::Move { .. } | Edit::Release { .. } | Edit::Merge { .. } | Edit::Split { .. } => {
+                Err(EditError::NotByModel(KIND))
+            }
+        }
     }
 
     fn snapshot(&self) -> Vec<u8> {

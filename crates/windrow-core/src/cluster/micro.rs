@@ -16,6 +16,7 @@ mod lists;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::cleanup::Cleaned;
 use self::index::Index;
 pub(super) use self::index::{Entry, Scratch};
 pub(super) use self::lanes::widest;

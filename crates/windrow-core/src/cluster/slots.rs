@@ -63,10 +63,20 @@ impl Slots {
     /// Opens a cluster on a rested slot; none when all slots are owned or rest still.
     pub(super) fn open(&mut self, position: u64) -> Option<Slot> {
         let slot = self.rested(position)?;
+        Some(self.own(slot))
+    }
+
+    /// The same for a user, who knows what he does: a slot that rests still will do.
+    pub(super) fn open_at_once(&mut self) -> Option<Slot> {
+        let slot = self.rested(u64::MAX)?;
+        Some(self.own(slot))
+    }
+
+    fn own(&mut self, slot: usize) -> Slot {
         let cluster = Cluster { id: self.next_id, pinned: false, light_since: None, memory: Memory::default() };
         self.next_id += 1;
         self.places[slot] = Place::Owned(cluster);
-        Some(slot as Slot)
+        slot as Slot
     }
 
     /// Whether `open` would give a slot, and the id that it would give.
@@ -95,10 +105,15 @@ impl Slots {
 
     /// Pins a living cluster, or lets go of it.
     pub(super) fn pin(&mut self, cluster: ClusterId, pinned: bool) -> Result<(), EditError> {
-        let found = self.living_mut().find(|(_, living)| living.id == cluster);
-        let (_, found) = found.ok_or(EditError::NoSuchCluster(cluster))?;
-        found.pinned = pinned;
+        let slot = self.slot_of(cluster)?;
+        self.get_mut(slot).expect("a living cluster's slot").pinned = pinned;
         Ok(())
+    }
+
+    /// The slot of a living cluster.
+    pub(super) fn slot_of(&self, cluster: ClusterId) -> Result<Slot, EditError> {
+        let found = self.living().find(|(_, living)| living.id == cluster);
+        found.map(|(slot, _)| slot).ok_or(EditError::NoSuchCluster(cluster))
     }
 
     /// Id of the cluster that owns a slot which a living micro-cluster names.

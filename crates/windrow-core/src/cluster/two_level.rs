@@ -7,8 +7,10 @@
 //!
 //! A page without terms has a micro-cluster of a reserved kind, kept apart so that it never disturbs distances.
 
+mod hand;
 mod upkeep;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -28,8 +30,9 @@ use crate::record::Pages;
 use crate::snapshot::{self, SnapshotError};
 
 pub(super) const KIND: &str = "two-level";
-/// Version of the snapshot's form.
+/// Version of the snapshot's form, and of the one with what users hold behind it.
 const FORMAT: u32 = 1;
+const FORMAT_HELD: u32 = 2;
 
 /// The model.
 #[derive(Debug)]
@@ -59,6 +62,9 @@ struct State {
     holes: bool,
     wait: u64,
     until_recluster: u64,
+    /// Micro-clusters that a user placed. In a snapshot behind all the rest, and only if there are any.
+    #[serde(skip)]
+    held: BTreeSet<MicroId>,
 }
 
 /// Memory that learning needs and nobody keeps.
@@ -92,6 +98,7 @@ impl TwoLevel {
             holes: false,
             wait: upkeep::FIRST_WAIT,
             until_recluster: 0,
+            held: BTreeSet::new(),
         };
         Self { settings: settings.clone(), state, scratch: Scratch::default(), entries: Vec::new(), hashes: Vec::new() }
     }
@@ -172,7 +179,8 @@ impl State {
     /// Whether a page that joins `micro` makes it a cluster: it is the second page, no other micro-cluster of its cluster is near,
     /// and a slot is free.
     fn is_promoted(&self, micro: usize, look: &Look, scratch: &micro::Scratch) -> bool {
-        if !self.warm || self.micros.n_pages[micro] != 1 || self.slots.would_open(self.n_pages).is_none() {
+        if !self.warm || self.is_held(micro) || self.micros.n_pages[micro] != 1 || self.slots.would_open(self.n_pages).is_none()
+        {
             return false;
         }
         let home = self.micros.home[micro];
@@ -335,6 +343,7 @@ impl Clusterer for TwoLevel {
                 cluster: state.slots.owner(micros.home[micro]),
                 weight: micros.weight(micro),
                 n_pages: micros.n_pages[micro],
+                held: state.is_held(micro),
             });
         }
         if let Some(empty) = &state.empty {
@@ -344,6 +353,7 @@ impl Clusterer for TwoLevel {
                 cluster: state.slots.owner(empty.home),
                 weight: empty.n_pages as f64,
                 n_pages: empty.n_pages,
+                held: state.held.contains(&empty.id),
             });
             micro_clusters.sort_by_key(|micro| micro.micro_cluster);
         }
@@ -374,17 +384,28 @@ impl Clusterer for TwoLevel {
         (self.state.vocabulary.kind(number), self.state.vocabulary.text(number))
     }
 
-    fn edit(&mut self, edit: &Edit, _log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
-        let Edit::Pin { cluster, pinned } = edit else { return Ok(()) };
-        self.state.slots.pin(*cluster, *pinned)
+    fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        let state = &mut self.state;
+        match edit {
+            Edit::Pin { cluster, pinned } => state.slots.pin(*cluster, *pinned),
+            Edit::Move { micro_clusters, to } => state.place(micro_clusters, *to, log),
+            Edit::Release { micro_clusters } => state.release(micro_clusters, log),
+            Edit::Merge { cluster, into } => state.take_in(*cluster, *into, log),
+            Edit::Split { cluster, micro_clusters } => state.part(*cluster, micro_clusters, &mut self.scratch.coarse, log),
+            Edit::Rename { .. } | Edit::Undo => Ok(()),
+        }
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        snapshot::of_state(FORMAT, &self.state)
+        if self.state.held.is_empty() {
+            return snapshot::of_state(FORMAT, &self.state);
+        }
+        snapshot::of_state(FORMAT_HELD, &(&self.state, &self.state.held))
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let mut state: State = snapshot::state_of(bytes, FORMAT)?;
+        let (mut state, held): (State, _) = snapshot::state_and_more(bytes, FORMAT_HELD)?;
+        state.held = held;
         self.settings.check_snapshot(&state.settings)?;
         state.vocabulary.rebuild();
         state.micros.rebuild();

@@ -157,9 +157,21 @@ impl Book {
                 self.change(event.cluster, |entry| entry.name = name);
             }
             Happening::Pinned { pinned } => self.change(event.cluster, |entry| entry.pinned = *pinned),
-            Happening::MicroMoved { .. } | Happening::MicroMerged { .. } => {}
+            Happening::ClusterMerged { into } => {
+                let faded = self.alive.get(&event.cluster).map_or(0, |entry| entry.faded);
+                self.hand_over(event.cluster, *into, faded);
+            }
+            Happening::ClusterSplit { from, n_pages, .. } => self.hand_over(*from, event.cluster, *n_pages),
+            Happening::MicroMoved { .. } | Happening::MicroMerged { .. } | Happening::MicroPlaced { .. } => {}
+            Happening::MicroReleased { .. } | Happening::Undone => {}
         }
         None
+    }
+
+    /// Pages of micro-clusters that faded go over with their cluster.
+    pub(crate) fn hand_over(&mut self, from: ClusterId, to: ClusterId, n_pages: u64) {
+        self.change(from, |entry| entry.faded = entry.faded.saturating_sub(n_pages));
+        self.change(to, |entry| entry.faded += n_pages);
     }
 
     fn change(&mut self, cluster: ClusterId, change: impl FnOnce(&mut Entry)) {

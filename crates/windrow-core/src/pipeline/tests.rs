@@ -1,5 +1,6 @@
 use super::*;
 use crate::kept::{Kept, KeptSpan};
+use crate::lineage::{Edit, EditError};
 use crate::record::RecordId;
 
 /// Rows of `n` pages about things that come and go, with a reject now and then.
@@ -22,7 +23,7 @@ fn rows(n: u64) -> Vec<[String; 6]> {
         .collect()
 }
 
-fn prepare(rows: &[[String; 6]], first: u64) -> Prepared {
+pub(super) fn prepare(rows: &[[String; 6]], first: u64) -> Prepared {
     let rows = rows.iter().zip(first..).map(|(columns, offset)| {
         let columns = std::array::from_fn(|i| columns[i].as_bytes());
         Ok(Row { origin: RecordId { source: 0, offset }, raw: b"raw", columns, kept: Kept::default() })

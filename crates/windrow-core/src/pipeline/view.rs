@@ -46,6 +46,8 @@ pub struct Theme {
     pub pages: u64,
     /// Its faded weight, in pages.
     pub weight: f64,
+    /// Whether a user put it where it is.
+    pub held: bool,
     /// Its most telling terms with their c-TF-IDF weight, best first.
     pub terms: Vec<LabelTerm>,
     /// How like it is to its own cluster, 0 to 1.
@@ -230,6 +232,7 @@ impl Look<'_> {
             micro_cluster: micro.micro_cluster,
             pages: micro.n_pages,
             weight: micro.weight,
+            held: micro.held,
             terms: best.map(|(number, weight)| label::label_term(self.pipeline.model.as_ref(), number, weight)).collect(),
             likeness: own.map_or(0.0, |(_, likeness)| *likeness),
             neighbours: nearest(likenesses, micro.cluster, THEME_NEIGHBOURS),

@@ -4,6 +4,8 @@
 //! micro-cluster born since the last clean-up joins the nearest older one, if nearer than pages were to their micro-clusters on
 //! average since then. The same pass serves the budgets: as many of the lightest as must go die early.
 
+use std::collections::BTreeSet;
+
 use super::index::{Entry, Scratch};
 use super::lists::Posting;
 use super::{CLEANUP, Micros, TermId};
@@ -44,15 +46,15 @@ impl Micros {
         1.0 / self.slow_growth
     }
 
-    /// Cleans up; of what would live, `evict` of the lightest die too.
-    pub(in super::super) fn clean_up(&mut self, evict: usize, scratch: &mut Scratch) -> Cleaned {
+    /// Cleans up; of what would live, `evict` of the lightest die too. What is `held` is merged within its cluster only.
+    pub(in super::super) fn clean_up(&mut self, evict: usize, held: &BTreeSet<MicroId>, scratch: &mut Scratch) -> Cleaned {
         let mut cleaned = Cleaned::default();
         let shrink = self.shrink() as f32;
         self.fade();
         let dead = self.dying(evict);
         cleaned.faded = self.bury(&dead, shrink);
         self.index.measure(self.len());
-        cleaned.merged = self.merge_newborns(scratch);
+        cleaned.merged = self.merge_newborns(held, scratch);
         if !cleaned.merged.is_empty() {
             self.index.measure(self.len());
         }
@@ -140,7 +142,7 @@ impl Micros {
         self.first_newborn = (self.len() - newborns) as u32;
     }
 
-    fn merge_newborns(&mut self, scratch: &mut Scratch) -> Vec<Merged> {
+    fn merge_newborns(&mut self, held: &BTreeSet<MicroId>, scratch: &mut Scratch) -> Vec<Merged> {
         let radius = self.sum_joined / (self.n_joined + 1) as f64;
         let first = self.first_newborn as usize;
         let mut gone = vec![false; self.len()];
@@ -149,6 +151,9 @@ impl Micros {
             let terms: Vec<Entry> = terms.into_iter().map(|(term, weight)| Entry::new(term, weight)).collect();
             let found = self.index.sweep(&terms, micro, scratch);
             let Some(into) = found.nearest.filter(|_| 1.0 - found.likeness < radius) else { continue };
+            if self.home[into] != self.home[micro] && held.contains(&self.id[micro]) {
+                continue;
+            }
             self.merge(micro, into, &terms);
             gone[micro] = true;
             merged.push(Merged { id: self.id[micro], home: self.home[micro], into: self.id[into], into_home: self.home[into] });

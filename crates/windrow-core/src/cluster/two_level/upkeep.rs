@@ -6,7 +6,7 @@ use super::{Scratch, State};
 use crate::cluster::coarse::Coarse;
 use crate::cluster::slots::{LIGHT, RESERVE, REST};
 use crate::cluster::vocabulary::TermId;
-use crate::cluster::{Slot, memory, micro};
+use crate::cluster::{ModelSettings, Slot, memory, micro};
 use crate::lineage::{Happening, LineageEvent};
 
 /// Pages until the second run of K-Means; later waits grow by a tenth, up to two thirds of the half-life of micro-clusters.
@@ -15,6 +15,12 @@ const WAIT_PER_MICRO: u64 = 50;
 /// A micro-cluster of at least this mass, no more like any centre than this, opens a cluster if a slot is free.
 const HEAVY: f32 = 1.5;
 const FAR: f32 = 0.5;
+
+/// Most terms that a cluster remembers: memories together may hold half of the vocabulary's budget, so that evictions always make
+/// room.
+pub(super) fn most_remembered(settings: &ModelSettings) -> usize {
+    memory::MAX_TERMS.min(settings.max_terms as usize / 2 / settings.clusters.max(1) as usize)
+}
 
 impl State {
     /// What is due between two pages, the next of which has `n_terms` terms: one thing at a time, so that no page waits for all.
@@ -45,14 +51,14 @@ impl State {
     fn clean_up(&mut self, evict: usize, scratch: &mut micro::Scratch, log: &mut Vec<LineageEvent>) {
         let slow_shrink = self.micros.slow_shrink();
         self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.fade(slow_shrink));
-        let cleaned = self.micros.clean_up(evict, scratch);
+        let cleaned = self.micros.clean_up(evict, &self.held, scratch);
+        self.hold_on(&cleaned);
         for faded in &cleaned.faded {
             self.log(faded.home, Happening::MicroFaded { micro_cluster: faded.id, n_pages: faded.n_pages }, log);
             let cluster = self.slots.get_mut(faded.home).expect("a micro-cluster's home is alive");
             cluster.memory.add(faded.mass, &faded.left);
         }
-        // Memories together may hold half of the vocabulary's budget, so that evictions always make room.
-        let most = memory::MAX_TERMS.min(self.settings.max_terms as usize / 2 / self.slots.len());
+        let most = most_remembered(&self.settings);
         for merged in &cleaned.merged {
             let into_cluster = self.slots.owner(merged.into_home);
             let happening = Happening::MicroMerged { micro_cluster: merged.id, into: merged.into, into_cluster };
@@ -80,7 +86,11 @@ impl State {
         coarse.look(&self.micros, &self.slots);
         let likenesses = coarse.settle();
         let homes = coarse.homes().to_vec();
-        homes.into_iter().enumerate().for_each(|(micro, to)| self.move_home(micro, to, log));
+        for (micro, to) in homes.into_iter().enumerate() {
+            if !self.is_held(micro) {
+                self.move_home(micro, to, log);
+            }
+        }
         let waiting = self.open_clusters(coarse, &likenesses, log);
         self.bury_clusters(waiting, coarse, log);
         let longest = (WAIT_PER_MICRO * self.micros.len() as u64).max(FIRST_WAIT);
@@ -103,6 +113,9 @@ impl State {
         let free = self.slots.len() - self.slots.living().count();
         let most = free + (self.slots.len() / RESERVE).max(1);
         for micro in coarse.strangers(likenesses, HEAVY, FAR, most) {
+            if self.is_held(micro) {
+                continue;
+            }
             if self.slots.would_open(self.n_pages).is_none() {
                 waiting += 1;
                 continue;
@@ -152,6 +165,7 @@ impl State {
             let alive = to.filter(|&to| to != slot && self.slots.get(to).is_some());
             let lightest = || self.slots.living().map(|(other, _)| other).find(|&other| other != slot);
             let to = alive.or_else(lightest).expect("another cluster is alive");
+            self.held.remove(&self.micros.id[micro]);
             self.move_home(micro, to, log);
         }
     }

@@ -1,0 +1,251 @@
+//! What users do to the clusters, and how it is taken back.
+//!
+//! An edit that is done leaves behind what it takes to undo it. Undoing is a handful of edits like any others: a cluster that was
+//! taken in comes back under a new id, for ids are never used again, with its name, its pin and what is left of its
+//! micro-clusters.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::Pipeline;
+use crate::cluster::{ClusterId, MicroId};
+use crate::lineage::{self, Edit, EditError, Happening, LineageEvent};
+
+/// Edits that can be taken back, one after the other.
+const REMEMBERED: usize = 100;
+
+/// A micro-cluster, where it was before an edit, and whether a user had put it there.
+type Before = (MicroId, ClusterId, bool);
+
+/// What takes an edit back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Inverse {
+    Name {
+        cluster: ClusterId,
+        name: String,
+    },
+    Pin {
+        cluster: ClusterId,
+        pinned: bool,
+    },
+    /// Of a move, of a release, and of a split, whose new cluster ends.
+    Back {
+        moved: Vec<Before>,
+        ends: Option<ClusterId>,
+    },
+    /// Of a merge; `moved` has what both clusters had.
+    Part {
+        into: ClusterId,
+        ended: ClusterId,
+        name: String,
+        pinned: bool,
+        n_faded: u64,
+        moved: Vec<Before>,
+    },
+}
+
+/// The latest edits, oldest first.
+pub(super) type Done = VecDeque<Inverse>;
+
+impl Pipeline {
+    /// Does what a user asked for, at this position. What is refused changes nothing.
+    pub fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        if *edit == Edit::Undo {
+            return self.undo(log);
+        }
+        let inverse = self.inverse(edit)?;
+        let noted = log.len();
+        self.carry_out(edit, log)?;
+        let inverse = match inverse {
+            Inverse::Back { moved, .. } => Inverse::Back { moved, ends: born(&log[noted..]) },
+            inverse => inverse,
+        };
+        self.done.push_back(inverse);
+        if self.done.len() > REMEMBERED {
+            self.done.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Takes back the latest edit that can still be taken back; those before it whose clusters are gone are past that.
+    fn undo(&mut self, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        let noted = log.len();
+        for at in (0..self.done.len()).rev() {
+            match self.take_back(&self.done[at].clone(), log) {
+                Ok(cluster) => {
+                    self.done.truncate(at);
+                    let event = LineageEvent { position: self.position, cluster, happening: Happening::Undone };
+                    log.push(event);
+                    return Ok(());
+                }
+                Err(EditError::NoFreeSlot) => return Err(EditError::NoFreeSlot),
+                Err(_) => debug_assert_eq!(log.len(), noted, "what is refused changes nothing"),
+            }
+        }
+        Err(EditError::NothingToUndo)
+    }
+
+    /// Gives the cluster that it concerned.
+    fn take_back(&mut self, inverse: &Inverse, log: &mut Vec<LineageEvent>) -> Result<ClusterId, EditError> {
+        match inverse {
+            Inverse::Name { cluster, name } => {
+                self.carry_out(&Edit::Rename { cluster: *cluster, label: name.clone() }, log)?;
+                Ok(*cluster)
+            }
+            Inverse::Pin { cluster, pinned } => {
+                self.carry_out(&Edit::Pin { cluster: *cluster, pinned: *pinned }, log)?;
+                Ok(*cluster)
+            }
+            Inverse::Back { moved, ends } => self.move_back(moved, *ends, log),
+            Inverse::Part { into, ended, moved, .. } => {
+                let living = self.still_in(*into, moved);
+                let going = living.iter().filter(|(_, home, _)| home == ended);
+                let micro_clusters = going.map(|&(id, ..)| id).collect::<Vec<_>>();
+                if micro_clusters.is_empty() {
+                    return Err(EditError::NoMicro);
+                }
+                let noted = log.len();
+                self.carry_out(&Edit::Split { cluster: *into, micro_clusters }, log)?;
+                let cluster = born(&log[noted..]).ok_or(EditError::CannotPart(*into))?;
+                self.as_before(cluster, inverse, noted, log)?;
+                self.release(&living, log)?;
+                Ok(cluster)
+            }
+        }
+    }
+
+    /// Gives a cluster that came back what the one had that it stands for.
+    fn as_before(
+        &mut self,
+        cluster: ClusterId,
+        inverse: &Inverse,
+        noted: usize,
+        log: &mut Vec<LineageEvent>,
+    ) -> Result<(), EditError> {
+        let Inverse::Part { ended, name, pinned, n_faded, .. } = inverse else { return Ok(()) };
+        let split = log[noted..].iter_mut().find(|event| matches!(event.happening, Happening::ClusterSplit { .. }));
+        if let Some(LineageEvent { happening: Happening::ClusterSplit { from, again, n_pages }, .. }) = split {
+            (*again, *n_pages) = (Some(*ended), *n_faded);
+            self.book.hand_over(*from, cluster, *n_faded);
+        }
+        if !name.is_empty() {
+            self.carry_out(&Edit::Rename { cluster, label: name.clone() }, log)?;
+        }
+        if *pinned {
+            self.carry_out(&Edit::Pin { cluster, pinned: true }, log)?;
+        }
+        Ok(())
+    }
+
+    /// Puts what still lives back where it was, as far as that is still there.
+    fn move_back(
+        &mut self,
+        moved: &[Before],
+        ends: Option<ClusterId>,
+        log: &mut Vec<LineageEvent>,
+    ) -> Result<ClusterId, EditError> {
+        let before: BTreeMap<MicroId, (ClusterId, bool)> =
+            moved.iter().map(|&(id, cluster, held)| (id, (cluster, held))).collect();
+        let living = self.model.summary().micro_clusters;
+        let mut homes: BTreeMap<ClusterId, Vec<MicroId>> = BTreeMap::new();
+        let mut freed = Vec::new();
+        for micro in living {
+            // What came to the cluster that a split made goes with it.
+            let came =
+                ends.filter(|ended| *ended == micro.cluster).and_then(|_| moved.first()).map(|first| (first.1, micro.held));
+            let Some((cluster, held)) = before.get(&micro.micro_cluster).copied().or(came) else { continue };
+            if self.book.alive.contains_key(&cluster) {
+                homes.entry(cluster).or_default().push(micro.micro_cluster);
+                freed.extend((!held).then_some(micro.micro_cluster));
+            }
+        }
+        let cluster = *homes.keys().next().ok_or(EditError::NoMicro)?;
+        // A cluster that a split made ends: all it has now goes where its parts came from.
+        match ends.filter(|ended| self.book.alive.contains_key(ended)) {
+            Some(ended) => self.carry_out(&Edit::Merge { cluster: ended, into: cluster }, log)?,
+            None => homes
+                .into_iter()
+                .try_for_each(|(to, micro_clusters)| self.carry_out(&Edit::Move { micro_clusters, to }, log))?,
+        }
+        if !freed.is_empty() {
+            self.carry_out(&Edit::Release { micro_clusters: freed }, log)?;
+        }
+        Ok(cluster)
+    }
+
+    fn release(&mut self, moved: &[Before], log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        let freed: Vec<MicroId> = moved.iter().filter(|(.., held)| !held).map(|&(id, ..)| id).collect();
+        if freed.is_empty() { Ok(()) } else { self.carry_out(&Edit::Release { micro_clusters: freed }, log) }
+    }
+
+    /// Those that live in a cluster now.
+    fn still_in(&self, cluster: ClusterId, moved: &[Before]) -> Vec<Before> {
+        let living = self.model.summary().micro_clusters.into_iter().filter(|micro| micro.cluster == cluster);
+        let living: std::collections::BTreeSet<MicroId> = living.map(|micro| micro.micro_cluster).collect();
+        moved.iter().filter(|(id, ..)| living.contains(id)).copied().collect()
+    }
+
+    /// What will take an edit back that is about to be done.
+    fn inverse(&self, edit: &Edit) -> Result<Inverse, EditError> {
+        let entry = |cluster: &ClusterId| self.book.alive.get(cluster).ok_or(EditError::NoSuchCluster(*cluster));
+        let before = |wanted: &dyn Fn(MicroId, ClusterId) -> bool| -> Vec<Before> {
+            let living = self.model.summary().micro_clusters.into_iter();
+            let living = living.filter(|micro| wanted(micro.micro_cluster, micro.cluster));
+            living.map(|micro| (micro.micro_cluster, micro.cluster, micro.held)).collect()
+        };
+        Ok(match edit {
+            Edit::Rename { cluster, .. } => {
+                Inverse::Name { cluster: *cluster, name: entry(cluster)?.name.clone().unwrap_or_default() }
+            }
+            Edit::Pin { cluster, .. } => Inverse::Pin { cluster: *cluster, pinned: entry(cluster)?.pinned },
+            Edit::Move { micro_clusters, .. } | Edit::Release { micro_clusters } => {
+                Inverse::Back { moved: before(&|id, _| micro_clusters.contains(&id)), ends: None }
+            }
+            Edit::Split { cluster, .. } => {
+                entry(cluster)?;
+                Inverse::Back { moved: before(&|_, home| home == *cluster), ends: None }
+            }
+            Edit::Merge { cluster, into } => {
+                let ended = entry(cluster)?;
+                Inverse::Part {
+                    into: *into,
+                    ended: *cluster,
+                    name: ended.name.clone().unwrap_or_default(),
+                    pinned: ended.pinned,
+                    n_faded: ended.faded,
+                    moved: before(&|_, home| home == *cluster || home == *into),
+                }
+            }
+            Edit::Undo => return Err(EditError::NothingToUndo),
+        })
+    }
+
+    /// Does it, and tells the book.
+    fn carry_out(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        let noted = log.len();
+        let cluster_and_happening = match edit {
+            Edit::Rename { label, .. } if !lineage::is_good_name(label) => return Err(EditError::BadName),
+            Edit::Rename { cluster, label } => Some((*cluster, Happening::Renamed { label: label.clone() })),
+            Edit::Pin { cluster, pinned } => Some((*cluster, Happening::Pinned { pinned: *pinned })),
+            _ => None,
+        };
+        if let Some((cluster, _)) = cluster_and_happening.as_ref().filter(|(cluster, _)| !self.book.alive.contains_key(cluster))
+        {
+            return Err(EditError::NoSuchCluster(*cluster));
+        }
+        self.model.edit(edit, log)?;
+        let position = self.position;
+        log.extend(cluster_and_happening.map(|(cluster, happening)| LineageEvent { position, cluster, happening }));
+        self.take_note(noted, log);
+        Ok(())
+    }
+}
+
+/// The cluster that was born among these events.
+fn born(events: &[LineageEvent]) -> Option<ClusterId> {
+    events.iter().find(|event| matches!(event.happening, Happening::ClusterBorn { .. })).map(|event| event.cluster)
+}
+
+#[cfg(test)]
+mod tests;

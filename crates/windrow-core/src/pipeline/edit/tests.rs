@@ -1,0 +1,229 @@
+use super::*;
+use crate::cluster::ModelSettings;
+use crate::pipeline::tests::prepare;
+use crate::pipeline::{ClusterView, Outcome};
+
+/// Pages of four fields, each of eight things, now one and now another.
+fn rows(n: u64) -> Vec<[String; 6]> {
+    let page = |i: u64| {
+        let (field, thing) = (i * 7 / 3 % 4, i * 5 / 7 % 8);
+        let title = format!(
+            "field{field}a {}",
+            ["t", "u", "v", "w", "x", "y", "z"].map(|w| format!("thing{field}{w}{thing}")).join(" ")
+        );
+        ["2023-05-17 20:21:51".into(), i.to_string(), String::new(), title, String::new(), String::new()]
+    };
+    (0..n).map(page).collect()
+}
+
+/// Learns more of the rows, through a snapshot and back after each `size` of them. Gives what happened.
+fn go_on(pipeline: &mut Pipeline, rows: std::ops::Range<u64>, size: usize) -> Vec<LineageEvent> {
+    let all = self::rows(rows.end);
+    let (mut outcome, mut lineage, mut at) = (Outcome::default(), Vec::new(), rows.start);
+    for batch in all[rows.start as usize..].chunks(size) {
+        pipeline.learn(&prepare(batch, at), &mut outcome);
+        lineage.append(&mut outcome.lineage);
+        at += batch.len() as u64;
+        *pipeline = Pipeline::restore(&pipeline.snapshot()).expect("a fresh snapshot restores");
+    }
+    lineage
+}
+
+fn started(clusters: u32) -> Pipeline {
+    let mut pipeline = Pipeline::new(&ModelSettings { clusters, ..ModelSettings::default() }).unwrap();
+    go_on(&mut pipeline, 0..2_000, 500);
+    pipeline
+}
+
+fn edit(pipeline: &mut Pipeline, edit: Edit) -> Result<Vec<LineageEvent>, EditError> {
+    let before = pipeline.snapshot();
+    let mut log = Vec::new();
+    let done = pipeline.edit(&edit, &mut log);
+    match &done {
+        Ok(()) => assert!(!log.is_empty(), "what is done is told"),
+        Err(_) => assert!(log.is_empty() && pipeline.snapshot() == before, "what is refused changes nothing"),
+    }
+    let delivered: u64 = pipeline.view().clusters.iter().map(|c| c.now).sum();
+    let dead: u64 = pipeline.view().dead.iter().map(|c| c.now).sum();
+    assert_eq!(delivered + dead, pipeline.position(), "every page is somewhere");
+    done.map(|()| log)
+}
+
+fn home(pipeline: &Pipeline, micro: MicroId) -> Option<ClusterId> {
+    pipeline.summary().micro_clusters.iter().find(|m| m.micro_cluster == micro).map(|m| m.cluster)
+}
+
+fn themes(cluster: &ClusterView) -> Vec<MicroId> {
+    cluster.themes.iter().map(|theme| theme.micro_cluster).collect()
+}
+
+/// The clusters with the most themes, most first.
+fn largest(pipeline: &Pipeline) -> Vec<ClusterView> {
+    let mut clusters = pipeline.view().clusters;
+    clusters.sort_by_key(|cluster| (std::cmp::Reverse(cluster.themes.len()), cluster.cluster));
+    clusters
+}
+
+/// The two largest clusters, made one.
+fn joined(pipeline: &mut Pipeline) -> ClusterView {
+    let clusters = largest(pipeline);
+    edit(pipeline, Edit::Merge { cluster: clusters[1].cluster, into: clusters[0].cluster }).unwrap();
+    largest(pipeline).remove(0)
+}
+
+#[test]
+fn what_is_moved_stays_and_what_is_let_go_returns() {
+    let mut pipeline = started(3);
+    let clusters = largest(&pipeline);
+    let (from, to) = (&clusters[0], clusters[1].cluster);
+    let theme = from.themes.last().unwrap().micro_cluster;
+    let log = edit(&mut pipeline, Edit::Move { micro_clusters: vec![theme], to }).unwrap();
+    assert_eq!(log[0].happening, Happening::MicroPlaced { micro_cluster: theme, from: from.cluster });
+    let generation = pipeline.view().generation;
+    for from in (2_000..5_000).step_by(500) {
+        go_on(&mut pipeline, from..from + 500, 100);
+        assert_eq!(home(&pipeline, theme), Some(to), "it stays");
+    }
+    assert!(pipeline.view().generation > generation + 3, "the clusters were made anew meanwhile");
+
+    edit(&mut pipeline, Edit::Release { micro_clusters: vec![theme] }).unwrap();
+    let log = go_on(&mut pipeline, 5_000..9_000, 1_000);
+    assert!(
+        log.iter()
+            .any(|event| matches!(event.happening, Happening::MicroMoved { micro_cluster, .. } if micro_cluster == theme))
+    );
+}
+
+#[test]
+fn a_cluster_that_is_taken_in_ends_and_comes_back_when_that_is_undone() {
+    let mut pipeline = started(12);
+    let clusters = largest(&pipeline);
+    let (ended, into) = (clusters[1].cluster, clusters[0].cluster);
+    edit(&mut pipeline, Edit::Rename { cluster: ended, label: "Mine".into() }).unwrap();
+    edit(&mut pipeline, Edit::Pin { cluster: ended, pinned: true }).unwrap();
+    let before = largest(&pipeline);
+    let log = edit(&mut pipeline, Edit::Merge { cluster: ended, into }).unwrap();
+    assert_eq!(log[0].happening, Happening::ClusterMerged { into });
+    assert!(log.iter().any(|e| e.cluster == ended && matches!(e.happening, Happening::ClusterDied { .. })));
+    let view = pipeline.view();
+    assert!(!view.clusters.iter().any(|c| c.cluster == ended));
+    let took_in = view.clusters.iter().find(|c| c.cluster == into).unwrap();
+    assert_eq!(took_in.now, before.iter().filter(|c| [ended, into].contains(&c.cluster)).map(|c| c.now).sum::<u64>());
+    go_on(&mut pipeline, 2_000..2_090, 10);
+    for theme in themes(&clusters[1]) {
+        assert!(home(&pipeline, theme).is_none_or(|home| home == into), "its themes stay together");
+    }
+
+    let log = edit(&mut pipeline, Edit::Undo).unwrap();
+    let again = born(&log).unwrap();
+    assert!(again > ended, "no id is used again");
+    assert!(log.iter().any(|e| matches!(e.happening, Happening::ClusterSplit { again: Some(stood), .. } if stood == ended)));
+    assert_eq!(log.last().unwrap().happening, Happening::Undone);
+    let view = pipeline.view();
+    let back = view.clusters.iter().find(|c| c.cluster == again).unwrap();
+    assert_eq!((back.label.as_str(), back.pinned), ("Mine", true));
+    assert!(!back.themes.is_empty() && back.themes.iter().all(|theme| !theme.held), "nothing is held that was not before");
+    for theme in themes(back) {
+        assert!(themes(&clusters[1]).contains(&theme) || clusters[1].themes.len() == 30);
+    }
+}
+
+#[test]
+fn a_cluster_is_parted_by_name_or_by_likeness_and_joined_again() {
+    for named in [true, false] {
+        let mut pipeline = started(12);
+        let parent = joined(&mut pipeline);
+        let asked = if named { vec![parent.themes[1].micro_cluster] } else { Vec::new() };
+        let log = edit(&mut pipeline, Edit::Split { cluster: parent.cluster, micro_clusters: asked.clone() }).unwrap();
+        let child = born(&log).unwrap();
+        let parted: Vec<MicroId> = log.iter().filter_map(|event| placed(event, child)).collect();
+        assert!(!parted.is_empty() && (!named || parted == asked));
+        assert!(!parted.contains(&parent.themes[0].micro_cluster), "the heaviest stays");
+        let shown = pipeline.view().clusters.into_iter().find(|c| c.cluster == child).unwrap();
+        assert!(!shown.label.is_empty(), "it has a label at once");
+        go_on(&mut pipeline, 2_000..2_500, 100);
+        assert!(parted.iter().all(|&theme| home(&pipeline, theme).is_none_or(|home| home == child)), "they stay");
+
+        let log = edit(&mut pipeline, Edit::Undo).unwrap();
+        assert_eq!(log[0].happening, Happening::ClusterMerged { into: parent.cluster });
+        assert!(parted.iter().all(|&theme| home(&pipeline, theme).is_none_or(|home| home == parent.cluster)));
+        let held = pipeline.summary().micro_clusters.into_iter().filter(|micro| micro.held);
+        assert!(held.into_iter().all(|micro| themes(&parent).contains(&micro.micro_cluster)), "as it was");
+    }
+}
+
+fn placed(event: &LineageEvent, into: ClusterId) -> Option<MicroId> {
+    match event.happening {
+        Happening::MicroPlaced { micro_cluster, .. } if event.cluster == into => Some(micro_cluster),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_its_reason() {
+    let mut pipeline = started(3);
+    let clusters = largest(&pipeline);
+    let (cluster, other) = (clusters[0].cluster, clusters[1].cluster);
+    let (theme, foreign) = (clusters[0].themes[0].micro_cluster, clusters[1].themes[0].micro_cluster);
+    let all = pipeline.summary().micro_clusters.into_iter().filter(|m| m.cluster == cluster).map(|m| m.micro_cluster).collect();
+    let wrong = [
+        (Edit::Undo, EditError::NothingToUndo),
+        (Edit::Move { micro_clusters: vec![theme], to: 99 }, EditError::NoSuchCluster(99)),
+        (Edit::Move { micro_clusters: vec![theme, 999_999], to: other }, EditError::NoSuchMicro(999_999)),
+        (Edit::Move { micro_clusters: vec![], to: other }, EditError::NoMicro),
+        (Edit::Merge { cluster, into: cluster }, EditError::IntoItself(cluster)),
+        (Edit::Merge { cluster, into: 99 }, EditError::NoSuchCluster(99)),
+        (Edit::Split { cluster, micro_clusters: vec![foreign] }, EditError::NotInCluster { micro_cluster: foreign, cluster }),
+        (Edit::Split { cluster, micro_clusters: all }, EditError::CannotPart(cluster)),
+        (Edit::Split { cluster, micro_clusters: vec![theme] }, EditError::NoFreeSlot),
+    ];
+    for (asked, reason) in wrong {
+        assert_eq!(edit(&mut pipeline, asked.clone()), Err(reason), "{asked:?}");
+    }
+    let kmeans = ModelSettings { kind: "kmeans".into(), ..ModelSettings::default() };
+    let mut pipeline = Pipeline::new(&kmeans).unwrap();
+    go_on(&mut pipeline, 0..1_000, 500);
+    let [a, b] = [0, 1].map(|at| pipeline.view().clusters[at].cluster);
+    assert_eq!(edit(&mut pipeline, Edit::Merge { cluster: a, into: b }), Err(EditError::NotByModel("kmeans")));
+}
+
+#[test]
+fn edits_are_taken_back_one_by_one_and_what_is_past_is_passed_over() {
+    let mut pipeline = started(12);
+    let clusters = largest(&pipeline);
+    let [a, b] = [clusters[0].cluster, clusters[1].cluster];
+    for name in ["one", "two"] {
+        edit(&mut pipeline, Edit::Rename { cluster: a, label: name.into() }).unwrap();
+    }
+    edit(&mut pipeline, Edit::Pin { cluster: b, pinned: true }).unwrap();
+    edit(&mut pipeline, Edit::Rename { cluster: b, label: "gone".into() }).unwrap();
+    edit(&mut pipeline, Edit::Merge { cluster: b, into: a }).unwrap();
+    edit(&mut pipeline, Edit::Undo).unwrap();
+    // The name and the pin of `b` belong to a cluster that has ended: they cannot be taken back any more.
+    let name = |pipeline: &Pipeline| {
+        let view = pipeline.view();
+        let named = view.clusters.iter().find(|c| c.cluster == a).unwrap();
+        named.renamed.then(|| named.label.clone())
+    };
+    edit(&mut pipeline, Edit::Undo).unwrap();
+    assert_eq!(name(&pipeline).as_deref(), Some("one"));
+    edit(&mut pipeline, Edit::Undo).unwrap();
+    assert_eq!(name(&pipeline), None);
+    assert_eq!(edit(&mut pipeline, Edit::Undo), Err(EditError::NothingToUndo));
+}
+
+#[test]
+fn how_batches_are_cut_between_edits_changes_nothing() {
+    let run = |size: usize| {
+        let mut pipeline = started(12);
+        let cluster = joined(&mut pipeline).cluster;
+        edit(&mut pipeline, Edit::Split { cluster, micro_clusters: vec![] }).unwrap();
+        let mut lineage = go_on(&mut pipeline, 2_000..4_000, size);
+        let [a, b] = [0, 1].map(|at| pipeline.view().clusters[at].cluster);
+        edit(&mut pipeline, Edit::Merge { cluster: a, into: b }).unwrap();
+        lineage.extend(go_on(&mut pipeline, 4_000..6_000, size));
+        (lineage, pipeline.snapshot())
+    };
+    let straight = run(2_000);
+    assert!(run(77) == straight);
+}
