@@ -1,6 +1,7 @@
 """What `windrow export` writes, as other programs read it: export.py OUT CSV XLSX PARQUET CLUSTER...
 
-All three hold the pages that the Parquet of OUT holds of these clusters, in that order, value for value; the CSV begins with the mark that
+All three hold the pages that the Parquet of OUT holds of these clusters, in that order, value for value, and where the lineage says that they
+are now; the CSV begins with the mark that
 Excel knows UTF-8 by, and but for the quote before what looks like a formula its texts are those of the pages; no cell of the workbook is a
 formula, and ids are texts there. Prints one JSON object; exit code 1 when it is not so.
 """
@@ -16,7 +17,7 @@ from openpyxl.utils.escape import unescape
 
 out, of_csv, of_xlsx, of_parquet, *clusters = sys.argv[1:]
 COLUMNS = ["cluster", "label", "creation_time", "title", "url", "description", "keywords", "domain", "id", "score", "novel",
-           "micro_cluster", "slot", "record_id"]
+           "micro_cluster", "slot", "current_cluster", "record_id"]
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 wrong = []
 
@@ -29,6 +30,33 @@ def rows_of(relation):
 
 found = duckdb.sql(f"SELECT * FROM '{out}/pages/*.parquet' WHERE cluster IN ({', '.join(clusters)})")
 pages = rows_of(found)
+
+
+def where_they_are():
+    """Where each page is now, by the lineage."""
+    home, merged, stands_for = {}, {}, {}
+    events = duckdb.sql(f"""SELECT event, cluster, micro_cluster, into_micro_cluster, into_cluster
+                            FROM read_parquet('{out}/lineage/*.parquet', filename = true, file_row_number = true)
+                            ORDER BY filename, file_row_number""")
+    for event, cluster, micro, into_micro, into in events.fetchall():
+        if event in ("micro_moved", "micro_placed"):
+            home[micro] = cluster
+        elif event == "micro_merged":
+            merged[micro] = (into_micro, into)
+            home.pop(micro, None)
+        elif event in ("cluster_merged", "cluster_back"):
+            stands_for[cluster] = into
+    for page in pages:
+        micro, cluster = page["micro_cluster"], page["cluster"]
+        while micro in merged:
+            micro, cluster = merged[micro]
+        cluster = home.get(micro, cluster)
+        while cluster in stands_for:
+            cluster = stands_for[cluster]
+        page["current_cluster"] = cluster
+
+
+where_they_are()
 
 
 def compare(form, rows, wanted):
@@ -97,7 +125,7 @@ if formulas:
     wrong.append(f"{formulas} cells of the workbook are formulas")
 
 again = duckdb.sql(f"SELECT * FROM '{of_parquet}'")
-if again.columns != found.columns or again.types != found.types:
+if again.columns != found.columns + ["current_cluster"] or again.types[:-1] != found.types:
     wrong.append(f"the Parquet has the columns {again.columns} of {again.types}")
 compare("Parquet", rows_of(again), lambda _column, value: value)
 print(json.dumps({"pages": len(pages), "wrong": wrong[:20]}, ensure_ascii=False))

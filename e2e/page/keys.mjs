@@ -50,6 +50,8 @@ export async function keys(browser, url) {
   await page.getByText(/^Renamed: it is done, by commit \d/).waitFor();
   await page.locator(".cluster-head h2").getByText("<b>named</b>").waitFor();
 
+  await byHand(page);
+
   await page.evaluate(() => document.activeElement?.blur());
   await press("Escape");
   await at("^#/now");
@@ -68,6 +70,34 @@ export async function keys(browser, url) {
   await byId(page);
   await context.close();
   return `${decided} terms say why, ${lines} lines of CSV`;
+}
+
+/** A cluster is merged into another one, after a look at what that would do, and comes back. */
+async function byHand(page) {
+  const clusters = () => page.evaluate(async () => (await (await fetch("/api/v1/clusters?limit=1000")).json()).clusters.map((one) => one.cluster));
+  const before = await clusters();
+  const [own] = (await page.evaluate(() => location.hash)).match(/\d+/);
+  const other = before.find((id) => String(id) !== own);
+  const press = async (name) => {
+    await page.getByRole("button", { name, exact: true }).first().focus();
+    await page.keyboard.press("Enter");
+  };
+  await press("Merge");
+  await page.getByRole("combobox", { name: "Merge into: id of the cluster" }).fill(String(other));
+  await page.keyboard.press("Enter");
+  await page.getByText(/Merge: [\d,]+ of the newest [\d,]+ pages would move/).waitFor();
+  if ((await clusters()).length !== before.length) problems.push("keys: a look at an edit did it");
+  await press("Do it");
+  await page.getByText(/is gone/).waitFor();
+  const merged = await clusters();
+  if (merged.length !== before.length - 1) problems.push(`keys: ${merged.length} clusters after a merge of ${before.length}`);
+
+  await go(page, `#/cluster/${other}`);
+  await press("Undo");
+  await press("Do it");
+  await page.getByText(/^Undo: it is done, by commit \d/).waitFor();
+  const after = await clusters();
+  if (after.length !== before.length || after.includes(Number(own))) problems.push(`keys: after undoing there are the clusters ${after}`);
 }
 
 /** A cluster unfolds into its themes, where it stands. */

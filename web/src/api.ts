@@ -1,5 +1,5 @@
 // How the page asks the server.
-import type { Edited } from "./types";
+import type { Edit, Edited, Preview } from "./types";
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
@@ -44,7 +44,12 @@ export async function ask<T>(to: string, signal?: AbortSignal): Promise<T> {
 }
 
 /** A change: only with the header that no other page can send. */
-export async function change(route: string, body: unknown): Promise<Edited> {
+async function posted<T>(route: string, body: unknown): Promise<T> {
   const headers = { "content-type": "application/json", "x-windrow": "1" };
-  return (await (await sent(`/api/v1${route}`, { method: "POST", headers, body: JSON.stringify(body) })).json()) as Edited;
+  return (await (await sent(`/api/v1${route}`, { method: "POST", headers, body: JSON.stringify(body) })).json()) as T;
 }
+
+export const change = (route: string, body: unknown): Promise<Edited> => posted(route, body);
+export const edit = (edit: Edit): Promise<Edited> => posted("/edits", edit);
+/** What it would do; nothing is done. */
+export const preview = (edit: Edit): Promise<Preview> => posted("/edits", { ...edit, dry_run: true });

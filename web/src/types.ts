@@ -66,6 +66,8 @@ export interface Theme {
   micro_cluster: number;
   pages: number;
   weight: number;
+  /** Whether a user put it where it is. */
+  held?: boolean;
   terms: Term[];
 }
 
@@ -206,6 +208,20 @@ export interface Lineage {
 }
 
 /** What became of a change: the commit that has it, or its number among those that wait for a run. */
+export type Edit =
+  | { edit: "merge"; cluster: number; into: number }
+  | { edit: "split"; cluster: number; micro_clusters: number[] }
+  | { edit: "move"; micro_clusters: number[]; to: number }
+  | { edit: "release"; micro_clusters: number[] }
+  | { edit: "undo" };
+
+/** What an edit would do to the newest pages. */
+export interface Preview {
+  pages: number;
+  moved: number;
+  events: number;
+}
+
 export interface Edited {
   commit: number | null;
   edit: number | null;

@@ -78,10 +78,13 @@ pub enum Happening {
     ClusterSplit {
         /// The cluster that it was part of.
         from: ClusterId,
-        /// The ended cluster that it stands for, when a merge was undone.
-        again: Option<ClusterId>,
         /// Pages of micro-clusters that faded already and go with it.
         n_pages: u64,
+    },
+    /// A user had this ended cluster come back, under another id.
+    ClusterBack {
+        /// The cluster that stands for it.
+        into: ClusterId,
     },
     /// A user took back an edit that concerned the cluster; what that changed comes before.
     Undone,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,9 +72,14 @@ pub(crate) fn seal(format: u32, body: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&format.to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&xxh3_64(body).to_le_bytes());
+    bytes.extend_from_slice(&checksum(format, body).to_le_bytes());
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// A snapshot of one format must not pass for one of another that says less.
+fn checksum(format: u32, body: &[u8]) -> u64 {
+    xxh3_64_with_seed(body, if format < 3 { 0 } else { u64::from(format) })
 }
 
 /// The format, and the body behind the header, when all of it is as it was written.
@@ -94,7 +99,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<(u32, &[u8]), SnapshotError> {
     if body.len() as u64 != u64::from_le_bytes(*length) {
         return Err(damaged("its length is not the one written in it"));
     }
-    if xxh3_64(body) != u64::from_le_bytes(*hash) {
+    if checksum(found, body) != u64::from_le_bytes(*hash) {
         return Err(damaged("its checksum does not agree"));
     }
     Ok((found, body))

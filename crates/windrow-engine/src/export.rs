@@ -4,7 +4,7 @@
 //! published Parquet, oldest first ── rows of these clusters and times ──> spread | sheet | Parquet ──> .F.N.tmp ── rename ──> F
 //! ```
 //!
-//! What is exported is what was delivered: the decision at arrival. Files that are not published yet are not looked at, so an export beside a
+//! What is exported is what was delivered: the decision at arrival, and beside it the cluster that the page belongs to now. Files that are not published yet are not looked at, so an export beside a
 //! running pipeline ends with its last roll.
 
 mod sheet;
@@ -12,10 +12,12 @@ mod spread;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array as _, BooleanArray, RecordBatch, StringArray};
+use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use windrow_core::cluster::ClusterId;
@@ -23,11 +25,12 @@ use windrow_core::record::Micros;
 
 use crate::checkpoint::Committed;
 use crate::checkpoint::files::{aside_of_ours, environment, remove, rename, sync_dir, write_aside};
+use crate::current::Current;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lookup::{column, no_column};
 use crate::sink::Family;
 use crate::sink::parquet::{open_published, page_properties, schema};
-use crate::source::keep::OURS;
+use crate::source::keep::{CURRENT, OURS};
 
 use sheet::Sheets;
 use spread::Spread;
@@ -69,7 +72,7 @@ pub struct Exported {
 }
 
 /// The names of the columns of a table, in the order in which a person reads them.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "cluster",
     "label",
     "creation_time",
@@ -83,6 +86,7 @@ const COLUMNS: [&str; 14] = [
     "novel",
     "micro_cluster",
     "slot",
+    "current_cluster",
     "record_id",
 ];
 
@@ -94,6 +98,8 @@ pub(crate) struct Row<'a> {
     pub(crate) novel: bool,
     pub(crate) micro_cluster: i64,
     pub(crate) slot: i32,
+    /// Where it is now, if that was asked for.
+    pub(crate) current: Option<i32>,
     /// label; title, url, description, keywords, domain, id; record_id
     pub(crate) texts: [&'a str; 8],
 }
@@ -150,8 +156,8 @@ impl Writer {
                 .map_err(|error| environment("write", hidden, &error)),
             Some("xlsx") => Ok(Self::Sheets(Box::new(Sheets::new(kept)))),
             Some("parquet") => {
-                let writer =
-                    ArrowWriter::try_new(create()?, schema(Family::Pages, &kept), Some(page_properties(&kept, pipeline)));
+                let schema = with_current(&schema(Family::Pages, &kept));
+                let writer = ArrowWriter::try_new(create()?, schema, Some(page_properties(&kept, pipeline)));
                 Ok(Self::Parquet(Box::new(writer.map_err(|error| environment("write", hidden, &error))?)))
             }
             _ => Err(no_such_form(to, FORMS)),
@@ -196,6 +202,7 @@ impl Writer {
 fn copy(committed: &Committed, wanted: &Wanted, (writer, hidden): (&mut Writer, &Path), exported: &mut Exported) -> Result<()> {
     let out = &committed.layout.out;
     let files = committed.manifest.all_files(&committed.layout.history())?;
+    let current = Current::read(committed)?;
     for file in files.iter().filter(|file| file.family == Family::Pages) {
         let path = out.join(file.family.folder()).join(&file.name);
         let unreadable = |error: &dyn std::fmt::Display| {
@@ -216,10 +223,22 @@ fn copy(committed: &Committed, wanted: &Wanted, (writer, hidden): (&mut Writer, 
             let batch = batch.map_err(|error| unreadable(&error))?;
             let batch = in_time(&batch, wanted, exported)?;
             exported.pages += batch.num_rows() as u64;
-            writer.write(&batch, hidden)?;
+            writer.write(&placed(&batch, &current)?, hidden)?;
         }
     }
     Ok(())
+}
+
+fn with_current(pages: &Schema) -> SchemaRef {
+    let current = Arc::new(Field::new(CURRENT, DataType::Int32, false));
+    Arc::new(Schema::new(pages.fields().iter().cloned().chain([current]).collect::<Vec<_>>()))
+}
+
+/// The pages with where they are now.
+fn placed(batch: &RecordBatch, current: &Current) -> Result<RecordBatch> {
+    let column: ArrayRef = Arc::new(current.of_pages(batch)?);
+    let columns = batch.columns().iter().cloned().chain([column]).collect();
+    Ok(RecordBatch::try_new(with_current(&batch.schema()), columns).expect("one value a row"))
 }
 
 /// The rows whose time is wanted.
@@ -236,7 +255,8 @@ fn in_time(batch: &RecordBatch, wanted: &Wanted, exported: &mut Exported) -> Res
 /// The columns of a batch of pages that are carried along, with their names.
 pub(crate) fn kept_columns(batch: &RecordBatch) -> Vec<(String, StringArray)> {
     let schema = batch.schema();
-    let others = schema.fields().iter().zip(batch.columns()).filter(|(field, _)| !OURS.contains(&field.name().as_str()));
+    let is_ours = |name: &str| name == CURRENT || OURS.contains(&name);
+    let others = schema.fields().iter().zip(batch.columns()).filter(|(field, _)| !is_ours(field.name()));
     others.filter_map(|(field, column)| Some((field.name().clone(), column.as_string_opt::<i32>()?.clone()))).collect()
 }
 
@@ -247,6 +267,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<impl Iterator<Item = Row<'_>>>
     let times = column(batch, "creation_time")?.as_primitive::<TimestampMicrosecondType>();
     let cluster = column(batch, "cluster")?.as_primitive::<Int32Type>();
     let slot = column(batch, "slot")?.as_primitive::<Int32Type>();
+    let current = batch.column_by_name(CURRENT).map(|column| column.as_primitive::<Int32Type>());
     let micro_cluster = column(batch, "micro_cluster")?.as_primitive::<Int64Type>();
     let score = column(batch, "score")?.as_primitive::<Float64Type>();
     let novel = column(batch, "novel")?.as_boolean();
@@ -259,6 +280,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<impl Iterator<Item = Row<'_>>>
         novel: novel.value(row),
         micro_cluster: micro_cluster.value(row),
         slot: slot.value(row),
+        current: current.map(|current| current.value(row)),
         texts: [
             label.value(row),
             title.value(row),

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod checkpoint;
 pub mod clean;
 pub mod clock;
+pub mod current;
 pub mod disk;
 pub mod error;
 pub mod eval;

@@ -126,7 +126,7 @@ pub struct ClusterEnd {
 /// What the published lineage says of a cluster's end; none when it says of none.
 pub fn cluster_end(reading: &Reading, cluster: ClusterId) -> Result<Option<ClusterEnd>> {
     let (mut end, mut went_to) = (None, BTreeMap::new());
-    let concerned = |event: &str| ["cluster_died", "micro_moved", "micro_merged"].contains(&event);
+    let concerned = |event: &str| ["cluster_died", "micro_moved", "micro_placed", "micro_merged"].contains(&event);
     for batch in batches(reading, Family::Lineage, "event", concerned) {
         let batch = batch?;
         let int = |name: &str| -> Result<&Int32Array> { Ok(column(&batch, name)?.as_primitive::<Int32Type>()) };
@@ -139,7 +139,9 @@ pub fn cluster_end(reading: &Reading, cluster: ClusterId) -> Result<Option<Clust
                 "cluster_died" if of(clusters) == cluster => {
                     end = Some((of(slots), positions.value(row).cast_unsigned()));
                 }
-                "micro_moved" if of(from) == cluster => *went_to.entry(of(clusters)).or_default() += 1,
+                "micro_moved" | "micro_placed" if of(from) == cluster && of(clusters) != cluster => {
+                    *went_to.entry(of(clusters)).or_default() += 1
+                }
                 "micro_merged" if of(clusters) == cluster && of(into) != cluster => {
                     *went_to.entry(of(into)).or_default() += 1;
                 }

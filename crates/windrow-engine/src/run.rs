@@ -9,13 +9,14 @@
 //! Only this thread mutates the model. Staging is reversible; the rename of the manifest in a roll is the only step that is not.
 
 pub(crate) mod cut;
+mod edit;
 mod forecast;
 pub(crate) mod inputs;
 mod standby;
 pub(crate) mod waits;
 mod work;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,11 +26,10 @@ use crossbeam_channel::RecvTimeoutError;
 use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
-use windrow_core::lineage::Edit;
 
 use crate::checkpoint::life::Life;
 use crate::checkpoint::manifest::Manifest;
-use crate::checkpoint::{self, Opened, edits, refused};
+use crate::checkpoint::{self, Opened};
 use crate::clock::Clock;
 use crate::disk::{self, Room};
 use crate::error::{Error, ErrorKind, Result};
@@ -43,6 +43,7 @@ use crate::sink::topics::{self, Claims, TopicOutput, TopicSink};
 use crate::source::kafka::TopicInput;
 use crate::source::{Asked, Keep};
 
+pub use edit::{Edited, Preview, edit, no_edit, preview};
 pub use forecast::Forecast;
 pub use standby::{STOPPED, Standing, stand_by, standbys};
 pub use waits::Told;
@@ -435,78 +436,6 @@ fn open_sink<'c>(
         Box::new(TopicSink::open(output, claim, parquet, (&manifest.pipeline, job.keep.names()), (closed_until, control))?),
         commits,
     ))
-}
-
-/// Applies an edit: now, when nobody runs the pipeline, else by leaving it to the running process.
-pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) -> Result<Edited> {
-    let Some(reading) = checkpoint::read_state(out, state)? else {
-        let message = format!("there are no clusters in {} yet", out.display());
-        return Err(Error::new(ErrorKind::Invalid, "E-STATE-NONE", message).hint("start with `windrow run`"));
-    };
-    // A copy of the model says whether the edit can be done at all.
-    let mut copy = reading.pipeline;
-    copy.edit(edit, &mut Vec::new()).map_err(|error| no_edit(error.to_string()))?;
-    let request = edits::request(&reading.layout.inbox(), edit, clock)?;
-    if reading.holder.is_some() {
-        return Ok(Edited::LeftToRun { request });
-    }
-    if reading.manifest.commits.is_some() {
-        // Topics are part of every commit, and only a run has them at hand.
-        return Ok(Edited::LeftToNextRun { request });
-    }
-    let manifest_path = reading.layout.manifest();
-    let job = Job {
-        columns: reading.manifest.columns.clone(),
-        keep: reading.manifest.keep.clone(),
-        max_record_bytes: reading.manifest.max_record,
-        max_unpacked: 0,
-        rules: reading.manifest.clean.clone(),
-        state: state.map(Path::to_owned),
-        model: reading.manifest.model_settings(&manifest_path)?,
-        weights: reading.manifest.field_weights(&manifest_path)?,
-        ..Job::new(Vec::new(), out.to_owned())
-    };
-    let owned = match checkpoint::own(&job, clock) {
-        // Somebody was faster: the request lies in the inbox, and he will find it.
-        Err(error) if error.kind == ErrorKind::Fenced => return Ok(Edited::LeftToRun { request }),
-        owned => Arc::new(owned?),
-    };
-    let opened = checkpoint::open(&job, &owned)?;
-    let mut sink = ParquetSink::keeping(&job.out, &opened.store.manifest().pipeline, job.keep.names())?;
-    let mut work = Work::new(&job, opened, &mut sink, clock);
-    work.finish(false)?;
-    if edits::is_waiting(&reading.layout.inbox(), &request) {
-        return Ok(Edited::LeftToNextRun { request });
-    }
-    match refused::find(&reading.layout.inbox(), &request)? {
-        // Somebody ran the pipeline on since the model was read.
-        Some(refused) => Err(no_edit(refused.reason)),
-        None => Ok(Edited::Committed { epoch: work.summary(Ended::EndOfInput).epoch }),
-    }
-}
-
-fn no_edit(reason: String) -> Error {
-    Error::new(ErrorKind::Invalid, "E-EDIT", reason).hint("`windrow clusters` lists the living clusters with their ids")
-}
-
-/// What became of an edit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Edited {
-    /// It is committed.
-    Committed {
-        /// With this epoch.
-        epoch: u64,
-    },
-    /// The pipeline is running: it will take the edit before its next batch.
-    LeftToRun {
-        /// Name of the request.
-        request: String,
-    },
-    /// Older edits wait for their position, which a killed run had come to: the next run takes this one behind them.
-    LeftToNextRun {
-        /// Name of the request.
-        request: String,
-    },
 }
 
 fn gone() -> Error {

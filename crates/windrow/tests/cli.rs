@@ -11,6 +11,8 @@ mod clean;
 mod contract;
 #[path = "cli/docs.rs"]
 mod docs;
+#[path = "cli/edits.rs"]
+mod edits;
 #[path = "cli/follow.rs"]
 mod follow;
 #[path = "cli/keep.rs"]

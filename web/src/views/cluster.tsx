@@ -7,9 +7,10 @@ import { Spark } from "../charts/spark";
 import { count, counted, percent, quoted, score, sqlText } from "../format";
 import { commits, now } from "../live";
 import { choose, chosen, place, to, toCluster } from "../place";
-import type { Cluster, Example, Lineage, Pages } from "../types";
+import type { Cluster, Edit, Example, Lineage, Pages } from "../types";
 import { ClusterLink, Copy, CsvLink, Empty, Notice, PageLink, Text, Trouble } from "../ui/parts";
 import { Table } from "../ui/table";
+import { done, Hand, Other } from "./hand";
 import { ShareBar } from "./now";
 import { ClockChoice, TimeFigure } from "./messages";
 import { PageTable } from "./pages";
@@ -73,11 +74,13 @@ function Head({ data }: { data: Cluster }) {
   const [editing, setEditing] = useState(false);
   const [said, setSaid] = useState<string>();
   const [error, setError] = useState<Refused>();
+  const [merging, setMerging] = useState(false);
+  const [asked, setAsked] = useState<Edit>();
   const edit = async (route: string, body: unknown, what: string) => {
     try {
       const { commit } = await change(`/clusters/${data.cluster}/${route}`, body);
       setError(undefined);
-      setSaid(`${what}: ${commit === null ? left() : `it is done, by commit ${count(commit)}`}.`);
+      setSaid(`${what}: ${done(commit)}.`);
       setEditing(false);
     } catch (error) {
       if (error instanceof Refused) setError(error);
@@ -97,6 +100,15 @@ function Head({ data }: { data: Cluster }) {
         <button type="button" aria-pressed={data.pinned} onClick={() => void edit("pin", { pinned: !data.pinned }, data.pinned ? "No longer pinned" : "Pinned")}>
           {data.pinned ? "Unpin" : "Pin"}
         </button>
+        <button type="button" aria-expanded={merging} onClick={() => setMerging(!merging)}>
+          Merge
+        </button>
+        <button type="button" onClick={() => setAsked({ edit: "split", cluster: data.cluster, micro_clusters: [] })}>
+          Split
+        </button>
+        <button type="button" onClick={() => setAsked({ edit: "undo" })}>
+          Undo
+        </button>
         <a class="button" href={path(`/clusters/${data.cluster}/export`, { format: "csv" })} download data-export>
           CSV
         </a>
@@ -108,14 +120,13 @@ function Head({ data }: { data: Cluster }) {
         </a>
       </div>
       {editing && <Rename label={data.label} onSave={(label) => void edit("label", { label }, label ? "Renamed" : "Its own name again")} />}
+      {merging && <Other data={data} name="Merge into" onChoose={(into) => setAsked({ edit: "merge", cluster: data.cluster, into })} />}
       {said && <Notice>{said}</Notice>}
       <Trouble error={error} />
+      <Hand asked={asked} onEnd={() => setAsked(undefined)} />
     </header>
   );
 }
-
-/** When a change that is not committed yet will be. */
-const left = (): string => (now.value?.standing.is === "running" ? "the run takes it at its next commit" : "the next run takes it");
 
 function Rename({ label, onSave }: { label: string; onSave: (label: string) => void }) {
   const [text, setText] = useState(label);
@@ -244,16 +255,46 @@ export function WhyButton({ of, title }: { of: string | null; title: string | nu
 }
 
 function Inside({ data }: { data: Cluster }) {
+  const [picked, setPicked] = useState<number[]>([]);
+  const [asked, setAsked] = useState<Edit>();
   const themes = data.themes ?? [];
+  const alive = picked.filter((id) => themes.some((theme) => theme.micro_cluster === id));
+  const pick = (id: number) => setPicked(picked.includes(id) ? picked.filter((other) => other !== id) : [...picked, id]);
+  const end = () => {
+    setAsked(undefined);
+    setPicked([]);
+  };
   const rows = themes.map((theme) => ({
     key: theme.micro_cluster,
-    cells: [<span class="id">{theme.micro_cluster}</span>, <Text of={theme.terms.map((t) => t.term).join(", ")} />, count(theme.pages)],
+    cells: [
+      <label class="pick">
+        <input type="checkbox" checked={picked.includes(theme.micro_cluster)} onChange={() => pick(theme.micro_cluster)} />
+        <span class="id">{theme.micro_cluster}</span>
+      </label>,
+      <>
+        <Text of={theme.terms.map((t) => t.term).join(", ")} />
+        {theme.held && <span class="tag">placed by hand</span>}
+      </>,
+      count(theme.pages),
+    ],
   }));
   return (
     <section class="panel" aria-label="Themes">
       <h2>
         Themes inside <span class="faint">{`${count(themes.length)} of ${count(data.themes_total ?? data.micro_clusters)}`}</span>
       </h2>
+      {alive.length > 0 && (
+        <div class="tools">
+          <button type="button" onClick={() => setAsked({ edit: "split", cluster: data.cluster, micro_clusters: alive })}>
+            Split off
+          </button>
+          <button type="button" onClick={() => setAsked({ edit: "release", micro_clusters: alive })}>
+            Release
+          </button>
+          <Other data={data} name="Move to" onChoose={(to) => setAsked({ edit: "move", micro_clusters: alive, to })} />
+        </div>
+      )}
+      <Hand asked={asked} onEnd={end} />
       <div class="tall">
         <Table name="Themes" columns={[{ name: "Id" }, { name: "Terms" }, { name: "Pages", right: true }]} rows={rows} />
       </div>

@@ -161,9 +161,9 @@ impl Book {
                 let faded = self.alive.get(&event.cluster).map_or(0, |entry| entry.faded);
                 self.hand_over(event.cluster, *into, faded);
             }
-            Happening::ClusterSplit { from, n_pages, .. } => self.hand_over(*from, event.cluster, *n_pages),
+            Happening::ClusterSplit { from, n_pages } => self.hand_over(*from, event.cluster, *n_pages),
             Happening::MicroMoved { .. } | Happening::MicroMerged { .. } | Happening::MicroPlaced { .. } => {}
-            Happening::MicroReleased { .. } | Happening::Undone => {}
+            Happening::MicroReleased { .. } | Happening::ClusterBack { .. } | Happening::Undone => {}
         }
         None
     }

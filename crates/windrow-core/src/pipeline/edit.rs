@@ -125,10 +125,12 @@ impl Pipeline {
     ) -> Result<(), EditError> {
         let Inverse::Part { ended, name, pinned, n_faded, .. } = inverse else { return Ok(()) };
         let split = log[noted..].iter_mut().find(|event| matches!(event.happening, Happening::ClusterSplit { .. }));
-        if let Some(LineageEvent { happening: Happening::ClusterSplit { from, again, n_pages }, .. }) = split {
-            (*again, *n_pages) = (Some(*ended), *n_faded);
+        if let Some(LineageEvent { happening: Happening::ClusterSplit { from, n_pages }, .. }) = split {
+            *n_pages = *n_faded;
             self.book.hand_over(*from, cluster, *n_faded);
         }
+        let back = Happening::ClusterBack { into: cluster };
+        log.push(LineageEvent { position: self.position, cluster: *ended, happening: back });
         if !name.is_empty() {
             self.carry_out(&Edit::Rename { cluster, label: name.clone() }, log)?;
         }

@@ -13,7 +13,7 @@ use super::{COLUMNS, Row};
 const SHEET_ROWS: u32 = 1_048_576;
 const CELL_CHARS: usize = 32_767;
 /// Widths of the columns in characters.
-const WIDTHS: [f64; COLUMNS.len()] = [8.0, 24.0, 19.0, 50.0, 50.0, 50.0, 24.0, 22.0, 14.0, 8.0, 7.0, 12.0, 6.0, 12.0];
+const WIDTHS: [f64; COLUMNS.len()] = [8.0, 24.0, 19.0, 50.0, 50.0, 50.0, 24.0, 22.0, 14.0, 8.0, 7.0, 12.0, 6.0, 15.0, 12.0];
 
 pub(super) struct Sheets {
     book: Workbook,
@@ -62,8 +62,11 @@ impl Sheets {
         sheet
             .write_number(at, 11, row.micro_cluster as f64)?
             .write_number(at, 12, row.slot)?
-            .write_string(at, 13, record_id)?;
-        for (column, value) in (14..).zip(kept) {
+            .write_string(at, 14, record_id)?;
+        if let Some(current) = row.current {
+            sheet.write_number(at, 13, current)?;
+        }
+        for (column, value) in (15..).zip(kept) {
             match exact(value) {
                 Some(number) => sheet.write_number(at, column, number)?,
                 None => sheet.write_string(at, column, in_cell(value, &mut cut))?,
@@ -140,7 +143,16 @@ mod tests {
     fn a_full_sheet_is_followed_by_another_one() {
         let mut sheets = Sheets::with_most_rows(3, vec!["spend".into()]);
         let texts = ["label", "=1+1", "http://a.example/", "", "", "a.example", "007", "0:1"];
-        let row = Row { cluster: 1, creation_time: Some(0), score: 0.5, novel: true, micro_cluster: 2, slot: 0, texts };
+        let row = Row {
+            cluster: 1,
+            creation_time: Some(0),
+            score: 0.5,
+            novel: true,
+            micro_cluster: 2,
+            slot: 0,
+            current: None,
+            texts,
+        };
         for _ in 0..5 {
             sheets.write(&row, ["1.5"].into_iter()).unwrap();
         }

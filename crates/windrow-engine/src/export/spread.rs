@@ -39,6 +39,7 @@ impl Spread {
         for field in [row.score.to_string(), row.novel.to_string(), row.micro_cluster.to_string(), row.slot.to_string()] {
             self.csv.write_field(field)?;
         }
+        self.csv.write_field(row.current.map(|current| current.to_string()).unwrap_or_default())?;
         self.csv.write_field(&*record_id)?;
         kept.try_for_each(|value| self.csv.write_field(&*if raw { Cow::Borrowed(value) } else { harmless(value) }))?;
         self.csv.write_record(None::<&[u8]>)

@@ -280,7 +280,16 @@ mod tests {
             "123",
             "0:4711",
         ];
-        Row { cluster: 7, creation_time: Some(NOW - 1_000_000), score: 0.25, novel: true, micro_cluster: 2, slot: 0, texts }
+        Row {
+            cluster: 7,
+            creation_time: Some(NOW - 1_000_000),
+            score: 0.25,
+            novel: true,
+            micro_cluster: 2,
+            slot: 0,
+            current: None,
+            texts,
+        }
     }
 
     #[test]

@@ -51,5 +51,15 @@ pub(super) fn flatten(happening: &Happening) -> (&'static str, Line<'_>) {
         Happening::Relabelled { label } => ("relabelled", Line { label: Some(label), ..none }),
         Happening::Renamed { label } => ("renamed", Line { label: Some(label), ..none }),
         Happening::Pinned { pinned } => ("pinned", Line { pinned: Some(*pinned), ..none }),
+        Happening::MicroPlaced { micro_cluster, from } => {
+            ("micro_placed", Line { micro_cluster: Some(*micro_cluster), from_cluster: Some(*from), ..none })
+        }
+        Happening::MicroReleased { micro_cluster } => ("micro_released", Line { micro_cluster: Some(*micro_cluster), ..none }),
+        Happening::ClusterMerged { into } => ("cluster_merged", Line { into_cluster: Some(*into), ..none }),
+        Happening::ClusterSplit { from, n_pages } => {
+            ("cluster_split", Line { from_cluster: Some(*from), pages: Some(*n_pages), ..none })
+        }
+        Happening::ClusterBack { into } => ("cluster_back", Line { into_cluster: Some(*into), ..none }),
+        Happening::Undone => ("undone", none),
     }
 }

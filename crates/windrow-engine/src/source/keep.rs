@@ -8,6 +8,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use windrow_core::lineage::is_hostile;
 
+/// The column of an export that says where a page is now.
+pub(crate) const CURRENT: &str = "current_cluster";
+
 /// Columns of the output that are ours; no kept column may be called so. Compared without case, as many readers do.
 pub(crate) const OURS: [&str; 14] = [
     "record_id",
@@ -119,7 +122,7 @@ fn column(word: &str) -> Result<KeptColumn, String> {
     if name.chars().chain(column.chars()).any(is_hostile) || column.contains([',', '=']) {
         return Err(format!("takes names without signs that no screen shows, `=` and `,`, not {word:?}"));
     }
-    if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+    if OURS.iter().chain([&CURRENT]).any(|ours| ours.eq_ignore_ascii_case(name)) {
         return Err(format!(
             "cannot carry `{name}` along under that name, which the output has already: give it another, as in `input_{name}={column}`"
         ));

@@ -170,3 +170,46 @@ fn an_edit_survives_falling_back_to_an_older_snapshot() {
     assert!(summary.notes.iter().any(|note| note.contains("is damaged")), "{:?}", summary.notes);
     assert_same(&rig.answer(), &before, "mended");
 }
+
+#[test]
+fn merges_splits_and_what_is_taken_back_are_replayed_like_rows() {
+    let scout = Rig::new(600);
+    scout.run_to_stop(200);
+    let clusters = scout.state().pipeline.view().clusters;
+    let [a, b] = [clusters[0].cluster, clusters[1].cluster];
+    let script = [
+        (200, Edit::Rename { cluster: a, label: "mine".into() }),
+        (250, Edit::Merge { cluster: a, into: b }),
+        (300, Edit::Split { cluster: b, micro_clusters: Vec::new() }),
+        (350, Edit::Undo),
+        (400, Edit::Undo),
+        (450, Edit::Pin { cluster: b, pinned: true }),
+    ];
+    let edited = |deaths: &[u64]| {
+        let mut rig = Rig::new(0);
+        (0..12).for_each(|file| rig.write(&format!("in/{file:02}.csv"), &csv(file * 50..(file + 1) * 50)));
+        rig.job.roll.rows = 130;
+        let inbox = rig.job.out.join(".windrow/edits");
+        let mut asked = 0;
+        for death in deaths.iter().copied().map(Some).chain([None]) {
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                rig.run_seen(&mut |now| {
+                    if let Some((_, wanted)) = script.get(asked).filter(|(rows, _)| *rows == now.total.rows) {
+                        asked += 1;
+                        request(&inbox, wanted, &SystemClock::new()).unwrap();
+                    }
+                    assert!(death.is_none_or(|death| now.total.rows < death), "dies here, as planned");
+                })
+                .unwrap()
+            }));
+            assert_eq!(ended.is_err(), death.is_some());
+        }
+        assert_eq!((asked, refused::list(&inbox).unwrap().len()), (script.len(), 0));
+        rig.answer()
+    };
+    let undisturbed = edited(&[]);
+    for event in ["cluster_merged", "cluster_split", "micro_placed", "cluster_back", "micro_released", "undone"] {
+        assert!(undisturbed.lineage.iter().any(|line| line.contains(event)), "{event}");
+    }
+    assert_same(&edited(&[220, 280, 340, 420, 480]), &undisturbed, "killed five times");
+}

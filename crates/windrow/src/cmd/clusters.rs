@@ -1,20 +1,18 @@
 //! `windrow clusters`: what there is now, from the last commit; and what users do to it.
 
 mod counts;
+mod edit;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Subcommand;
 use serde_json::Value;
-use windrow_core::cluster::ClusterId;
 use windrow_core::kept::KeptTally;
-use windrow_core::lineage::Edit;
 use windrow_core::pipeline::{ClusterView, View};
 use windrow_engine::checkpoint::{self, Committed, Reading};
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::run::{self, Control, Edited};
+use windrow_engine::run::Control;
 use windrow_engine::settings::OutputSettings;
 
 use super::{App, Done, Exit, Failure};
@@ -48,13 +46,14 @@ impl KeySet for TopicsKeys {
     const KEYS: &'static [&'static str] = &["model.clusters", "output.kafka", "output.counts_file"];
 }
 
-/// Show the clusters as of the last commit; rename or pin them
+/// Show the clusters as of the last commit; name, pin, merge, split them
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow clusters --out out
   windrow clusters --out out --watch
   windrow clusters --out out -o json | jq -r '[.cluster, .label] | @tsv'
   windrow clusters rename 7 'summer sale' --out out
+  windrow clusters merge 7 --into 3 --dry-run --out out
   windrow clusters --watch --from-topics --kafka localhost:9092
 
 With --from-topics pages are counted by reading the topics, as any consumer of
@@ -80,42 +79,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     kafka: KafkaFlags,
     #[command(subcommand)]
-    edit: Option<EditVerb>,
-}
-
-#[derive(Debug, Subcommand)]
-enum EditVerb {
-    /// Name a cluster; an empty name gives the naming back to Windrow
-    #[command(before_help = "Examples:\n  windrow clusters rename 7 'summer sale' --out out\n")]
-    Rename {
-        /// The cluster's id
-        id: ClusterId,
-        /// The name
-        name: String,
-        #[command(flatten)]
-        settings: SettingFlags<PlaceKeys>,
-    },
-    /// Keep a cluster alive on its slot
-    #[command(before_help = "Examples:\n  windrow clusters pin 7 --out out\n")]
-    Pin {
-        /// The cluster's id
-        id: ClusterId,
-        #[command(flatten)]
-        settings: SettingFlags<PlaceKeys>,
-    },
-    /// Let a pinned cluster go again
-    #[command(before_help = "Examples:\n  windrow clusters unpin 7 --out out\n")]
-    Unpin {
-        /// The cluster's id
-        id: ClusterId,
-        #[command(flatten)]
-        settings: SettingFlags<PlaceKeys>,
-    },
+    edit: Option<edit::EditVerb>,
 }
 
 pub(super) fn run(args: &Args, app: &mut App) -> Done {
     if let Some(verb) = &args.edit {
-        return edit(args, verb, app);
+        return edit::run(args, verb, app);
     }
     if args.from_topics {
         let given = [args.settings.given.clone(), args.topics.given.clone(), args.kafka.given()?].concat();
@@ -297,27 +266,4 @@ pub(super) fn rows(view: &View, most: usize, with_example: bool, width: usize, c
 
 fn mark(cluster: &ClusterView) -> String {
     if cluster.pinned { "● ".into() } else { String::new() }
-}
-
-fn edit(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
-    let (edit, flags) = match verb {
-        EditVerb::Rename { id, name, settings } => (Edit::Rename { cluster: *id, label: name.clone() }, settings),
-        EditVerb::Pin { id, settings } => (Edit::Pin { cluster: *id, pinned: true }, settings),
-        EditVerb::Unpin { id, settings } => (Edit::Pin { cluster: *id, pinned: false }, settings),
-    };
-    let given = args.settings.given.iter().chain(&flags.given).cloned().collect::<Vec<_>>();
-    let output = app.settings(&given)?.settings.output;
-    let told = match run::edit(&output.out, output.state.as_deref(), &edit, &app.clock)? {
-        Edited::Committed { epoch } => format!("done (commit {epoch})"),
-        Edited::LeftToRun { request } => {
-            let left = "left to the running process, which takes it before its next rows";
-            format!("{left}; `windrow state inspect` shows it if it is refused (edit {request})")
-        }
-        Edited::LeftToNextRun { request } => {
-            let left = "left to the next `windrow run`: a run that was killed took older edits at rows not committed yet";
-            format!("{left} (edit {request})")
-        }
-    };
-    app.term.say(&told);
-    Ok(Exit::Fine)
 }

@@ -1,4 +1,4 @@
-//! What changes something: the name of a cluster, and its pin. And what is taken away: its pages as a file.
+//! What changes something: the clusters, by the user's hand. And what is taken away: its pages as a file.
 //!
 //! A page elsewhere can make a browser send a form, but neither this header nor this type; both are asked for beside the token.
 
@@ -27,6 +27,7 @@ use super::ask::{Asked, Named, Sent, wrong};
 use super::pages::committed;
 use super::table::{Refused, json as answer_json, refusal};
 use super::work::off_thread;
+use crate::shape::preview_object;
 
 /// Bytes of the longest body.
 pub(super) const BODY_BYTES: usize = 16 << 10;
@@ -51,6 +52,24 @@ pub(super) async fn label(at: At, Named(cluster): Named, headers: HeaderMap, bod
 pub(super) async fn pin(at: At, Named(cluster): Named, headers: HeaderMap, body: Sent) -> Result<Response, Refused> {
     let Pin { pinned } = wish(&headers, body)?;
     edit(at, Edit::Pin { cluster, pinned }).await
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct AnyEdit {
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(flatten)]
+    edit: Edit,
+}
+
+pub(super) async fn any(at: At, headers: HeaderMap, body: Sent) -> Result<Response, Refused> {
+    let AnyEdit { dry_run, edit: asked } = wish(&headers, body)?;
+    if !dry_run {
+        return edit(at, asked).await;
+    }
+    let State(shared) = at;
+    let looked = off_thread(&shared, move |shared| run::preview(&shared.out, shared.state.as_deref(), &asked)).await?;
+    Ok(answer_json(StatusCode::OK, &preview_object(&looked)))
 }
 
 /// What a body asks for, if it comes as only our own pages and programs send it.

@@ -61,6 +61,9 @@ fn every_json_field_is_documented_and_no_other() {
     let commands = [
         &["run", "--input", SAMPLE, "--out", "out"][..],
         &["clusters", "--out", "out"],
+        &["clusters", "themes", "0", "--out", "out"],
+        &["clusters", "pin", "0", "--out", "out"],
+        &["clusters", "undo", "--dry-run", "--out", "out"],
         &["run", "--input", "broken.csv", "--out", "broken"],
         &["rejects", "list", "--out", "broken"],
         &["rejects", "show", "--out", "broken"],

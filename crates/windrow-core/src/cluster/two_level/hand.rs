@@ -79,7 +79,7 @@ impl State {
         let first = *going.first().filter(|_| going.len() < self.at_home(from).len()).ok_or(EditError::CannotPart(cluster))?;
         let to = self.slots.open_at_once().ok_or(EditError::NoFreeSlot)?;
         self.log(to, Happening::ClusterBorn { slot: to, micro_cluster: first }, log);
-        self.log(to, Happening::ClusterSplit { from: cluster, again: None, n_pages: 0 }, log);
+        self.log(to, Happening::ClusterSplit { from: cluster, n_pages: 0 }, log);
         going.into_iter().for_each(|id| self.put(id, to, log));
         self.at_home(from).into_iter().for_each(|id| self.put(id, from, log));
         self.generation += 1;

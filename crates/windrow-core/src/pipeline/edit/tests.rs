@@ -117,7 +117,7 @@ fn a_cluster_that_is_taken_in_ends_and_comes_back_when_that_is_undone() {
     let log = edit(&mut pipeline, Edit::Undo).unwrap();
     let again = born(&log).unwrap();
     assert!(again > ended, "no id is used again");
-    assert!(log.iter().any(|e| matches!(e.happening, Happening::ClusterSplit { again: Some(stood), .. } if stood == ended)));
+    assert!(log.iter().any(|e| e.cluster == ended && e.happening == Happening::ClusterBack { into: again }));
     assert_eq!(log.last().unwrap().happening, Happening::Undone);
     let view = pipeline.view();
     let back = view.clusters.iter().find(|c| c.cluster == again).unwrap();

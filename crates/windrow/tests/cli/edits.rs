@@ -1,0 +1,80 @@
+//! What users do to the clusters.
+
+use crate::rig::Rig;
+
+/// Two files of made-up rows, the first of which has been run.
+fn begun() -> Rig {
+    let rig = Rig::new();
+    rig.run(&["run", "--input", "generator:rows=6000,seed=5", "--clusters", "12", "--out", "out"]).fine();
+    rig
+}
+
+fn clusters(rig: &Rig) -> Vec<serde_json::Value> {
+    rig.run(&["clusters", "--out", "out", "-o", "json"]).fine().lines()
+}
+
+fn id(cluster: &serde_json::Value) -> String {
+    cluster["cluster"].to_string()
+}
+
+#[test]
+fn a_wrong_group_is_put_right_and_stays_right() {
+    let rig = begun();
+    let before = clusters(&rig);
+    let (a, b) = (id(&before[0]), id(&before[1]));
+
+    let looked = rig.run(&["clusters", "merge", &a, "--into", &b, "--dry-run", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!(looked["pages"], 5_000);
+    assert!(looked["moved"].as_u64().unwrap() > 0, "{looked}");
+    assert_eq!(clusters(&rig), before, "a preview does nothing");
+    let said = rig.run(&["clusters", "merge", &a, "--into", &b, "-n", "--out", "out"]).fine().out;
+    assert!(said.contains("of the newest 5,000 pages would move; nothing is done"), "{said}");
+
+    rig.run(&["clusters", "rename", &a, "mine", "--out", "out"]).fine();
+    rig.run(&["clusters", "merge", &a, "--into", &b, "--out", "out"]).fine();
+    let merged = clusters(&rig);
+    assert!(!merged.iter().any(|cluster| id(cluster) == a));
+    rig.run(&["export", "--folder", "out", "--cluster", &a, "--out", "a.csv"]).fine();
+    let exported = std::fs::read_to_string(rig.path("a.csv")).unwrap();
+    let header: Vec<&str> = exported.lines().next().unwrap().split(',').collect();
+    assert_eq!(header[13], "current_cluster");
+
+    rig.run(&["clusters", "undo", "--out", "out"]).fine();
+    let back = clusters(&rig);
+    let again = back.iter().find(|cluster| cluster["label"] == "mine").unwrap_or_else(|| panic!("{back:?}"));
+    assert_ne!(id(again), a, "no id is used again");
+
+    rig.run(&["clusters", "merge", &id(again), "--into", &b, "--out", "out"]).fine();
+    rig.run(&["clusters", "split", &b, "--out", "out"]).fine();
+    rig.run(&["clusters", "pin", &b, "--out", "out"]).fine();
+    let child = clusters(&rig).iter().map(|cluster| cluster["cluster"].as_u64().unwrap()).max().unwrap().to_string();
+    let themes = rig.run(&["clusters", "themes", &child, "--out", "out", "-o", "json"]).fine().lines();
+    assert!(!themes.is_empty() && themes.iter().all(|theme| theme["held"] == true), "{themes:?}");
+    let theme = themes[0]["micro_cluster"].to_string();
+    rig.run(&["clusters", "move", &theme, "--to", &b, "--out", "out"]).fine();
+    let table = rig.run(&["clusters", "themes", &b, "--out", "out"]).fine().out;
+    assert!(table.lines().any(|line| line.trim_start().starts_with(&theme) && line.contains('●')), "{table}");
+    rig.run(&["clusters", "release", &theme, "--out", "out"]).fine();
+
+    let audit = rig.run(&["audit", "--out", "out", "-o", "json"]).fine().json();
+    for field in ["lost", "duplicated", "disagreeing"] {
+        assert_eq!(audit[field], 0, "{audit}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_says_why() {
+    let rig = begun();
+    let known = clusters(&rig);
+    let a = id(&known[0]);
+    for (wrong, why) in [
+        (vec!["merge", "4711", "--into", &a], "cluster 4711 is not alive"),
+        (vec!["merge", &a, "--into", &a], "cannot take in itself"),
+        (vec!["move", "999999999", "--to", &a], "theme 999999999 is not alive"),
+        (vec!["undo"], "no edit that could be taken back"),
+        (vec!["themes", "4711"], "cluster 4711 is not alive"),
+    ] {
+        let refused = rig.run(&[&["clusters"], &wrong[..], &["--out", "out"]].concat()).failed(2, "E-EDIT");
+        assert!(refused.err.contains(why), "{wrong:?}: {}", refused.err);
+    }
+}
