@@ -1,4 +1,4 @@
-//! What plain cargo cannot do: `cargo xtask demo | test | bench | page | faults | poison | fuzz | kafka | tidy | docs | deny`.
+//! What plain cargo cannot do: `cargo xtask demo | test | bench | page | faults | poison | fuzz | wheel | kafka | tidy | docs | deny`.
 //!
 //! One file per task. Tasks build what they run, keep all they make in the target folder, and end with a line that says whether
 //! the task did what it should.
@@ -24,6 +24,7 @@ mod shell;
 mod suites;
 mod tidy;
 mod watched;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,8 @@ enum Task {
     Poison(poison::Args),
     /// Throw bytes at all that reads those of strangers, by LLVM's fuzzer and a nightly compiler
     Fuzz(fuzz::Args),
+    /// Build the Python package into target/wheels
+    Wheel,
     /// Start and end real Apache Kafka brokers on this machine
     Kafka(kafka::Args),
     /// Measure quality or speed against the bars
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Task::Faults(args) => faults::faults(&args),
         Task::Poison(args) => poison::poison(&args),
         Task::Fuzz(args) => fuzz::fuzz(&args),
+        Task::Wheel => wheel::wheel(),
         Task::Kafka(args) => kafka::kafka(&args),
         Task::Bench(args) => bench::bench(&args),
     };

@@ -1,6 +1,6 @@
 //! Python for the suites: one virtual environment a list of requirements, under the target folder, made when first needed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -16,26 +16,57 @@ pub(crate) const SPARK: &str = "e2e/spark.txt";
 /// What the quality benchmark compares with.
 pub(crate) const YARDSTICKS: &str = "e2e/yardsticks.txt";
 
+/// What builds the wheel.
+pub(crate) const WHEEL: &str = "e2e/wheel.txt";
+/// What it stands beside: the newest Spark, and the oldest with the oldest Python.
+pub(crate) const NEW_SPARK: &str = "e2e/wheel-spark-4.txt";
+pub(crate) const OLD_SPARK: &str = "e2e/wheel-spark-3.txt";
+
 /// The interpreter of the environment that holds `requirements`.
 pub(crate) fn python(requirements: &str) -> Result<PathBuf> {
+    python_by(Path::new("python3"), requirements)
+        .context("it takes Python 3.10 or newer with venv: Debian's packages `python3` and `python3-venv`")
+}
+
+/// The same, in an environment that is made by this interpreter.
+pub(crate) fn python_by(interpreter: &Path, requirements: &str) -> Result<PathBuf> {
     let wanted = std::fs::read_to_string(root().join(requirements)).with_context(|| format!("cannot read {requirements}"))?;
     let name = requirements.trim_start_matches("e2e/").trim_end_matches(".txt");
     let dir = target().join("xtask").join(format!("python-{name}"));
-    let interpreter = dir.join("bin/python");
+    let python = dir.join("bin/python");
     let installed = dir.join("installed.txt");
     if std::fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
-        return Ok(interpreter);
+        return Ok(python);
     }
     say(format_args!("installing {requirements} into {}", dir.display()));
-    let made = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir).status();
+    let made = Command::new(interpreter).args(["-m", "venv", "--clear"]).arg(&dir).status();
     if !made.is_ok_and(|status| status.success()) {
-        bail!("this machine lacks Python 3.10 or newer with venv: Debian's packages `python3` and `python3-venv`");
+        bail!("{} makes no environment", interpreter.display());
     }
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    run(program(&interpreter).args(pip).arg(requirements))
-        .context("pip could not install the packages: is the network there?")?;
+    run(program(&python).args(pip).arg(requirements)).context("pip could not install the packages: is the network there?")?;
     std::fs::write(&installed, wanted)?;
-    Ok(interpreter)
+    Ok(python)
+}
+
+/// An interpreter of this version: on PATH, or where pyenv keeps them.
+pub(crate) fn interpreter(version: &str) -> Option<PathBuf> {
+    let works = |path: &PathBuf| {
+        let said = Command::new(path).args(["-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]).output();
+        said.is_ok_and(|said| said.status.success() && String::from_utf8_lossy(&said.stdout).trim() == version)
+    };
+    let kept = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
+    let kept = kept.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".pyenv")));
+    let mut kept: Vec<_> = kept
+        .and_then(|kept| std::fs::read_dir(kept.join("versions")).ok())
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{version}."))))
+        .map(|path| path.join("bin/python"))
+        .collect();
+    kept.sort();
+    std::iter::once(PathBuf::from(format!("python{version}"))).chain(kept).find(works)
 }
 
 /// A call of one of our scripts in that environment.

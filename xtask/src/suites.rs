@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, clean, demo, deny, docs, faults, fuzz, kafka, page, plots, poison, readers, serve, tidy};
+use crate::{bench, clean, demo, deny, docs, faults, fuzz, kafka, page, plots, poison, readers, serve, tidy, wheel};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -51,6 +51,7 @@ const SUITES: &[Suite] = &[
     quick("page", 240, |_| page::page(&page::Args::SHORT)),
     quick("plots", 60, |_| plots::plots()),
     quick("serve", 120, |_| serve::serve()),
+    quick("wheel", 240, |_| wheel::check()),
     quick("faults", 240, |_| faults::short()),
     quick("poison", 60, |_| poison::poison(&poison::Args::quick())),
     quick("kafka-rig", 60, |_| kafka::short()),

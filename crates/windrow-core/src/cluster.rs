@@ -53,6 +53,21 @@ pub struct Decision {
     pub score: f64,
 }
 
+/// Where a model that does not learn puts a page: among what lives, so that nothing is named that never comes to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Assignment {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Its slot.
+    pub slot: Slot,
+    /// The living micro-cluster most like the page; none when none shares a term with it.
+    pub micro_cluster: Option<MicroId>,
+    /// Whether learning the page would open a micro-cluster: nothing that lives explains it.
+    pub novel: bool,
+    /// Likeness to the micro-cluster, in [0, 1].
+    pub score: f64,
+}
+
 /// One term's share in a score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
@@ -150,6 +165,9 @@ pub trait Clusterer: Send {
 
     /// What `learn` would decide for a page, without learning it.
     fn assign(&self, pages: &Pages, row: usize) -> Option<Decision>;
+
+    /// Where pages belong among what lives, without learning them: one a page, none while nothing lives.
+    fn place(&self, pages: &Pages, rows: Range<usize>, places: &mut Vec<Option<Assignment>>);
 
     /// Why.
     fn explain(&self, pages: &Pages, row: usize) -> Explanation;

@@ -51,7 +51,7 @@ pub enum TermKind {
 /// The terms of a batch of pages: each distinct term once, and for each page which of them it holds.
 ///
 /// Term numbers are local to the batch and given in order of first appearance.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     /// 64-bit hash of each distinct term (kind and text).
     pub hash: Vec<u64>,

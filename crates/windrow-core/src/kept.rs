@@ -194,6 +194,10 @@ impl KeptBook {
         Self { forgotten: vec![Tally::default(); names.len()], names, of: BTreeMap::new() }
     }
 
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

@@ -101,6 +101,75 @@ pub struct LineageEvent {
     pub happening: Happening,
 }
 
+/// One line of the lineage as outputs have it. Flat: what an event does not have is missing.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub struct Line<'a> {
+    /// Of a birth or a death.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// The first of a cluster that is born, the one that went over, was merged or faded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_cluster: Option<u64>,
+    /// The cluster that it left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_cluster: Option<u32>,
+    /// The one that it was merged into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into_micro_cluster: Option<u64>,
+    /// The cluster of that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into_cluster: Option<u32>,
+    /// The new label or name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<&'a str>,
+    /// Whether it is pinned now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<bool>,
+    /// Pages that it took in its life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<u64>,
+}
+
+/// The code of an event, and what it has to say.
+pub fn flatten(happening: &Happening) -> (&'static str, Line<'_>) {
+    let none = Line::default();
+    match happening {
+        Happening::ClusterBorn { slot, micro_cluster } => {
+            ("cluster_born", Line { slot: Some(*slot), micro_cluster: Some(*micro_cluster), ..none })
+        }
+        Happening::ClusterDied { slot } => ("cluster_died", Line { slot: Some(*slot), ..none }),
+        Happening::MicroMoved { micro_cluster, from } => {
+            ("micro_moved", Line { micro_cluster: Some(*micro_cluster), from_cluster: Some(*from), ..none })
+        }
+        Happening::MicroMerged { micro_cluster, into, into_cluster } => (
+            "micro_merged",
+            Line {
+                micro_cluster: Some(*micro_cluster),
+                into_micro_cluster: Some(*into),
+                into_cluster: Some(*into_cluster),
+                ..none
+            },
+        ),
+        Happening::MicroFaded { micro_cluster, n_pages } => {
+            ("micro_faded", Line { micro_cluster: Some(*micro_cluster), pages: Some(*n_pages), ..none })
+        }
+        Happening::Relabelled { label } => ("relabelled", Line { label: Some(label), ..none }),
+        Happening::Renamed { label } => ("renamed", Line { label: Some(label), ..none }),
+        Happening::Pinned { pinned } => ("pinned", Line { pinned: Some(*pinned), ..none }),
+        Happening::MicroPlaced { micro_cluster, from } => {
+            ("micro_placed", Line { micro_cluster: Some(*micro_cluster), from_cluster: Some(*from), ..none })
+        }
+        Happening::MicroReleased { micro_cluster } => ("micro_released", Line { micro_cluster: Some(*micro_cluster), ..none }),
+        Happening::ClusterMerged { into } => ("cluster_merged", Line { into_cluster: Some(*into), ..none }),
+        Happening::ClusterSplit { from, n_pages } => {
+            ("cluster_split", Line { from_cluster: Some(*from), pages: Some(*n_pages), ..none })
+        }
+        Happening::ClusterBack { into } => ("cluster_back", Line { into_cluster: Some(*into), ..none }),
+        Happening::Undone => ("undone", none),
+    }
+}
+
 /// Longest name of a cluster: it becomes the label of every later page.
 pub const MAX_LABEL_CHARS: usize = 120;
 

@@ -11,6 +11,7 @@
 pub(crate) mod book;
 mod edit;
 mod near;
+mod parcel;
 pub(crate) mod view;
 
 use std::ops::Range;
@@ -18,7 +19,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::clean::{CleanRow, Rules};
-use crate::cluster::{self, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel};
+use crate::cluster::{
+    self, Assignment, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel,
+};
 use crate::featurize::language::Languages;
 use crate::featurize::{Featurizer, FieldWeights};
 use crate::kept::KeptBook;
@@ -33,7 +36,7 @@ pub use view::{ClusterView, Likeness, Theme, View};
 use book::Book;
 
 /// A batch after cleaning and featurizing.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     /// Rows that the batch held: pages and rejects.
     pub n_rows: u64,
@@ -180,6 +183,11 @@ impl Pipeline {
         Self { kept: KeptBook::new(names), ..self }
     }
 
+    /// Names of the columns that are carried along.
+    pub fn kept_names(&self) -> &[String] {
+        self.kept.names()
+    }
+
     /// Pages learnt.
     pub fn position(&self) -> u64 {
         self.position
@@ -275,6 +283,18 @@ impl Pipeline {
         if let Some(forgotten) = self.book.note(event) {
             self.kept.forget(forgotten);
         }
+    }
+
+    /// Where pages belong among the clusters as they stand, without learning them: one a page, none while nothing was learnt.
+    pub fn place(&self, pages: &Pages) -> Vec<Option<Assignment>> {
+        let mut places = Vec::with_capacity(pages.len());
+        self.model.place(pages, 0..pages.len(), &mut places);
+        places
+    }
+
+    /// What a living cluster is called now.
+    pub fn label(&self, cluster: ClusterId) -> Option<&str> {
+        self.book.alive.get(&cluster).map(book::Entry::shown)
     }
 
     /// Why the model, as it stands, would put page `row` where it would.

@@ -156,7 +156,7 @@ impl RejectReason {
 }
 
 /// A row that did not become a page: why, and the bytes as they were.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// Where the row came from.
     pub origin: RecordId,
@@ -169,7 +169,7 @@ pub struct Reject {
 }
 
 /// What comes beside the bytes of a record where records are messages.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beside {
     /// What the message is keyed by.
     pub key: Option<Vec<u8>>,
@@ -217,7 +217,7 @@ impl TextColumn {
 }
 
 /// Pages of one batch as columns, in the order of their rows, with their terms.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pages {
     /// Where each page came from.
     pub origin: Vec<RecordId>,

@@ -68,8 +68,18 @@ pub(crate) fn state_and_more<S: DeserializeOwned, M: DeserializeOwned + Default>
 
 /// Puts a header with format, length and hash before `body`.
 pub(crate) fn seal(format: u32, body: &[u8]) -> Vec<u8> {
+    seal_as(MAGIC, format, body)
+}
+
+/// The format, and the body behind the header, when all of it is as it was written.
+pub(crate) fn open(bytes: &[u8]) -> Result<(u32, &[u8]), SnapshotError> {
+    open_as(MAGIC, FORMAT, bytes)
+}
+
+/// The same header before what is no snapshot, with a beginning of its own.
+pub(crate) fn seal_as(magic: &[u8; 8], format: u32, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
-    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(magic);
     bytes.extend_from_slice(&format.to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&checksum(format, body).to_le_bytes());
@@ -82,14 +92,14 @@ fn checksum(format: u32, body: &[u8]) -> u64 {
     xxh3_64_with_seed(body, if format < 3 { 0 } else { u64::from(format) })
 }
 
-/// The format, and the body behind the header, when all of it is as it was written.
-pub(crate) fn open(bytes: &[u8]) -> Result<(u32, &[u8]), SnapshotError> {
+/// What `seal_as` made, in one of the formats up to `supported`.
+pub(crate) fn open_as<'a>(magic: &[u8; 8], supported: u32, bytes: &'a [u8]) -> Result<(u32, &'a [u8]), SnapshotError> {
     let damaged = |what: &str| SnapshotError::Damaged(what.to_owned());
-    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not begin like a snapshot"))?;
+    let rest = bytes.strip_prefix(magic).ok_or_else(|| damaged("it does not begin like one"))?;
     let (format, rest) = rest.split_first_chunk::<4>().ok_or_else(|| damaged("it is cut short"))?;
     let found = u32::from_le_bytes(*format);
-    if found > FORMAT {
-        return Err(SnapshotError::Newer { found, supported: FORMAT });
+    if found > supported {
+        return Err(SnapshotError::Newer { found, supported });
     }
     if found == 0 {
         return Err(damaged("no format has the number 0"));

@@ -23,6 +23,7 @@ pub fn check_clusterer(make: impl Make) {
     one_page_is_enough(&make);
     more_clusters_than_pages(&make);
     explanations_add_up(&make);
+    places_are_among_the_living(&make);
     ids_are_never_used_again(&make);
     clusters_and_slots_are_bounded(&make);
     budgets_hold(&make);
@@ -235,6 +236,42 @@ fn explanations_add_up(make: &impl Make) {
         explained += usize::from(!winner.parts.is_empty());
     }
     assert!(explained > 100, "only {explained} pages were explained");
+}
+
+/// What is only placed gets no id that does not live, and goes where learning would put it if that lives.
+fn places_are_among_the_living(make: &impl Make) {
+    let mut model = make(&small(8));
+    let place = |model: &dyn Clusterer, pages: &Pages| {
+        let mut places = Vec::new();
+        model.place(pages, 0..pages.len(), &mut places);
+        assert_eq!(places.len(), pages.len(), "one place a page");
+        places
+    };
+    assert_eq!(place(&*model, &pages_of(["hello"])), [None], "nothing lives in a new model");
+    learn_all(&mut *model, &drifting_texts(1_500, 30, 6), 100);
+    let before = model.snapshot();
+    let mut texts = drifting_texts(1_600, 30, 6).split_off(1_200);
+    texts.push("nothing ever said so".into());
+    let pages = pages_of(&texts);
+    let summary = model.summary();
+    let micros: BTreeMap<_, _> = summary.micro_clusters.iter().map(|m| (m.micro_cluster, m.cluster)).collect();
+    let slots: BTreeMap<_, _> = summary.clusters.iter().map(|c| (c.cluster, c.slot)).collect();
+    let mut joined = 0;
+    for (row, place) in place(&*model, &pages).into_iter().enumerate() {
+        let place = place.expect("a warm model has a place for every page");
+        assert_eq!(slots.get(&place.cluster), Some(&place.slot), "the cluster lives on its slot");
+        let home = place.micro_cluster.map(|micro| micros.get(&micro).copied());
+        assert!(home.is_none_or(|home| home == Some(place.cluster)), "the micro-cluster lives in that cluster");
+        assert!((0.0..=1.0).contains(&place.score), "scores lie in [0, 1]");
+        let decision = model.assign(&pages, row).expect("a warm model decides every page");
+        assert_eq!(place.novel, decision.novel, "place and assign agree on what is new");
+        if !decision.novel {
+            assert_eq!((place.micro_cluster, place.score), (Some(decision.micro_cluster), decision.score), "and on the way");
+            joined += 1;
+        }
+    }
+    assert!(joined > 100, "only {joined} pages had a place that explains them");
+    assert_eq!(model.snapshot(), before, "placing teaches nothing");
 }
 
 /// Lineage and decisions tell one story: births before use, no use after death, every change of a micro-cluster's cluster told.

@@ -7,7 +7,6 @@
 //! loop ── publish(files) ──>      in view; may be repeated
 //! ```
 
-mod line;
 pub mod memory;
 pub mod parquet;
 pub mod topics;

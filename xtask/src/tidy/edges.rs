@@ -7,8 +7,12 @@ use super::Finding;
 use crate::shell::{cargo, stdout};
 
 /// The edges there are.
-const EDGES: [(&str, &str); 3] =
-    [("windrow", "windrow-engine"), ("windrow", "windrow-core"), ("windrow-engine", "windrow-core")];
+const EDGES: [(&str, &str); 4] = [
+    ("windrow", "windrow-engine"),
+    ("windrow", "windrow-core"),
+    ("windrow-engine", "windrow-core"),
+    ("windrow-python", "windrow-core"),
+];
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -62,6 +66,8 @@ mod tests {
     fn an_edge_against_the_flow_is_found() {
         check("windrow", "windrow-engine", 0);
         check("windrow-core", "windrow-engine", 1);
+        check("windrow-python", "windrow-core", 0);
+        check("windrow-python", "windrow-engine", 1);
         check("xtask", "windrow-core", 1);
     }
 }

@@ -33,8 +33,8 @@ use super::model_time::ModelTime;
 use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
 use super::{
-    Candidate, ClusterId, ClusterSummary, Clusterer, Decision, Explanation, HalfLife, KMeansRule, MicroId, MicroSummary,
-    ModelSettings, ModelSummary, Part, Slot,
+    Assignment, Candidate, ClusterId, ClusterSummary, Clusterer, Decision, Explanation, HalfLife, KMeansRule, MicroId,
+    MicroSummary, ModelSettings, ModelSummary, Part, Slot,
 };
 use crate::featurize::TermKind;
 use crate::lineage::{Edit, EditError, Happening, LineageEvent};
@@ -372,6 +372,23 @@ impl Clusterer for KMeans {
                 let (slot, cluster) = state.slots.would_open(state.n_pages)?;
                 Some(Decision { cluster, slot, micro_cluster: state.next_micro, novel: true, score: look.score })
             }
+        }
+    }
+
+    fn place(&self, pages: &Pages, rows: Range<usize>, places: &mut Vec<Option<Assignment>>) {
+        let (state, mut likenesses) = (&self.state, Vec::new());
+        for row in rows {
+            let look = state.look(&self.page(pages, row), &mut likenesses);
+            let (place, novel) = match look.way {
+                Way::Join(place) | Way::Lodge(place) => (Some(place), false),
+                Way::Open(_) => (look.nearest, true),
+            };
+            places.push(place.and_then(|place| {
+                let centre = &state.centres.all[place];
+                let (slot, micro_cluster) = (centre.slot?, Some(centre.micro));
+                let score = if novel { likenesses[place].clamp(0.0, 1.0) } else { look.score };
+                Some(Assignment { cluster: state.slots.owner(slot), slot, micro_cluster, novel, score })
+            }));
         }
     }
 

@@ -21,8 +21,8 @@ use super::micro::{self, Entry, Look, Micros};
 use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
 use super::{
-    Candidate, ClusterId, ClusterSummary, Clusterer, Decision, Explanation, MicroId, MicroSummary, ModelSettings, ModelSummary,
-    Part, Slot,
+    Assignment, Candidate, ClusterId, ClusterSummary, Clusterer, Decision, Explanation, MicroId, MicroSummary, ModelSettings,
+    ModelSummary, Part, Slot,
 };
 use crate::featurize::TermKind;
 use crate::lineage::{Edit, EditError, Happening, LineageEvent};
@@ -129,6 +129,24 @@ impl TwoLevel {
         };
         state.n_pages += 1;
         decision
+    }
+
+    fn place_page(&self, pages: &Pages, row: usize, scratch: &mut micro::Scratch) -> Option<Assignment> {
+        let state = &self.state;
+        let placed = |home: Slot, micro_cluster, novel, score| {
+            Some(Assignment { cluster: state.slots.owner(home), slot: home, micro_cluster, novel, score })
+        };
+        let is_empty = pages.terms.entries(row).is_empty();
+        if let Some(empty) = state.empty.as_ref().filter(|_| is_empty) {
+            return placed(empty.home, Some(empty.id), false, 0.0);
+        }
+        let look = if is_empty { NOTHING } else { state.micros.look(&self.known(pages, row).1, scratch) };
+        match look.nearest {
+            Some(micro) => {
+                placed(state.micros.home[micro], Some(state.micros.id[micro]), look.joins().is_none(), look.likeness)
+            }
+            None => placed(state.lightest()?, None, true, 0.0),
+        }
     }
 
     /// Most terms of one page that count: memories may hold the other half of the budget.
@@ -305,6 +323,13 @@ impl Clusterer for TwoLevel {
         };
         let score = if empty { 0.0 } else { 1.0 };
         Some(Decision { cluster, slot, micro_cluster: state.next_micro, novel: true, score })
+    }
+
+    fn place(&self, pages: &Pages, rows: Range<usize>, places: &mut Vec<Option<Assignment>>) {
+        let mut scratch = micro::Scratch::default();
+        for row in rows {
+            places.push(self.place_page(pages, row, &mut scratch));
+        }
     }
 
     fn explain(&self, pages: &Pages, row: usize) -> Explanation {

@@ -14,7 +14,7 @@ fn codes_in(folder: &Path, codes: &mut BTreeSet<String>) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
             codes_in(&path, codes);
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if (name.ends_with(".rs") || name.ends_with(".py")) && name != "tests.rs" {
             let text = std::fs::read_to_string(&path).unwrap();
             let source = text.split("#[cfg(test)]").next().unwrap();
             codes.extend(source.split("\"E-").skip(1).filter_map(|rest| Some(format!("E-{}", rest.split_once('"')?.0))));
@@ -25,8 +25,8 @@ fn codes_in(folder: &Path, codes: &mut BTreeSet<String>) {
 #[test]
 fn every_error_code_is_documented_and_no_other() {
     let mut codes = BTreeSet::new();
-    for part in ["windrow", "windrow-engine", "windrow-core"] {
-        codes_in(&root().join("crates").join(part).join("src"), &mut codes);
+    for part in ["windrow/src", "windrow-engine/src", "windrow-core/src", "windrow-python/src", "windrow-python/python"] {
+        codes_in(&root().join("crates").join(part), &mut codes);
     }
     assert!(codes.len() > 30, "{codes:?}");
     let page = std::fs::read_to_string(root().join("docs/reference/errors.md")).unwrap();

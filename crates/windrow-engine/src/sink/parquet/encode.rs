@@ -14,12 +14,11 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use windrow_core::lineage::LineageEvent;
+use windrow_core::lineage::{Line, LineageEvent, flatten};
 use windrow_core::pipeline::Outcome;
 use windrow_core::record::{Pages, RecordId, Reject, TextColumn};
 
 use crate::sink::Family;
-use crate::sink::line::{Line, flatten};
 
 /// Version of the columns; stands in every file as `windrow.schema`.
 pub const SCHEMA_VERSION: u32 = 1;

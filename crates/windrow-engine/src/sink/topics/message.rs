@@ -13,14 +13,13 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use serde::{Serialize, Serializer};
 use windrow_core::featurize::main_domain;
-use windrow_core::lineage::LineageEvent;
+use windrow_core::lineage::{Line, LineageEvent, flatten};
 use windrow_core::record::{Micros, Pages, Reject};
 
 use super::room::{BYTES, CUT, HASH, Part, hash};
 use super::{MessageKey, MessageTime, Route, TopicOutput, ValueShape};
 use crate::kafka::topics::{LINEAGE, REJECTS};
 use crate::sink::Staged;
-use crate::sink::line::{Line, flatten};
 use crate::source::kafka::PREFIX;
 
 /// Name and version of a page's message.

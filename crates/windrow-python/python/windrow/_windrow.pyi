@@ -1,0 +1,84 @@
+"""The native half of the package. Tables come in as anything that speaks Arrow, and go out as `Batch`, which any Arrow library takes."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, Sequence, Union
+
+__version__: str
+
+class ArrowArray(Protocol):
+    def __arrow_c_array__(self, requested_schema: Any = None) -> Any: ...
+
+class ArrowStream(Protocol):
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+Table = Union[ArrowArray, ArrowStream]
+
+class Batch:
+    """Rows as Arrow columns: `pyarrow.record_batch(batch)`, `polars.DataFrame(batch)`."""
+
+    def __len__(self) -> int: ...
+    @property
+    def column_names(self) -> list[str]: ...
+    def __arrow_c_schema__(self) -> Any: ...
+    def __arrow_c_array__(self, requested_schema: Any = None) -> Any: ...
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+class Preparer:
+    """Makes pages and rejects of rows, by the sections `[clean]` and `[features]` of the settings. Stateless: one for each thread."""
+
+    def __init__(self, settings: str = "", keep: Sequence[str] = ()) -> None: ...
+    def prepare(self, batch: Table) -> Prepared:
+        """Cleans and featurizes a batch.
+
+        It has `source` (int32) and `offset` (int64), which together are the record id, and any of creation_time, id, url, title, keywords
+        and description, as text, bytes, numbers or times. Bytes in a column `raw` are what rejects keep; without it they keep their
+        columns as a line of CSV. Other columns are not looked at, but those named in `keep`, which are carried along.
+        """
+
+class Prepared:
+    """A batch after cleaning and featurizing."""
+
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(bytes: bytes, keep: Sequence[str] = ()) -> Prepared: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def n_pages(self) -> int: ...
+    def pages(self) -> Batch:
+        """record_id, creation_time (timestamp[us, UTC]), id, url, title, keywords, description, domain, kept columns: one row a page."""
+    def origins(self) -> Batch:
+        """source and offset: one row a page."""
+    def rejects(self) -> Batch:
+        """record_id, reason, raw: one row a reject."""
+
+class Model:
+    """A model that learns pages in one order. The same pages in the same order give the same answers and bytes, here and in the engine."""
+
+    def __init__(self, settings: str = "", keep: Sequence[str] = ()) -> None: ...
+    @staticmethod
+    def restore(bytes: bytes) -> Model: ...
+    def snapshot(self) -> bytes: ...
+    def learn(self, prepared: Prepared) -> Batch:
+        """cluster (int32), slot (int32), micro_cluster (int64), novel (bool), score (double), label (text): one row a page."""
+    def assign(self, prepared: Prepared) -> Batch:
+        """The same columns, without learning: every page goes where it belongs among what is alive.
+
+        `novel` says that learning the page would open a micro-cluster. micro_cluster is null where none shares a term with the page; all
+        columns are null while nothing was learnt.
+        """
+    def explain(self, prepared: Prepared, row: int) -> dict[str, Any]:
+        """winner, runner_up (cluster, label, micro_cluster, score, parts), novel, threshold."""
+    def lineage(self) -> Batch:
+        """position, event, cluster and the columns of the engine's lineage: what the last `learn`, `rename` or `pin` did."""
+    def rename(self, cluster: int, label: str) -> None: ...
+    def pin(self, cluster: int, pinned: bool = True) -> None: ...
+    def summary(self) -> dict[str, Any]:
+        """pages, terms, micro_clusters, and clusters (cluster, slot, label, pages, weight, pinned, micro_clusters)."""
+    @property
+    def position(self) -> int: ...
+    @property
+    def settings(self) -> str: ...
+    @property
+    def keep(self) -> list[str]: ...

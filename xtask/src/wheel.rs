@@ -1,0 +1,68 @@
+//! `cargo xtask wheel`: the Python package, built into `target/wheels`; and the suite that installs it where users would.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::python::{NEW_SPARK, OLD_SPARK, WHEEL, interpreter, python, python_by};
+use crate::readers::SAMPLE;
+use crate::shell::{fresh_dir, program, root, run, say, stdout, target, windrow};
+
+/// The oldest Python that the wheel is for.
+const OLDEST: &str = "3.9";
+
+/// Builds the wheel and says where it lies.
+pub(crate) fn build() -> Result<PathBuf> {
+    let wheels = target().join("wheels");
+    // One wheel lies there: whoever installs `target/wheels/*.whl` gets what was just built.
+    if wheels.exists() {
+        std::fs::remove_dir_all(&wheels).with_context(|| format!("cannot empty {}", wheels.display()))?;
+    }
+    let maturin = python(WHEEL)?.with_file_name("maturin");
+    let mut build = program(maturin);
+    build.args(["build", "--quiet", "--locked", "--profile", "fast", "--manifest-path"]);
+    build.arg(root().join("crates/windrow-python/Cargo.toml"));
+    // What runs anywhere glibc is as old as here; a release for other machines would be built in a manylinux image.
+    build.args(["--compatibility", "linux", "--out"]).arg(&wheels);
+    run(&mut build)?;
+    let mut found = std::fs::read_dir(&wheels)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let wheel = found.find(|path| path.extension().is_some_and(|end| end == "whl")).context("maturin left no wheel")?;
+    ensure!(found.next().is_none(), "more than one file in {}", wheels.display());
+    Ok(wheel)
+}
+
+/// The task.
+pub(crate) fn wheel() -> Result<()> {
+    say(build()?.display());
+    Ok(())
+}
+
+/// The suite: the wheel as users have it, with the newest Spark and with the oldest.
+pub(crate) fn check() -> Result<()> {
+    let (wheel, windrow) = (build()?, windrow("fast", &[])?);
+    check_in(&python(NEW_SPARK)?, &wheel, &windrow)?;
+    match interpreter(OLDEST) {
+        Some(oldest) => check_in(&python_by(&oldest, OLD_SPARK)?, &wheel, &windrow),
+        None => {
+            say(format_args!("passed over: there is no Python {OLDEST} here for {OLD_SPARK}"));
+            Ok(())
+        }
+    }
+}
+
+fn check_in(python: &Path, wheel: &Path, windrow: &Path) -> Result<()> {
+    let pip = |args: &[&str]| {
+        let mut pip = program(python);
+        pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]).args(args);
+        pip
+    };
+    run(&mut pip(&["uninstall", "--yes", "windrow"]))?;
+    // Without an index: what the wheel asks for must be among what its users have.
+    run(pip(&["install", "--no-index"]).arg(wheel))?;
+    let mut script = program(python);
+    script.arg(root().join("e2e/wheel.py")).arg(windrow).arg(root().join(SAMPLE));
+    script.arg(root().join("docs/reference/settings.md")).arg(fresh_dir("wheel")?);
+    script.env("PYSPARK_PYTHON", python).env("PYTHONDONTWRITEBYTECODE", "1").env("SPARK_LOCAL_IP", "127.0.0.1");
+    say(stdout(&mut script)?.trim());
+    Ok(())
+}
