@@ -28,6 +28,7 @@ use crate::sink::{Family, PublishedFile};
 pub use self::domains::ByCluster;
 pub use self::grid::Seconds;
 pub use self::read::Piece;
+pub(crate) use self::read::timely;
 
 /// Buckets of the history since the start: enough for sixteen years of days.
 const ALL_BUCKETS: i64 = 6_000;

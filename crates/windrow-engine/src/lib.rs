@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod changes;
 pub mod checkpoint;
 pub mod clean;
 pub mod clock;

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 mod audit;
+mod changes;
 mod check;
 mod clean;
 mod clusters;
@@ -39,6 +40,7 @@ pub(crate) enum Verb {
     Demo(demo::Args),
     Run(run::Args),
     Clusters(clusters::Args),
+    Changes(changes::Args),
     Tail(tail::Args),
     Rejects(rejects::Args),
     Explain(explain::Args),
@@ -66,6 +68,7 @@ pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
         Verb::Demo(args) => demo::run(&args, app),
         Verb::Run(args) => run::run(&args, app),
         Verb::Clusters(args) => clusters::run(&args, app),
+        Verb::Changes(args) => changes::run(&args, app),
         Verb::Tail(args) => tail::run(&args, app),
         Verb::Rejects(args) => rejects::run(&args, app),
         Verb::Serve(args) => serve::run(&args, app),

@@ -33,7 +33,7 @@ use windrow_engine::observe::Counters;
 use crate::term::text;
 
 pub(crate) use fonts::{Fonts, Missing};
-pub(crate) use keep::page;
+pub(crate) use keep::{bare_page, isolated, page};
 pub(crate) use png::png;
 use svg::Svg;
 

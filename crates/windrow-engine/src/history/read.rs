@@ -38,7 +38,7 @@ const FIRST_PAGE: Seconds = 631_152_000;
 const AHEAD: Seconds = 86_400;
 
 /// A time that a page can have which was read by then. One row of the year 9999 would leave a chart of all the others in one bucket.
-fn timely(time: Seconds, read_by: Seconds) -> Option<Seconds> {
+pub(crate) fn timely(time: Seconds, read_by: Seconds) -> Option<Seconds> {
     (FIRST_PAGE..=read_by.saturating_add(AHEAD)).contains(&time).then_some(time)
 }
 

@@ -27,9 +27,7 @@ const HEAD: &str = "<!doctype html>
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">
 <meta name=\"referrer\" content=\"no-referrer\">
-<title>Clusters, by Windrow</title>
-<style>
-";
+<title>";
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --paper: #fff; --text: #1a1a1a; --muted: #5c5c5c; --line: #ddd; --mark: #0072b2; --gap: #ececec }
@@ -55,10 +53,7 @@ summary { cursor: pointer }
 
 /// The page.
 pub(crate) fn page(known: &Known<'_>, fonts: &Fonts) -> String {
-    let mut html = format!(
-        "{HEAD}{STYLE}</style>\n</head>\n<body>\n<h1>Clusters</h1>\n<p class=\"muted\">{}</p>\n",
-        escaped(&known.source)
-    );
+    let mut html = format!("<h1>Clusters</h1>\n<p class=\"muted\">{}</p>\n", escaped(&known.source));
     for kind in Kind::ALL {
         let svg = super::svg(kind, known, Scope::default(), fonts, WIDTH);
         // Into a text nothing fails, here and below.
@@ -73,7 +68,12 @@ pub(crate) fn page(known: &Known<'_>, fonts: &Fonts) -> String {
     table(&mut html, known, &clusters);
     let _ = writeln!(html, "<h2>Each cluster</h2>");
     clusters.iter().for_each(|cluster| details(&mut html, known, cluster));
-    html + "</body>\n</html>\n"
+    bare_page("Clusters, by Windrow", &html)
+}
+
+/// A page of this body, which nothing leaves and nothing comes to.
+pub(crate) fn bare_page(title: &str, body: &str) -> String {
+    format!("{HEAD}{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n", escaped(title))
 }
 
 fn table(html: &mut String, known: &Known<'_>, clusters: &[&ClusterView]) {
@@ -152,6 +152,6 @@ fn example(html: &mut String, example: &Example) {
 }
 
 /// A text of its own direction, whatever stands beside it.
-fn isolated(words: &str) -> String {
+pub(crate) fn isolated(words: &str) -> String {
     format!("<bdi>{}</bdi>", escaped(&text::plain(words)))
 }

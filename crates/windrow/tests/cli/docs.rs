@@ -68,6 +68,7 @@ fn every_json_field_is_documented_and_no_other() {
         &["rejects", "list", "--out", "broken"],
         &["rejects", "show", "--out", "broken"],
         &["rejects", "replay", "--all", "--into", "again", "--out", "broken"],
+        &["changes", "--since", "30d", "--out", "out"],
         &["explain", "--out", "out", "--id", "1761259107"],
         &["export", "--folder", "out", "--cluster", "0", "--out", "0.csv"],
         &["plot", "map", "--folder", "out", "--out", "map.svg"],

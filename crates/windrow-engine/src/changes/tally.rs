@@ -1,0 +1,167 @@
+//! What each cluster had, on each side.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::UNIX_EPOCH;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, TimestampMicrosecondType};
+use arrow_array::{Array as _, RecordBatch};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use windrow_core::cluster::ClusterId;
+use windrow_core::record::Micros;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::period::{Periods, Side};
+use crate::checkpoint::Committed;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::timely;
+use crate::lookup::column;
+use crate::rejects::text;
+use crate::sink::parquet::open_published;
+use crate::sink::{Family, PublishedFile};
+
+/// Titles kept of a side.
+const TITLES: usize = 3;
+pub(super) const TIME: &str = "creation_time";
+const COLUMNS: [&str; 6] = ["cluster", "label", TIME, "title", "domain", "score"];
+
+/// The best titles of a side, best first, each once.
+#[derive(Debug, Default)]
+pub(super) struct Titles(Vec<(f64, String)>);
+
+impl Titles {
+    fn see(&mut self, score: f64, title: &str) {
+        let is_full = self.0.len() == TITLES;
+        if title.trim().is_empty() || is_full && self.0.last().is_some_and(|(worst, _)| score <= *worst) {
+            return;
+        }
+        if self.0.iter().any(|(_, known)| known == title) {
+            return;
+        }
+        let at = self.0.partition_point(|(better, _)| *better >= score);
+        self.0.insert(at, (score, title.to_owned()));
+        self.0.truncate(TITLES);
+    }
+
+    pub(super) fn into_titles(self) -> Vec<String> {
+        self.0.into_iter().map(|(_, title)| title).collect()
+    }
+}
+
+/// What a cluster had. Two of everything: before, and now.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Pages before both periods.
+    pub(super) earlier: u64,
+    pub(super) pages: [u64; 2],
+    /// The last label.
+    pub(super) labels: [Option<String>; 2],
+    pub(super) titles: [Titles; 2],
+    /// Domains of now that it had not before, with their pages.
+    pub(super) new_domains: BTreeMap<String, u64>,
+}
+
+/// What all clusters had.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) clusters: BTreeMap<ClusterId, Seen>,
+    pub(super) without_time: u64,
+    /// Hashes of cluster and domain of all pages before now: 8 bytes for each pair.
+    known_domains: HashSet<u64>,
+}
+
+/// The published files of pages, oldest first.
+pub(super) fn files(committed: &Committed) -> Result<Vec<PublishedFile>> {
+    let mut files = committed.manifest.all_files(&committed.layout.history())?;
+    files.retain(|file| file.family == Family::Pages);
+    Ok(files)
+}
+
+/// Whether a page can have this time that was read by then.
+pub(super) fn is_timely(time: Micros, read_by: i64) -> bool {
+    timely(time.div_euclid(1_000_000), read_by).is_some()
+}
+
+/// Hands over some columns of a file, batch by batch, with when the file was written in seconds.
+pub(super) fn batches(
+    committed: &Committed,
+    file: &PublishedFile,
+    columns: &[&str],
+    each: &mut dyn FnMut(&RecordBatch, i64) -> Result<()>,
+) -> Result<()> {
+    let out = &committed.layout.out;
+    let unreadable = |error: &dyn std::fmt::Display| {
+        let path = out.join(file.family.folder()).join(&file.name);
+        Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
+            .cause(error)
+            .hint("`windrow audit` says what is wrong with the output")
+    };
+    let opened = open_published(out, file.family, &file.name).map_err(|error| unreadable(&error))?;
+    let written = opened.metadata().and_then(|about| about.modified()).map_err(|error| unreadable(&error))?;
+    let read_by = written.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
+    let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    for batch in builder.with_projection(mask).build().map_err(|error| unreadable(&error))? {
+        each(&batch.map_err(|error| unreadable(&error))?, read_by)?;
+    }
+    Ok(())
+}
+
+impl Tally {
+    pub(super) fn read(&mut self, committed: &Committed, file: &PublishedFile, periods: &Periods) -> Result<()> {
+        batches(committed, file, &COLUMNS, &mut |batch, read_by| self.count(batch, (file.epoch, read_by), periods))
+    }
+
+    fn count(&mut self, batch: &RecordBatch, (epoch, read_by): (u64, i64), periods: &Periods) -> Result<()> {
+        let [cluster, label, time, title, domain, score] = COLUMNS.map(|name| column(batch, name));
+        let cluster = cluster?.as_primitive::<Int32Type>();
+        let time = time?.as_primitive::<TimestampMicrosecondType>();
+        let score = score?.as_primitive::<Float64Type>();
+        let (label, title, domain) = (label?, title?, domain?);
+        for row in 0..batch.num_rows() {
+            let time = time.is_valid(row).then(|| time.value(row)).filter(|time| is_timely(*time, read_by));
+            let Some(side) = periods.side(time, epoch) else {
+                self.without_time += 1;
+                continue;
+            };
+            let cluster = cluster.value(row).cast_unsigned();
+            let seen = self.clusters.entry(cluster).or_default();
+            let domain = text(domain, row);
+            let pair = xxh3_64_with_seed(domain.as_bytes(), u64::from(cluster));
+            let at = match side {
+                Side::Later => continue,
+                Side::Earlier => {
+                    seen.earlier += 1;
+                    self.known_domains.insert(pair);
+                    continue;
+                }
+                Side::Before => {
+                    self.known_domains.insert(pair);
+                    0
+                }
+                Side::Now => 1,
+            };
+            seen.pages[at] += 1;
+            seen.titles[at].see(score.value(row), text(title, row));
+            if seen.labels[at].as_deref() != Some(text(label, row)) {
+                seen.labels[at] = Some(text(label, row).to_owned());
+            }
+            if side == Side::Now && !domain.is_empty() {
+                match seen.new_domains.get_mut(domain) {
+                    Some(pages) => *pages += 1,
+                    None => _ = seen.new_domains.insert(domain.to_owned(), 1),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out what is not new: files are not in the order of time.
+    pub(super) fn forget_known(&mut self) {
+        for (cluster, seen) in &mut self.clusters {
+            let known = &self.known_domains;
+            seen.new_domains.retain(|domain, _| !known.contains(&xxh3_64_with_seed(domain.as_bytes(), u64::from(*cluster))));
+        }
+    }
+}

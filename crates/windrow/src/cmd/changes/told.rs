@@ -1,0 +1,230 @@
+//! Changes as a colleague would tell them: on a terminal, and as a page to keep.
+
+use windrow_engine::changes::{Change, Changes, Kind, Period};
+
+use crate::cmd::Failure;
+use crate::picture;
+use crate::term::text::{self, count, counted};
+use crate::term::{Style, Term};
+
+/// Clusters of a kind that are told on a terminal; data formats and the page have all.
+const TOLD: usize = 10;
+
+/// When it was.
+fn when(period: Period) -> String {
+    let day =
+        |micros: i64| text::time(micros).trim_end_matches('Z').trim_end_matches(":00").replace('T', " ").replace(" 00:00", "");
+    match period {
+        Period::Times(from, to) => format!("{} to {}", day(from), day(to)),
+        Period::Commits(first, last) if first > last => "no commit".into(),
+        Period::Commits(first, last) if first == last => format!("commit {first}"),
+        Period::Commits(first, last) => format!("commits {first} to {last}"),
+    }
+}
+
+/// What it was about, in one sentence.
+fn summary(found: &Changes) -> String {
+    let [before, now] = found.pages;
+    let beside = match (before, now) {
+        (0, _) => "and none before".to_owned(),
+        (before, now) if before == now => format!("as many as before ({})", when(found.periods[0])),
+        (before, now) => {
+            let percent = (now as f64 / before as f64 - 1.0) * 100.0;
+            let word = if now > before { "more" } else { "fewer" };
+            let by = if percent.abs() < 1.0 { "some".to_owned() } else { format!("{} %", count(percent.abs().round() as u64)) };
+            format!("{by} {word} than the {} before ({})", count(before), when(found.periods[0]))
+        }
+    };
+    let number = |kind: Kind| found.changes.iter().filter(|change| change.kind == kind).count() as u64;
+    let kinds = Kind::ALL.map(|kind| (number(kind), kind)).into_iter().filter(|(number, _)| *number > 0);
+    let kinds: Vec<String> = kinds.map(|(number, kind)| format!("{} {}", count(number), kind.code())).collect();
+    let kinds = if kinds.is_empty() { "nothing changed that chance would not explain".to_owned() } else { kinds.join(", ") };
+    format!(
+        "{}: {}, {beside}. {}: {kinds}.",
+        when(found.periods[1]),
+        counted(now, "page"),
+        counted(found.clusters[1], "cluster")
+    )
+}
+
+fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.001 { "less than 0.1 %".into() } else { format!("{:.1} %", share * 100.0) }
+}
+
+/// What became of a cluster, in one sentence.
+fn sentence(change: &Change) -> String {
+    let [before, now] = change.pages;
+    let [share_before, share_now] = change.share;
+    match change.kind {
+        Kind::New => format!("{}, {} of all.", counted(now, "page"), percent(share_now)),
+        Kind::Gone => format!("No page any more; there were {}, {} of all.", count(before), percent(share_before)),
+        Kind::Grown => {
+            format!(
+                "{} after {}: {} of all, up from {}.",
+                counted(now, "page"),
+                count(before),
+                percent(share_now),
+                percent(share_before)
+            )
+        }
+        Kind::Shrunk => {
+            format!(
+                "{} after {}: {} of all, down from {}.",
+                counted(now, "page"),
+                count(before),
+                percent(share_now),
+                percent(share_before)
+            )
+        }
+        Kind::Renamed => format!("{} after {}.", counted(now, "page"), count(before)),
+    }
+}
+
+/// What it was called, where that was another name.
+fn was(change: &Change) -> Option<String> {
+    let was = change.was.as_ref()?;
+    Some(format!("Before: {}.", text::plain(was)))
+}
+
+/// Where its pages came from for the first time.
+fn domains(change: &Change) -> Option<String> {
+    let shown: Vec<String> =
+        change.new_domains.iter().map(|(domain, pages)| format!("{} ({})", text::plain(domain), count(*pages))).collect();
+    let more = change.n_new_domains.saturating_sub(shown.len() as u64);
+    let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
+    let which = if change.kind == Kind::New { "From" } else { "New domains:" };
+    (!shown.is_empty()).then(|| format!("{which} {}{more}.", shown.join(", ")))
+}
+
+/// For people at a terminal.
+pub(super) fn text(found: &Changes, term: &mut Term) -> Result<(), Failure> {
+    let (width, color) = (term.width(), term.color);
+    for line in wrapped(&summary(found), width, "") {
+        term.line(&line)?;
+    }
+    for kind in Kind::ALL {
+        let of_kind: Vec<&Change> = found.changes.iter().filter(|change| change.kind == kind).collect();
+        if of_kind.is_empty() {
+            continue;
+        }
+        term.line("")?;
+        term.line(&Style::Bold.paint(&kind.code().to_uppercase(), color))?;
+        for change in of_kind.iter().take(TOLD) {
+            let head = format!("{:>6}  {}", change.cluster, text::plain(&change.label));
+            term.line(&Style::Bold.paint(&text::cut(&head, width), color))?;
+            let said =
+                [Some(sentence(change)), was(change), domains(change)].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            for line in wrapped(&said, width, "        ") {
+                term.line(&line)?;
+            }
+            for title in &change.titles {
+                term.line(&Style::Dim.paint(&text::cut(&format!("        · {}", text::plain(title)), width), color))?;
+            }
+        }
+        if of_kind.len() > TOLD {
+            term.line(&format!("        and {} more", count((of_kind.len() - TOLD) as u64)))?;
+        }
+    }
+    Ok(())
+}
+
+/// A text in lines of a width, each behind an indent.
+fn wrapped(said: &str, width: usize, indent: &str) -> Vec<String> {
+    let mut lines = vec![indent.to_owned()];
+    for word in said.split(' ') {
+        let line = lines.last_mut().expect("there is a first one");
+        if line.len() > indent.len() && text::width(line) + 1 + text::width(word) > width {
+            lines.push(format!("{indent}{word}"));
+        } else {
+            if line.len() > indent.len() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.into_iter().map(|line| text::cut(&line, width).into_owned()).collect()
+}
+
+/// As a page to keep.
+pub(super) fn page(found: &Changes) -> String {
+    let mut body = format!("<h1>Changes</h1>\n<p>{}</p>\n", picture::isolated(&summary(found)));
+    for kind in Kind::ALL {
+        let mut of_kind = found.changes.iter().filter(|change| change.kind == kind).peekable();
+        if of_kind.peek().is_none() {
+            continue;
+        }
+        body += &format!("<h2>{}</h2>\n", capital(kind.code()));
+        for change in of_kind {
+            body += &format!("<h3>{} {}</h3>\n", change.cluster, picture::isolated(&change.label));
+            let said = [Some(sentence(change)), was(change), domains(change)];
+            let said: Vec<String> = said.into_iter().flatten().map(|one| picture::isolated(&one)).collect();
+            body += &format!("<p>{}</p>\n", said.join(" "));
+            if !change.titles.is_empty() {
+                let items: Vec<String> =
+                    change.titles.iter().map(|title| format!("<li>{}</li>", picture::isolated(title))).collect();
+                body += &format!("<ul>{}</ul>\n", items.concat());
+            }
+        }
+    }
+    picture::bare_page("Changes, by Windrow", &body)
+}
+
+fn capital(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(kind: Kind, pages: [u64; 2]) -> Change {
+        Change {
+            kind,
+            cluster: 7,
+            label: "one, <b>two</b>".into(),
+            was: Some("three".into()),
+            pages,
+            share: [pages[0] as f64 / 100.0, pages[1] as f64 / 200.0],
+            new_domains: vec![("example.org".into(), 2)],
+            n_new_domains: 3,
+            titles: vec!["A <script>alert(1)</script>\u{1b}[2J title".into()],
+        }
+    }
+
+    fn found() -> Changes {
+        let day = 86_400_000_000;
+        Changes {
+            periods: [Period::Times(19_000 * day, 19_001 * day), Period::Times(19_001 * day, 19_002 * day)],
+            pages: [100, 200],
+            clusters: [3, 4],
+            without_time: 0,
+            changes: vec![change(Kind::New, [0, 20]), change(Kind::Shrunk, [30, 10])],
+        }
+    }
+
+    #[test]
+    fn it_reads_like_a_sentence() {
+        let found = found();
+        assert_eq!(
+            summary(&found),
+            "2022-01-09 to 2022-01-10: 200 pages, 100 % more than the 100 before (2022-01-08 to 2022-01-09). 4 clusters: 1 new, 1 shrunk."
+        );
+        assert_eq!(sentence(&found.changes[0]), "20 pages, 10.0 % of all.");
+        assert_eq!(sentence(&found.changes[1]), "10 pages after 30: 5.0 % of all, down from 30.0 %.");
+        assert_eq!(domains(&found.changes[0]).unwrap(), "From example.org (2) and 2 more.");
+    }
+
+    #[test]
+    fn titles_are_texts_and_nothing_else() {
+        let html = page(&found());
+        assert!(!html.contains("<script") && !html.contains("<b>two") && !html.contains('\u{1b}'), "{html}");
+        assert!(html.contains("default-src &#39;none&#39;") || html.contains("default-src 'none'"), "{html}");
+    }
+
+    #[test]
+    fn lines_keep_their_width() {
+        let lines = wrapped("one two three four five", 9, "  ");
+        assert_eq!(lines, ["  one two", "  three", "  four", "  five"]);
+    }
+}
