@@ -1,6 +1,6 @@
 """Structured Streaming from outside: the same answers as the engine, and nothing lost or doubled whatever happens.
 
-    spark_stream.py WINDROW FOLDER DATA PART...       parts: parity switch cluster faults checkpoints kafka
+    spark_stream.py WINDROW FOLDER DATA PART...       parts: parity switch checkpoints cluster faults, each also as NAME:full; kafka old
 
 Each check says what it saw; the first that does not hold ends the script.
 """
@@ -126,7 +126,7 @@ def command(master, out, checkpoint, options, *more, conf=None):
 
 
 def start(call, log):
-    environment = dict(os.environ, PYSPARK_PYTHON=sys.executable)
+    environment = dict(os.environ, PYSPARK_PYTHON=call[0])
     return subprocess.Popen(call, stdout=open(log, "ab"), stderr=subprocess.STDOUT, env=environment, start_new_session=True)
 
 
@@ -329,6 +329,18 @@ def cluster(full):
     code, said = finish(call, log)
     check(code == 0, "local-cluster, two executors: %s" % (said if code else "exit 0"))
     whole("two executors", out, inputs, undisturbed)
+
+
+def old(python):
+    """The job with another Spark, by another Python."""
+    inputs, undisturbed = prepared("old", 2)
+    folder = place("old")
+    out, log = os.path.join(folder, "out"), os.path.join(folder, "log")
+    call = command("local[2]", out, os.path.join(folder, "checkpoint"), {"path": inputs}, "--available-now")
+    code, said = finish([python, *call[1:]], log)
+    version = subprocess.run([python, "-c", "import pyspark, sys; print(pyspark.__version__, sys.version.split()[0])"], capture_output=True, text=True)
+    check(code == 0, "Spark and Python %s: %s" % (version.stdout.strip(), said if code else "exit 0"))
+    whole("an older Spark", out, inputs, undisturbed)
 
 
 def faults(full):
@@ -622,8 +634,8 @@ def to_topics(brokers, conf, folder, n_rows):
 
 
 PARTS = {"parity": parity, "switch": switch, "cluster": cluster, "faults": faults, "checkpoints": checkpoints}
-# Parts that take an argument: kafka:BROKERS,JARS; the others are called by this script itself.
-CHILDREN = {"kafka": kafka, "kill": run_killed, "task": run_task_fault}
+# Parts that take an argument: kafka:BROKERS,JARS and old:PYTHON; the others are called by this script itself.
+CHILDREN = {"kafka": kafka, "old": old, "kill": run_killed, "task": run_task_fault}
 
 if __name__ == "__main__":
     os.makedirs(FOLDER, exist_ok=True)

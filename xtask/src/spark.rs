@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::kafka::counts::{Counts, ask, same};
 use crate::kafka::{Rig, Version, spark_connector};
 use crate::page::check_browser;
-use crate::python::{NEW_SPARK, python};
+use crate::python::{NEW_SPARK, OLD_SPARK, interpreter, python, python_by};
 use crate::served::Served;
 use crate::shell::{fresh_dir, program, root, run, say, shared_data, stdout, target, windrow};
 use crate::wheel;
@@ -27,20 +27,32 @@ pub(crate) enum Extent {
 
 /// From files.
 pub(crate) fn files(extent: Extent) -> Result<()> {
-    let Some(mut check) = check("spark")? else { return Ok(()) };
+    let wheel = wheel::build()?;
+    let Some(mut check) = check("spark", &wheel)? else { return Ok(()) };
     // Two executors of their own are in `faults` too, and one of them is killed there.
     let parts = PARTS.iter().filter(|part| extent == Extent::Full || **part != "cluster");
     let form = if extent == Extent::Full { ":full" } else { "" };
-    run(check.args(parts.map(|part| format!("{part}{form}"))))
+    run(check.args(parts.map(|part| format!("{part}{form}"))).args(oldest(&wheel)?))
 }
 
 /// From a topic, and to topics.
 pub(crate) fn topics() -> Result<()> {
-    let Some(mut check) = check("kafka-spark")? else { return Ok(()) };
     check_browser()?;
+    let Some(mut check) = check("kafka-spark", &wheel::build()?)? else { return Ok(()) };
     let rig = Rig::start(Version::NEWEST)?;
     run(check.arg(format!("kafka:{},{}", rig.bootstrap(), spark_connector()?)))?;
     page(&target().join("xtask/kafka-spark/kafka/topics"))
+}
+
+/// The part that has the oldest Spark with the oldest Python; none where there is no such Python.
+fn oldest(wheel: &Path) -> Result<Option<String>> {
+    let Some(oldest) = interpreter(wheel::OLDEST) else {
+        say(format_args!("passed over: there is no Python {} here for {OLD_SPARK}", wheel::OLDEST));
+        return Ok(None);
+    };
+    let python = python_by(&oldest, OLD_SPARK)?;
+    wheel::install(&python, wheel)?;
+    Ok(Some(format!("old:{}", python.display())))
 }
 
 /// The page of an output that Spark wrote, and of which the topics hold the same, says what the Parquet holds.
@@ -60,13 +72,13 @@ fn page(out: &Path) -> Result<()> {
 }
 
 /// A call of the check, with the wheel installed; none where there is no data.
-fn check(name: &str) -> Result<Option<Command>> {
+fn check(name: &str, wheel: &Path) -> Result<Option<Command>> {
     let Some(readme) = shared_data("README.md") else {
         say("../shared/data is not there: passed over");
         return Ok(None);
     };
     let python = python(NEW_SPARK)?;
-    wheel::install(&python, &wheel::build()?)?;
+    wheel::install(&python, wheel)?;
     let (windrow, folder) = (windrow("fast", &[])?, fresh_dir(name)?.canonicalize()?);
     let script = |file: &str| {
         let mut script = program(&python);

@@ -9,7 +9,7 @@ use crate::readers::SAMPLE;
 use crate::shell::{fresh_dir, program, root, run, say, stdout, target, windrow};
 
 /// The oldest Python that the wheel is for.
-const OLDEST: &str = "3.9";
+pub(crate) const OLDEST: &str = "3.9";
 
 /// Builds the wheel and says where it lies.
 pub(crate) fn build() -> Result<PathBuf> {

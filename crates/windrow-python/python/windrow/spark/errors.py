@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from .. import _errors
-from .._errors import InvalidError as InvalidError
+
+InvalidError = _errors.InvalidError
 
 # How an error of ours ends a traceback.
 _TOLD = re.compile(r"windrow\._errors\.(InvalidError|MachineError|FencedError|DataError): \[(E-[A-Z-]+)\] (.*) \(hint: (.*)\)")

@@ -65,9 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", required=True, help="Spark's checkpoint folder, on any file system of Spark's")
     parser.add_argument("--settings", metavar="FILE", help="settings file (TOML), as `windrow config show` prints it")
     parser.add_argument("--columns", default="", help="what the input calls our columns: url=landing_page,title=name")
-    parser.add_argument(
-        "--topics", help="an option of Spark's Kafka sink, to send pages to topics too, at least once: kafka.bootstrap.servers=…, topicPrefix=cluster_", **pair
-    )
+    to_topics = "an option of Spark's Kafka sink, to send pages to topics too, at least once: kafka.bootstrap.servers, topicPrefix (cluster_)"
+    parser.add_argument("--topics", help=to_topics, **pair)
     when = parser.add_mutually_exclusive_group()
     when.add_argument("--every", metavar="TIME", help="a batch every so often, such as `10 seconds`; else as soon as the last one is done")
     when.add_argument("--available-now", action="store_true", help="take what is there now, and end")

@@ -101,7 +101,8 @@ class ClusterStream:
             if owner:
                 if self._checkpoint.last_done() is not None:
                     message = "the checkpoint %s has committed batches, and there is no state in %s" % (self._checkpoint_path, self._state.out)
-                    raise errors.data("E-STATE-MISSING", message, "bring the state back; to start over, give a new checkpoint and a new `out` folder")
+                    hint = "bring the state back; to start over, give a new checkpoint and a new `out` folder"
+                    raise errors.data("E-STATE-MISSING", message, hint)
                 manifest["pipeline"] = owner["pipeline"]
             self._blank = manifest
         else:
@@ -132,7 +133,8 @@ class ClusterStream:
         about = self._checkpoint.batch(done)
         if about is None:
             message = "the checkpoint %s does not say what became of its batch %d" % (self._checkpoint_path, done)
-            raise errors.invalid("E-SPARK-CHECKPOINT", message, "bring its folder `windrow` back, or give a new checkpoint: what is in the output is passed over")
+            hint = "bring its folder `windrow` back, or give a new checkpoint: what is in the output is passed over"
+            raise errors.invalid("E-SPARK-CHECKPOINT", message, hint)
         if about["epoch"] > manifest["epoch"]:
             message = "batch %d of the checkpoint became commit %d, and the state %s is at commit %d: it was put back to an older copy"
             message %= (done, about["epoch"], self._state.folder, manifest["epoch"])
@@ -513,11 +515,13 @@ def _form(format: str, options: Dict[str, str], columns: dict) -> Tuple[chunks.F
     delimiter = options.get("sep", options.get("delimiter", ","))
     delimiter = {"\\t": "\t"}.get(delimiter, delimiter)
     if format == "csv" and (delimiter not in (",", ";", "\t", "|") or options.get("header", "true").lower() != "true"):
-        raise errors.invalid("E-SPARK-CSV", "CSV comes with a header, and one of , ; tab | between fields", "leave the options header and sep out, or mend them")
+        message = "CSV comes with a header, and one of , ; tab | between fields"
+        raise errors.invalid("E-SPARK-CSV", message, "leave the options header and sep out, or mend them")
     refused = [key for key in ("multiLine", "encoding", "charset", "quote", "escape", "comment", "mode", "lineSep") if key in options]
     if refused:
         message = "the options %s do not change how records are read here" % ", ".join(refused)
-        raise errors.invalid("E-SPARK-CSV", message, "leave them out: records are read as the engine does, UTF-8, with quotes doubled, over several lines")
+        hint = "leave them out: records are read as the engine does, UTF-8, with quotes doubled, over several lines"
+        raise errors.invalid("E-SPARK-CSV", message, hint)
     path = options["path"]
     options["path"] = path if "://" in path else os.path.abspath(path)
     return chunks.Form(format, delimiter, columns, 1 << 20), options["path"]
