@@ -175,6 +175,8 @@ class ClusterStream:
             self._query.stop()
         life, self._life = self._life, None
         if life is not None:
+            # Also what a second attempt of a task began when the first had won.
+            self._state.drop_leftovers()
             life.end(error)
         self._state.close()
 
