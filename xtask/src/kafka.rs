@@ -14,7 +14,7 @@
 
 mod check;
 mod config;
-mod counts;
+pub(crate) mod counts;
 mod damaged;
 pub(crate) mod down;
 mod ends;

@@ -21,6 +21,7 @@ mod readers;
 mod serve;
 mod served;
 mod shell;
+mod spark;
 mod suites;
 mod tidy;
 mod watched;

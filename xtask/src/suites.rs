@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, clean, demo, deny, docs, faults, fuzz, kafka, page, plots, poison, readers, serve, tidy, wheel};
+use crate::{bench, clean, demo, deny, docs, faults, fuzz, kafka, page, plots, poison, readers, serve, spark, tidy, wheel};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -52,6 +52,7 @@ const SUITES: &[Suite] = &[
     quick("plots", 60, |_| plots::plots()),
     quick("serve", 120, |_| serve::serve()),
     quick("wheel", 240, |_| wheel::check()),
+    quick("spark", 240, |_| spark::files(spark::Extent::Short)),
     quick("faults", 240, |_| faults::short()),
     quick("poison", 60, |_| poison::poison(&poison::Args::quick())),
     quick("kafka-rig", 60, |_| kafka::short()),
@@ -70,8 +71,10 @@ const SUITES: &[Suite] = &[
     quick("kafka-status", 90, |_| kafka::status()),
     quick("kafka-counts", 60, |_| kafka::counts()),
     quick("kafka-down", 150, |_| kafka::down::down(&kafka::down::Extent::SHORT)),
+    quick("kafka-spark", 120, |_| spark::topics()),
     quick("kafka-sets", 120, |_| kafka::sets()),
     quick("kafka-original", 60, |_| kafka::original()),
+    Suite { name: "spark-full", budget_s: 900, slow: true, run: |_| spark::files(spark::Extent::Full) },
     Suite { name: "page-full", budget_s: 600, slow: true, run: |_| page::page(&page::Args::FULL) },
     Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
     Suite { name: "kafka-sets-full", budget_s: 900, slow: true, run: |_| kafka::all_sets() },

@@ -9,7 +9,7 @@ use crate::readers::SAMPLE;
 use crate::shell::{fresh_dir, program, root, run, say, stdout, target, windrow};
 
 /// The oldest Python that the wheel is for.
-const OLDEST: &str = "3.9";
+pub(crate) const OLDEST: &str = "3.9";
 
 /// Builds the wheel and says where it lies.
 pub(crate) fn build() -> Result<PathBuf> {
@@ -50,7 +50,8 @@ pub(crate) fn check() -> Result<()> {
     }
 }
 
-fn check_in(python: &Path, wheel: &Path, windrow: &Path) -> Result<()> {
+/// Puts the wheel into an environment, in place of another one.
+pub(crate) fn install(python: &Path, wheel: &Path) -> Result<()> {
     let pip = |args: &[&str]| {
         let mut pip = program(python);
         pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]).args(args);
@@ -58,7 +59,11 @@ fn check_in(python: &Path, wheel: &Path, windrow: &Path) -> Result<()> {
     };
     run(&mut pip(&["uninstall", "--yes", "windrow"]))?;
     // Without an index: what the wheel asks for must be among what its users have.
-    run(pip(&["install", "--no-index"]).arg(wheel))?;
+    run(pip(&["install", "--no-index"]).arg(wheel))
+}
+
+fn check_in(python: &Path, wheel: &Path, windrow: &Path) -> Result<()> {
+    install(python, wheel)?;
     let mut script = program(python);
     script.arg(root().join("e2e/wheel.py")).arg(windrow).arg(root().join(SAMPLE));
     script.arg(root().join("docs/reference/settings.md")).arg(fresh_dir("wheel")?);

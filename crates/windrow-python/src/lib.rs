@@ -15,6 +15,7 @@ mod model;
 mod prepare;
 mod rows;
 mod settings;
+mod state;
 
 use pyo3::prelude::*;
 
@@ -25,5 +26,6 @@ fn _windrow(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<arrow::Batch>()?;
     module.add_class::<prepare::Preparer>()?;
     module.add_class::<prepare::Prepared>()?;
-    module.add_class::<model::Model>()
+    module.add_class::<model::Model>()?;
+    state::add(module)
 }

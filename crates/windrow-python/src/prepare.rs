@@ -66,6 +66,17 @@ impl Prepared {
         Ok(Self { inner: Arc::new(read.map_err(|error| unreadable("a prepared batch", &error))?), keep })
     }
 
+    /// The same batch as one of the source with this ordinal: who prepares need not know how many sources there are.
+    fn with_source(&self, py: Python<'_>, source: u32) -> Self {
+        let inner = py.detach(|| {
+            let mut inner = pipeline::Prepared::clone(&self.inner);
+            inner.pages.origin.iter_mut().for_each(|origin| origin.source = source);
+            inner.rejects.iter_mut().for_each(|reject| reject.origin.source = source);
+            inner
+        });
+        Self { inner: Arc::new(inner), keep: self.keep.clone() }
+    }
+
     /// Rows of the batch: pages and rejects.
     #[getter]
     fn n_rows(&self) -> u64 {

@@ -119,7 +119,7 @@ struct Features {
 /// Reads the settings, and checks them as the engine does.
 pub(crate) fn parse(text: &str) -> PyResult<Settings> {
     let file: File = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        let line = 1 + error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
         let message = format!("settings, line {line}: {}", error.message());
         invalid(
             "E-SETTINGS",

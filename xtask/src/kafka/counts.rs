@@ -18,11 +18,11 @@ use crate::shell::{fresh_dir, program, say, stdout, wait_for, windrow};
 const ROWS: usize = 40_000;
 const PATIENCE_S: f64 = 60.0;
 
-type Counts = BTreeMap<String, u64>;
+pub(crate) type Counts = BTreeMap<String, u64>;
 
 /// What one server says, by cluster.
 #[derive(Deserialize)]
-struct Told {
+pub(crate) struct Told {
     /// What a reader of the page sees.
     page: Counts,
     messages: Counts,
@@ -70,12 +70,12 @@ pub(crate) fn counts() -> Result<()> {
     Ok(())
 }
 
-fn ask(server: &Served) -> Result<Told> {
+pub(crate) fn ask(server: &Served) -> Result<Told> {
     let text = stdout(program("node").arg("e2e/page/counts.mjs").arg(server.url()))?;
     serde_json::from_str(&text).with_context(|| format!("no counts: {text}"))
 }
 
-fn same(who: &str, told: &Told, delivered: &Counts) -> Result<()> {
+pub(crate) fn same(who: &str, told: &Told, delivered: &Counts) -> Result<()> {
     ensure!(told.page == *delivered, "{who}: the page says {:?}, readers of the topics found {delivered:?}", told.page);
     ensure!(told.messages == *delivered, "{who}: /messages says {:?}, readers found {delivered:?}", told.messages);
     let is_one = |(cluster, pages): (&String, &u64)| delivered.get(cluster) == Some(pages);

@@ -119,7 +119,7 @@ mod tests {
             |it| it.pages.creation_time.truncate(1),
             |it| it.pages.title.ends[1] += 1,
             |it| it.pages.description.ends[0] = 3,
-            |it| it.pages.domain.ends.swap(0, 1),
+            |it| it.pages.title.ends.swap(0, 1),
             |it| it.pages.terms.term[0] = 1_000_000,
             |it| it.pages.terms.ends[1] += 1,
             |it| it.pages.terms.weight[0] = f32::NAN,

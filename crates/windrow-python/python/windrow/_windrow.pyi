@@ -42,6 +42,8 @@ class Prepared:
     def to_bytes(self) -> bytes: ...
     @staticmethod
     def from_bytes(bytes: bytes, keep: Sequence[str] = ()) -> Prepared: ...
+    def with_source(self, source: int) -> Prepared:
+        """The same batch as one of the source with this ordinal: who prepares need not know how many sources there are."""
     @property
     def n_rows(self) -> int: ...
     @property
@@ -82,3 +84,12 @@ class Model:
     def settings(self) -> str: ...
     @property
     def keep(self) -> list[str]: ...
+
+def hash64(bytes: bytes) -> int:
+    """XXH3, 64 bits: what manifests name models and files by."""
+
+def settings_json(settings: str) -> str:
+    """Checked settings as the manifest of a state has them: `model`, `fields` and `clean`, every value in it."""
+
+def settings_toml(kept: str) -> str:
+    """What `settings_json` gave, as settings again."""

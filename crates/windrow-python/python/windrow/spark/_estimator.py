@@ -125,7 +125,8 @@ class WindrowClusterer(Estimator, _Columns, DefaultParamsReadable, DefaultParams
         model = windrow.Model(settings)
         order = self._value("orderCol")
         rows = dataset.orderBy(order) if order else dataset
-        prepared = rows.select([_quoted(rows, name) for name in names]).mapInArrow(_prepare(settings, list(names.values())), "batch binary")
+        named = rows.select([_quoted(rows, name).alias(column) for name, column in names.items()])
+        prepared = named.mapInArrow(_prepare(settings), "batch binary")
         for row in prepared.toLocalIterator():
             model.learn(windrow.Prepared.from_bytes(bytes(row["batch"])))
         return self._copyValues(WindrowClustererModel(model.snapshot())._set(settings=settings))
@@ -158,7 +159,10 @@ class WindrowClustererModel(Model, _Columns, DefaultParamsReadable, DefaultParam
             raise InvalidError(f"there is a column {', '.join(taken)} already", "E-INPUT-COLUMNS", "name the added ones otherwise, or drop it")
         schema = StructType([*dataset.schema.fields, *(StructField(name, kind) for name, _, kind in added)])
         model = dataset.sparkSession.sparkContext.broadcast(self._snapshot)
-        return dataset.mapInArrow(_assign(model, self._value("settings"), names, {name: answer for name, answer, _ in added}), schema)
+        places = {column: dataset.columns.index(name) for name, column in names.items()}
+        assign = _assign(model, self._value("settings"), places, [answer for _, answer, _ in added], schema.names)
+        # Spark takes no names with dots in them here; the schema gives every column its own back.
+        return dataset.toDF(*(f"column{place}" for place in range(len(dataset.columns)))).mapInArrow(assign, schema)
 
     def write(self) -> MLWriter:
         return _Writer(self)
@@ -209,31 +213,29 @@ def _quoted(frame: DataFrame, name: str) -> Any:
     return frame["`" + name.replace("`", "``") + "`"]
 
 
-def _prepare(settings: str, columns: list[str]) -> Any:
+def _prepare(settings: str) -> Any:
     """What an executor does before learning: each batch of rows becomes the bytes of a prepared one."""
 
     def prepare(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         preparer, source, first = windrow.Preparer(settings), TaskContext.get().partitionId(), 0
         for batch in batches:
-            named = pa.RecordBatch.from_arrays(batch.columns, names=columns)
-            prepared = preparer.prepare(with_origins(named, source, first))
+            prepared = preparer.prepare(with_origins(batch, source, first))
             first += batch.num_rows
             yield pa.RecordBatch.from_arrays([pa.array([prepared.to_bytes()], pa.binary())], names=["batch"])
 
     return prepare
 
 
-def _assign(model: Any, settings: str, names: dict[str, str], added: dict[str, str]) -> Any:
-    """What an executor does with a model: each batch of rows gets its columns."""
+def _assign(model: Any, settings: str, places: dict[str, int], wanted: list[str], names: list[str]) -> Any:
+    """What an executor does with a model: each batch of rows gets the wanted columns behind its own, all with these names."""
 
     def assign(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         restored, preparer = windrow.Model.restore(model.value), windrow.Preparer(settings)
         for batch in batches:
-            columns = dict(zip(batch.schema.names, batch.columns))
-            rows = pa.RecordBatch.from_arrays([columns[name] for name in names], names=list(names.values()))
+            rows = pa.RecordBatch.from_arrays([batch.column(place) for place in places.values()], names=list(places))
             prepared = preparer.prepare(with_origins(rows, 0, 0))
             answers = aligned(prepared, 0, restored.assign(prepared))
-            more = [answers.column(answers.schema.names.index(answer)) for answer in added.values()]
-            yield pa.RecordBatch.from_arrays([*batch.columns, *more], names=[*batch.schema.names, *added])
+            more = [answers.column(answers.schema.names.index(answer)) for answer in wanted]
+            yield pa.RecordBatch.from_arrays([*batch.columns, *more], names=names)
 
     return assign

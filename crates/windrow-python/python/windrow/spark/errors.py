@@ -1,0 +1,62 @@
+"""The package's errors, with the engine's codes (docs/reference/errors.md)."""
+
+from __future__ import annotations
+
+import re
+
+from .. import _errors
+
+InvalidError = _errors.InvalidError
+
+# How an error of ours ends a traceback.
+_TOLD = re.compile(r"windrow\._errors\.(InvalidError|MachineError|FencedError|DataError): \[(E-[A-Z-]+)\] (.*) \(hint: (.*)\)")
+
+
+def version() -> str:
+    from .. import _windrow
+
+    return _windrow.__version__
+
+
+def invalid(code: str, message: str, hint: str) -> Exception:
+    return _errors.InvalidError(message, code, hint)
+
+
+def environment(code: str, message: str, hint: str) -> Exception:
+    return _errors.MachineError(message, code, hint)
+
+
+def fenced(code: str, message: str, hint: str) -> Exception:
+    return _errors.FencedError(message, code, hint)
+
+
+def data(code: str, message: str, hint: str) -> Exception:
+    return _errors.DataError(message, code, hint)
+
+
+def internal(message: str) -> Exception:
+    return _errors.DataError(message, "E-INTERNAL", "report it; nothing of it was committed")
+
+
+def of_executor(error: BaseException) -> BaseException:
+    """The error of ours that ended a task, where Spark's tells of one."""
+    found = _TOLD.search(str(error))
+    if found is None or isinstance(error, _errors.Error):
+        return error
+    kind, told, message, hint = found.groups()
+    return getattr(_errors, kind)(message, told, hint)
+
+
+def code(error: BaseException) -> str:
+    """The stable code of an error, or how the run was ended."""
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return "interrupted"
+    return getattr(error, "code", "E-SPARK")
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of a command that ends with this error."""
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return 130
+    codes = {"InvalidError": 2, "MachineError": 3, "FencedError": 5}
+    return codes.get(type(error).__name__, 1)
