@@ -540,6 +540,7 @@ def refusals(spark, folder, inputs, spare):
     refused("a checkpoint without our part of it", "E-SPARK-CHECKPOINT", lambda: stream(spark, folder, inputs))
     shutil.rmtree(os.path.join(kept, "windrow"), ignore_errors=True)
     shutil.move(os.path.join(folder, "windrow"), os.path.join(kept, "windrow"))
+    hostile()
     refused("another pipeline's checkpoint", "E-SPARK-CHECKPOINT", lambda: ClusterStream(spark, "csv", {"path": inputs}, os.path.join(undone(spare), "out"), kept))
     refused("other settings", "E-SETTINGS-STATE", lambda: ClusterStream(spark, "csv", {"path": inputs}, out, kept, settings="[model]\nclusters = 7\n"))
     shutil.move(out, os.path.join(folder, "newer"))
@@ -547,6 +548,17 @@ def refusals(spark, folder, inputs, spare):
     shutil.rmtree(out)
     shutil.copytree(os.path.join(spare, "out"), out)
     refused("an output put back to an older copy", "E-STATE-OLDER", lambda: stream(spark, folder, inputs))
+
+
+def hostile():
+    """A header of a stranger that names no column of ours ends the job, and does not reach the terminal as it is."""
+    inputs, folder = place("hostile-in"), place("hostile")
+    with open(os.path.join(inputs, "a.csv"), "w") as file:
+        file.write("\x1b[31mred,\u202eb\n1,2\n")
+    code, said = finish(one_by_one(folder, inputs), os.path.join(folder, "log"))
+    check("\x1b" not in said and "\u202e" not in said, "nothing of a hostile header steers a terminal")
+    told = [line for line in said.splitlines() if line.startswith("error[")]
+    check(code == 2 and len(told) == 1 and "E-INPUT-COLUMNS" in told[0] and "red" in told[0], "a hostile header: %s" % told)
 
 
 def undone(spare):

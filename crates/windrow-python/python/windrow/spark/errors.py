@@ -12,6 +12,11 @@ InvalidError = _errors.InvalidError
 _TOLD = re.compile(r"windrow\._errors\.(InvalidError|MachineError|FencedError|DataError): \[(E-[A-Z-]+)\] (.*) \(hint: (.*)\)")
 
 
+def _harmless(text: str) -> str:
+    """Names of files and columns come from strangers: nothing in them may steer the terminal that tells of them."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
 def version() -> str:
     from .. import _windrow
 
@@ -19,23 +24,23 @@ def version() -> str:
 
 
 def invalid(code: str, message: str, hint: str) -> Exception:
-    return _errors.InvalidError(message, code, hint)
+    return _errors.InvalidError(_harmless(message), code, hint)
 
 
 def environment(code: str, message: str, hint: str) -> Exception:
-    return _errors.MachineError(message, code, hint)
+    return _errors.MachineError(_harmless(message), code, hint)
 
 
 def fenced(code: str, message: str, hint: str) -> Exception:
-    return _errors.FencedError(message, code, hint)
+    return _errors.FencedError(_harmless(message), code, hint)
 
 
 def data(code: str, message: str, hint: str) -> Exception:
-    return _errors.DataError(message, code, hint)
+    return _errors.DataError(_harmless(message), code, hint)
 
 
 def internal(message: str) -> Exception:
-    return _errors.DataError(message, "E-INTERNAL", "report it; nothing of it was committed")
+    return _errors.DataError(_harmless(message), "E-INTERNAL", "report it; nothing of it was committed")
 
 
 def of_executor(error: BaseException) -> BaseException:
