@@ -14,7 +14,7 @@ use crate::source::kafka::{OnDataLoss, TopicInput};
 use crate::source::parse::Parser;
 use crate::source::pipe::STDIN;
 use crate::source::replay::Replay;
-use crate::source::{self, Asked, Limits, Order, Positions, Reading, Source as _, SourcePosition, Wanted, generator, kafka};
+use crate::source::{self, Asked, Limits, Order, Positions, Reading, Source as _, SourcePosition, Wanted, kafka};
 
 /// What was read in a pass.
 #[derive(Debug, Default)]
@@ -111,11 +111,7 @@ fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], hasher: &mut Hashe
 
 /// A source that has fewer rows than were committed proves nothing.
 fn too_short(source: &SourcePosition, end: u64) -> Error {
-    let unit = match source.name.as_str() {
-        name if name.starts_with(generator::PREFIX) => "row",
-        name if name.starts_with(kafka::PREFIX) => "offset",
-        _ => "byte",
-    };
+    let unit = source.unit();
     let message = format!("{} was read up to {unit} {}, and ends at {unit} {end} here", source.name, source.offset);
     Error::new(ErrorKind::Invalid, "E-AUDIT-INPUT", message).hint("give --input everything that the runs were given, whole")
 }

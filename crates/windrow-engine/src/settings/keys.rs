@@ -114,7 +114,7 @@ pub const KEYS: &[Key] = &[
         value_name: "PATH",
         ty: Type::Paths,
         change: Change::NextCommit,
-        doc: "Files, directories or globs to read, in this order: CSV or JSON Lines, plain or packed (gzip, zstd; told by content). \
+        doc: "Files, directories or globs to read, in this order: CSV or JSON Lines, plain or packed (gzip, zstd; told by content), or Parquet. \
               `generator:rows=N,seed=N` makes rows up. `-` is standard input: exactly once until the process dies, then at most once.",
         set: |settings, value| settings.source.input = value.into_list(),
         get: |settings| Value::List(settings.source.input.clone()),
@@ -148,8 +148,9 @@ pub const KEYS: &[Key] = &[
         value_name: "FORMAT",
         ty: Type::Choice(AskedFormat::NAMES),
         change: Change::NewState,
-        doc: "How files are written: records of fields under a header, or a JSON object a line. `auto`: JSON where the first \
-              character is `{` or the name ends in .jsonl or .ndjson, else CSV. A file is read on as it was read first.",
+        doc: "How files are written: records of fields under a header, a JSON object a line, or Parquet. `auto`: Parquet by its first \
+              bytes; JSON where the first character is `{` or the name ends in .jsonl or .ndjson; else CSV. A file is read on as it \
+              was read first.",
         set: |settings, value| settings.source.files.format = AskedFormat::named(&value.into_text()).unwrap_or_default(),
         get: |settings| Value::Text(settings.source.files.format.name().into()),
     },

@@ -23,8 +23,10 @@ const PIECE: u64 = 4 << 10;
 pub(crate) struct Head {
     /// Byte order mark and header as they were, and a line end.
     pub(crate) bytes: Vec<u8>,
-    /// How the file is written.
+    /// How its records are written: as the file is, but those of Parquet, which are objects.
     pub(crate) written: Written,
+    /// Whether a line that is too long comes in pieces, which follow each other by their offsets.
+    pub(crate) has_pieces: bool,
     form: Arc<Form>,
 }
 
@@ -39,6 +41,11 @@ impl Head {
         let written = source.written().filter(|_| probe.begins_like(source)).ok_or_else(|| no_head(other_file(source)))?;
         probe.find_form(Some(written), Asked::exactly(written), columns, limits).map_err(no_head)?;
         let Some((_, form)) = probe.form else { return Err(no_head(other_file(source))) };
+        if written == Written::Parquet {
+            // Its rejects are objects, one a line.
+            let written = Written::Jsonl { encoding: Encoding::Utf8 };
+            return Ok(Self { bytes: Vec::new(), written, form, has_pieces: false });
+        }
         let mut bytes = head(path, &form, limits.record_bytes).map_err(|error| no_head(other_file(source).cause(error)))?;
         if matches!(&*form, Form::Csv(_)) {
             // Of a carriage return with a line feed the header has only the first: a line of the new file ends as its others do.
@@ -48,7 +55,7 @@ impl Head {
             }
             bytes.extend_from_slice(&feed);
         }
-        Ok(Self { bytes, written, form })
+        Ok(Self { bytes, written, form, has_pieces: true })
     }
 
     /// Whether these bytes, followed by a line end, are one record and no more: an open quote, or half a character, would take in what is

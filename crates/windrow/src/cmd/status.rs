@@ -261,7 +261,7 @@ impl Input {
             return Self { position: Some(source.offset), rows: source.rows, ..named };
         }
         let end = extent::size_of(source);
-        let unit = if source.name.starts_with("generator:") { "rows" } else { "bytes" };
+        let unit = if source.unit() == "row" { "rows" } else { "bytes" };
         Self {
             position: Some(source.offset),
             rows: source.rows,
