@@ -65,7 +65,7 @@ impl Head {
         if encoding.is_wide() && raw.len() % 2 == 1 {
             return false;
         }
-        let mut text = self.text(raw);
+        let mut text = text_of(encoding, raw);
         let end = text.len();
         text.push(b'\n');
         let found = self.form.scanner(limit).next(&text, false);
@@ -92,7 +92,7 @@ impl Head {
             return Err(no(format!("{name} has no header whose columns could be called otherwise"))
                 .hint("leave --columns out, and change the names in the file that is written"));
         };
-        let text = self.text(&self.bytes);
+        let text = text_of(layout.encoding, &self.bytes);
         let (before, rest) = text.split_at(mark(&text));
         let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let start = rest.iter().position(|byte| !is_line_end(byte)).unwrap_or(rest.len());
@@ -123,16 +123,16 @@ impl Head {
         line.push(b'\n');
         Ok(encoded(&line, layout.encoding))
     }
+}
 
-    /// What the scanner reads.
-    fn text(&self, raw: &[u8]) -> Vec<u8> {
-        if !self.form.encoding().is_wide() {
-            return raw.to_vec();
-        }
-        let mut text = Vec::new();
-        self.form.encoding().decode(raw, 0, &mut text);
-        text
+/// What the scanner reads.
+fn text_of(encoding: Encoding, raw: &[u8]) -> Vec<u8> {
+    if !encoding.is_wide() {
+        return raw.to_vec();
     }
+    let mut text = Vec::new();
+    encoding.decode(raw, 0, &mut text);
+    text
 }
 
 /// Our columns.
@@ -150,13 +150,10 @@ fn head(path: &Path, form: &Form, limit: usize) -> std::io::Result<Vec<u8>> {
     loop {
         let got = (&mut input).take(PIECE).read_to_end(&mut bytes)?;
         let is_wide = form.encoding().is_wide();
-        let mut text = Vec::new();
-        if is_wide {
-            form.encoding().decode(&bytes[..bytes.len() / 2 * 2], 0, &mut text);
-        }
-        let scanned = if is_wide { &text } else { &bytes };
+        // Half a character waits for its rest.
+        let text = text_of(form.encoding(), if is_wide { &bytes[..bytes.len() / 2 * 2] } else { &bytes });
         let ended = got == 0;
-        if let Some(start) = written::start(form, scanned, ended, limit) {
+        if let Some(start) = written::start(form, &text, ended, limit) {
             let length = if is_wide { wide_len(&text[..start]) } else { start };
             bytes.truncate(length);
             return Ok(bytes);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use windrow_core::lineage::is_hostile;
 use windrow_core::record::COLUMNS;
 
-use super::{Guess, ID, MOST_WAYS, Proposal, Way, propose, squashed, text};
+use super::{Guess, ID, LEFT_EMPTY, MOST_WAYS, Proposal, Way, propose, squashed, text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::columns::{ColumnMap, OFTEN_CALLED, PAGE_COLUMNS, names, nearest};
 use crate::source::decompress::Decompressed;
@@ -73,7 +73,7 @@ impl FileProposal {
 
     /// Whether something was found of which a page can be made.
     pub fn makes_pages(&self) -> bool {
-        PAGE_COLUMNS.iter().any(|column| self.columns[*column].is_some())
+        PAGE_COLUMNS.iter().any(|column| self.columns[*column].as_ref().is_some_and(|name| name != LEFT_EMPTY))
     }
 }
 
@@ -108,7 +108,14 @@ fn propose_file(path: &Path, asked: Asked, columns: &str, limit: usize) -> Resul
     let ended = (bytes.len() as u64) < HEAD;
     if parquet::is_meant((path, &bytes, false), None, asked)? {
         let (found, columns, nearest) = of_parquet(path, &given)?;
-        return Ok(Some(FileProposal { file: name, written: Written::Parquet, is_only_likely: false, found, columns, nearest }));
+        return Ok(Some(FileProposal {
+            file: name,
+            written: Written::Parquet,
+            is_only_likely: false,
+            found,
+            columns,
+            nearest,
+        }));
     }
     let is_only_likely =
         asked.encoding == AskedEncoding::Auto && asked.encoding(&bytes) == Encoding::Utf8 && Encoding::is_likely_cp1252(&bytes);
@@ -136,7 +143,9 @@ fn of_lines(text: &[u8], given: &ColumnMap, limit: usize) -> (Vec<String>, Names
     let columns: Names = std::array::from_fn(|column| match (given.given(column), &proposal.columns[column]) {
         (Some(name), _) => Some(name.to_owned()),
         (None, Guess::At { name, .. }) => Some(name.clone()),
-        (None, _) => None,
+        // A run would read it by its own name, and reject every row over it.
+        (None, Guess::Unusable { .. }) => Some(LEFT_EMPTY.to_owned()),
+        (None, Guess::Nothing) => None,
     });
     let nearest =
         std::array::from_fn(|column| proposal.nearest(column).map(str::to_owned).filter(|_| columns[column].is_none()));
@@ -278,6 +287,13 @@ mod tests {
         assert_eq!(file.map(), "url=page.link,title=page.headline");
         assert_eq!(file.written.words(), ("jsonl", None, "utf-8"));
         assert!(file.found.contains(&"cost".to_owned()));
+        // A time in seconds is none here: left empty, the rows are pages.
+        let line = "{\"url\": \"https://a.example/\", \"creation_time\": 1700000000, \"title\": {\"de\": \"t\"}}\n";
+        let file = proposed("f", line.repeat(3).as_bytes(), "");
+        assert_eq!((file.map().as_str(), file.makes_pages()), ("creation_time=-,title=-", true));
+        let file = proposed("f", b"{\"title\": {\"de\": \"t\"}}\n", "");
+        assert_eq!((file.map().as_str(), file.makes_pages()), ("title=-", false));
+        let line = "{\"page\": {\"link\": \"https://a.example/\", \"headline\": \"h\"}, \"id\": 3, \"cost\": 1}\n";
         let file = proposed("f", line.as_bytes(), "title=page.link");
         assert_eq!(file.map(), "url=page.link,title=page.link");
     }
