@@ -1,8 +1,8 @@
 //! The stages put together: `prepare` (anywhere), `learn` (in order).
 //!
 //! ```text
-//! rows ─ Preparer::prepare ─> Prepared ─ Pipeline::learn ─> Outcome
-//!        stateless, a thread each        one order: model, book, labels, lineage
+//! rows ─ Preparer::prepare ─> Prepared ─ Pipeline::sift, learn ─> Outcome
+//!        stateless, a thread each        one order: duplicates, model, book, labels, lineage
 //! ```
 //!
 //! How the rows are cut into batches changes nothing: the model learns block by block, and labels follow the model's own
@@ -11,12 +11,13 @@
 pub(crate) mod book;
 mod near;
 pub(crate) mod view;
+mod window;
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clean::{CleanRow, Rules};
+use crate::clean::{CleanRow, Duplicates, OnDuplicate, Rules};
 use crate::cluster::{self, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel};
 use crate::featurize::language::Languages;
 use crate::featurize::{Featurizer, FieldWeights};
@@ -24,10 +25,11 @@ use crate::kept::KeptBook;
 use crate::label::{self, LabelTerm};
 use crate::lineage::{self, Edit, EditError, Happening, LineageEvent};
 use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
-use crate::snapshot::{self, SnapshotError};
+use crate::snapshot::{self, FORMAT_ALONE, FORMAT_KEPT, FORMAT_WINDOW, SnapshotError};
 
 pub use book::{DeadCluster, Example};
 pub use view::{ClusterView, Likeness, Theme, View};
+pub use window::{Window, hash_of};
 
 use book::Book;
 
@@ -40,6 +42,12 @@ pub struct Prepared {
     pub pages: Pages,
     /// The rejects, in order.
     pub rejects: Vec<Reject>,
+    /// Where duplicates matter, a hash of each page's texts, until [`Pipeline::sift`] has looked.
+    pub hashes: Vec<u64>,
+    /// Where they become rejects, what each page would be as one, until then.
+    pub spare: Vec<Reject>,
+    /// Pages that are duplicates.
+    pub n_duplicates: u64,
 }
 
 /// What learning a batch gave: one decision and one label a page, and what happened.
@@ -92,11 +100,25 @@ impl Preparer {
         for row in rows {
             prepared.n_rows += 1;
             match row.and_then(|row| Ok((row, self.rules.clean(&row).map_err(|reason| reject(&row, reason))?))) {
-                Ok((row, page)) => self.add_page(&row, &page, &mut prepared.pages),
+                Ok((row, page)) => {
+                    self.add_page(&row, &page, &mut prepared.pages);
+                    self.note_texts(&row, &page, &mut prepared);
+                }
                 Err(reject) => prepared.rejects.push(reject),
             }
         }
         prepared
+    }
+
+    /// Notes by what a page will be known as a duplicate.
+    fn note_texts(&self, row: &Row<'_>, page: &CleanRow<'_>, prepared: &mut Prepared) {
+        let action = self.rules.duplicates.action;
+        if action != OnDuplicate::Keep {
+            prepared.hashes.push(window::hash_of(page));
+        }
+        if action == OnDuplicate::Reject {
+            prepared.spare.push(reject(row, RejectReason::Duplicate));
+        }
     }
 
     fn add_page(&mut self, row: &Row<'_>, page: &CleanRow<'_>, pages: &mut Pages) {
@@ -126,6 +148,7 @@ pub struct Pipeline {
     model: Box<dyn Clusterer>,
     book: Book,
     kept: KeptBook,
+    window: Option<Window>,
     position: u64,
     generation: u64,
     /// For views; in no snapshot.
@@ -158,6 +181,7 @@ impl Pipeline {
             model,
             book: Book::default(),
             kept: KeptBook::default(),
+            window: None,
             position: 0,
             generation: 0,
             languages: Languages::default(),
@@ -168,6 +192,12 @@ impl Pipeline {
     #[must_use]
     pub fn keeping(self, names: Vec<String>) -> Self {
         Self { kept: KeptBook::new(names), ..self }
+    }
+
+    /// The same, with a window in which duplicates are looked for.
+    #[must_use]
+    pub fn with_window(self, duplicates: Duplicates) -> Self {
+        Self { window: Window::new(duplicates), ..self }
     }
 
     /// Pages learnt.
@@ -188,6 +218,13 @@ impl Pipeline {
     /// Living clusters with the pages given to them at their arrival: as in the view, and cheap.
     pub fn delivered(&self) -> impl Iterator<Item = (ClusterId, u64)> + '_ {
         self.book.alive.iter().map(|(cluster, entry)| (*cluster, entry.delivered))
+    }
+
+    /// Looks for duplicates in a prepared batch that is to be learnt next, as a whole: counts them, or makes rejects of them.
+    pub fn sift(&mut self, prepared: &mut Prepared) {
+        if let Some(window) = &mut self.window {
+            window.sift(prepared);
+        }
     }
 
     /// Learns a prepared batch. `outcome` is overwritten.
@@ -306,12 +343,15 @@ impl Pipeline {
         };
         let bytes = |result: postcard::Result<Vec<u8>>| result.expect("plain data in memory always serializes");
         let state = bytes(postcard::to_stdvec(&state));
-        // A state that format 1 can say stays in it: learning its rows again gives the bytes that are on record.
-        if self.kept.is_empty() {
-            return snapshot::seal(1, &state);
+        // A state that an older format can say stays in it: learning its rows again gives the bytes that are on record.
+        if self.kept.is_empty() && self.window.is_none() {
+            return snapshot::seal(FORMAT_ALONE, &state);
         }
-        let more = More { kept: self.kept.clone() };
-        snapshot::seal(2, &bytes(postcard::to_extend(&more, state)))
+        let state = bytes(postcard::to_extend(&More { kept: self.kept.clone() }, state));
+        match &self.window {
+            None => snapshot::seal(FORMAT_KEPT, &state),
+            Some(window) => snapshot::seal(FORMAT_WINDOW, &bytes(postcard::to_extend(&window.state(), state))),
+        }
     }
 
     /// The pipeline that a snapshot was made of.
@@ -319,14 +359,19 @@ impl Pipeline {
         let damaged = |error: &dyn std::fmt::Display| SnapshotError::Damaged(error.to_string());
         let (format, body) = snapshot::open(bytes)?;
         let (state, rest): (State, _) = postcard::take_from_bytes(body).map_err(|error| damaged(&error))?;
-        let more = match format {
-            1 => More::default(),
-            _ => postcard::from_bytes(rest).map_err(|error| damaged(&error))?,
-        };
+        let (mut more, mut window) = (More::default(), None);
+        if format >= FORMAT_KEPT {
+            let rest_of_more;
+            (more, rest_of_more) = postcard::take_from_bytes(rest).map_err(|error| damaged(&error))?;
+            if format >= FORMAT_WINDOW {
+                let state = postcard::from_bytes(rest_of_more).map_err(|error| damaged(&error))?;
+                window = Some(Window::restore(&state)?);
+            }
+        }
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;
         let (State { settings, position, generation, book, .. }, More { kept }) = (state, more);
-        Ok(Self { settings, model, book, kept, position, generation, languages: Languages::default() })
+        Ok(Self { settings, model, book, kept, window, position, generation, languages: Languages::default() })
     }
 }
 

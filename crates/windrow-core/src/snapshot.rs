@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,8 +34,14 @@ pub enum SnapshotError {
 const MAGIC: &[u8; 8] = b"WINDROWM";
 /// Format written by this program; older ones stay readable.
 ///
-/// 2: what comes behind the state of a pipeline: columns that are carried along.
-pub const FORMAT: u32 = 2;
+/// 2: what comes behind the state of a pipeline: columns that are carried along. 3: and behind that the window of duplicates.
+pub const FORMAT: u32 = 3;
+/// Of a pipeline's state alone.
+pub(crate) const FORMAT_ALONE: u32 = 1;
+/// With columns that are carried along.
+pub(crate) const FORMAT_KEPT: u32 = 2;
+/// With a window of duplicates.
+pub(crate) const FORMAT_WINDOW: u32 = 3;
 /// Magic, format, length of the body, hash of the body.
 const HEADER_LEN: usize = 8 + 4 + 8 + 8;
 
@@ -54,13 +60,18 @@ pub(crate) fn state_of<S: DeserializeOwned>(bytes: &[u8], supported: u32) -> Res
     postcard::from_bytes(rest).map_err(damaged)
 }
 
+/// The hash of a body. Since format 3 the format is in it: a flipped bit would make one format another.
+fn hash_of(format: u32, body: &[u8]) -> u64 {
+    if format < FORMAT_WINDOW { xxh3_64(body) } else { xxh3_64_with_seed(body, format.into()) }
+}
+
 /// Puts a header with format, length and hash before `body`.
 pub(crate) fn seal(format: u32, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&format.to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&xxh3_64(body).to_le_bytes());
+    bytes.extend_from_slice(&hash_of(format, body).to_le_bytes());
     bytes.extend_from_slice(body);
     bytes
 }
@@ -82,7 +93,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<(u32, &[u8]), SnapshotError> {
     if body.len() as u64 != u64::from_le_bytes(*length) {
         return Err(damaged("its length is not the one written in it"));
     }
-    if xxh3_64(body) != u64::from_le_bytes(*hash) {
+    if hash_of(found, body) != u64::from_le_bytes(*hash) {
         return Err(damaged("its checksum does not agree"));
     }
     Ok((found, body))

@@ -4,6 +4,7 @@
 //! taken as the outputs have it.
 
 use rustc_hash::FxHashMap;
+use windrow_core::clean::OnDuplicate;
 use windrow_core::record::{RecordId, RejectReason};
 
 use super::AuditJob;
@@ -62,7 +63,12 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
                         // What is no UTF-8 is no page.
                         let kept: Vec<&str> = row.kept.values().filter_map(|value| std::str::from_utf8(value).ok()).collect();
                         let content = Content { creation_time: page.creation_time, texts, domain: "", kept: &kept };
-                        Trace::new(row.origin, hasher.page(&content))
+                        let trace = Trace::new(row.origin, hasher.page(&content));
+                        if manifest.clean.duplicates.action == OnDuplicate::Reject {
+                            trace.or_reject(hasher.reject(RejectReason::Duplicate.code(), row.raw))
+                        } else {
+                            trace
+                        }
                     }
                     Err(reason) => reject(row.origin, reason, row.raw, &mut hasher),
                 },
