@@ -5,6 +5,7 @@ mod kafka;
 mod long;
 mod quality;
 mod serve;
+mod soak;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -25,8 +26,15 @@ enum What {
     Embedded(embedded::Args),
     /// Rows a second and latency between topics, beside a bare copy and a Spark job
     Kafka(kafka::Args),
+    /// What a run holds after minutes at full speed: memory, descriptors, threads and files must not grow
+    Soak(soak::Args),
     /// The rate of a run that many clients follow, beside that of one that nobody looks at
     Serve(serve::Args),
+}
+
+/// Half a minute of it.
+pub(crate) fn soak() -> Result<()> {
+    soak::soak(&soak::Args::short())
 }
 
 pub(crate) fn bench(args: &Args) -> Result<()> {
@@ -35,5 +43,6 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         What::Embedded(args) => embedded::embedded(args),
         What::Kafka(args) => kafka::kafka(args),
         What::Serve(args) => serve::serve(args),
+        What::Soak(args) => soak::soak(args),
     }
 }

@@ -54,7 +54,7 @@ const SUITES: &[Suite] = &[
     quick("wheel", 240, |_| wheel::check()),
     quick("spark", 240, |_| spark::files(spark::Extent::Short)),
     quick("faults", 240, |_| faults::short()),
-    quick("poison", 60, |_| poison::poison(&poison::Args::quick())),
+    quick("poison", 90, |_| poison::poison(&poison::Args::quick()).and_then(|()| bench::soak())),
     quick("kafka-rig", 60, |_| kafka::short()),
     quick("kafka-topics", 150, |_| kafka::topics()),
     quick("kafka-produce", 75, |_| kafka::produce()),

@@ -13,7 +13,7 @@ pub mod original;
 pub mod rules;
 
 pub use original::clean_as_original;
-pub use rules::{Lengths, Rules};
+pub use rules::{Duplicates, Lengths, OnDuplicate, Rules};
 
 use crate::record::{Micros, RejectReason, Row};
 

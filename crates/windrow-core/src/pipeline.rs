@@ -1,8 +1,8 @@
 //! The stages put together: `prepare` (anywhere), `learn` (in order).
 //!
 //! ```text
-//! rows ─ Preparer::prepare ─> Prepared ─ Pipeline::learn ─> Outcome
-//!        stateless, a thread each        one order: model, book, labels, lineage
+//! rows ─ Preparer::prepare ─> Prepared ─ Pipeline::sift, learn ─> Outcome
+//!        stateless, a thread each        one order: duplicates, model, book, labels, lineage
 //! ```
 //!
 //! How the rows are cut into batches changes nothing: the model learns block by block, and labels follow the model's own
@@ -13,12 +13,13 @@ mod edit;
 mod near;
 mod parcel;
 pub(crate) mod view;
+mod window;
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clean::{CleanRow, Rules};
+use crate::clean::{CleanRow, Duplicates, OnDuplicate, Rules};
 use crate::cluster::{
     self, Assignment, ClusterId, Clusterer, Decision, Explanation, ModelSettings, ModelSummary, UnknownModel,
 };
@@ -28,10 +29,11 @@ use crate::kept::KeptBook;
 use crate::label::{self, LabelTerm};
 use crate::lineage::{Happening, LineageEvent};
 use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
-use crate::snapshot::{self, SnapshotError};
+use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WINDOW, SnapshotError};
 
 pub use book::{DeadCluster, Example};
 pub use view::{ClusterView, Likeness, Theme, View};
+pub use window::{Window, hash_of};
 
 use book::Book;
 
@@ -44,6 +46,12 @@ pub struct Prepared {
     pub pages: Pages,
     /// The rejects, in order.
     pub rejects: Vec<Reject>,
+    /// Where duplicates matter, a hash of each page's texts, until [`Pipeline::sift`] has looked.
+    pub hashes: Vec<u64>,
+    /// Where they become rejects, what each page would be as one, until then.
+    pub spare: Vec<Reject>,
+    /// Pages that are duplicates.
+    pub n_duplicates: u64,
 }
 
 /// What learning a batch gave: one decision and one label a page, and what happened.
@@ -96,11 +104,25 @@ impl Preparer {
         for row in rows {
             prepared.n_rows += 1;
             match row.and_then(|row| Ok((row, self.rules.clean(&row).map_err(|reason| reject(&row, reason))?))) {
-                Ok((row, page)) => self.add_page(&row, &page, &mut prepared.pages),
+                Ok((row, page)) => {
+                    self.add_page(&row, &page, &mut prepared.pages);
+                    self.note_texts(&row, &page, &mut prepared);
+                }
                 Err(reject) => prepared.rejects.push(reject),
             }
         }
         prepared
+    }
+
+    /// Notes by what a page will be known as a duplicate.
+    fn note_texts(&self, row: &Row<'_>, page: &CleanRow<'_>, prepared: &mut Prepared) {
+        let action = self.rules.duplicates.action;
+        if action != OnDuplicate::Keep {
+            prepared.hashes.push(window::hash_of(page));
+        }
+        if action == OnDuplicate::Reject {
+            prepared.spare.push(reject(row, RejectReason::Duplicate));
+        }
     }
 
     fn add_page(&mut self, row: &Row<'_>, page: &CleanRow<'_>, pages: &mut Pages) {
@@ -130,6 +152,7 @@ pub struct Pipeline {
     model: Box<dyn Clusterer>,
     book: Book,
     kept: KeptBook,
+    window: Option<Window>,
     /// Edits that can be taken back.
     done: edit::Done,
     position: u64,
@@ -155,9 +178,10 @@ struct More {
     kept: KeptBook,
 }
 
-/// What comes behind that since format 3.
+/// What comes behind that since format 4; in format 3 it is the window's state alone. Field order is the format.
 #[derive(Default, Serialize, Deserialize)]
 struct Hand {
+    window: Option<window::State>,
     done: edit::Done,
 }
 
@@ -170,6 +194,7 @@ impl Pipeline {
             model,
             book: Book::default(),
             kept: KeptBook::default(),
+            window: None,
             done: edit::Done::default(),
             position: 0,
             generation: 0,
@@ -186,6 +211,12 @@ impl Pipeline {
     /// Names of the columns that are carried along.
     pub fn kept_names(&self) -> &[String] {
         self.kept.names()
+    }
+
+    /// The same, with a window in which duplicates are looked for.
+    #[must_use]
+    pub fn with_window(self, duplicates: Duplicates) -> Self {
+        Self { window: Window::new(duplicates), ..self }
     }
 
     /// Pages learnt.
@@ -206,6 +237,13 @@ impl Pipeline {
     /// Living clusters with the pages given to them at their arrival: as in the view, and cheap.
     pub fn delivered(&self) -> impl Iterator<Item = (ClusterId, u64)> + '_ {
         self.book.alive.iter().map(|(cluster, entry)| (*cluster, entry.delivered))
+    }
+
+    /// Looks for duplicates in a prepared batch that is to be learnt next, as a whole: counts them, or makes rejects of them.
+    pub fn sift(&mut self, prepared: &mut Prepared) {
+        if let Some(window) = &mut self.window {
+            window.sift(prepared);
+        }
     }
 
     /// Learns a prepared batch. `outcome` is overwritten.
@@ -315,14 +353,20 @@ impl Pipeline {
         let bytes = |result: postcard::Result<Vec<u8>>| result.expect("plain data in memory always serializes");
         let state = bytes(postcard::to_stdvec(&state));
         // A state that an older format can say stays in it: learning its rows again gives the bytes that are on record.
-        if self.kept.is_empty() && self.done.is_empty() {
-            return snapshot::seal(1, &state);
-        }
-        let state = bytes(postcard::to_extend(&More { kept: self.kept.clone() }, state));
-        if self.done.is_empty() {
-            return snapshot::seal(2, &state);
-        }
-        snapshot::seal(3, &bytes(postcard::to_extend(&Hand { done: self.done.clone() }, state)))
+        let format = match (&self.window, self.done.is_empty()) {
+            (_, false) => FORMAT_HAND,
+            (Some(_), true) => FORMAT_WINDOW,
+            (None, true) if self.kept.is_empty() => return snapshot::seal(FORMAT_ALONE, &state),
+            (None, true) => FORMAT_KEPT,
+        };
+        let mut state = bytes(postcard::to_extend(&More { kept: self.kept.clone() }, state));
+        let window = self.window.as_ref().map(Window::state);
+        state = match (format, window) {
+            (FORMAT_HAND, window) => bytes(postcard::to_extend(&Hand { window, done: self.done.clone() }, state)),
+            (_, Some(window)) => bytes(postcard::to_extend(&window, state)),
+            (_, None) => state,
+        };
+        snapshot::seal(format, &state)
     }
 
     /// The pipeline that a snapshot was made of.
@@ -330,12 +374,17 @@ impl Pipeline {
         let damaged = |error: &dyn std::fmt::Display| SnapshotError::Damaged(error.to_string());
         let (format, body) = snapshot::open(bytes)?;
         let (state, rest): (State, _) = postcard::take_from_bytes(body).map_err(|error| damaged(&error))?;
-        let (more, rest) = if format < 2 { Default::default() } else { part::<More>(rest)? };
-        let (hand, _) = if format < 3 { Default::default() } else { part::<Hand>(rest)? };
+        let (more, rest) = if format < FORMAT_KEPT { Default::default() } else { part::<More>(rest)? };
+        let Hand { window, done } = match format {
+            FORMAT_WINDOW => Hand { window: Some(part(rest)?.0), ..Hand::default() },
+            format if format > FORMAT_WINDOW => part(rest)?.0,
+            _ => Hand::default(),
+        };
+        let window = window.map(|window| Window::restore(&window)).transpose()?;
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;
-        let (State { settings, position, generation, book, .. }, More { kept }, Hand { done }) = (state, more, hand);
-        Ok(Self { settings, model, book, kept, done, position, generation, languages: Languages::default() })
+        let (State { settings, position, generation, book, .. }, More { kept }) = (state, more);
+        Ok(Self { settings, model, book, kept, window, done, position, generation, languages: Languages::default() })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::kept::Kept;
@@ -88,11 +89,13 @@ pub enum RejectReason {
     OtherLanguage,
     /// The description has other characters than the profile `original` keeps.
     OtherCharacter,
+    /// The page's texts stood among the last pages.
+    Duplicate,
 }
 
 impl RejectReason {
     /// Every reason there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::EmptyPage,
         Self::InvalidUtf8,
         Self::BadTime,
@@ -107,6 +110,7 @@ impl RejectReason {
         Self::FieldTooLong,
         Self::OtherLanguage,
         Self::OtherCharacter,
+        Self::Duplicate,
     ];
 
     /// Its place in [`Self::ALL`], which is the order of the variants: where counts by reason have it.
@@ -131,6 +135,7 @@ impl RejectReason {
             Self::FieldTooLong => "field_too_long",
             Self::OtherLanguage => "other_language",
             Self::OtherCharacter => "other_character",
+            Self::Duplicate => "duplicate",
         }
     }
 
@@ -151,6 +156,7 @@ impl RejectReason {
             Self::FieldTooLong => "a column, or all together, have more characters than the rules allow",
             Self::OtherLanguage => "the page is in another language than the rules want",
             Self::OtherCharacter => "the description has other characters than the profile `original` keeps",
+            Self::Duplicate => "url, title, keywords and description are those of a page among the last ones",
         }
     }
 }
@@ -250,6 +256,44 @@ impl Pages {
     /// Whether there are no pages.
     pub fn is_empty(&self) -> bool {
         self.origin.is_empty()
+    }
+
+    /// Some of the pages, in this order: what preparing their rows alone would have given. Terms are numbered anew as they appear.
+    #[must_use]
+    pub fn only(&self, rows: impl Iterator<Item = usize> + Clone) -> Self {
+        let texts = |column: &TextColumn| {
+            let mut some = TextColumn::default();
+            rows.clone().for_each(|row| some.push(column.get(row)));
+            some
+        };
+        let mut terms = crate::featurize::Terms::default();
+        let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
+        for row in rows.clone() {
+            for entry in self.terms.entries(row) {
+                let old = self.terms.term[entry];
+                let new = *numbers.entry(old).or_insert_with(|| {
+                    terms.hash.push(self.terms.hash[old as usize]);
+                    terms.kind.push(self.terms.kind[old as usize]);
+                    terms.text.push(self.terms.text.get(old as usize));
+                    u32::try_from(terms.hash.len() - 1).expect("fewer terms than before")
+                });
+                terms.term.push(new);
+                terms.weight.push(self.terms.weight[entry]);
+            }
+            terms.ends.push(u32::try_from(terms.term.len()).expect("fewer entries than before"));
+        }
+        Self {
+            origin: rows.clone().map(|row| self.origin[row]).collect(),
+            creation_time: rows.clone().map(|row| self.creation_time[row]).collect(),
+            id: texts(&self.id),
+            url: texts(&self.url),
+            title: texts(&self.title),
+            keywords: texts(&self.keywords),
+            description: texts(&self.description),
+            domain: texts(&self.domain),
+            kept: self.kept.iter().map(texts).collect(),
+            terms,
+        }
     }
 }
 

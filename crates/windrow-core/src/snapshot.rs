@@ -34,8 +34,17 @@ pub enum SnapshotError {
 const MAGIC: &[u8; 8] = b"WINDROWM";
 /// Format written by this program; older ones stay readable.
 ///
-/// 2: what comes behind the state of a pipeline: columns that are carried along. 3: behind those, edits that can be taken back.
-pub const FORMAT: u32 = 3;
+/// 2: what comes behind the state of a pipeline: columns that are carried along. 3: and behind that the window of duplicates. 4: and
+/// behind that edits that can be taken back.
+pub const FORMAT: u32 = 4;
+/// Of a pipeline's state alone.
+pub(crate) const FORMAT_ALONE: u32 = 1;
+/// With columns that are carried along.
+pub(crate) const FORMAT_KEPT: u32 = 2;
+/// With a window of duplicates.
+pub(crate) const FORMAT_WINDOW: u32 = 3;
+/// With edits that can be taken back.
+pub(crate) const FORMAT_HAND: u32 = 4;
 /// Magic, format, length of the body, hash of the body.
 const HEADER_LEN: usize = 8 + 4 + 8 + 8;
 
@@ -82,14 +91,14 @@ pub(crate) fn seal_as(magic: &[u8; 8], format: u32, body: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(magic);
     bytes.extend_from_slice(&format.to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&checksum(format, body).to_le_bytes());
+    bytes.extend_from_slice(&hash_of(format, body).to_le_bytes());
     bytes.extend_from_slice(body);
     bytes
 }
 
-/// A snapshot of one format must not pass for one of another that says less.
-fn checksum(format: u32, body: &[u8]) -> u64 {
-    xxh3_64_with_seed(body, if format < 3 { 0 } else { u64::from(format) })
+/// The hash of a body. Since format 3 the format is in it: a flipped bit would make one format another.
+fn hash_of(format: u32, body: &[u8]) -> u64 {
+    xxh3_64_with_seed(body, if format < FORMAT_WINDOW { 0 } else { format.into() })
 }
 
 /// What `seal_as` made, in one of the formats up to `supported`.
@@ -109,7 +118,7 @@ pub(crate) fn open_as<'a>(magic: &[u8; 8], supported: u32, bytes: &'a [u8]) -> R
     if body.len() as u64 != u64::from_le_bytes(*length) {
         return Err(damaged("its length is not the one written in it"));
     }
-    if checksum(found, body) != u64::from_le_bytes(*hash) {
+    if hash_of(found, body) != u64::from_le_bytes(*hash) {
         return Err(damaged("its checksum does not agree"));
     }
     Ok((found, body))

@@ -208,8 +208,11 @@ fn compare(read: inputs::Read, mut written: Vec<Trace>, report: &mut Report) -> 
         }
         note(&mut report.duplicated, &mut report.duplicated_examples, outputs.len() as u64 - 1, id);
         still_there += u64::from(is_expired(id));
-        let as_read = if is_expired(id) { Some(outputs[0].content) } else { row.map(|row| row.content) };
-        let agrees = |output: &Trace| output.decision == outputs[0].decision && as_read == Some(output.content);
+        let is_as_read = |output: &Trace| match row {
+            _ if is_expired(id) => output.content == outputs[0].content,
+            row => row.is_some_and(|row| row.may_be(output)),
+        };
+        let agrees = |output: &Trace| output.decision == outputs[0].decision && is_as_read(output);
         let disagrees = u64::from(!outputs.iter().all(agrees));
         note(&mut report.disagreeing, &mut report.disagreeing_examples, disagrees, id);
     }

@@ -49,7 +49,7 @@ pub use recovery::{Opened, Owned, open, own};
 /// Name of the lock in the state folder.
 const LOCK: &str = "lock";
 /// Name of the state folder inside the output folder.
-const STATE: &str = ".windrow";
+pub(crate) const STATE: &str = ".windrow";
 /// Name of the file in the output folder that says where the state is, when it is elsewhere.
 const POINTER: &str = ".windrow-state";
 /// Name of the output folder's own lock: a second process is kept out whatever state it names.

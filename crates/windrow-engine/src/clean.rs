@@ -15,7 +15,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use windrow_core::clean::{Rules, clean_as_original, is_blank};
+use windrow_core::clean::{OnDuplicate, clean_as_original, is_blank};
+use windrow_core::pipeline::{Window, hash_of};
 use windrow_core::record::{COLUMNS, Reject, RejectReason, Row};
 
 use crate::batch::{RawBatch, RawRecord};
@@ -67,6 +68,8 @@ pub struct Cleaned {
     pub pages: u64,
     /// The others by reason, in the order of [`RejectReason::ALL`].
     pub rejects: [u64; RejectReason::ALL.len()],
+    /// Pages whose texts stood among the last ones, where that is counted.
+    pub duplicates: u64,
     /// Pages in which a column holds something, in the order of [`COLUMNS`].
     pub filled: [u64; COLUMNS.len()],
     /// Time taken.
@@ -102,6 +105,8 @@ pub fn clean(
     let Work { pages, rejects, mut cleaned, .. } = work;
     if ended == Ended::EndOfInput {
         let (pages, rejects) = (pages.finish()?, rejects.finish()?);
+        // Somebody may have made such files meanwhile.
+        order.out.iter().chain(&order.rejects).try_for_each(|file| allow(file, order.force))?;
         // Rejects first: whoever sees the pages finds the others too.
         rejects.publish()?;
         pages.publish()?;
@@ -174,6 +179,8 @@ struct Work<'a> {
     pages: Table<'a>,
     rejects: Table<'a>,
     cleaned: Cleaned,
+    /// Where duplicates are looked for.
+    window: Option<Window>,
     escaped: String,
 }
 
@@ -193,18 +200,20 @@ impl<'a> Work<'a> {
             rows: 0,
             pages: 0,
             rejects: Default::default(),
+            duplicates: 0,
             filled: Default::default(),
             elapsed: Duration::ZERO,
         };
         let sources = positions.sources.iter().map(|source| source.name.as_str()).collect();
-        Ok(Self { settings: &order.clean, sources, pages, rejects, cleaned, escaped: String::new() })
+        let window = Window::new(order.clean.rules.duplicates).filter(|_| order.clean.profile == CleanProfile::None);
+        Ok(Self { settings: &order.clean, sources, pages, rejects, cleaned, window, escaped: String::new() })
     }
 
     /// Puts a row where it belongs.
     fn take(&mut self, (raw, record): (&RawBatch, &RawRecord), row: std::result::Result<Row<'_>, Reject>) -> Result<()> {
         self.cleaned.rows += 1;
         let judged = match (self.settings.profile, row) {
-            (CleanProfile::None, Ok(row)) => by_rules(&self.settings.rules, &row),
+            (CleanProfile::None, Ok(row)) => self.by_rules(&row),
             (CleanProfile::Original, Ok(row)) => clean_as_original(&row.columns),
             (CleanProfile::Original, Err(reject)) => match short_row(raw, record, &reject) {
                 Some(values) => return self.judged(clean_as_original(&columns(raw, &values)), (raw, record)),
@@ -213,6 +222,17 @@ impl<'a> Work<'a> {
             (CleanProfile::None, Err(reject)) => Err(reject.reason),
         };
         self.judged(judged, (raw, record))
+    }
+
+    fn by_rules<'r>(&mut self, row: &Row<'r>) -> std::result::Result<[&'r [u8]; COLUMNS.len()], RejectReason> {
+        let page = self.settings.rules.clean(row)?;
+        if self.window.as_mut().is_some_and(|window| window.see(hash_of(&page))) {
+            if self.settings.rules.duplicates.action == OnDuplicate::Reject {
+                return Err(RejectReason::Duplicate);
+            }
+            self.cleaned.duplicates += 1;
+        }
+        Ok(row.columns)
     }
 
     fn judged(
@@ -239,10 +259,6 @@ impl<'a> Work<'a> {
             }
         }
     }
-}
-
-fn by_rules<'a>(rules: &Rules, row: &Row<'a>) -> std::result::Result<[&'a [u8]; COLUMNS.len()], RejectReason> {
-    rules.clean(row).map(|_| row.columns)
 }
 
 /// The values of a record on one line that has too few of them: pandas fills it up.

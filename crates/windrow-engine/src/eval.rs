@@ -101,11 +101,12 @@ pub fn eval(job: &EvalJob, clock: &dyn Clock, observer: &mut dyn FnMut(u64, Dura
     let mut ids = Ids::default();
     let mut outcome = Outcome::default();
     for event in reader.events() {
-        let prepared = match event {
+        let mut prepared = match event {
             Event::Batch(batch) => batch.prepared,
             Event::Failed(error) => return Err(error),
             Event::End => break,
         };
+        pipeline.sift(&mut prepared);
         pipeline.learn(&prepared, &mut outcome);
         rows += prepared.n_rows;
         rejects += prepared.rejects.len() as u64;

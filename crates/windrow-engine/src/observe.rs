@@ -22,6 +22,14 @@ pub struct Counters {
     pub rejects: [u64; RejectReason::ALL.len()],
     /// Pages that opened a micro-cluster.
     pub novel: u64,
+    /// Pages whose texts stood among the last ones, where that is counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub duplicates: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Counters {
@@ -37,6 +45,7 @@ impl Counters {
             pages: self.pages - before.pages,
             rejects: std::array::from_fn(|place| self.rejects[place] - before.rejects[place]),
             novel: self.novel - before.novel,
+            duplicates: self.duplicates - before.duplicates,
         }
     }
 
@@ -44,6 +53,7 @@ impl Counters {
     pub(crate) fn count(&mut self, prepared: &Prepared, outcome: &Outcome) {
         self.rows += prepared.n_rows;
         self.pages += prepared.pages.len() as u64;
+        self.duplicates += prepared.n_duplicates;
         self.novel += outcome.decisions.iter().map(|decision| u64::from(decision.novel)).sum::<u64>();
         for reject in &prepared.rejects {
             self.rejects[reject.reason.place()] += 1;

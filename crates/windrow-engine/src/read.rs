@@ -140,6 +140,7 @@ fn prepare(raw: &Receiver<Job>, done: &Sender<Done>, mut preparer: Preparer) {
         let event = match prepared {
             Ok(mut prepared) => {
                 raw.put_beside(&mut prepared.rejects);
+                raw.put_beside(&mut prepared.spare);
                 Event::Batch(Box::new(Batch { span: vec![raw.slice], prepared }))
             }
             Err(_) => Event::Failed(panicked(&format!(

@@ -365,7 +365,9 @@ impl Attempt<'_> {
         let mut reader = work.start(job, &control.waits)?;
         work.begin(self.before);
         control.waits.all_go_on();
-        work.expect(self.room).into_iter().for_each(|forecast| control.waits.foretell(forecast));
+        // What is followed has no end: what was there at the beginning says nothing of it.
+        let forecast = if job.follow { None } else { work.expect(self.room) };
+        forecast.into_iter().for_each(|forecast| control.waits.foretell(forecast));
         let epoch = job.output.as_ref().map(|output| output.epoch);
         let ended = loop {
             if let Some(ended) = control.asked() {

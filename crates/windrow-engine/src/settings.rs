@@ -14,6 +14,7 @@
 //! is refused.
 
 mod client;
+mod key;
 mod keys;
 mod profile;
 mod reference;
@@ -37,7 +38,8 @@ use crate::source::kafka::{OnDataLoss, Start};
 pub(crate) use client::follow;
 
 pub use client::{ClientKeys, SECTION as CLIENT_SECTION, is_secret};
-pub use keys::{Change, KEYS, Key};
+pub use key::{Change, Key};
+pub use keys::KEYS;
 pub use profile::Profile;
 pub use reference::{Starter, json_schema, reference_page, starter_file};
 pub(crate) use value::words;

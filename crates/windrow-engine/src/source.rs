@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! open ─ file ─ decompress ─ scan ─┐  (UTF-16 as text, beside its bytes)
+//!      ├ parquet ── rows as JSON ──┤
 //!      └ generator ────────────────┴─ RawBatch ─ parse ─ (windrow_core) prepare ─ Batch
 //!                                      of a Form
 //! ```
@@ -23,6 +24,7 @@ pub mod generator;
 pub mod kafka;
 pub mod keep;
 pub mod memory;
+mod parquet;
 pub mod parse;
 pub(crate) mod pipe;
 pub mod propose;
@@ -69,7 +71,7 @@ pub struct SourcePosition {
     /// Where reading began: the start, but for topics.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub start: u64,
-    /// Read up to here (decompressed bytes, row number for the generator, next offset for a partition).
+    /// Read up to here (decompressed bytes, row number for Parquet and the generator, next offset for a partition).
     pub offset: u64,
     /// Rows read so far.
     pub rows: u64,
@@ -103,6 +105,16 @@ impl SourcePosition {
     /// The same source when nothing of it had been read.
     pub fn at_start(&self) -> Self {
         Self { offset: self.start, rows: 0, written: self.written(), ..self.clone() }
+    }
+
+    /// What its offsets count.
+    pub fn unit(&self) -> &'static str {
+        match self.written {
+            _ if self.name.starts_with(generator::PREFIX) => "row",
+            _ if self.name.starts_with(kafka::PREFIX) => "offset",
+            Some(Written::Parquet) => "row",
+            _ => "byte",
+        }
     }
 
     /// How a file is written of which something was read.

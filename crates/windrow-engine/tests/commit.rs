@@ -12,6 +12,8 @@ mod audit;
 mod bombs;
 #[path = "commit/damage.rs"]
 mod damage;
+#[path = "commit/duplicates.rs"]
+mod duplicates;
 #[path = "commit/edits.rs"]
 mod edits;
 #[path = "commit/history.rs"]

@@ -22,6 +22,58 @@ pub struct Rules {
     pub max_length: Lengths,
     /// Codes of the languages that a page may be in; empty for any.
     pub languages: Vec<String>,
+    /// What becomes of a page whose texts stood among the last ones. No row says so alone: it is asked where pages are learnt.
+    #[serde(skip_serializing_if = "Duplicates::is_usual")]
+    pub duplicates: Duplicates,
+}
+
+/// Duplicates, and among how many of the last pages they are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicates {
+    /// What becomes of them.
+    pub action: OnDuplicate,
+    /// Pages of the window.
+    pub window: u64,
+}
+
+impl Default for Duplicates {
+    fn default() -> Self {
+        Self { action: OnDuplicate::Keep, window: 1_000_000 }
+    }
+}
+
+impl Duplicates {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What becomes of a duplicate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDuplicate {
+    /// It is a page like any other, and nobody looks.
+    #[default]
+    Keep,
+    /// It is a page, and is counted.
+    Count,
+    /// It is a reject.
+    Reject,
+}
+
+impl OnDuplicate {
+    /// What settings call them.
+    pub const NAMES: [&str; 3] = ["keep", "count", "reject"];
+
+    /// Its word in the settings.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    /// What is called so; else the usual.
+    pub fn named(word: &str) -> Self {
+        [Self::Keep, Self::Count, Self::Reject].into_iter().find(|action| action.name() == word).unwrap_or_default()
+    }
 }
 
 impl Rules {
@@ -37,7 +89,7 @@ impl Rules {
     pub fn clean<'a>(&self, row: &Row<'a>) -> Result<CleanRow<'a>, RejectReason> {
         let page = clean(row)?;
         if self.is_empty() {
-            return Ok(page);
+            return Ok(page); // the usual case
         }
         let time = std::str::from_utf8(row.columns[0]).unwrap_or_default();
         let texts = [time, page.id, page.url, page.title, page.keywords, page.description];
@@ -210,7 +262,12 @@ mod tests {
 
     #[test]
     fn what_makes_no_page_is_said_first() {
-        let rules = Rules { required: vec!["keywords".into()], languages: vec!["en".into()], max_length: "1".parse().unwrap() };
+        let rules = Rules {
+            required: vec!["keywords".into()],
+            languages: vec!["en".into()],
+            max_length: "1".parse().unwrap(),
+            ..Rules::default()
+        };
         assert_eq!(cleaned(&rules, ["soon", "", "u", "", "", ""]), Err(RejectReason::BadTime));
         assert_eq!(cleaned(&rules, ROW), Err(RejectReason::MissingField));
     }

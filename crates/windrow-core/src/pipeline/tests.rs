@@ -213,13 +213,17 @@ fn kept_values_that_are_no_utf_8_make_a_reject() {
     assert_eq!((prepared.pages.len(), prepared.rejects[0].reason), (0, RejectReason::InvalidUtf8));
 }
 
-/// Bytes that programs wrote: of format 1, which a pipeline without kept columns still has, and of format 2.
+/// Bytes that programs wrote: of format 1, which a pipeline without kept columns and duplicates still has; of format 2, without duplicates; and of 3.
 #[test]
 fn snapshots_of_every_format_stay_readable() {
     let rows = rows(40);
     let mut plain = new_pipeline();
     plain.learn(&prepare(&rows, 0), &mut Outcome::default());
-    for (format, pipeline) in [(1, plain), (2, learn_kept(&rows, 40, usize::MAX))] {
+    let duplicates = Duplicates { action: OnDuplicate::Count, window: 30 };
+    let mut counting = learn_kept(&rows, 40, usize::MAX).with_window(duplicates);
+    let mut again = Prepared { hashes: (0..40).map(|n: u64| n.wrapping_pow(21)).collect(), ..prepare(&rows[..0], 40) };
+    counting.sift(&mut again);
+    for (format, pipeline) in [(1, plain), (2, learn_kept(&rows, 40, usize::MAX)), (3, counting)] {
         let path = format!("{}/tests/fixtures/snapshot-{format}.bin", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("WINDROW_UPDATE").is_some() {
             std::fs::write(&path, pipeline.snapshot()).unwrap();
@@ -230,4 +234,81 @@ fn snapshots_of_every_format_stay_readable() {
         assert_eq!(found.view(), pipeline.view());
         assert!(found.snapshot() == bytes, "format {format} is written as it was read");
     }
+}
+
+/// Pages of 40 texts, in an order of their own; every seventh row is no page.
+fn often(n: u64) -> Vec<[String; 6]> {
+    let row = |i: u64| {
+        let text = if i % 7 == 6 { String::new() } else { format!("words number {}", i * i % 41) };
+        [String::new(), i.to_string(), String::new(), text, String::new(), String::new()]
+    };
+    (0..n).map(row).collect()
+}
+
+/// Offsets of pages and of duplicates that were rejected, how many were counted, and the snapshot; in batches of `size`, through a snapshot and back each.
+fn sifted(action: OnDuplicate, size: usize) -> (Vec<u64>, Vec<u64>, u64, Vec<u8>) {
+    let duplicates = Duplicates { action, window: 20 };
+    let mut pipeline = new_pipeline().with_window(duplicates);
+    let rules = Rules { duplicates, ..Rules::default() };
+    let mut preparer = Preparer::with_rules(FieldWeights::default(), rules);
+    let (mut pages, mut rejects, mut counted) = (Vec::new(), Vec::new(), 0);
+    for (n, batch) in often(300).chunks(size).enumerate() {
+        let rows = batch.iter().zip((n * size) as u64..).map(|(columns, offset)| {
+            let columns = std::array::from_fn(|i| columns[i].as_bytes());
+            Ok(Row { origin: RecordId { source: 0, offset }, raw: b"raw", columns, kept: Kept::default() })
+        });
+        let mut prepared = preparer.prepare(rows);
+        pipeline.sift(&mut prepared);
+        assert_eq!(prepared.pages.len() + prepared.rejects.len(), batch.len());
+        assert!(
+            prepared.rejects.is_sorted_by_key(|reject| reject.origin)
+                && prepared.rejects.iter().all(|reject| reject.raw == b"raw")
+        );
+        assert!(prepared.hashes.is_empty() && prepared.spare.is_empty());
+        pipeline.learn(&prepared, &mut Outcome::default());
+        pages.extend(prepared.pages.origin.iter().map(|origin| origin.offset));
+        let duplicate = |reject: &&Reject| reject.reason == RejectReason::Duplicate;
+        rejects.extend(prepared.rejects.iter().filter(duplicate).map(|reject| reject.origin.offset));
+        counted += prepared.n_duplicates;
+        pipeline = Pipeline::restore(&pipeline.snapshot()).expect("a fresh snapshot restores");
+    }
+    (pages, rejects, counted, pipeline.snapshot())
+}
+
+#[test]
+fn duplicates_are_kept_counted_or_rejected_whatever_the_cut() {
+    let (kept, counted, rejected) =
+        (sifted(OnDuplicate::Keep, 300), sifted(OnDuplicate::Count, 300), sifted(OnDuplicate::Reject, 300));
+    let rows = often(300);
+    let is_page = |at: &usize| at % 7 != 6;
+    let text = |at: usize| &rows[at][3];
+    // What stands among the 20 pages before, this one being one of them.
+    let is_again = |at: usize| (0..at).rev().filter(is_page).take(19).any(|before| text(before) == text(at));
+    let expected: Vec<u64> = (0..300).filter(is_page).filter(|at| is_again(*at)).map(|at| at as u64).collect();
+    assert!(expected.len() > 50, "{}", expected.len());
+    assert_eq!((&kept.1, kept.2, kept.0.len()), (&vec![], 0, 258));
+    assert_eq!((&counted.0, &counted.1, counted.2), (&kept.0, &vec![], expected.len() as u64));
+    assert_eq!((&rejected.1, rejected.2, rejected.0.len()), (&expected, 0, 258 - expected.len()));
+    for action in [OnDuplicate::Count, OnDuplicate::Reject] {
+        for size in [1, 7, 50] {
+            assert!(sifted(action, size) == sifted(action, 300), "{action:?} {size}");
+        }
+    }
+    assert_eq!([kept.3, counted.3, rejected.3].map(|snapshot| snapshot[8]), [1, 3, 3], "a format only where it is needed");
+}
+
+#[test]
+fn some_pages_are_what_preparing_them_alone_gives() {
+    let rows = rows(60);
+    let whole = prepare(&rows, 0).pages;
+    let offsets: Vec<u64> = whole.origin.iter().map(|origin| origin.offset).collect();
+    let wanted: Vec<usize> = (0..whole.len()).filter(|at| at % 3 == 1).collect();
+    let some = whole.only(wanted.iter().copied());
+    assert_eq!(
+        some.origin.iter().map(|origin| origin.offset).collect::<Vec<_>>(),
+        wanted.iter().map(|at| offsets[*at]).collect::<Vec<_>>()
+    );
+    let alone: Vec<[String; 6]> = wanted.iter().map(|at| rows[offsets[*at] as usize].clone()).collect();
+    let alone = Pages { origin: some.origin.clone(), ..prepare(&alone, 0).pages };
+    assert_eq!(some, alone);
 }

@@ -4,6 +4,7 @@
 //! taken as the outputs have it.
 
 use rustc_hash::FxHashMap;
+use windrow_core::clean::OnDuplicate;
 use windrow_core::record::{RecordId, RejectReason};
 
 use super::AuditJob;
@@ -14,7 +15,7 @@ use crate::source::kafka::{OnDataLoss, TopicInput};
 use crate::source::parse::Parser;
 use crate::source::pipe::STDIN;
 use crate::source::replay::Replay;
-use crate::source::{self, Asked, Limits, Order, Positions, Reading, Source as _, SourcePosition, Wanted, generator, kafka};
+use crate::source::{self, Asked, Limits, Order, Positions, Reading, Source as _, SourcePosition, Wanted, kafka};
 
 /// What was read in a pass.
 #[derive(Debug, Default)]
@@ -62,7 +63,12 @@ pub(super) fn read(job: &AuditJob, manifest: &Manifest, pass: Pass) -> Result<Re
                         // What is no UTF-8 is no page.
                         let kept: Vec<&str> = row.kept.values().filter_map(|value| std::str::from_utf8(value).ok()).collect();
                         let content = Content { creation_time: page.creation_time, texts, domain: "", kept: &kept };
-                        Trace::new(row.origin, hasher.page(&content))
+                        let trace = Trace::new(row.origin, hasher.page(&content));
+                        if manifest.clean.duplicates.action == OnDuplicate::Reject {
+                            trace.or_reject(hasher.reject(RejectReason::Duplicate.code(), row.raw))
+                        } else {
+                            trace
+                        }
                     }
                     Err(reason) => reject(row.origin, reason, row.raw, &mut hasher),
                 },
@@ -111,11 +117,7 @@ fn reject(origin: RecordId, reason: RejectReason, raw: &[u8], hasher: &mut Hashe
 
 /// A source that has fewer rows than were committed proves nothing.
 fn too_short(source: &SourcePosition, end: u64) -> Error {
-    let unit = match source.name.as_str() {
-        name if name.starts_with(generator::PREFIX) => "row",
-        name if name.starts_with(kafka::PREFIX) => "offset",
-        _ => "byte",
-    };
+    let unit = source.unit();
     let message = format!("{} was read up to {unit} {}, and ends at {unit} {end} here", source.name, source.offset);
     Error::new(ErrorKind::Invalid, "E-AUDIT-INPUT", message).hint("give --input everything that the runs were given, whole")
 }

@@ -16,7 +16,7 @@ pub(super) struct Trace {
     /// Hash of family and columns.
     pub(super) content: u64,
     pub(super) source: u32,
-    /// Hash of the decision; 0 for rejects and inputs.
+    /// Hash of the decision; 0 for rejects. Of a row of the input that may be a duplicate, a hash of the reject that it would be then, else 0.
     pub(super) decision: u32,
     /// Slot of a page; [`NO_SLOT`] for rejects and inputs.
     pub(super) slot: i32,
@@ -25,10 +25,25 @@ pub(super) struct Trace {
 /// The slot of what has none.
 pub(super) const NO_SLOT: i32 = -1;
 
+/// Half of a hash, never 0.
+fn half(content: u64) -> u32 {
+    (content >> 32) as u32 | 1
+}
+
 impl Trace {
     /// A reject, or a row of the input.
     pub(super) fn new(id: RecordId, content: u64) -> Self {
         Self { offset: id.offset, content, source: id.source, decision: 0, slot: NO_SLOT }
+    }
+
+    /// The same row of the input, which may be this reject too: whether it is a duplicate hangs on the rows before it.
+    pub(super) fn or_reject(self, content: u64) -> Self {
+        Self { decision: half(content), ..self }
+    }
+
+    /// Whether this row of the input may be that output.
+    pub(super) fn may_be(&self, output: &Self) -> bool {
+        self.content == output.content || self.decision != 0 && output.decision == 0 && self.decision == half(output.content)
     }
 
     /// A page.

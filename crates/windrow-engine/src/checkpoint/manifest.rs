@@ -37,7 +37,9 @@ use crate::source::{ColumnMap, Keep, Order, Positions};
 /// 4: `written` and `clean`. A program that knows only format 3 would read every file as CSV with commas in UTF-8, and make pages of rows
 /// that the rules reject.
 /// 5: `keep`. A program that knows only format 4 would leave out the columns that are carried along.
-pub const FORMAT: u32 = 5;
+/// 6: `written` may be Parquet, and `clean` speak of duplicates. A program that knows only format 5 would call the first damaged, and make pages of
+/// rows that the second rejects.
+pub const FORMAT: u32 = 6;
 
 const HEAD: &str = "{\"windrow\":\"manifest\",\"format\":";
 const MIDDLE: &str = ",\"crc32\":\"";

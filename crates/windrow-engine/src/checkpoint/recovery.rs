@@ -311,7 +311,7 @@ fn mend(
 
 fn new_pipeline(job: &Job) -> Result<Pipeline> {
     let pipeline = Pipeline::new(&job.model).map_err(|error| Error::new(ErrorKind::Invalid, "E-MODEL", error.to_string()))?;
-    Ok(pipeline.keeping(job.keep.names()))
+    Ok(pipeline.keeping(job.keep.names()).with_window(job.rules.duplicates))
 }
 
 pub(super) fn load(layout: &Layout, entry: &SnapshotEntry) -> Result<Pipeline> {
@@ -387,11 +387,12 @@ fn learn_step(
     } else {
         let reader = inputs::start_again(job, &mut reached, &order, &Control::default())?;
         for event in reader.events() {
-            let batch = match event {
+            let mut batch = match event {
                 Event::Batch(batch) => batch,
                 Event::Failed(error) => return Err(error),
                 Event::End => break,
             };
+            pipeline.sift(&mut batch.prepared);
             cut::advance(&mut reached, &batch.span, batch.prepared.n_rows);
             for piece in cut::at_edits(batch.prepared, pipeline.position(), edits) {
                 apply(pipeline, piece.edits, &mut outcome);

@@ -211,3 +211,36 @@ proptest! {
         prop_assert_eq!(unescape(&text), bytes);
     }
 }
+
+#[test]
+fn duplicates_are_counted_or_rejected_over_a_window_of_the_call() {
+    let rows = ",1,u,t,,\n,2,u,t,,\n,3,v,t,,\n,4,w,t,,\n,5,u,t,,\n,6,u,t,,\n";
+    let cleaned = |action: OnDuplicate, window: u64| {
+        let rig = Rig::new(rows.as_bytes());
+        let mut order = rig.order();
+        order.clean.rules.duplicates = windrow_core::clean::Duplicates { action, window };
+        let cleaned = run(&order).unwrap();
+        let rejects: Vec<String> = rig.read("rejects.csv")[1..].iter().map(|row| format!("{} {}", row[0], row[3])).collect();
+        (cleaned.pages, cleaned.duplicates, rejects)
+    };
+    assert_eq!(cleaned(OnDuplicate::Keep, 10), (6, 0, vec![]));
+    assert_eq!(cleaned(OnDuplicate::Count, 10), (6, 3, vec![]));
+    assert_eq!(cleaned(OnDuplicate::Count, 3), (6, 2, vec![]), "the fifth stands behind the window of the second");
+    let all = ["duplicate ,2,u,t,,", "duplicate ,5,u,t,,", "duplicate ,6,u,t,,"].map(str::to_owned).to_vec();
+    assert_eq!(cleaned(OnDuplicate::Reject, 10), (3, 0, all));
+}
+
+#[test]
+fn a_file_that_came_meanwhile_is_not_written_over() {
+    let rig = Rig::new(ROWS);
+    for name in ["out.csv", "rejects.csv"] {
+        let order = rig.order();
+        let (clock, control) = (SystemClock::new(), Control::default());
+        let come = &mut |_, _| fs::write(rig.path(name), "mine").unwrap();
+        let error = clean(&order, &mut Vec::new(), (&clock, &control), come).unwrap_err();
+        assert_eq!(error.code, "E-EXISTS", "{name}");
+        assert_eq!(rig.names(), ["in.csv", name], "nothing else is left");
+        assert_eq!(fs::read_to_string(rig.path(name)).unwrap(), "mine");
+        fs::remove_file(rig.path(name)).unwrap();
+    }
+}

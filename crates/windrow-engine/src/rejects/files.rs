@@ -175,7 +175,7 @@ impl Call<'_> {
             Entry::Vacant(entry) => entry.insert(Part::of(id.source, source, &self.known, &self.limits)?),
         };
         // A piece of a line that was too long goes on where the piece before ended.
-        let goes_on = part.end == Some(id.offset);
+        let goes_on = part.head.has_pieces && part.end == Some(id.offset);
         if !goes_on && !part.head.holds(raw, limit) {
             self.replayed.open += 1;
             return Ok(());

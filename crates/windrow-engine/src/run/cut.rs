@@ -1,13 +1,11 @@
 //! Cutting prepared batches at the positions of edits, and moving positions on over them.
 //!
-//! A cut is rare. A part is what preparing its rows alone would have given: its terms are numbered anew in order of appearance.
+//! A cut is rare. It comes behind the look for duplicates, which is for whole batches.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use rustc_hash::FxHashMap;
 use windrow_core::pipeline::Prepared;
-use windrow_core::record::{Pages, TextColumn};
 
 use crate::batch::Slice;
 use crate::checkpoint::edits::PlacedEdit;
@@ -51,35 +49,7 @@ pub(crate) fn advance(positions: &mut Positions, span: &[Slice], n_rows: u64) {
 
 /// Some pages of a batch, without its rejects.
 fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
-    let whole = &prepared.pages;
-    let mut pages = Pages {
-        origin: whole.origin[rows.clone()].to_vec(),
-        creation_time: whole.creation_time[rows.clone()].to_vec(),
-        id: texts(&whole.id, &rows),
-        url: texts(&whole.url, &rows),
-        title: texts(&whole.title, &rows),
-        keywords: texts(&whole.keywords, &rows),
-        description: texts(&whole.description, &rows),
-        domain: texts(&whole.domain, &rows),
-        kept: whole.kept.iter().map(|column| texts(column, &rows)).collect(),
-        terms: windrow_core::featurize::Terms::default(),
-    };
-    let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
-    for row in rows.clone() {
-        for entry in whole.terms.entries(row) {
-            let old = whole.terms.term[entry];
-            let new = *numbers.entry(old).or_insert_with(|| {
-                pages.terms.hash.push(whole.terms.hash[old as usize]);
-                pages.terms.kind.push(whole.terms.kind[old as usize]);
-                pages.terms.text.push(whole.terms.text.get(old as usize));
-                u32::try_from(pages.terms.hash.len() - 1).expect("fewer terms than before")
-            });
-            pages.terms.term.push(new);
-            pages.terms.weight.push(whole.terms.weight[entry]);
-        }
-        pages.terms.ends.push(u32::try_from(pages.terms.term.len()).expect("fewer entries than before"));
-    }
-    Prepared { n_rows: rows.len() as u64, pages, rejects: Vec::new() }
+    Prepared { n_rows: rows.len() as u64, pages: prepared.pages.only(rows), ..Prepared::default() }
 }
 
 /// The pages from `from` on, with all the rejects of the batch.
@@ -87,13 +57,8 @@ fn last_part(prepared: Prepared, from: usize) -> Prepared {
     let mut last = part(&prepared, from..prepared.pages.len());
     last.n_rows = prepared.n_rows - from as u64;
     last.rejects = prepared.rejects;
+    last.n_duplicates = prepared.n_duplicates;
     last
-}
-
-fn texts(column: &TextColumn, rows: &Range<usize>) -> TextColumn {
-    let mut part = TextColumn::default();
-    rows.clone().for_each(|row| part.push(column.get(row)));
-    part
 }
 
 #[cfg(test)]

@@ -180,9 +180,10 @@ impl<'a> Work<'a> {
 
     /// Learns a batch, stages it and says how it stands.
     pub(super) fn learn(&mut self, batch: Batch, observer: &mut Observer<'_>) -> Result<()> {
-        let Batch { span, prepared } = batch;
+        let Batch { span, mut prepared } = batch;
         cut::advance(&mut self.positions, &span, prepared.n_rows);
         span.iter().for_each(|slice| self.epoch.order.add(*slice));
+        self.pipeline.sift(&mut prepared);
         for piece in cut::at_edits(prepared, self.pipeline.position(), &mut self.pending) {
             if !piece.edits.is_empty() {
                 self.apply(&piece.edits)?;

@@ -1,88 +1,15 @@
 //! The table of keys.
 
+use windrow_core::clean::OnDuplicate;
 use windrow_core::cluster::{KMeansRule, MODEL_KINDS};
 
+use super::key::{Change, Key};
 use super::value::{Type, Value};
-use super::{CleanProfile, OutputTopics, Settings, show_size};
+use super::{CleanProfile, OutputTopics};
 use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
 use crate::source::kafka::OnDataLoss;
 use crate::source::written::{AskedDelimiter, AskedEncoding, AskedFormat};
 use crate::source::{Keep, MessageFormat};
-
-/// What a change of a setting means for state that exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// In force from the next commit on; no answer changes.
-    NextCommit,
-    /// Clusters are made anew from the micro-clusters; the history says so.
-    Reclusters,
-    /// The state was made with the old value: `run` refuses the new one on it.
-    NewState,
-}
-
-impl Change {
-    /// The kind as written in the reference and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NextCommit => "next-commit",
-            Self::Reclusters => "re-clusters",
-            Self::NewState => "new-state",
-        }
-    }
-}
-
-/// One setting.
-#[derive(Debug)]
-pub struct Key {
-    /// Full name, for example `model.clusters`.
-    pub name: &'static str,
-    /// Name of its flag, if it has one.
-    pub flag: Option<&'static str>,
-    /// Name of the flag's value in the help.
-    pub value_name: &'static str,
-    /// What it takes.
-    pub ty: Type,
-    /// What a change of it means.
-    pub change: Change,
-    /// What it does, in one or two sentences.
-    pub doc: &'static str,
-    /// Writes a value.
-    pub(super) set: fn(&mut Settings, Value),
-    /// Reads the value.
-    pub get: fn(&Settings) -> Value,
-}
-
-impl Key {
-    /// Section of the settings file.
-    pub fn section(&self) -> &'static str {
-        self.name.split_once('.').map_or(self.name, |(section, _)| section)
-    }
-
-    /// Name within the section.
-    pub fn short_name(&self) -> &'static str {
-        self.name.split_once('.').map_or(self.name, |(_, name)| name)
-    }
-
-    /// Name of its environment variable.
-    pub fn env(&self) -> String {
-        format!("{}{}", super::ENV_PREFIX, self.name.to_uppercase().replace('.', "__"))
-    }
-
-    /// The built-in value.
-    pub fn default(&self) -> Value {
-        (self.get)(&Settings::default())
-    }
-
-    /// The built-in value as people read it.
-    pub fn default_text(&self) -> String {
-        match self.default() {
-            Value::Text(text) => text,
-            Value::Size(size) => show_size(size),
-            Value::List(items) => items.join(" "),
-            other => other.toml(),
-        }
-    }
-}
 
 const WEIGHT: Type = Type::Number { min: 0.0, max: 100.0 };
 
@@ -114,7 +41,7 @@ pub const KEYS: &[Key] = &[
         value_name: "PATH",
         ty: Type::Paths,
         change: Change::NextCommit,
-        doc: "Files, directories or globs to read, in this order: CSV or JSON Lines, plain or packed (gzip, zstd; told by content). \
+        doc: "Files, directories or globs to read, in this order: CSV or JSON Lines, plain or packed (gzip, zstd; told by content), or Parquet. \
               `generator:rows=N,seed=N` makes rows up. `-` is standard input: exactly once until the process dies, then at most once.",
         set: |settings, value| settings.source.input = value.into_list(),
         get: |settings| Value::List(settings.source.input.clone()),
@@ -148,8 +75,9 @@ pub const KEYS: &[Key] = &[
         value_name: "FORMAT",
         ty: Type::Choice(AskedFormat::NAMES),
         change: Change::NewState,
-        doc: "How files are written: records of fields under a header, or a JSON object a line. `auto`: JSON where the first \
-              character is `{` or the name ends in .jsonl or .ndjson, else CSV. A file is read on as it was read first.",
+        doc: "How files are written: records of fields under a header, a JSON object a line, or Parquet. `auto`: Parquet by its first \
+              bytes; JSON where the first character is `{` or the name ends in .jsonl or .ndjson; else CSV. A file is read on as it \
+              was read first.",
         set: |settings, value| settings.source.files.format = AskedFormat::named(&value.into_text()).unwrap_or_default(),
         get: |settings| Value::Text(settings.source.files.format.name().into()),
     },
@@ -257,6 +185,27 @@ pub const KEYS: &[Key] = &[
               reject. Empty: any, and none is identified, which takes much longer than all the rest.",
         set: |settings, value| settings.clean.rules.languages = value.into_list(),
         get: |settings| Value::List(settings.clean.rules.languages.clone()),
+    },
+    Key {
+        name: "clean.duplicates",
+        flag: Some("duplicates"),
+        value_name: "ACTION",
+        ty: Type::Choice(&OnDuplicate::NAMES),
+        change: Change::NewState,
+        doc: "What becomes of a page whose url, title, keywords and description are those of one of the last pages: `keep` does not look, \
+              `count` counts it, `reject` makes a reject of it.",
+        set: |settings, value| settings.clean.rules.duplicates.action = OnDuplicate::named(&value.into_text()),
+        get: |settings| Value::Text(settings.clean.rules.duplicates.action.name().into()),
+    },
+    Key {
+        name: "clean.duplicates_window",
+        flag: Some("duplicates-window"),
+        value_name: "PAGES",
+        ty: Type::Count { min: 1, max: 100_000_000 },
+        change: Change::NewState,
+        doc: "Among how many of the last pages duplicates are looked for. Each takes some 40 bytes of memory, and 8 of each snapshot.",
+        set: |settings, value| settings.clean.rules.duplicates.window = value.count(),
+        get: |settings| Value::Count(settings.clean.rules.duplicates.window),
     },
     Key {
         name: "clean.profile",

@@ -23,8 +23,10 @@ const PIECE: u64 = 4 << 10;
 pub(crate) struct Head {
     /// Byte order mark and header as they were, and a line end.
     pub(crate) bytes: Vec<u8>,
-    /// How the file is written.
+    /// How its records are written: as the file is, but those of Parquet, which are objects.
     pub(crate) written: Written,
+    /// Whether a line that is too long comes in pieces, which follow each other by their offsets.
+    pub(crate) has_pieces: bool,
     form: Arc<Form>,
 }
 
@@ -39,6 +41,11 @@ impl Head {
         let written = source.written().filter(|_| probe.begins_like(source)).ok_or_else(|| no_head(other_file(source)))?;
         probe.find_form(Some(written), Asked::exactly(written), columns, limits).map_err(no_head)?;
         let Some((_, form)) = probe.form else { return Err(no_head(other_file(source))) };
+        if written == Written::Parquet {
+            // Its rejects are objects, one a line.
+            let written = Written::Jsonl { encoding: Encoding::Utf8 };
+            return Ok(Self { bytes: Vec::new(), written, form, has_pieces: false });
+        }
         let mut bytes = head(path, &form, limits.record_bytes).map_err(|error| no_head(other_file(source).cause(error)))?;
         if matches!(&*form, Form::Csv(_)) {
             // Of a carriage return with a line feed the header has only the first: a line of the new file ends as its others do.
@@ -48,7 +55,7 @@ impl Head {
             }
             bytes.extend_from_slice(&feed);
         }
-        Ok(Self { bytes, written, form })
+        Ok(Self { bytes, written, form, has_pieces: true })
     }
 
     /// Whether these bytes, followed by a line end, are one record and no more: an open quote, or half a character, would take in what is
@@ -58,7 +65,7 @@ impl Head {
         if encoding.is_wide() && raw.len() % 2 == 1 {
             return false;
         }
-        let mut text = self.text(raw);
+        let mut text = text_of(encoding, raw);
         let end = text.len();
         text.push(b'\n');
         let found = self.form.scanner(limit).next(&text, false);
@@ -85,7 +92,7 @@ impl Head {
             return Err(no(format!("{name} has no header whose columns could be called otherwise"))
                 .hint("leave --columns out, and change the names in the file that is written"));
         };
-        let text = self.text(&self.bytes);
+        let text = text_of(layout.encoding, &self.bytes);
         let (before, rest) = text.split_at(mark(&text));
         let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let start = rest.iter().position(|byte| !is_line_end(byte)).unwrap_or(rest.len());
@@ -116,16 +123,16 @@ impl Head {
         line.push(b'\n');
         Ok(encoded(&line, layout.encoding))
     }
+}
 
-    /// What the scanner reads.
-    fn text(&self, raw: &[u8]) -> Vec<u8> {
-        if !self.form.encoding().is_wide() {
-            return raw.to_vec();
-        }
-        let mut text = Vec::new();
-        self.form.encoding().decode(raw, 0, &mut text);
-        text
+/// What the scanner reads.
+fn text_of(encoding: Encoding, raw: &[u8]) -> Vec<u8> {
+    if !encoding.is_wide() {
+        return raw.to_vec();
     }
+    let mut text = Vec::new();
+    encoding.decode(raw, 0, &mut text);
+    text
 }
 
 /// Our columns.
@@ -143,13 +150,10 @@ fn head(path: &Path, form: &Form, limit: usize) -> std::io::Result<Vec<u8>> {
     loop {
         let got = (&mut input).take(PIECE).read_to_end(&mut bytes)?;
         let is_wide = form.encoding().is_wide();
-        let mut text = Vec::new();
-        if is_wide {
-            form.encoding().decode(&bytes[..bytes.len() / 2 * 2], 0, &mut text);
-        }
-        let scanned = if is_wide { &text } else { &bytes };
+        // Half a character waits for its rest.
+        let text = text_of(form.encoding(), if is_wide { &bytes[..bytes.len() / 2 * 2] } else { &bytes });
         let ended = got == 0;
-        if let Some(start) = written::start(form, scanned, ended, limit) {
+        if let Some(start) = written::start(form, &text, ended, limit) {
             let length = if is_wide { wide_len(&text[..start]) } else { start };
             bytes.truncate(length);
             return Ok(bytes);

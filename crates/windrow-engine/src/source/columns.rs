@@ -106,6 +106,19 @@ impl ColumnMap {
         self.kept().iter().map(|kept| field(&kept.column, found).ok_or_else(|| not_kept(kept, found, source))).collect()
     }
 
+    /// For each of our columns, and for each that is carried along, the index of its field among those that are called so.
+    ///
+    /// # Errors
+    /// `E-INPUT-COLUMNS`: one that is named is not there, or none that makes a page.
+    pub(super) fn find(&self, found: &[String], source: &str) -> Result<([Option<u32>; COLUMNS.len()], Vec<u32>), Error> {
+        let fields = self.fields(found);
+        let misnamed = (0..COLUMNS.len()).find(|&column| self.names[column].is_some() && fields[column].is_none());
+        if misnamed.is_some() || PAGE_COLUMNS.iter().all(|&column| fields[column].is_none()) {
+            return Err(missing(found, self, misnamed, source));
+        }
+        Ok((fields, self.kept_fields(found, source)?))
+    }
+
     /// How many of our columns a header has.
     pub(super) fn n_named(&self, header: &[Vec<u8>]) -> usize {
         self.fields(&names(header)).iter().flatten().count()
@@ -179,12 +192,7 @@ impl Layout {
     /// The layout that `header`, which is text, describes; `source` is named in the error.
     pub fn from_header(header: &[u8], delimiter: u8, map: &ColumnMap, source: &str) -> Result<Self, Error> {
         let found = names(&Parser::values(header, delimiter));
-        let fields = map.fields(&found);
-        let misnamed = (0..COLUMNS.len()).find(|&column| map.names[column].is_some() && fields[column].is_none());
-        if misnamed.is_some() || PAGE_COLUMNS.iter().all(|&column| fields[column].is_none()) {
-            return Err(missing(&found, map, misnamed, source));
-        }
-        let kept = map.kept_fields(&found, source)?;
+        let (fields, kept) = map.find(&found, source)?;
         Ok(Self { fields, kept, n_fields: found.len(), delimiter, header: header.to_vec(), ..Self::of_commas() })
     }
 

@@ -1,5 +1,5 @@
 //! How much there is to read, where that can be known beforehand: plain files by their length, gzip by the length that it notes at
-//! its end, the generator by its rows.
+//! its end, Parquet by its footer, the generator by its rows.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -7,7 +7,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use crate::source::decompress::Packing;
 use crate::source::generator::{PREFIX, Spec};
 use crate::source::kafka::PREFIX as TOPIC;
-use crate::source::{Positions, SourcePosition};
+use crate::source::{Positions, SourcePosition, Written, parquet};
 
 /// What there was to read at the start, in the sources' own offsets.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +52,9 @@ pub fn size_of(source: &SourcePosition) -> Option<u64> {
     }
     // A source that is gone was read through in an earlier run.
     let Ok(mut file) = File::open(&source.name) else { return Some(source.offset) };
+    if source.written == Some(Written::Parquet) {
+        return parquet::count_rows(&source.name);
+    }
     let mut magic = [0; 4];
     let n_magic = file.read(&mut magic).ok()?;
     match Packing::of(&magic[..n_magic]) {

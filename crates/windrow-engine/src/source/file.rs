@@ -18,6 +18,7 @@ use super::columns::ColumnMap;
 use super::decompress::{Bomb, Decompressed, Most};
 use super::encoding::Transcript;
 use super::form::Form;
+use super::parquet;
 use super::pipe::{self, Pieces};
 use super::scan::Scanner;
 use super::written::{self, Asked, Look, Written};
@@ -78,6 +79,10 @@ impl Probe {
         columns: &ColumnMap,
         limits: &Limits,
     ) -> Result<()> {
+        if parquet::is_meant((&self.path, &self.head, self.is_compressed), known, asked)? {
+            self.form = Some((Written::Parquet, Arc::new(parquet::form(&self.path, columns)?)));
+            return Ok(());
+        }
         let name = self.path.display().to_string();
         let look = Look { name: &name, known, asked, columns, limit: limits.record_bytes };
         let (mut bytes, mut input) = (Vec::new(), None);
@@ -117,6 +122,11 @@ impl Probe {
         }
     }
 
+    /// Whether it is a Parquet file, by its first bytes. None such grows.
+    pub(super) fn is_parquet(&self) -> bool {
+        !self.is_compressed && parquet::begins(&self.head)
+    }
+
     /// Whether it is the very file that the known source was, whatever is in it now.
     pub(super) fn is_still(&self, known: &SourcePosition) -> bool {
         (self.device, self.inode) == (known.device, known.inode) && is_same_birth(self.born, known.born)
@@ -130,7 +140,8 @@ impl Probe {
 
     /// Whether the file begins as the known source did.
     pub(super) fn begins_like(&self, known: &SourcePosition) -> bool {
-        let shrunk = !self.is_compressed && self.size < known.offset;
+        // The offset of Parquet is a row's number.
+        let shrunk = !self.is_compressed && !self.is_parquet() && self.size < known.offset;
         !shrunk && self.head.get(..known.head_len as usize).is_some_and(|head| xxh3_64(head) == known.head_hash)
     }
 }
@@ -516,7 +527,7 @@ fn position(at: usize) -> u32 {
     u32::try_from(at).expect("a batch holds less than 4 GiB")
 }
 
-fn cannot_open(name: &str, error: &io::Error) -> Error {
+pub(super) fn cannot_open(name: &str, error: &io::Error) -> Error {
     let base = Error::new(ErrorKind::Environment, "E-INPUT-OPEN", format!("cannot open {name}")).cause(error);
     match error.kind() {
         io::ErrorKind::NotFound => Error { kind: ErrorKind::Invalid, ..base }
@@ -534,11 +545,8 @@ pub(super) fn no_file(name: &str) -> Error {
 }
 
 pub(super) fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {
-    if let Some(bomb) = Bomb::of(error) {
-        let message = format!("{name} unpacks to far more than pages do: read up to byte {offset} of its decompressed content");
-        return Error::new(ErrorKind::Data, "E-INPUT-BOMB", message).cause(bomb).hint(
-            "if these are pages all the same, set `max_unpacked = 0` under [limits] and run again: it goes on from there; else take the file away",
-        );
+    if let Some(met) = Bomb::of(error) {
+        return bomb(name, &format!("byte {offset} of its decompressed content")).cause(met);
     }
     if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) {
         let message = format!("{name} is damaged or cut short at byte {offset} of its decompressed content");
@@ -547,4 +555,11 @@ pub(super) fn cannot_read(name: &str, offset: u64, error: &io::Error) -> Error {
             .hint("the rows before were read; run again with a whole file under the same name to go on from there");
     }
     Error::new(ErrorKind::Environment, "E-INPUT-READ", format!("cannot read {name} at byte {offset}")).cause(error)
+}
+
+/// What unpacks to more than anybody can want, and was read up to a place.
+pub(super) fn bomb(name: &str, place: &str) -> Error {
+    Error::new(ErrorKind::Data, "E-INPUT-BOMB", format!("{name} unpacks to far more than pages do: read up to {place}")).hint(
+        "if these are pages all the same, set `max_unpacked = 0` under [limits] and run again: it goes on from there; else take the file away",
+    )
 }

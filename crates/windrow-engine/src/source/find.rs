@@ -18,18 +18,20 @@ use rustc_hash::FxBuildHasher;
 
 use super::encoding::Encoding;
 use super::file::{FileSource, Probe, is_same_birth};
-use super::follow::{self, Following, Names};
+use super::follow::{self, Followed, Following, Names};
 use super::generator::{GeneratorSource, PREFIX, Spec};
 use super::kafka::watch::{self, Watch};
 use super::kafka::{self, TopicInput};
+use super::parquet::{self, ParquetSource};
 use super::pipe::{self, Pipe, STDIN};
 use super::written::{Asked, AskedEncoding, Written};
 use super::{Chain, ColumnMap, Keep, Limits, Merged, Positions, Source, SourcePosition, Waiting};
+use crate::checkpoint::STATE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::waits::Waits;
 
 /// Endings of the files that are taken from a directory; packed ones have `.gz` or `.zst` behind.
-const ENDINGS: [&str; 4] = [".csv", ".tsv", ".jsonl", ".ndjson"];
+const ENDINGS: [&str; 5] = [".csv", ".tsv", ".jsonl", ".ndjson", parquet::ENDING];
 
 /// What to open, and how.
 #[derive(Debug, Clone, Copy)]
@@ -175,7 +177,10 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
         if let Input::File(probe) = input {
             let written = found.and_then(|index| positions.sources[index].written());
             written.map_or(Ok(()), |written| check_written(probe, written, wanted.files))?;
-            probe.find_form(written, wanted.files, columns, &wanted.limits)?;
+            // Whoever writes a Parquet file writes its footer last.
+            if !follows || !probe.is_parquet() || parquet::is_whole(&probe.path) {
+                probe.find_form(written, wanted.files, columns, &wanted.limits)?;
+            }
             warnings.extend(likely_cp1252(probe, wanted.files));
         }
         if let Some(index) = found {
@@ -212,10 +217,19 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
                 warnings.push(format!("{} has no rows yet", probe.path.display()));
                 names.iter_mut().for_each(|names| names.waits(probe));
             }
+            Input::File(probe @ Probe { form: Some((Written::Parquet, form)), .. }) => {
+                let of = (Arc::clone(form), columns);
+                let source = ParquetSource::new(&probe.path, (ordinal, offset), of, wanted.limits);
+                if follows {
+                    followed.push((Followed::Whole(source), probe, at >= n_named));
+                } else {
+                    sources.push((ordinal, Box::new(source)));
+                }
+            }
             Input::File(probe @ Probe { form: Some((_, form)), .. }) => {
                 let source = FileSource::new(probe, ordinal, Arc::clone(form), offset, wanted.limits);
                 if follows {
-                    followed.push((source.growing(probe), probe, at >= n_named));
+                    followed.push((Followed::Growing(source.growing(probe)), probe, at >= n_named));
                 } else {
                     sources.push((ordinal, Box::new(source)));
                 }
@@ -368,6 +382,9 @@ fn probe(
         }
         probe => probe?,
     };
+    if reading == Reading::Following && is_named && probe.is_parquet() {
+        return Err(follow::never_grows(input, "it is a Parquet file; a folder of them can be, for new ones"));
+    }
     if reading == Reading::Following && probe.is_compressed {
         if is_named {
             return Err(follow::never_grows(input, "it is compressed"));
@@ -498,6 +515,10 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         if name.starts_with('.') {
             continue;
         }
+        if path.is_dir() && path.join(STATE).is_dir() {
+            // Pages that a pipeline has written are no input of it.
+            continue;
+        }
         if path.is_dir() {
             walk(&path, files)?;
         } else if ENDINGS.iter().any(|ending| plain_path(&name).ends_with(ending)) {
@@ -508,4 +529,4 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -28,7 +28,8 @@ use super::file::{FileSource, HEAD, Probe};
 use super::find::find_files;
 use super::form::Form;
 use super::generator;
-use super::{Positions, Source, kafka};
+use super::parquet::ParquetSource;
+use super::{Positions, Source, Written, kafka};
 use crate::batch::{RawBatch, Slice};
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
@@ -72,9 +73,41 @@ impl Names {
     }
 }
 
+/// What is followed.
+pub(super) enum Followed {
+    /// A file that may grow.
+    Growing(FileSource),
+    /// A file that is there as a whole.
+    Whole(ParquetSource),
+}
+
+impl Followed {
+    fn next(&mut self) -> Result<Option<RawBatch>> {
+        match self {
+            Self::Growing(source) => source.next(),
+            Self::Whole(source) => source.next(),
+        }
+    }
+
+    fn ends_here(&mut self) {
+        if let Self::Growing(source) = self {
+            source.ends_here();
+        }
+    }
+
+    fn is_another(&self) -> bool {
+        matches!(self, Self::Growing(source) if source.is_another())
+    }
+
+    /// Whether more of its head is known than when it was opened.
+    fn has_head(&self) -> bool {
+        matches!(self, Self::Growing(source) if source.read_up_to() >= HEAD as u64)
+    }
+}
+
 /// A file that is followed.
 struct Part {
-    source: FileSource,
+    source: Followed,
     identity: (u64, u64),
     /// Whether its head was known in full when it was opened.
     has_whole_head: bool,
@@ -100,7 +133,7 @@ impl Part {
 
     /// Whether the inputs are to be opened again for its sake.
     fn is_over(&self) -> bool {
-        self.source.is_another() || (!self.has_whole_head && self.source.read_up_to() >= HEAD as u64)
+        self.source.is_another() || (!self.has_whole_head && self.source.has_head())
     }
 }
 
@@ -127,8 +160,8 @@ pub(super) struct Following {
 
 impl Following {
     /// These files, of which the names stand for what they did when `names` were looked at; parts that were replaced already lie beside.
-    pub(super) fn new(files: Vec<(FileSource, &Probe, bool)>, inputs: &[String], names: Names) -> Self {
-        let part = |(source, probe, is_replaced): (FileSource, &Probe, bool)| Part {
+    pub(super) fn new(files: Vec<(Followed, &Probe, bool)>, inputs: &[String], names: Names) -> Self {
+        let part = |(source, probe, is_replaced): (Followed, &Probe, bool)| Part {
             source,
             identity: (probe.device, probe.inode),
             has_whole_head: probe.head.len() == HEAD,
@@ -210,7 +243,8 @@ pub(super) fn nothing() -> RawBatch {
 /// What is left of followed files for the next run, in sentences.
 pub(crate) fn left(positions: &Positions) -> Vec<String> {
     let files = positions.sources.iter().filter(|source| {
-        !source.name.starts_with(generator::PREFIX) && !source.name.starts_with(kafka::PREFIX) && source.offset > 0
+        let is_plain = source.written != Some(Written::Parquet);
+        is_plain && !source.name.starts_with(generator::PREFIX) && !source.name.starts_with(kafka::PREFIX) && source.offset > 0
     });
     let left = files.filter_map(|source| {
         let path = Path::new(&source.name);

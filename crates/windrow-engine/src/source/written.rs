@@ -1,4 +1,4 @@
-//! How a file is written: CSV with a delimiter or JSON Lines, in an encoding; and how that is found.
+//! How a file is written: CSV with a delimiter or JSON Lines, in an encoding, or Parquet; and how that is found.
 //!
 //! What the user does not say is found from the head of the file, by rules that a person can follow and that look only at bytes which
 //! stay when the file grows: its first bytes (encoding), its first character that is not blank (format), its header (delimiter).
@@ -15,6 +15,7 @@ use super::columns::{ColumnMap, Layout};
 use super::encoding::Encoding;
 use super::file::BYTE_ORDER_MARK;
 use super::form::{Form, JsonPaths};
+use super::parquet;
 use super::parse::Parser;
 use super::scan::Scanner;
 use crate::error::{Error, ErrorKind, Result};
@@ -71,6 +72,8 @@ pub enum Written {
         /// Of its bytes.
         encoding: Encoding,
     },
+    /// Columns in row groups.
+    Parquet,
 }
 
 impl Written {
@@ -81,15 +84,17 @@ impl Written {
     pub fn encoding(self) -> Encoding {
         match self {
             Self::Csv { encoding, .. } | Self::Jsonl { encoding } => encoding,
+            Self::Parquet => Encoding::Utf8,
         }
     }
 
-    /// The words of the settings that say so: format, delimiter (none in JSON Lines), encoding.
+    /// The words of the settings that say so: format, delimiter (of CSV alone), encoding.
     pub fn words(self) -> (&'static str, Option<&'static str>, &'static str) {
         let encoding = self.encoding().name();
         match self {
             Self::Csv { delimiter, .. } => ("csv", Some(delimiter.name()), encoding),
             Self::Jsonl { .. } => ("jsonl", None, encoding),
+            Self::Parquet => ("parquet", None, encoding),
         }
     }
 }
@@ -104,9 +109,11 @@ pub enum AskedFormat {
     Csv,
     /// A JSON object a line.
     Jsonl,
+    /// Columns in row groups.
+    Parquet,
 }
 
-words!(AskedFormat { Auto = "auto", Csv = "csv", Jsonl = "jsonl" });
+words!(AskedFormat { Auto = "auto", Csv = "csv", Jsonl = "jsonl", Parquet = "parquet" });
 
 /// The delimiter of files, as it is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -187,6 +194,8 @@ impl Asked {
         }
         let is_same = match self.encoding {
             AskedEncoding::Auto => true,
+            // Its texts say nothing of it, and those of other files may.
+            _ if known == Written::Parquet => true,
             AskedEncoding::Utf16 => known.encoding().is_wide(),
             asked => asked.name() == encoding,
         };
@@ -236,7 +245,7 @@ impl Look<'_> {
         let (encoding, text) = self.text(bytes);
         let Some((written, header)) = self.written(encoding, &text, ended)? else { return Ok(None) };
         let form = match written {
-            Written::Jsonl { .. } => Form::Json(JsonPaths::new(self.columns).in_encoding(encoding)),
+            Written::Jsonl { .. } | Written::Parquet => Form::Json(JsonPaths::new(self.columns).in_encoding(encoding)),
             Written::Csv { delimiter, .. } => {
                 let layout = Layout::from_header(header, delimiter.byte(), self.columns, self.name)
                     .map_err(|error| if text.starts_with(b"[") { error.hint(ONE_A_LINE) } else { error })?;
@@ -265,10 +274,14 @@ impl Look<'_> {
     pub(super) fn written<'t>(&self, encoding: Encoding, text: &'t [u8], ended: bool) -> Result<Option<(Written, &'t [u8])>> {
         let asked = self.asked();
         let first = first_of(text);
+        if asked.format == AskedFormat::Parquet || asked.format == AskedFormat::Auto && parquet::begins(text) {
+            return Err(Error::new(ErrorKind::Invalid, "E-INPUT-PARQUET", format!("{} cannot be read as Parquet", self.name))
+                .hint("Parquet is read from its end: write it to a file first, and give that to --input"));
+        }
         let is_jsonl = match (asked.format, first) {
             (AskedFormat::Csv, _) => false,
             (_, None) if ended || text.len() < self.limit => return Ok(None),
-            (AskedFormat::Jsonl, _) => true,
+            (AskedFormat::Jsonl | AskedFormat::Parquet, _) => true,
             (AskedFormat::Auto, first) => first == Some(b'{') || is_jsonl_by_name(self.name),
         };
         if is_jsonl {

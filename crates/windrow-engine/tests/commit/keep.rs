@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use windrow_engine::audit::AuditJob;
 use windrow_engine::run;
 use windrow_engine::source::Keep;
@@ -27,8 +31,16 @@ fn spend(row: u64) -> String {
     }
 }
 
-/// A folder with a CSV of two more columns, or the same as JSON Lines.
-fn rig(rows: u64, is_json: bool) -> Rig {
+/// How the input is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    Csv,
+    Json,
+    Parquet,
+}
+
+/// A folder with pages that have two more columns.
+fn rig(rows: u64, shape: Shape) -> Rig {
     let mut rig = Rig::new(0);
     let mut text = "creation_time,id,url,title,keywords,description,Spend,note\n".to_owned();
     for row in 0..rows {
@@ -36,7 +48,10 @@ fn rig(rows: u64, is_json: bool) -> Rig {
         text.push_str(&format!("{}{more}", line(row).trim_end_matches('\n')));
     }
     rig.job.keep = keep("cost=spend,note");
-    if is_json {
+    if shape == Shape::Parquet {
+        fs::remove_file(rig.path("in/pages.csv")).unwrap();
+        fs::write(rig.path("in/pages.parquet"), parquet(&text)).unwrap();
+    } else if shape == Shape::Json {
         fs::remove_file(rig.path("in/pages.csv")).unwrap();
         let mut csv = csv::Reader::from_reader(text.as_bytes());
         let object = |row: csv::StringRecord| {
@@ -51,6 +66,19 @@ fn rig(rows: u64, is_json: bool) -> Rig {
         rig.write("in/pages.csv", &text);
     }
     rig
+}
+
+/// The same as Parquet, in row groups of 100.
+fn parquet(csv: &str) -> Vec<u8> {
+    let mut csv = csv::Reader::from_reader(csv.as_bytes());
+    let names = csv.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
+    let column = |at: usize| -> ArrayRef { Arc::new(StringArray::from_iter(rows.iter().map(|row| row.get(at)))) };
+    let batch = RecordBatch::try_from_iter(names.iter().enumerate().map(|(at, name)| (name, column(at)))).unwrap();
+    let groups = WriterProperties::builder().set_max_row_group_row_count(Some(100)).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(groups)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
 }
 
 /// For each cluster the values of `cost` in the Parquet: their sum in cents, numbers, and others.
@@ -95,14 +123,14 @@ fn check_sums(rig: &Rig) {
 
 #[test]
 fn kept_columns_and_their_sums_are_the_same_over_kills_and_threads() {
-    for is_json in [false, true] {
-        let whole = rig(700, is_json);
+    for shape in [Shape::Csv, Shape::Json, Shape::Parquet] {
+        let whole = rig(700, shape);
         assert_eq!(whole.run().unwrap().total.n_rejects(), 70);
         check_sums(&whole);
         let pages = whole.rows("pages");
         assert!(pages.len() == 630 && pages.iter().any(|page| page.ends_with("|\"say \\\"0\\\"\"")), "{}", pages[0]);
         for threads in [1, 4] {
-            let mut killed = rig(700, is_json);
+            let mut killed = rig(700, shape);
             killed.job.threads = threads;
             for row in [150, 1, 290, 120] {
                 killed.run_and_die(row);
@@ -119,7 +147,7 @@ fn kept_columns_and_their_sums_are_the_same_over_kills_and_threads() {
 
 #[test]
 fn the_audit_sees_a_kept_value_that_is_another() {
-    let rig = rig(200, false);
+    let rig = rig(200, Shape::Csv);
     rig.run().unwrap();
     let text = fs::read_to_string(rig.path("in/pages.csv")).unwrap();
     rig.write("in/pages.csv", &text.replacen(",45.95,", ",45.96,", 1));
@@ -130,7 +158,7 @@ fn the_audit_sees_a_kept_value_that_is_another() {
 
 #[test]
 fn other_kept_columns_need_new_state() {
-    let mut rig = rig(300, false);
+    let mut rig = rig(300, Shape::Csv);
     rig.run().unwrap();
     let before = rig.answer();
     for words in ["", "note", "cost=spend", "note,cost=spend", "price=spend,note"] {
@@ -146,7 +174,7 @@ fn other_kept_columns_need_new_state() {
 
 #[test]
 fn a_kept_column_that_is_not_there_is_named_with_the_nearest() {
-    let mut csv = rig(3, false);
+    let mut csv = rig(3, Shape::Csv);
     csv.job.keep = keep("spnd");
     let error = csv.run().unwrap_err();
     assert_eq!((error.code, error.hint.as_deref()), ("E-INPUT-COLUMNS", Some("nearest: --keep Spend")), "{error}");
@@ -156,7 +184,7 @@ fn a_kept_column_that_is_not_there_is_named_with_the_nearest() {
 
 #[test]
 fn a_damaged_snapshot_is_learnt_again_with_its_sums() {
-    let rig = rig(600, false);
+    let rig = rig(600, Shape::Csv);
     rig.run().unwrap();
     let before = rig.answer();
     let newest = rig.newest_snapshot().unwrap();
@@ -168,7 +196,7 @@ fn a_damaged_snapshot_is_learnt_again_with_its_sums() {
 
 #[test]
 fn an_edit_of_a_stopped_pipeline_keeps_the_sums() {
-    let rig = rig(300, false);
+    let rig = rig(300, Shape::Csv);
     rig.run().unwrap();
     let before = rig.state().pipeline.view();
     let cluster = before.clusters[0].cluster;

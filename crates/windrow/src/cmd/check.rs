@@ -18,7 +18,7 @@ use windrow_engine::observe::Counters;
 use windrow_engine::settings::Settings;
 use windrow_engine::source::parse::Parser;
 use windrow_engine::source::propose::propose_files;
-use windrow_engine::source::{self, Form, Limits, Positions, Wanted};
+use windrow_engine::source::{self, Form, Limits, Positions, Wanted, Written};
 
 use self::files::Files;
 use super::run::{job, reasons};
@@ -252,6 +252,9 @@ fn look_at(input: &str, settings: &Settings, most: u64, preview: &mut Preview) -
         if columns.is_empty() {
             columns = match &*raw.form {
                 Form::Csv(layout) => format!("columns {}", found_columns(&layout.fields)),
+                Form::Json(_) if positions.sources[raw.slice.source as usize].written() == Some(Written::Parquet) => {
+                    "columns by name".to_owned()
+                }
                 Form::Json(_) => "an object a line".to_owned(),
             };
         }

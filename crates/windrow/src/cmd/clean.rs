@@ -35,6 +35,8 @@ impl KeySet for CleanKeys {
         "clean.required",
         "clean.max_length",
         "clean.languages",
+        "clean.duplicates",
+        "clean.duplicates_window",
         "clean.profile",
     ];
 }
@@ -149,14 +151,16 @@ fn report(cleaned: &Cleaned, (args, order): (&Args, &Order), holds_rows: bool, a
             columns().map(|(name, filled, empty)| (name.to_owned(), json!({"filled": filled, "empty": empty}))).collect();
         return app.term.object(&json!({
             "schema": "windrow.clean/1", "rows": cleaned.rows, "pages": cleaned.pages, "rejects": n_rejects,
-            "rejects_by_reason": reasons(&cleaned.rejects), "columns": columns, "profile": order.clean.profile.name(),
+            "rejects_by_reason": reasons(&cleaned.rejects), "duplicates": cleaned.duplicates, "columns": columns, "profile": order.clean.profile.name(),
             "out": args.out.to_string_lossy(), "rejects_file": args.rejects.to_string_lossy(),
             "seconds": cleaned.elapsed.as_secs_f64(), "peak_rss_bytes": memory().map(|memory| memory.peak),
         }));
     }
     let seconds = cleaned.elapsed.as_secs_f64();
+    let duplicates = Some(cleaned.duplicates).filter(|count| *count > 0);
+    let duplicates = duplicates.map_or_else(String::new, |count| format!(", {}", text::counted(count, "duplicate")));
     let told = format!(
-        "{} in {} ({}/s): {}, {}",
+        "{} in {} ({}/s): {}, {}{duplicates}",
         text::counted(cleaned.rows, "row"),
         text::seconds(seconds),
         text::count(rate(cleaned.rows, seconds)),

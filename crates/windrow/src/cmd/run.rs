@@ -267,6 +267,7 @@ fn report(summary: &Summary, job: &Job, app: &mut App) -> Result<(), Failure> {
             "rejects": summary.run.n_rejects(),
             "rejects_by_reason": reasons(&summary.run.rejects),
             "novel": summary.run.novel,
+            "duplicates": summary.run.duplicates,
             "total": {"rows": summary.total.rows, "pages": summary.total.pages, "rejects": summary.total.n_rejects()},
             "commit": summary.epoch,
             "seconds": seconds,
@@ -335,6 +336,9 @@ fn told(summary: &Summary, seconds: f64) -> String {
     if !reasons.is_empty() {
         let list: Vec<String> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         let _ = write!(told, " ({})", list.join(", "));
+    }
+    if run.duplicates > 0 {
+        let _ = write!(told, ", {}", text::counted(run.duplicates, "duplicate"));
     }
     told + "; " + &in_all
 }

@@ -261,7 +261,7 @@ impl Input {
             return Self { position: Some(source.offset), rows: source.rows, ..named };
         }
         let end = extent::size_of(source);
-        let unit = if source.name.starts_with("generator:") { "rows" } else { "bytes" };
+        let unit = if source.unit() == "row" { "rows" } else { "bytes" };
         Self {
             position: Some(source.offset),
             rows: source.rows,
@@ -384,7 +384,7 @@ fn object(known: &Known) -> Value {
         "committed_at": known.committed().map(|(_, at)| time(at)),
         "rolled": status.manifest.as_ref().map(|manifest| manifest.epoch),
         "rolled_at": status.manifest.as_ref().map(|manifest| time(manifest.written_at)),
-        "rows": counters.rows, "pages": counters.pages, "rejects": counters.n_rejects(),
+        "rows": counters.rows, "pages": counters.pages, "rejects": counters.n_rejects(), "duplicates": counters.duplicates,
         "files": known.files.0, "file_bytes": known.files.1,
         "out": status.layout.out, "state": status.layout.state,
         "output": known.output.kind, "topics": known.output.topics,

@@ -102,6 +102,7 @@ fn of_pipeline(all: &mut Registry, known: &Known) {
     all.register("rows", "Rows read", counter(counters.rows));
     all.register("pages", "Pages learnt", counter(counters.pages));
     all.register_with_unit("read", "Bytes of files read, decompressed", Unit::Bytes, counter(known.read.bytes));
+    all.register("duplicate_pages", "Pages whose texts stood among the last ones", counter(counters.duplicates));
     all.register("novel_pages", "Pages that opened a theme", counter(counters.novel));
     all.register("clusters", "Clusters alive", gauge(view.clusters.len() as u64));
     all.register("micro_clusters", "Themes alive", gauge(view.micro_clusters));

@@ -45,6 +45,7 @@ pub(super) fn now_object(shared: &Shared, sequence: u64) -> Value {
         "rejects": counters.n_rejects(),
         "rejects_by_reason": reasons,
         "novel": counters.novel,
+        "duplicates": counters.duplicates,
         "clusters": known.view.clusters.len(),
         "micro_clusters": known.view.micro_clusters,
         "terms": known.view.terms,

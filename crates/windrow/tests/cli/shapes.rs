@@ -140,18 +140,52 @@ fn a_killed_run_of_other_shapes_goes_on_exactly_once() {
         let header = if name == "pages.tsv" { "\u{feff}url\ttitle\n" } else { "" };
         let text: String = std::iter::once(header.to_owned()).chain((0..ROWS).map(line)).collect();
         std::fs::write(rig.path(name), text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>()).unwrap();
-        let args = ["run", "--input", name, "--out", "out", "--roll-rows", "500"];
-        let mut running = rig.command(&args).stderr(Stdio::null()).spawn().unwrap();
-        // Until something is committed.
-        while !rig.path("out/.windrow/files.json").exists() {
-            assert_eq!(running.try_wait().unwrap(), None, "{name}: nothing was committed");
-            std::thread::yield_now();
-        }
-        running.kill().unwrap();
-        assert_eq!(running.wait().unwrap().signal(), Some(9), "{name}: the run was over before it was killed");
-        rig.run(&args).fine();
-        let audit = rig.run(&["audit", "--out", "out", "-o", "json"]).fine().json();
-        let counts = ["input", "pages", "lost", "duplicated", "disagreeing"].map(|field| audit[field].as_u64().unwrap());
-        assert_eq!(counts, [ROWS.into(), ROWS.into(), 0, 0, 0], "{name}");
+        kill_and_go_on(&rig, name);
     }
+}
+
+/// Kills a run that has committed something, goes on, and audits all of it.
+fn kill_and_go_on(rig: &Rig, input: &str) {
+    let args = ["run", "--input", input, "--out", "out", "--roll-rows", "500"];
+    let mut running = rig.command(&args).stderr(Stdio::null()).spawn().unwrap();
+    // Until something is committed.
+    while !rig.path("out/.windrow/files.json").exists() {
+        assert_eq!(running.try_wait().unwrap(), None, "{input}: nothing was committed");
+        std::thread::yield_now();
+    }
+    running.kill().unwrap();
+    assert_eq!(running.wait().unwrap().signal(), Some(9), "{input}: the run was over before it was killed");
+    rig.run(&args).fine();
+    let audit = rig.run(&["audit", "--out", "out", "-o", "json"]).fine().json();
+    let counts = ["input", "pages", "lost", "duplicated", "disagreeing"].map(|field| audit[field].as_u64().unwrap());
+    assert_eq!(counts, [ROWS.into(), ROWS.into(), 0, 0, 0], "{input}");
+}
+
+/// What one pipeline writes is what another one reads.
+#[test]
+fn parquet_is_checked_cleaned_and_run_exactly_once() {
+    let rig = Rig::new();
+    let rows: String = (0..ROWS).map(|row| format!("https://a.example/{row},\"th\u{e9}me {}\"\n", row % 7)).collect();
+    rig.write("pages.csv", &format!("url,title\n{rows}"));
+    rig.run(&["run", "--input", "pages.csv", "--out", "first"]).fine();
+    let checked = rig.run(&["check", "--input", "first/pages", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!(checked["run"], "windrow run --input first/pages --input-format parquet --out out");
+    let input = &checked["inputs"][0];
+    assert_eq!((&input["format"], &input["delimiter"]), (&"parquet".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&checked["rows"][0]["title"], &input["extra"][0]),
+        (&"th\u{e9}me 0".into(), &"input_record_id=record_id".into())
+    );
+    kill_and_go_on(&rig, "first/pages");
+    let inspected = rig.run(&["status", "--out", "out", "-o", "json"]).fine().json();
+    let source = &inspected["inputs"][0];
+    assert_eq!(
+        (&source["unit"], &source["position"], &source["behind"]),
+        (&"rows".into(), &ROWS.into(), &0.into()),
+        "{source}"
+    );
+    rig.run(&["clean", "--input", "first/pages", "--out", "clean.csv", "--rejects", "rejects.csv"]).fine();
+    let cleaned = std::fs::read_to_string(rig.path("clean.csv")).unwrap();
+    assert_eq!(cleaned.lines().count(), ROWS as usize + 1);
+    assert_eq!(cleaned.lines().nth(20), Some(",,https://a.example/19,th\u{e9}me 5,,"));
 }

@@ -1,3 +1,5 @@
+use windrow_core::clean::{Duplicates, OnDuplicate};
+
 use super::*;
 use crate::batch::Slice;
 use crate::sink::Family;
@@ -68,7 +70,7 @@ fn a_manifest_reads_back_and_is_one_json_document() {
     let bytes = manifest().encode();
     assert_eq!(Manifest::decode(&bytes, Path::new("files.json")).unwrap(), manifest());
     let json: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(5), Some(2)));
+    assert_eq!((json["format"].as_u64(), json["body"]["epoch"].as_u64()), (Some(FORMAT.into()), Some(2)));
 }
 
 #[test]
@@ -225,8 +227,12 @@ fn of_other_files() -> Manifest {
 
 /// A pipeline with rules.
 fn with_rules() -> Manifest {
-    let rules =
-        Rules { required: vec!["title".into()], max_length: "20000,title=300".parse().unwrap(), languages: vec!["en".into()] };
+    let rules = Rules {
+        required: vec!["title".into()],
+        max_length: "20000,title=300".parse().unwrap(),
+        languages: vec!["en".into()],
+        ..Rules::default()
+    };
     Manifest { clean: rules, ..between_topics() }
 }
 
@@ -246,6 +252,21 @@ fn with_kept() -> Manifest {
 #[test]
 fn manifests_of_format_5_stay_readable() {
     let (path, wanted) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-5/keep.json"), with_kept());
+    assert_eq!(Manifest::decode(&std::fs::read(&path).unwrap(), &path).unwrap(), wanted);
+}
+
+/// A pipeline that reads Parquet, and makes rejects of duplicates.
+fn with_parquet() -> Manifest {
+    let mut manifest = with_kept();
+    manifest.clean.duplicates = Duplicates { action: OnDuplicate::Reject, window: 5_000 };
+    manifest.counters.duplicates = 7;
+    manifest.positions.sources[0].written = Some(Written::Parquet);
+    manifest
+}
+
+#[test]
+fn manifests_of_format_6_stay_readable() {
+    let (path, wanted) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-6/parquet.json"), with_parquet());
     if std::env::var_os("WINDROW_UPDATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, wanted.encode()).unwrap();

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::source::parse::Parser;
+use crate::source::written::AskedFormat;
 
 fn wanted(inputs: &[String], limits: Limits) -> Wanted<'_> {
     Wanted::once(inputs, "", Asked::default(), limits)
@@ -313,4 +314,65 @@ fn folders_give_files_of_every_shape_and_nothing_else() {
     place.write("d/e.json", "{\"title\": \"e\"}\n");
     place.write("d/f.txt", "title\nf\n");
     assert_eq!(place.all(&["d"]), ["0:a", "1:b", "2:c", "3:d"]);
+}
+
+/// Pages with these titles, as Parquet.
+pub(in crate::source) fn parquet(titles: &[&str]) -> Vec<u8> {
+    let titles: arrow_array::ArrayRef = Arc::new(arrow_array::StringArray::from(titles.to_vec()));
+    let batch = arrow_array::RecordBatch::try_from_iter([("title", titles)]).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn parquet_lies_beside_other_files_and_goes_on_at_its_row() {
+    let mut place = Place::new();
+    place.write("in/a.csv", "title\na\n");
+    place.write("in/b.parquet", parquet(&["b", "c", "d"]));
+    place.write("in/c.jsonl", "{\"title\": \"e\"}\n");
+    assert_eq!(place.take(&["in"], 2).unwrap(), ["0:a", "1:b", "1:c"]);
+    let known = &place.positions.sources[1];
+    assert_eq!((known.offset, known.rows, known.written, known.unit()), (2, 2, Some(Written::Parquet), "row"));
+    fs::rename(place.path("in/b.parquet"), place.path("in/z.parquet")).unwrap();
+    assert_eq!(place.all(&["in"]), ["1:d", "2:e"], "the same file under another name");
+    // Another file under a known name is another source.
+    place.write("in/z2.parquet", parquet(&["x"]));
+    fs::rename(place.path("in/z2.parquet"), place.path("in/z.parquet")).unwrap();
+    assert_eq!(place.all(&["in"]), ["3:x"]);
+}
+
+#[test]
+fn a_pipeline_does_not_read_its_own_output() {
+    let mut place = Place::new();
+    place.write("in/a.csv", "title\na\n");
+    place.write("in/out/.windrow/files.json", "");
+    place.write("in/out/pages/b.parquet", parquet(&["b"]));
+    assert_eq!(place.all(&["in"]), ["0:a"]);
+    assert_eq!(place.all(&["in/out/pages"]), ["1:b"], "but for who names it");
+}
+
+#[test]
+fn what_is_called_parquet_and_is_none_is_refused() {
+    let place = |name: &str, bytes: &[u8], asked: Asked| {
+        let mut place = Place::new();
+        place.write(name, bytes);
+        let inputs = [place.path(name)];
+        open(Wanted::once(&inputs, "", asked, Limits::default()), &mut place.positions)
+            .map(|_| "read")
+            .map_err(|error| error.code)
+    };
+    let auto = Asked::default();
+    assert_eq!(place("a.parquet", b"title\na\n", auto), Err("E-INPUT-DAMAGED"));
+    assert_eq!(place("a.parquet", b"", auto), Ok("read"), "nothing is in it yet");
+    assert_eq!(place("a.dat", &parquet(&["a"]), auto), Ok("read"), "known by its first bytes");
+    assert_eq!(place("a.parquet.zst", &zstd::encode_all(&parquet(&["a"])[..], 1).unwrap(), auto), Err("E-INPUT-PARQUET"));
+    let asked = |format| Asked { format, ..auto };
+    assert_eq!(place("a.parquet", &parquet(&["a"]), asked(AskedFormat::Jsonl)), Err("E-INPUT-PARQUET"));
+    assert_eq!(place("a.csv", b"title\na\n", asked(AskedFormat::Parquet)), Err("E-INPUT-DAMAGED"));
+    assert_eq!(
+        place("a.csv", b"PAR1,title\n1,a\n", asked(AskedFormat::Csv)),
+        Ok("read"),
+        "who says so has a column of that name"
+    );
 }

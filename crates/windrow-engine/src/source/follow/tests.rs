@@ -5,6 +5,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
+use crate::source::find::tests::parquet;
 use crate::source::parse::Parser;
 use crate::source::{Asked, Limits, Reading, Wanted, open};
 
@@ -228,7 +229,8 @@ fn what_was_replaced_ends_with_its_last_line_when_it_has_settled() {
     let form = Arc::clone(&probe.form.as_ref().unwrap().1);
     let source = || FileSource::new(&probe, 0, Arc::clone(&form), 0, Limits::default()).growing(&probe);
     for (is_replaced, expected) in [(true, Some(1)), (false, None)] {
-        let following = Following::new(vec![(source(), &probe, is_replaced)], &[], Names(FxHashMap::default()));
+        let following =
+            Following::new(vec![(Followed::Growing(source()), &probe, is_replaced)], &[], Names(FxHashMap::default()));
         let mut part = following.parts.into_iter().next().unwrap();
         let mut count = |at: u64| part.take(Duration::from_secs(at)).unwrap().map(|batch| batch.records.len());
         assert_eq!([count(0), count(1), count(60)], [Some(1), None, None]);
@@ -261,4 +263,26 @@ fn a_fifo_is_refused_not_waited_for() {
     let mut place = Place::new(&["pipe"]);
     assert!(Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
     assert_eq!(place.open().unwrap_err().code, "E-INPUT-OPEN");
+}
+
+#[test]
+fn new_parquet_files_of_a_folder_are_taken_when_they_are_whole() {
+    let whole = parquet(&["b", "c"]);
+    let mut place = Place::new(&["in"]);
+    fs::create_dir(place.path("in")).unwrap();
+    place.append("in/a.csv", "title\na\n");
+    assert_eq!(place.rows(1), ["0:a"]);
+    fs::write(place.path("in/b.parquet"), &whole[..whole.len() / 2]).unwrap();
+    place.append("in/a.csv", "a2\n");
+    assert_eq!(place.rows(1), ["0:a2"], "half a file stops nothing");
+    fs::write(place.path("in/b.parquet"), &whole).unwrap();
+    assert_eq!(place.rows(2), ["1:b", "1:c"]);
+    place.append("in/a.csv", "a3\n");
+    assert_eq!(place.rows(1), ["0:a3"]);
+    assert!(left(&place.positions).is_empty(), "rows are no bytes: {:?}", left(&place.positions));
+    place.inputs = vec![place.path("in/b.parquet").display().to_string()];
+    place.stop();
+    let error = place.open().unwrap_err();
+    assert_eq!(error.code, "E-INPUT-FOLLOW");
+    assert!(error.message.contains("Parquet"), "{error}");
 }

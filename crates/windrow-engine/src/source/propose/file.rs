@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use serde_json::Value;
 use windrow_core::lineage::is_hostile;
 use windrow_core::record::COLUMNS;
 
-use super::{Guess, ID, MOST_WAYS, Proposal, Way, propose, squashed};
+use super::{Guess, ID, LEFT_EMPTY, MOST_WAYS, Proposal, Way, propose, squashed, text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::columns::{ColumnMap, OFTEN_CALLED, PAGE_COLUMNS, names, nearest};
 use crate::source::decompress::Decompressed;
@@ -20,7 +21,9 @@ use crate::source::find::find_files;
 use crate::source::form::MessageFormat;
 use crate::source::generator;
 use crate::source::keep::Keep;
+use crate::source::parquet;
 use crate::source::parse::Parser;
+use crate::source::parse::json::document;
 use crate::source::pipe::STDIN;
 use crate::source::scan::Scanner;
 use crate::source::written::{Asked, AskedEncoding, Look, Written, mark};
@@ -61,7 +64,7 @@ impl FileProposal {
     /// The value of `source.columns`.
     pub fn map(&self) -> String {
         let is_other = |(column, name): &(&&str, &String)| match self.written {
-            Written::Csv { .. } => name.to_lowercase() != **column,
+            Written::Csv { .. } | Written::Parquet => name.to_lowercase() != **column,
             Written::Jsonl { .. } => *name != **column,
         };
         let named = COLUMNS.iter().zip(&self.columns).filter_map(|(column, name)| Some((column, name.as_ref()?)));
@@ -70,7 +73,7 @@ impl FileProposal {
 
     /// Whether something was found of which a page can be made.
     pub fn makes_pages(&self) -> bool {
-        PAGE_COLUMNS.iter().any(|column| self.columns[*column].is_some())
+        PAGE_COLUMNS.iter().any(|column| self.columns[*column].as_ref().is_some_and(|name| name != LEFT_EMPTY))
     }
 }
 
@@ -97,21 +100,32 @@ fn propose_file(path: &Path, asked: Asked, columns: &str, limit: usize) -> Resul
     if !path.metadata().is_ok_and(|about| about.is_file()) {
         return Ok(None); // opening it says what is wrong
     }
+    let given: ColumnMap = columns.parse()?;
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(cannot)?;
     // So few bytes are never too many.
     Decompressed::open(file, 0).and_then(|input| input.take(HEAD).read_to_end(&mut bytes)).map_err(cannot)?;
     let ended = (bytes.len() as u64) < HEAD;
+    if parquet::is_meant((path, &bytes, false), None, asked)? {
+        let (found, columns, nearest) = of_parquet(path, &given)?;
+        return Ok(Some(FileProposal {
+            file: name,
+            written: Written::Parquet,
+            is_only_likely: false,
+            found,
+            columns,
+            nearest,
+        }));
+    }
     let is_only_likely =
         asked.encoding == AskedEncoding::Auto && asked.encoding(&bytes) == Encoding::Utf8 && Encoding::is_likely_cp1252(&bytes);
     let asked = if is_only_likely { Asked { encoding: AskedEncoding::Cp1252, ..asked } } else { asked };
-    let given: ColumnMap = columns.parse()?;
     let look = Look { name: &name, known: None, asked, columns: &given, limit };
     let (encoding, text) = look.text(&bytes);
     let Some((written, header)) = look.written(encoding, &text, ended)? else { return Ok(None) };
     let (found, columns, nearest) = match written {
         Written::Csv { delimiter, .. } => of_table(header, &text, delimiter.byte(), &given, limit),
-        Written::Jsonl { .. } => of_lines(&text, &given, limit),
+        Written::Jsonl { .. } | Written::Parquet => of_lines(&text, &given, limit),
     };
     Ok(Some(FileProposal { file: name, written, is_only_likely, found, columns, nearest }))
 }
@@ -129,7 +143,9 @@ fn of_lines(text: &[u8], given: &ColumnMap, limit: usize) -> (Vec<String>, Names
     let columns: Names = std::array::from_fn(|column| match (given.given(column), &proposal.columns[column]) {
         (Some(name), _) => Some(name.to_owned()),
         (None, Guess::At { name, .. }) => Some(name.clone()),
-        (None, _) => None,
+        // A run would read it by its own name, and reject every row over it.
+        (None, Guess::Unusable { .. }) => Some(LEFT_EMPTY.to_owned()),
+        (None, Guess::Nothing) => None,
     });
     let nearest =
         std::array::from_fn(|column| proposal.nearest(column).map(str::to_owned).filter(|_| columns[column].is_none()));
@@ -153,7 +169,22 @@ fn of_table(header: &[u8], text: &[u8], delimiter: u8, given: &ColumnMap, limit:
         .collect();
     let value = |row: &Vec<Vec<u8>>, at: usize| String::from_utf8_lossy(&row[at]).into_owned();
     let ways: Vec<Way> = (0..found.len()).map(|at| Way::of(rows.iter().map(|row| value(row, at)))).collect();
-    let suits = |at: usize, column: usize| rows.is_empty() || ways[at].may_be(column, false);
+    let has_rows = !rows.is_empty();
+    of_fields(found, (&ways, has_rows), given)
+}
+
+fn of_parquet(path: &Path, given: &ColumnMap) -> Result<(Vec<String>, Names, Names)> {
+    let mut found = parquet::names_of(path)?;
+    found.truncate(MOST_WAYS);
+    let rows: Vec<Value> = parquet::first_rows(path, ROWS)?.iter().filter_map(|row| document(row)).collect();
+    let value = |row: &Value, name: &String| row.get(name).and_then(text).unwrap_or_default();
+    let ways: Vec<Way> = found.iter().map(|name| Way::of(rows.iter().map(|row| value(row, name)))).collect();
+    Ok(of_fields(found, (&ways, !rows.is_empty()), given))
+}
+
+/// Which of the fields that are called so are our columns, by what lies in them.
+fn of_fields(found: Vec<String>, (ways, has_rows): (&[Way], bool), given: &ColumnMap) -> (Vec<String>, Names, Names) {
+    let suits = |at: usize, column: usize| !has_rows || ways[at].may_be(column, false);
     let columns = Table { found: &found, given }.columns(&suits);
     let is_free = |name: &&str| !columns.iter().flatten().any(|at: &usize| found[*at] == **name);
     let free: Vec<&str> = found.iter().map(String::as_str).filter(is_free).collect();
@@ -162,7 +193,8 @@ fn of_table(header: &[u8], text: &[u8], delimiter: u8, given: &ColumnMap, limit:
         let near = || nearest(COLUMNS[column], &free).or_else(|| often().copied());
         if columns[column].is_some() { None } else { near().map(str::to_owned) }
     });
-    (found.clone(), columns.map(|at| at.map(|at| found[at].clone())), near)
+    let columns = columns.map(|at| at.map(|at| found[at].clone()));
+    (found, columns, near)
 }
 
 /// What a header calls its fields.
@@ -255,6 +287,13 @@ mod tests {
         assert_eq!(file.map(), "url=page.link,title=page.headline");
         assert_eq!(file.written.words(), ("jsonl", None, "utf-8"));
         assert!(file.found.contains(&"cost".to_owned()));
+        // A time in seconds is none here: left empty, the rows are pages.
+        let line = "{\"url\": \"https://a.example/\", \"creation_time\": 1700000000, \"title\": {\"de\": \"t\"}}\n";
+        let file = proposed("f", line.repeat(3).as_bytes(), "");
+        assert_eq!((file.map().as_str(), file.makes_pages()), ("creation_time=-,title=-", true));
+        let file = proposed("f", b"{\"title\": {\"de\": \"t\"}}\n", "");
+        assert_eq!((file.map().as_str(), file.makes_pages()), ("title=-", false));
+        let line = "{\"page\": {\"link\": \"https://a.example/\", \"headline\": \"h\"}, \"id\": 3, \"cost\": 1}\n";
         let file = proposed("f", line.as_bytes(), "title=page.link");
         assert_eq!(file.map(), "url=page.link,title=page.link");
     }

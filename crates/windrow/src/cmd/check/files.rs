@@ -7,7 +7,7 @@ use windrow_core::record::COLUMNS;
 use windrow_engine::settings::{CLIENT_SECTION, Given, KEYS, Origin, Settings, SourceSettings};
 use windrow_engine::source::keep::KeptColumn;
 use windrow_engine::source::propose::{FileProposal, propose_files};
-use windrow_engine::source::{Asked, Keep, Limits};
+use windrow_engine::source::{Asked, Keep, Limits, Written};
 
 use super::Finding;
 use crate::cmd::run::quoted;
@@ -143,6 +143,7 @@ fn found(input: &str, file: &FileProposal, keep: &Keep) -> Vec<Finding> {
     let of = if input == file.file { String::new() } else { format!("{}, the first of {input}: ", file.file) };
     let shape = match delimiter {
         Some(delimiter) => format!("{of}{format}, fields between `{delimiter}`, {encoding}"),
+        None if file.written == Written::Parquet => format!("{of}{format}"),
         None => format!("{of}{format}, an object a line, {encoding}"),
     };
     let mut shape = Finding::fine("shape", shape);

@@ -163,6 +163,7 @@ pub(in crate::cmd) fn hint(reason: RejectReason) -> &'static str {
         RejectReason::MissingField => "a column that must hold something is empty: clean.required, or the profile original",
         RejectReason::FieldTooLong => "more characters than clean.max_length allows",
         RejectReason::OtherLanguage => "surely in none of clean.languages",
+        RejectReason::Duplicate => "the same texts as a page among the last ones: clean.duplicates",
         RejectReason::OtherCharacter => "the description has characters that the profile original does not keep",
     }
 }
