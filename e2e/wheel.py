@@ -1,13 +1,15 @@
-"""The Python package as its users have it: wheel.py WINDROW SAMPLE SETTINGS.MD OUT
+"""The Python package as its users have it: wheel.py WINDROW ROOT OUT
 
 Installed from the wheel, beside pandas, Polars, pyarrow and Spark. WINDROW is the engine's program: the wheel must give what it gives, byte
 for byte. Every check is a function; what one finds wrong ends the script. Prints one line.
 """
 
+import contextlib
 import csv
 import datetime
 import doctest
 import glob
+import io
 import json
 import os
 import pickle
@@ -25,7 +27,8 @@ import pyarrow.parquet as pq
 import windrow
 from windrow import Clusterer, Model, Prepared, Preparer
 
-PROGRAM, SAMPLE, REFERENCE, OUT = sys.argv[1:]
+PROGRAM, ROOT, OUT = sys.argv[1:]
+SAMPLE = os.path.join(ROOT, "examples/data/sample_campaign_data_2023.csv")
 COLUMNS = ["creation_time", "id", "url", "title", "keywords", "description"]
 ANSWERS = ["cluster", "slot", "micro_cluster", "novel", "score", "label"]
 
@@ -59,7 +62,18 @@ def with_ids(table, offsets, source=0):
     return pa.table(columns)
 
 
+def snippets(about):
+    """The Python of the how-to about Spark, or that about tables."""
+    with open(os.path.join(ROOT, "docs/how-to/python.md"), encoding="utf-8") as file:
+        found = re.findall(r"^```python\n(.*?)^```", file.read(), re.MULTILINE | re.DOTALL)
+    return [text for text in found if ("windrow.spark" in text) == (about == "Spark")]
+
+
 def examples_of_the_documentation_run():
+    os.chdir(OUT)
+    os.symlink(os.path.join(ROOT, "examples"), "examples")
+    for text in snippets("tables"):
+        exec(compile(text, "python.md", "exec"), {})
     import windrow._clusterer
 
     done = doctest.testmod(windrow._clusterer)
@@ -191,6 +205,8 @@ def model_is_the_engines():
     assert {cluster["cluster"]: cluster["pages"] for cluster in model.summary()["clusters"]} == shown
     path = os.path.join(OUT, "model.bin")
     loaded.save(path)
+    raises(windrow.InvalidError, "E-SETTINGS-STATE", lambda: Clusterer.load(path, settings="[model]\nclusters = 21"))
+    assert Clusterer.load(path, settings=model.settings + "[features]\nhost = 1").model.position == model.position
     assert Clusterer.load(path).model.snapshot() == model.snapshot() and not os.path.exists(path + ".tmp")
     before = model.snapshot()
     placed = pa.table(model.assign(prepared))
@@ -234,7 +250,7 @@ def kept_columns_are_the_engines():
 def settings_are_the_engines():
     """Names, limits and words of the engine's reference, one by one; and its settings file as a whole."""
     checked, section = 0, ""
-    with open(REFERENCE, encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "docs/reference/settings.md"), encoding="utf-8") as file:
         for line in file:
             section = line.strip("#[ ]\n") if line.startswith("## [") else section
             cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)]
@@ -344,6 +360,11 @@ def spark_learns_and_assigns():
     assert WindrowClustererModel.load(os.path.join(OUT, "model")).snapshot == model.snapshot
     copied = model.copy({model.clusterCol: "c"})
     assert copied.transform(frame).columns[-2:] == ["c", "micro_cluster"] and model.getOrDefault("clusterCol") == "cluster"
+
+    for text in snippets("Spark"):
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            exec(compile(text, "python.md", "exec"), {"frame": frame})
+        assert "micro_cluster" in shown.getvalue()
 
     raises(windrow.InvalidError, "E-INPUT-COLUMNS", lambda: WindrowClusterer(titleCol="none").fit(frame))
     raises(windrow.InvalidError, "E-INPUT-COLUMNS", lambda: model.transform(answers))

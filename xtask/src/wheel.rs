@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::python::{NEW_SPARK, OLD_SPARK, WHEEL, interpreter, python, python_by};
-use crate::readers::SAMPLE;
 use crate::shell::{fresh_dir, program, root, run, say, stdout, target, windrow};
 
 /// The oldest Python that the wheel is for.
@@ -65,8 +64,7 @@ pub(crate) fn install(python: &Path, wheel: &Path) -> Result<()> {
 fn check_in(python: &Path, wheel: &Path, windrow: &Path) -> Result<()> {
     install(python, wheel)?;
     let mut script = program(python);
-    script.arg(root().join("e2e/wheel.py")).arg(windrow).arg(root().join(SAMPLE));
-    script.arg(root().join("docs/reference/settings.md")).arg(fresh_dir("wheel")?);
+    script.arg(root().join("e2e/wheel.py")).arg(windrow).arg(root()).arg(fresh_dir("wheel")?);
     script.env("PYSPARK_PYTHON", python).env("PYTHONDONTWRITEBYTECODE", "1").env("SPARK_LOCAL_IP", "127.0.0.1");
     say(stdout(&mut script)?.trim());
     Ok(())

@@ -103,7 +103,7 @@ class Clusterer:
         """The clusterer whose model was saved, by this class or by the engine.
 
         A model knows its own settings; ``settings`` is for ``[clean]`` and ``[features]``, which are not the model's: give those that it
-        was made with.
+        was made with. A ``[model]`` that is not the model's is refused.
         """
         try:
             with open(path, "rb") as file:
@@ -111,7 +111,13 @@ class Clusterer:
         except OSError as error:
             raise MachineError(f"cannot read {path}: {error}", "E-IO", "look at the path and its permissions") from error
         loaded = cls(settings=settings)
-        loaded._model = Model.restore(snapshot)
+        asked, loaded._model = loaded._model.settings, Model.restore(snapshot)
+        if asked not in (Model().settings, loaded._model.settings):
+            raise InvalidError(
+                f"{os.fspath(path)} was made with other settings:\n{loaded._model.settings}",
+                "E-SETTINGS-STATE",
+                "leave [model] out, or give what stands there",
+            )
         loaded._rows = loaded._model.position
         return loaded
 

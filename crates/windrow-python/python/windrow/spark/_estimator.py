@@ -73,6 +73,8 @@ class _Columns(Params):
 
     def _inputs(self, frame: DataFrame) -> dict[str, str]:
         """The columns that there are: as they are called here, and as Windrow calls them."""
+        if not hasattr(frame, "_jdf"):
+            raise InvalidError("Spark Connect is not supported", "E-SPARK-CONNECT", "use a session of the driver's own, as spark-submit makes")
         names = {self._value(param): column for column, param in COLUMNS.items()}
         found = {name: names[name] for name in frame.columns if name in names}
         unknown = [name for param, name in ((p, self._value(p)) for p in COLUMNS.values()) if name not in found and self._is_named(param)]
@@ -90,8 +92,9 @@ class WindrowClusterer(Estimator, _Columns, DefaultParamsReadable, DefaultParams
     ``WindrowClusterer(k=50).fit(frame).transform(frame)`` adds ``cluster`` and ``micro_cluster`` to the six columns creation_time, id, url,
     title, keywords and description, or as many of them as there are.
 
-    Rows are learnt on the driver, in the order in which they lie: partition by partition, row by row; with ``orderCol`` in the order of that
-    column, ties as they come. The same rows in the same order give the same model, byte for byte, as in the engine.
+    Rows are learnt on the driver, in the order in which they lie: partition by partition, row by row. After a shuffle Spark promises no such
+    order: name ``orderCol`` then, and rows are learnt in the order of that column, ties in that of the six. The same rows in the same order
+    give the same model, byte for byte, as in the engine.
 
     ``transform`` assigns with the model as it stood at the end, and learns nothing: that is not the decision that a page got when it was
     learnt, which ``windrow run`` and the streaming job write down.
@@ -124,7 +127,7 @@ class WindrowClusterer(Estimator, _Columns, DefaultParamsReadable, DefaultParams
         settings, names = self._settings(), self._inputs(dataset)
         model = windrow.Model(settings)
         order = self._value("orderCol")
-        rows = dataset.orderBy(order) if order else dataset
+        rows = dataset.orderBy([_quoted(dataset, name) for name in (order, *names)]) if order else dataset
         named = rows.select([_quoted(rows, name).alias(column) for name, column in names.items()])
         prepared = named.mapInArrow(_prepare(settings), "batch binary")
         for row in prepared.toLocalIterator():
