@@ -161,7 +161,7 @@ def batches_travel_as_bytes():
 
 def errors_say_what_to_do():
     said = raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(settings="[model]\nclusterz = 3"))
-    assert "line" in said and "clusters" in said, said
+    assert "line 2" in said and "clusters" in said, said
     raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(clusters=0))
     raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(clusters=3, settings="[model]\nseed = 2"))
     raises(windrow.InvalidError, "E-INPUT-TYPE", lambda: Clusterer().learn_many([1, 2]))

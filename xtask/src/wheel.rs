@@ -38,10 +38,18 @@ pub(crate) fn wheel() -> Result<()> {
 
 /// The suite: the wheel as users have it, with the newest Spark and with the oldest.
 pub(crate) fn check() -> Result<()> {
-    let (wheel, windrow) = (build()?, windrow("fast", &[])?);
-    check_in(&python(NEW_SPARK)?, &wheel, &windrow)?;
-    match interpreter(OLDEST) {
-        Some(oldest) => check_in(&python_by(&oldest, OLD_SPARK)?, &wheel, &windrow),
+    let (new, old, wheel) = std::thread::scope(|scope| {
+        // Spark is minutes of unpacking on one core: meanwhile the other builds.
+        let new = scope.spawn(|| python(NEW_SPARK));
+        let old = scope.spawn(|| interpreter(OLDEST).map(|oldest| python_by(&oldest, OLD_SPARK)).transpose());
+        let wheel = build();
+        let panicked = "a thread that panicked has said why";
+        (new.join().expect(panicked), old.join().expect(panicked), wheel)
+    });
+    let (wheel, windrow) = (wheel?, windrow("fast", &[])?);
+    check_in(&new?, &wheel, &windrow)?;
+    match old? {
+        Some(python) => check_in(&python, &wheel, &windrow),
         None => {
             say(format_args!("passed over: there is no Python {OLDEST} here for {OLD_SPARK}"));
             Ok(())
