@@ -258,6 +258,7 @@ impl Pipeline {
             from = block.end;
             self.learn_block(pages, block, outcome, &mut used);
         }
+        self.book.settle(&outcome.decisions, pages);
     }
 
     fn learn_block(&mut self, pages: &Pages, block: Range<usize>, outcome: &mut Outcome, used: &mut LabelsUsed) {

@@ -117,7 +117,7 @@ fn learner(args: &Args, links: &Path) -> Result<bool> {
     let program = target().join(folder).join("examples/quality");
     let data = links.parent().context("links_stream lies in a folder")?;
     let mut met = true;
-    let sets = [["--set", "links_stream_2012_2023", "--repeat", "10"], ["--set", "themes:5000", "--rows", "600000"]];
+    let sets = [["--set", "links_stream_2012_2023", "--repeat", "10"], ["--set", "themes:6000", "--rows", "600000"]];
     for (set, bar) in sets.into_iter().zip(LEARNER_BARS) {
         let learnt = |more: &[&str]| -> Result<[f64; 3]> {
             let text = stdout(Command::new(&program).arg("--data").arg(data).args(set).args(more))?;

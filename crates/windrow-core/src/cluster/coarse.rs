@@ -2,8 +2,13 @@
 //!
 //! A micro-cluster's vector is (1 + ln tf) x idf, of unit length, and counts by its mass, which fades slowly. A cluster's centre is
 //! the sum over its micro-clusters and its memory. A micro-cluster moves only for a clear gain in likeness (hysteresis), and the
-//! warm start is what keeps the ids. Centres are inverted lists, so a round costs postings, not terms times clusters; memories are
-//! rows like micro-clusters, only that they never move.
+//! warm start is what keeps the ids. Micro-clusters and centres are inverted lists, and all likenesses are summed up term after term:
+//! a round costs postings, not terms times clusters, and reads them in the order in which they lie. Memories are rows like
+//! micro-clusters, only that they never move.
+
+mod halves;
+
+use std::ops::Range;
 
 use super::Slot;
 use super::micro::{Micros, widest};
@@ -13,8 +18,15 @@ use super::vocabulary::TermId;
 /// Gain in likeness for which a micro-cluster moves.
 const CLEAR_GAIN: f32 = 0.02;
 
-/// Most rounds of K-Means that part a cluster.
-const HALVING_ROUNDS: usize = 20;
+/// Likenesses that are summed up at a time: they shall stay in the processor's second cache.
+const MOST_SUMS: usize = 1 << 18;
+/// Values for all slots are as many as whole vectors hold.
+const LANES: usize = 8;
+/// A term that so many clusters share is added for every cluster: that is sooner done than looking where to.
+const MANY: usize = 8;
+
+/// Candidates for a cluster of their own that are looked at together.
+const MORE_CANDIDATES: usize = 64;
 
 /// A sparse matrix: for each line its (number, value) entries.
 #[derive(Debug, Default)]
@@ -43,26 +55,6 @@ impl Sparse {
     fn lines(&self) -> usize {
         self.start.len() - 1
     }
-
-    /// Makes this the transpose of `other`: entries (line, value) by number, for numbers below `n`; lines ascending.
-    fn transpose(&mut self, other: &Self, n: usize) {
-        self.start.clear();
-        self.start.resize(n + 2, 0);
-        other.entry.iter().for_each(|&(number, _)| self.start[number as usize + 2] += 1);
-        for number in 0..n {
-            self.start[number + 2] += self.start[number + 1];
-        }
-        self.entry.resize(other.entry.len(), (0, 0.0));
-        // `start` stands one place too far on: what it points to at the end of this is where the next line begins.
-        for line in 0..other.lines() {
-            for &(number, value) in other.line(line) {
-                let at = &mut self.start[number as usize + 1];
-                self.entry[*at as usize] = (line as u32, value);
-                *at += 1;
-            }
-        }
-        self.start.truncate(n + 1);
-    }
 }
 
 /// Centres of unit length, term after term. Where half of the clusters share a term there is a value for every slot.
@@ -76,16 +68,29 @@ struct Centres {
 }
 
 impl Centres {
-    /// Adds the values of a term, times `factor`, to the sums of the slots.
+    /// Adds the values of a term, times those of micro-clusters from `first` on, to their sums, a value for each slot. `spread` is
+    /// as many zeros, and is left so.
     #[inline(always)]
-    fn add(&self, term: usize, factor: f32, sums: &mut [f32]) {
-        match self.place[term] as usize {
-            0 => self.few.line(term).iter().for_each(|&(slot, value)| sums[slot as usize] += factor * value),
-            place => {
-                let values = &self.all[(place - 1) * sums.len()..place * sums.len()];
-                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+    fn add(&self, term: usize, micros: &[(u32, f32)], first: usize, spread: &mut [f32], sums: &mut [f32]) {
+        let stride = spread.len();
+        let few = self.few.line(term);
+        let place = self.place[term] as usize;
+        let values = if place > 0 {
+            &self.all[(place - 1) * stride..place * stride]
+        } else {
+            few.iter().filter(|_| few.len() >= MANY).for_each(|&(slot, value)| spread[slot as usize] = value);
+            &*spread
+        };
+        for &(micro, factor) in micros {
+            let sums = &mut sums[(micro as usize - first) * stride..][..stride];
+            if place == 0 && few.len() < MANY {
+                few.iter().for_each(|&(slot, value)| sums[slot as usize] += factor * value);
+            } else {
+                let lanes = sums.as_chunks_mut::<LANES>().0.iter_mut().zip(values.as_chunks::<LANES>().0);
+                lanes.for_each(|(sums, values)| (0..LANES).for_each(|lane| sums[lane] += factor * values[lane]));
             }
         }
+        few.iter().for_each(|&(slot, _)| spread[slot as usize] = 0.0);
     }
 }
 
@@ -95,15 +100,18 @@ impl Centres {
 pub(super) struct Coarse {
     n_micros: usize,
     n_slots: usize,
-    /// Unit vectors, row after row: (term, value).
-    rows: Sparse,
-    /// The same, term after term: (row, value).
+    /// Values that lie there for all slots; those beyond the slots are 0.
+    stride: usize,
+    /// Unit vectors, term after term: (row, value). Terms that tell nothing have no line.
     columns: Sparse,
     mass: Vec<f32>,
     /// Slot of each row.
     home: Vec<Slot>,
     centres: Centres,
-    /// A value for each slot, for whoever needs one.
+    /// Of each micro-cluster the slots with the two nearest centres, and its likeness to them.
+    nearest: Vec<[(Slot, f32); 2]>,
+    /// A value for each slot, for whoever needs one; of many micro-clusters.
+    slots: Vec<f32>,
     sums: Vec<f32>,
 }
 
@@ -111,6 +119,7 @@ impl Coarse {
     /// Takes in what there is now.
     pub(super) fn look(&mut self, micros: &Micros, slots: &Slots) {
         (self.n_micros, self.n_slots) = (micros.len(), slots.len());
+        self.stride = self.n_slots.next_multiple_of(LANES);
         self.mass.clear();
         self.mass.extend((0..self.n_micros).map(|micro| micros.mass(micro) as f32));
         self.mass.resize(self.n_micros + self.n_slots, 0.0);
@@ -119,7 +128,6 @@ impl Coarse {
         self.home.extend_from_slice(&micros.home);
         self.home.extend(0..self.n_slots as Slot);
         unit_columns(micros, slots, &mut self.columns);
-        self.rows.transpose(&self.columns, self.n_micros + self.n_slots);
         self.make_centres();
     }
 
@@ -131,103 +139,91 @@ impl Coarse {
     /// Moves the micro-clusters that gain clearly: one round, for the stream never stands still and the next run goes on from here.
     /// Gives for each micro-cluster the likeness to the nearest centre.
     pub(super) fn settle(&mut self) -> Vec<f32> {
-        let mut sums = std::mem::take(&mut self.sums);
         let mut nearest_likeness = Vec::with_capacity(self.n_micros);
-        for micro in 0..self.n_micros {
-            self.likenesses(micro, &mut sums);
-            let own = sums[self.home[micro] as usize];
-            let (nearest, likeness) = largest(&sums);
-            nearest_likeness.push(likeness.max(own));
-            if likeness > own + CLEAR_GAIN {
-                self.home[micro] = nearest;
+        self.nearest.clear();
+        let at_once = (MOST_SUMS / self.stride).max(1);
+        for first in (0..self.n_micros).step_by(at_once) {
+            self.likenesses(first..self.n_micros.min(first + at_once));
+            for (sums, home) in self.sums.chunks_exact_mut(self.stride).zip(&mut self.home[first..]) {
+                let own = sums[*home as usize];
+                let (nearest, likeness) = largest(sums);
+                sums[nearest as usize] = 0.0;
+                self.nearest.push([(nearest, likeness), largest(sums)]);
+                nearest_likeness.push(likeness.max(own));
+                if likeness > own + CLEAR_GAIN {
+                    *home = nearest;
+                }
             }
         }
-        self.sums = sums;
         nearest_likeness
     }
 
     /// Micro-clusters that deserve a cluster of their own: at least `least_mass`, no more like any centre than `most_likeness`;
     /// farthest first by mass x distance, each counted as a centre for those after it. At most `most`.
     pub(super) fn strangers(&self, likenesses: &[f32], least_mass: f32, most_likeness: f32, most: usize) -> Vec<usize> {
-        let mut candidates: Vec<(usize, f32)> = (likenesses.iter().copied().enumerate())
-            .filter(|&(micro, likeness)| self.mass[micro] >= least_mass && likeness <= most_likeness)
-            .collect();
-        let mut strangers = Vec::new();
-        let mut values = vec![0.0f32; self.columns.lines()];
+        let is_one = |&(micro, likeness): &(usize, f32)| self.mass[micro] >= least_mass && likeness <= most_likeness;
+        let mut waiting: Vec<(usize, f32)> = likenesses.iter().copied().enumerate().filter(is_one).collect();
+        let gain = |micro: usize, likeness: f32| self.mass[micro] * (1.0 - likeness);
+        let most_gain = |a: (usize, f32), b: (usize, f32)| gain(a.0, a.1).total_cmp(&gain(b.0, b.1)).then(b.0.cmp(&a.0));
+        waiting.sort_unstable_by(|&a, &b| most_gain(a, b));
+        // Whoever was counted against nobody yet cannot gain more than that: most need not be looked at.
+        let mut at_hand: Vec<Candidate> = Vec::new();
+        let mut strangers: Vec<Candidate> = Vec::new();
         while strangers.len() < most {
-            let gain = |&(micro, likeness): &(usize, f32)| self.mass[micro] * (1.0 - likeness);
-            let Some(&(stranger, _)) = candidates.iter().max_by(|a, b| gain(a).total_cmp(&gain(b)).then(b.0.cmp(&a.0))) else {
-                break;
-            };
+            let best = (0..at_hand.len()).max_by(|&a, &b| most_gain(at_hand[a].seen(), at_hand[b].seen()));
+            let is_less = |next: &(usize, f32)| best.is_none_or(|best| most_gain(at_hand[best].seen(), *next).is_lt());
+            if waiting.last().is_some_and(is_less) {
+                let more = waiting.split_off(waiting.len().saturating_sub(MORE_CANDIDATES));
+                for mut candidate in self.candidates(&more) {
+                    strangers.iter().for_each(|stranger| candidate.see(stranger));
+                    at_hand.extend(Some(candidate).filter(|candidate| candidate.likeness <= most_likeness));
+                }
+                continue;
+            }
+            let Some(best) = best else { break };
+            let stranger = at_hand.swap_remove(best);
+            at_hand.iter_mut().for_each(|candidate| candidate.see(&stranger));
+            at_hand.retain(|candidate| candidate.likeness <= most_likeness);
             strangers.push(stranger);
-            self.rows.line(stranger).iter().for_each(|&(term, value)| values[term as usize] = value);
-            candidates.retain_mut(|(micro, likeness)| {
-                let alike: f32 = self.rows.line(*micro).iter().map(|&(term, value)| value * values[term as usize]).sum();
-                *likeness = likeness.max(alike);
-                *likeness <= most_likeness
-            });
-            self.rows.line(stranger).iter().for_each(|&(term, _)| values[term as usize] = 0.0);
         }
-        strangers
+        strangers.into_iter().map(|stranger| stranger.micro).collect()
     }
 
-    /// The micro-clusters of a slot that are nearer to a second centre than to the one around the heaviest: K-Means with two centres,
-    /// begun with the heaviest and the one farthest from it by mass x distance. Empty where nothing can be told apart.
-    pub(super) fn lesser_half(&self, slot: Slot) -> Vec<usize> {
-        let members: Vec<usize> = (0..self.n_micros).filter(|&micro| self.home[micro] == slot).collect();
-        let heaviest = members.iter().copied().max_by(|&a, &b| self.mass[a].total_cmp(&self.mass[b]).then(b.cmp(&a)));
-        let Some(heaviest) = heaviest else { return Vec::new() };
-        let mut centres = [vec![0.0f32; self.columns.lines()], vec![0.0f32; self.columns.lines()]];
-        let add = |centre: &mut [f32], micro: usize, mass: f32| {
-            self.rows.line(micro).iter().for_each(|&(term, value)| centre[term as usize] += mass * value);
-        };
-        let to = |centre: &[f32], micro: usize| {
-            self.rows.line(micro).iter().map(|&(term, value)| value * centre[term as usize]).sum()
-        };
-        add(&mut centres[0], heaviest, 1.0);
-        let gain = |micro: usize| -> f32 { self.mass[micro] * (1.0 - to(&centres[0], micro)) };
-        let others = members.iter().copied().filter(|&micro| micro != heaviest);
-        let Some(farthest) = others.max_by(|&a, &b| gain(a).total_cmp(&gain(b)).then(b.cmp(&a))) else { return Vec::new() };
-        add(&mut centres[1], farthest, 1.0);
-        let mut going: Vec<usize> = Vec::new();
-        for _ in 0..HALVING_ROUNDS {
-            let (stays, goes): (Vec<usize>, Vec<usize>) = members.iter().partition(|&&micro| {
-                let likeness: [f32; 2] = [to(&centres[0], micro), to(&centres[1], micro)];
-                micro == heaviest || (micro != farthest && likeness[0] >= likeness[1])
-            });
-            if goes == going {
-                break;
+    /// Some micro-clusters with their vectors.
+    fn candidates(&self, micros: &[(usize, f32)]) -> Vec<Candidate> {
+        let candidate = |&(micro, likeness): &(usize, f32)| Candidate { micro, likeness, vector: Vec::new() };
+        let mut candidates: Vec<_> = micros.iter().map(candidate).collect();
+        let mut place = vec![u32::MAX; self.home.len()];
+        (0..).zip(micros).for_each(|(at, &(micro, _))| place[micro] = at);
+        for term in 0..self.columns.lines() {
+            for &(row, value) in self.columns.line(term) {
+                if let Some(candidate) = candidates.get_mut(place[row as usize] as usize) {
+                    candidate.vector.push((term as u32, value));
+                }
             }
-            for (centre, half) in centres.iter_mut().zip([&stays, &goes]) {
-                centre.fill(0.0);
-                half.iter().for_each(|&micro| add(centre, micro, self.mass[micro]));
-                let inverse = inverse_root(centre.iter().map(|value| value * value).sum());
-                centre.iter_mut().for_each(|value| *value *= inverse);
-            }
-            going = goes;
         }
-        going
+        candidates
     }
 
     /// The slot with the nearest centre for each of `micros`, not counting its own; none where no other shares a term.
     pub(super) fn second_homes(&self, micros: impl Iterator<Item = usize>) -> Vec<(usize, Option<Slot>)> {
-        let mut sums = vec![0.0; self.n_slots];
-        let mut second = |micro: usize| {
-            self.likenesses(micro, &mut sums);
-            sums[self.home[micro] as usize] = 0.0;
-            let (slot, most) = largest(&sums);
-            (micro, (most > 0.0).then_some(slot))
+        let second = |micro: usize| {
+            let mut others = self.nearest[micro].into_iter().filter(|&(slot, most)| most > 0.0 && slot != self.home[micro]);
+            (micro, others.next().map(|(slot, _)| slot))
         };
-        micros.map(&mut second).collect()
+        micros.map(second).collect()
     }
 
-    fn likenesses(&self, micro: usize, sums: &mut [f32]) {
-        sums.fill(0.0);
+    /// Leaves the likenesses of some micro-clusters to all centres in `sums`.
+    fn likenesses(&mut self, micros: Range<usize>) {
+        let Self { columns, centres, slots, sums, stride, .. } = self;
+        sums.clear();
+        sums.resize(micros.len() * *stride, 0.0);
         widest(
             #[inline(always)]
             || {
-                for &(term, factor) in self.rows.line(micro) {
-                    self.centres.add(term as usize, factor, sums);
+                for term in 0..columns.lines() {
+                    centres.add(term, between(columns.line(term), &micros), micros.start, slots, sums);
                 }
             },
         );
@@ -235,13 +231,13 @@ impl Coarse {
 
     /// Centres of the present homes.
     fn make_centres(&mut self) {
-        let Self { centres: Centres { few, place, all }, sums, n_slots, .. } = self;
+        let Self { centres: Centres { few, place, all }, slots: sums, n_slots, stride, .. } = self;
         few.clear();
         place.clear();
         all.clear();
         sums.clear();
-        sums.resize(*n_slots, 0.0);
-        let mut squares = vec![0.0f32; *n_slots];
+        sums.resize(*stride, 0.0);
+        let mut squares = vec![0.0f32; *stride];
         let mut touched: Vec<Slot> = Vec::new();
         for term in 0..self.columns.lines() {
             for &(row, value) in self.columns.line(term) {
@@ -256,7 +252,7 @@ impl Coarse {
             touched.iter().for_each(|&slot| squares[slot as usize] += sums[slot as usize] * sums[slot as usize]);
             if is_common {
                 all.extend_from_slice(sums);
-                place.push((all.len() / *n_slots) as u32);
+                place.push((all.len() / *stride) as u32);
             } else {
                 few.entry.extend(touched.iter().map(|&slot| (slot, sums[slot as usize])));
                 place.push(0);
@@ -266,9 +262,45 @@ impl Coarse {
         }
         squares.iter_mut().for_each(|square| *square = inverse_root(*square));
         few.entry.iter_mut().for_each(|(slot, value)| *value *= squares[*slot as usize]);
-        let rows = all.chunks_exact_mut(*n_slots);
+        let rows = all.chunks_exact_mut(*stride);
         rows.for_each(|row| row.iter_mut().zip(&squares).for_each(|(value, inverse)| *value *= inverse));
     }
+}
+
+/// A micro-cluster that may deserve a cluster of its own.
+struct Candidate {
+    micro: usize,
+    /// To the nearest centre, or to a micro-cluster that was found to deserve one.
+    likeness: f32,
+    /// Its unit vector: (line of the term, value).
+    vector: Vec<(u32, f32)>,
+}
+
+impl Candidate {
+    fn seen(&self) -> (usize, f32) {
+        (self.micro, self.likeness)
+    }
+
+    /// Counts another one as a centre.
+    fn see(&mut self, other: &Self) {
+        let mut others = other.vector.iter().peekable();
+        let mut alike = 0.0;
+        for &(term, value) in &self.vector {
+            while others.next_if(|other| other.0 < term).is_some() {}
+            alike += others.peek().filter(|other| other.0 == term).map_or(0.0, |other| value * other.1);
+        }
+        self.likeness = self.likeness.max(alike);
+    }
+}
+
+/// The entries of a line whose numbers lie in a range.
+fn between<'a>(line: &'a [(u32, f32)], range: &Range<usize>) -> &'a [(u32, f32)] {
+    let place = |bound: usize| match line.last() {
+        Some(last) if last.0 as usize >= bound => line.partition_point(|entry| (entry.0 as usize) < bound),
+        _ => line.len(),
+    };
+    let from = if range.start == 0 { 0 } else { place(range.start) };
+    &line[from..place(range.end)]
 }
 
 /// The largest of some sums, the first of equals.
@@ -288,6 +320,7 @@ fn inverse_root(square: f32) -> f32 {
 
 /// ln x to about 2e-5, for positive normal numbers: the exponent, and a polynomial for the rest. Plain arithmetic, so the same on
 /// every machine, and several times as fast as the exact one.
+#[inline(always)]
 fn quick_ln(x: f32) -> f32 {
     let bits = x.to_bits();
     let exponent = (bits >> 23) as f32 - 127.0;
@@ -309,20 +342,33 @@ fn unit_columns(micros: &Micros, slots: &Slots, columns: &mut Sparse) {
     let mut remembered = remembered.into_iter().peekable();
     columns.clear();
     let mut squares = vec![0.0f32; n_micros + slots.len()];
+    // One list's values at a time, so that logarithms are made eight at a time.
+    let mut values: Vec<f32> = Vec::new();
     let value = |weight: f32, idf: f32| (1.0 + quick_ln(weight.max(0.5))) * idf;
-    for term in 0..index.n_lists() as TermId {
-        let list = index.list(term);
-        let known = remembered.peek().is_some_and(|next| next.0 == term);
-        let idf = index.idf(term).filter(|_| known || list.len() > 1);
-        if let Some(idf) = idf {
-            columns.entry.extend(list.map(|posting| (posting.micro, value(posting.tf * shrink, idf))));
-        }
-        while let Some((_, row, weight)) = remembered.next_if(|next| next.0 == term) {
-            columns.entry.extend(idf.map(|idf| (row, value(weight, idf))));
-        }
-        columns.end_line();
-        columns.line(term as usize).iter().for_each(|&(row, value)| squares[row as usize] += value * value);
-    }
+    widest(
+        #[inline(always)]
+        || {
+            for (term, list) in index.all() {
+                let known = remembered.peek().is_some_and(|next| next.0 == term);
+                if list.len() < 2 && !known {
+                    continue;
+                }
+                let idf = index.idf(term);
+                if let Some(idf) = idf {
+                    values.clear();
+                    values.extend(list.clone().map(|posting| posting.tf));
+                    values.iter_mut().for_each(|weight| *weight = value(*weight * shrink, idf));
+                    columns.entry.extend(list.map(|posting| posting.micro).zip(values.iter().copied()));
+                }
+                while let Some((_, row, weight)) = remembered.next_if(|next| next.0 == term) {
+                    columns.entry.extend(idf.map(|idf| (row, value(weight, idf))));
+                }
+                columns.end_line();
+                let line = columns.line(columns.lines() - 1);
+                line.iter().for_each(|&(row, value)| squares[row as usize] += value * value);
+            }
+        },
+    );
     let inverse: Vec<f32> = squares.iter().map(|&square| inverse_root(square)).collect();
     columns.entry.iter_mut().for_each(|(row, value)| *value *= inverse[*row as usize]);
 }
@@ -330,6 +376,103 @@ fn unit_columns(micros: &Micros, slots: &Slots, columns: &mut Sparse) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::micro::Entry;
+
+    const MICROS: usize = 300;
+
+    const SLOTS: usize = 40;
+
+    /// Made-up micro-clusters, some terms common and most rare.
+    fn looked_at() -> Coarse {
+        let (mut micros, mut slots) = (Micros::new(), Slots::new(SLOTS as u32));
+        (0..SLOTS).for_each(|_| _ = slots.open(0));
+        let mut random = 7u32;
+        for micro in 0..MICROS {
+            let mut below = |n: u32| {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (random >> 8) % n
+            };
+            let mut terms: Vec<TermId> = (0..12).map(|_| below(30) * below(40)).collect();
+            terms.sort_unstable();
+            terms.dedup();
+            let entries: Vec<Entry> = terms.iter().map(|&term| Entry::new(term, 1.0 + below(90) as f32 / 10.0)).collect();
+            micros.open(micro as u64, (micro % SLOTS) as Slot, &entries);
+        }
+        let mut coarse = Coarse::default();
+        coarse.look(&micros, &slots);
+        coarse
+    }
+
+    fn vector(coarse: &Coarse, row: usize) -> Vec<(usize, f32)> {
+        let value = |term: usize| coarse.columns.line(term).iter().find(|entry| entry.0 as usize == row).map(|entry| entry.1);
+        (0..coarse.columns.lines()).filter_map(|term| Some((term, value(term)?))).collect()
+    }
+
+    fn centre(coarse: &Coarse, term: usize, slot: usize) -> f32 {
+        let Centres { few, place, all } = &coarse.centres;
+        match place[term] as usize {
+            0 => few.line(term).iter().find(|entry| entry.0 as usize == slot).map_or(0.0, |entry| entry.1),
+            place => all[(place - 1) * coarse.stride + slot],
+        }
+    }
+
+    #[test]
+    fn likenesses_are_those_of_each_micro_cluster_alone() {
+        let mut coarse = looked_at();
+        let few = coarse.centres.few.start.windows(2).map(|ends| (ends[1] - ends[0]) as usize);
+        let (many, less): (Vec<_>, Vec<_>) = few.filter(|&n| n > 0).partition(|&n| n >= MANY);
+        assert!(
+            !coarse.centres.all.is_empty() && !many.is_empty() && !less.is_empty(),
+            "{} of many, {} of few",
+            many.len(),
+            less.len()
+        );
+        for range in [0..MICROS, 40..77, 299..300] {
+            coarse.likenesses(range.clone());
+            for micro in range.clone() {
+                let sums = &coarse.sums[(micro - range.start) * coarse.stride..][..coarse.stride];
+                for (slot, &sum) in sums.iter().enumerate().take(SLOTS) {
+                    let parts = vector(&coarse, micro).into_iter().map(|(term, value)| value * centre(&coarse, term, slot));
+                    assert_eq!(sum, parts.fold(0.0, |sum, part| sum + part), "micro-cluster {micro}, slot {slot}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strangers_are_the_farthest_first_whoever_is_looked_at() {
+        let coarse = looked_at();
+        let likenesses: Vec<f32> = (0..MICROS).map(|micro| (micro * 37 % 100) as f32 / 150.0).collect();
+        let (least_mass, most_likeness) = (0.5, 0.55);
+        let mut left: Vec<(usize, f32)> = likenesses.iter().copied().enumerate().filter(|l| l.1 <= most_likeness).collect();
+        let mut expected = Vec::new();
+        while let Some(&(stranger, _)) = left.iter().max_by(|a, b| (1.0 - a.1).total_cmp(&(1.0 - b.1)).then(b.0.cmp(&a.0))) {
+            expected.push(stranger);
+            let other = vector(&coarse, stranger);
+            left.retain_mut(|(micro, likeness)| {
+                let shared = |(term, value)| Some(value * other.iter().find(|entry| entry.0 == term)?.1);
+                let alike = vector(&coarse, *micro).into_iter().filter_map(shared).fold(0.0, |sum, part| sum + part);
+                *likeness = f32::max(*likeness, alike);
+                *micro != stranger && *likeness <= most_likeness
+            });
+        }
+        assert!(expected.len() > MORE_CANDIDATES, "{} strangers", expected.len());
+        for most in [0, 1, 5, 100, MICROS] {
+            let found = coarse.strangers(&likenesses, least_mass, most_likeness, most);
+            assert_eq!(found, expected[..most.min(expected.len())], "at most {most}");
+        }
+    }
+
+    #[test]
+    fn who_shares_no_term_is_one_stranger() {
+        let (mut micros, mut slots) = (Micros::new(), Slots::new(2));
+        slots.open(0);
+        (0..2).for_each(|micro| micros.open(micro, 0, &[Entry::new(micro as TermId, 1.0)]));
+        let mut coarse = Coarse::default();
+        coarse.look(&micros, &slots);
+        let likenesses = coarse.settle();
+        assert_eq!((likenesses.as_slice(), coarse.strangers(&likenesses, 0.5, 0.5, 5)), ([0.0, 0.0].as_slice(), vec![0, 1]));
+    }
 
     #[test]
     fn quick_ln_is_near_enough() {

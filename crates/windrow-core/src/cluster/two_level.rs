@@ -443,12 +443,11 @@ impl State {
     /// Terms of every cluster: memory and living micro-clusters, each living term's weight scaled to the lasting mass.
     fn cluster_terms(&self) -> Vec<(ClusterId, Vec<(TermId, f64)>)> {
         let mut sums: Vec<Vec<(TermId, f64)>> = vec![Vec::new(); self.slots.len()];
-        let index = self.micros.index();
         let lasting: Vec<f64> = (0..self.micros.len())
             .map(|micro| self.micros.mass(micro) / self.micros.weight(micro) * self.micros.shrink())
             .collect();
-        for term in 0..index.n_lists() as TermId {
-            for posting in index.list(term) {
+        for (term, list) in self.micros.index().all() {
+            for posting in list {
                 let micro = posting.micro as usize;
                 let weight = f64::from(posting.tf) * lasting[micro];
                 let terms = &mut sums[self.micros.home[micro] as usize];

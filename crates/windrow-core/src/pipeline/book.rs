@@ -96,6 +96,30 @@ pub(crate) struct Entry {
     pub(crate) boundary: Vec<Example>,
     pub(crate) latest: VecDeque<Example>,
     volume: Vec<u32>,
+    /// Rows of the batch at hand that are to become `latest`; nothing between batches.
+    #[serde(skip)]
+    recent: Recent,
+}
+
+/// The last rows of a batch.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Recent {
+    rows: [usize; EXAMPLES],
+    /// Rows that came, with those that others took the place of.
+    n: usize,
+}
+
+impl Recent {
+    fn push(&mut self, row: usize) {
+        self.rows[self.n % EXAMPLES] = row;
+        self.n += 1;
+    }
+
+    /// Takes them out, in order.
+    fn drain(&mut self) -> impl Iterator<Item = usize> {
+        let Self { rows, n } = std::mem::take(self);
+        (n.saturating_sub(EXAMPLES)..n).map(move |at| rows[at % EXAMPLES])
+    }
 }
 
 impl Entry {
@@ -191,7 +215,7 @@ impl Book {
         Some(oldest.cluster)
     }
 
-    /// Counts one page; `position` is the number of pages learnt before it.
+    /// Counts one page; `position` is the number of pages learnt before it. [`Self::settle`] must follow behind the batch's last.
     pub(crate) fn count(&mut self, decision: &Decision, position: u64, pages: &Pages, row: usize) {
         while position >= self.bucket_rows * BUCKETS as u64 {
             self.halve();
@@ -203,14 +227,24 @@ impl Book {
         entry.domains.count(pages.domain.get(row));
         entry.volume.resize(entry.volume.len().max(bucket + 1), 0);
         entry.volume[bucket] += 1;
-        let mut latest =
-            if entry.latest.len() < EXAMPLES { Example::default() } else { entry.latest.pop_front().unwrap_or_default() };
-        fill(&mut latest, decision, pages, row);
         if !decision.novel {
-            keep_example(&mut entry.representative, &latest, |new, old| new > old);
-            keep_example(&mut entry.boundary, &latest, |new, old| new < old);
+            keep_example(&mut entry.representative, decision, pages, row, |new, old| new > old);
+            keep_example(&mut entry.boundary, decision, pages, row, |new, old| new < old);
         }
-        entry.latest.push_back(latest);
+        entry.recent.push(row);
+    }
+
+    /// Takes the texts of the latest pages out of a batch: of the few that are still the latest at its end, for the texts of all the
+    /// others would be fetched for nothing.
+    pub(crate) fn settle(&mut self, decisions: &[Decision], pages: &Pages) {
+        for entry in self.alive.values_mut() {
+            for row in entry.recent.drain() {
+                let oldest = if entry.latest.len() < EXAMPLES { None } else { entry.latest.pop_front() };
+                let mut latest = oldest.unwrap_or_default();
+                fill(&mut latest, &decisions[row], pages, row);
+                entry.latest.push_back(latest);
+            }
+        }
     }
 
     fn halve(&mut self) {
@@ -253,21 +287,26 @@ fn new_entry(slot: Slot, born: u64) -> Entry {
         boundary: Vec::new(),
         latest: VecDeque::new(),
         volume: Vec::new(),
+        recent: Recent::default(),
     }
 }
 
 /// Overwrites `example` with a page, reusing its memory.
 fn fill(example: &mut Example, decision: &Decision, pages: &Pages, row: usize) {
-    // One after the other: most pages have a title, and the rest of them stays out of the cache.
-    let texts = [&pages.title, &pages.description, &pages.keywords];
-    let text = texts.iter().map(|column| column.get(row)).find(|text| !text.trim().is_empty()).unwrap_or("");
     example.record_id = Some(pages.origin[row]);
     example.creation_time = pages.creation_time[row];
     example.score = decision.score;
     example.title.clear();
-    example.title.push_str(head(text));
+    example.title.push_str(title(pages, row));
     example.url.clear();
     example.url.push_str(head(pages.url.get(row)));
+}
+
+/// What an example is called.
+fn title(pages: &Pages, row: usize) -> &str {
+    // One after the other: most pages have a title, and the rest of them stays out of the cache.
+    let texts = [&pages.title, &pages.description, &pages.keywords];
+    head(texts.iter().map(|column| column.get(row)).find(|text| !text.trim().is_empty()).unwrap_or(""))
 }
 
 fn head(text: &str) -> &str {
@@ -279,15 +318,16 @@ fn head(text: &str) -> &str {
 }
 
 /// Keeps the examples whose score is `better`, one for each title.
-fn keep_example(kept: &mut Vec<Example>, new: &Example, better: impl Fn(f64, f64) -> bool) {
+fn keep_example(kept: &mut Vec<Example>, decision: &Decision, pages: &Pages, row: usize, better: impl Fn(f64, f64) -> bool) {
     let full = kept.len() == EXAMPLES;
     let worst = (0..kept.len()).reduce(|a, b| if better(kept[a].score, kept[b].score) { b } else { a });
-    let wanted = !full || worst.is_some_and(|at| better(new.score, kept[at].score));
-    if !wanted || kept.iter().any(|example| example.title == new.title) {
+    let wanted = !full || worst.is_some_and(|at| better(decision.score, kept[at].score));
+    if !wanted || kept.iter().any(|example| example.title == title(pages, row)) {
         return;
     }
-    match worst.filter(|_| full) {
-        Some(at) => kept[at].clone_from(new),
-        None => kept.push(new.clone()),
-    }
+    let at = worst.filter(|_| full).unwrap_or_else(|| {
+        kept.push(Example::default());
+        kept.len() - 1
+    });
+    fill(&mut kept[at], decision, pages, row);
 }

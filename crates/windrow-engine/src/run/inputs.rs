@@ -18,8 +18,9 @@ use crate::source::pipe::STDIN;
 use crate::source::replay::Replay;
 use crate::source::{self, Limits, Order, PREFETCHED, Positions, Reading, Source, Wanted};
 
-/// The share of the memory that rows on their way to the loop may take; the rest is for model and writers.
-const IN_FLIGHT: u64 = 4;
+/// The share of the memory that rows on their way to the loop may take; the rest is for model and writers. More of them would only lie
+/// and wait: rows are prepared faster than they are learnt.
+const IN_FLIGHT: u64 = 16;
 /// How often brokers are asked whether a topic is as long as it was: one that has just taken over may not know yet.
 const LOOKS: usize = 10;
 const BETWEEN: Duration = Duration::from_millis(500);

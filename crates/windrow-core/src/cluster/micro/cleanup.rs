@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::index::{Entry, Scratch};
-use super::lists::Posting;
+use super::lists::{Posting, current};
 use super::{CLEANUP, Micros, TermId};
 use crate::cluster::{MicroId, Slot};
 
@@ -149,6 +149,9 @@ impl Micros {
         let mut merged = Vec::new();
         for (micro, terms) in (first..).zip(self.terms_from(first)) {
             let terms: Vec<Entry> = terms.into_iter().map(|(term, weight)| Entry::new(term, weight)).collect();
+            if self.index.is_alone(&terms, micro, 1.0 - radius, scratch) {
+                continue;
+            }
             let found = self.index.sweep(&terms, micro, scratch);
             let Some(into) = found.nearest.filter(|_| 1.0 - found.likeness < radius) else { continue };
             if self.home[into] != self.home[micro] && held.contains(&self.id[micro]) {
@@ -177,8 +180,8 @@ impl Micros {
     /// Terms of the micro-clusters from `first` on.
     pub(in super::super) fn terms_from(&self, first: usize) -> Vec<Vec<(TermId, f32)>> {
         let mut terms = vec![Vec::new(); self.len() - first];
-        for term in 0..self.index.lists.len() as TermId {
-            for posting in self.index.lists.get(term).rev().take_while(|posting| posting.micro as usize >= first) {
+        for (term, list, row) in self.index.lists.all() {
+            for posting in current(list, row).rev().take_while(|posting| posting.micro as usize >= first) {
                 terms[posting.micro as usize - first].push((term, posting.tf));
             }
         }

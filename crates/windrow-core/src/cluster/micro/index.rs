@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TermId;
 use super::lanes::{Found, add, reduce, widest};
-use super::lists::{Lists, Posting, Weights};
+use super::lists::{Lists, Posting, Weights, current};
 
 /// A term of a page on its way to a micro-cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +51,9 @@ impl Length {
         if square > 0.0 { (1.0 / square.sqrt()) as f32 } else { 0.0 }
     }
 }
+
+/// How much longer than measured a vector may have become by merges since.
+const STALE: f64 = 1.1;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in super::super) struct Index {
@@ -96,9 +99,10 @@ impl Index {
         self.lists.get(term)
     }
 
-    /// Number of terms that have a list, empty or not.
-    pub(in super::super) fn n_lists(&self) -> usize {
-        self.lists.len()
+    /// All terms with their postings, terms ascending.
+    #[inline(always)]
+    pub(in super::super) fn all(&self) -> impl Iterator<Item = (TermId, impl ExactSizeIterator<Item = Posting> + Clone)> {
+        self.lists.all().map(|(term, list, row)| (term, current(list, row)))
     }
 
     /// 1 + ln(M / df) of a term; none when no micro-cluster holds it.
@@ -114,8 +118,8 @@ impl Index {
             micro.iter().for_each(|&micro| place[micro] = at);
         }
         let mut terms = vec![Vec::new(); micros.len()];
-        for term in 0..self.lists.len() as TermId {
-            for posting in self.lists.get(term) {
+        for (term, list) in self.all() {
+            for posting in list {
                 if let Some(terms) = terms.get_mut(place[posting.micro as usize]) {
                     terms.push((term, posting.tf));
                 }
@@ -172,6 +176,37 @@ impl Index {
         )
     }
 
+    /// Whether none of the first `n` micro-clusters can be as like as that: the rarer terms say it, whose lists are short, with what the
+    /// others could add at most. Most micro-clusters are alone, and hold hundreds of terms.
+    pub(super) fn is_alone(&self, entries: &[Entry], n: usize, least: f64, scratch: &mut Scratch) -> bool {
+        let part = |&Entry { term, weight, length }: &Entry| {
+            let idf = self.idf(term)?;
+            Some((self.lists.df(term), term, weight * idf * idf, (length * idf) * (length * idf)))
+        };
+        let parts: Vec<_> = entries.iter().filter_map(part).collect();
+        let square: f32 = parts.iter().map(|part| part.3).sum();
+        let sums = &mut scratch.sums;
+        sums.clear();
+        sums.resize(self.length.len(), 0.0);
+        widest(
+            #[inline(always)]
+            || {
+                let mut rest = square;
+                let most = |rest: f32| f64::from((rest.max(0.0) / square).sqrt()) * STALE;
+                let mut rarity = 0..8;
+                while most(rest) >= least / 2.0 && rarity.start <= self.length.len() {
+                    for &(_, term, factor, part) in parts.iter().filter(|part| rarity.contains(&part.0)) {
+                        rest -= part;
+                        add(sums, self.lists.weights(term).1, factor);
+                    }
+                    rarity = rarity.end..rarity.end * 4;
+                }
+                let found = reduce(&mut sums[..n], &self.inverse[..n], 1.0 / square.sqrt());
+                found.likeness + most(rest) < least
+            },
+        )
+    }
+
     fn inverse_query(&self, entries: &[Entry]) -> f32 {
         let square: f32 = entries.iter().filter_map(|e| self.idf(e.term).map(|idf| (e.length * idf) * (e.length * idf))).sum();
         if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 }
@@ -213,10 +248,9 @@ impl Index {
         self.length.clear();
         self.length.resize(n, Length::default());
         self.grow_ln();
-        for term in 0..self.lists.len() as TermId {
-            let list = self.lists.get(term);
+        for (_, list, row) in self.lists.all() {
             let ln_df = f64::from(self.ln[list.len()]);
-            for posting in list {
+            for posting in current(list, row) {
                 let tf = f64::from(posting.tf);
                 self.length[posting.micro as usize].add(tf * tf, ln_df);
             }
@@ -239,5 +273,45 @@ impl Index {
         while self.ln.len() <= self.length.len() + 1 {
             self.ln.push(libm::log(self.ln.len().max(1) as f64) as f32);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_who_is_near_counts_as_alone() {
+        let (mut index, mut random) = (Index::default(), 11u32);
+        let mut below = |n: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) % n
+        };
+        let pages: Vec<Vec<Entry>> = (0..400)
+            .map(|page| {
+                let theme = 1_000 * (page % 90);
+                let mut terms: Vec<TermId> = (0..30).map(|_| below(30) * below(30)).collect();
+                terms.extend((0..below(25)).map(|_| theme + 2_000 + below(30)));
+                terms.sort_unstable();
+                terms.dedup();
+                terms.into_iter().map(|term| Entry::new(term, 1.0 + below(40) as f32 / 10.0)).collect()
+            })
+            .collect();
+        for (micro, page) in pages.iter().enumerate() {
+            index.open();
+            index.add(micro, page, 1.0);
+        }
+        index.measure(pages.len());
+        let (mut scratch, mut alone, mut near) = (Scratch::default(), 0, 0);
+        for (micro, page) in pages.iter().enumerate().skip(200) {
+            for least in [0.1, 0.3, 0.5, 0.8] {
+                let likeness = index.sweep(page, micro, &mut scratch).likeness;
+                let is_alone = index.is_alone(page, micro, least, &mut scratch);
+                assert!(!is_alone || likeness < least, "{micro} is as like as {likeness}, and alone at {least}");
+                alone += u32::from(is_alone);
+                near += u32::from(likeness >= least);
+            }
+        }
+        assert!(alone > 100 && near > 100, "{alone} alone, {near} near");
     }
 }

@@ -34,6 +34,22 @@ fn with_avx2<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Asks for the line of memory in which a value lies, so that it is near when it is wanted.
+#[inline(always)]
+pub(super) fn fetch<T>(values: &[T], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(value) = values.get(at) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        #[expect(unsafe_code, reason = "fetching ahead has no safe form")]
+        // SAFETY: it changes nothing, and every processor of this kind has it.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, at);
+}
+
 /// Adds the weights of a term, times `factor`, to the sums of its micro-clusters. A row holds a zero for every micro-cluster that
 /// lacks the term: adding nothing changes no sum.
 #[inline(always)]

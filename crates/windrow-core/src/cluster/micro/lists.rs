@@ -11,6 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TermId;
+use super::lanes::fetch;
 
 /// Weight of a term in a micro-cluster.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ impl Head {
 const COMMON: usize = 6;
 /// Values that all rows hold together: with the rest of what a page touches they shall stay in the processor's second cache.
 const MOST_VALUES: usize = 1 << 18;
+
+/// Lists that are asked for ahead where all are read: one after the other, but they lie anywhere.
+const AHEAD: usize = 16;
 
 /// Where the weights of a term are.
 #[derive(Debug, Clone, Copy)]
@@ -99,9 +103,15 @@ impl Lists {
     /// The postings of a term; none for terms that no micro-cluster holds.
     pub(super) fn get(&self, term: TermId) -> impl ExactSizeIterator<Item = Posting> + DoubleEndedIterator + '_ {
         let head = self.heads.get(term as usize).copied().unwrap_or_default();
-        let row = self.row_of(head).unwrap_or(&[]);
-        let current = |&Posting { micro, tf }| Posting { micro, tf: row.get(micro as usize).copied().unwrap_or(tf) };
-        self.postings[head.range()].iter().map(current)
+        current(&self.postings[head.range()], self.row_of(head))
+    }
+
+    /// All terms with their postings as they lie, and the rows of common ones.
+    pub(super) fn all(&self) -> impl Iterator<Item = (TermId, &[Posting], Option<&[f32]>)> {
+        (0..).zip(&self.heads).map(|(term, &head)| {
+            self.heads.get(term as usize + AHEAD).iter().for_each(|next| fetch(&self.postings, next.start as usize));
+            (term, &self.postings[head.range()], self.row_of(head))
+        })
     }
 
     /// What a page adds up for a term: how many micro-clusters hold it, and where their weights are.
@@ -239,7 +249,9 @@ impl Lists {
         let old = std::mem::replace(&mut self.postings, postings);
         self.heads.clear();
         self.postings.clear();
+        self.postings.reserve(old.len());
         for (term, head) in (0..).zip(&old_heads) {
+            old_heads.get(term as usize + AHEAD).iter().for_each(|next| fetch(&old, next.start as usize));
             self.push_list(old[head.range()].iter().filter_map(|&posting| change(term, posting)));
         }
         self.spare = (old_heads, old);
@@ -272,6 +284,16 @@ impl Lists {
         self.postings.resize(start + room, Posting::default());
         self.heads.push(Head { start: start as u32, len: len as u32, row: 0 });
     }
+}
+
+/// The postings of a list with their weights, which a row holds where there is one.
+#[inline(always)]
+pub(super) fn current<'a>(
+    list: &'a [Posting],
+    row: Option<&'a [f32]>,
+) -> impl ExactSizeIterator<Item = Posting> + DoubleEndedIterator + Clone + 'a {
+    let row = row.unwrap_or(&[]);
+    list.iter().map(|&Posting { micro, tf }| Posting { micro, tf: row.get(micro as usize).copied().unwrap_or(tf) })
 }
 
 #[cfg(test)]
