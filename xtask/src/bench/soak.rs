@@ -2,7 +2,7 @@
 //! rows it has read: memory, descriptors, threads, files of its state; and of its output no more files than its commits made.
 //!
 //! Memory is judged by its slope over the second half: by then the model is as large as its bounds let it be. Eight hours at that slope
-//! must leave it within its budget. Of less than five minutes no slope is judged, as the model still fills.
+//! must leave it within its budget. Of less than fifteen minutes no slope is judged, as the model still fills.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ const MIB: f64 = (1 << 20) as f64;
 /// Most memory, in MiB; what it may grow by in eight hours at the slope that was seen; and minutes from which on a slope is judged.
 const MEMORY: f64 = 512.0;
 const GROWTH: f64 = 256.0;
-const JUDGED: f64 = 5.0;
+const JUDGED: f64 = 15.0;
 /// Most descriptors and threads, and how many more of them the second half may have than the first: what happens now and then.
 const DESCRIPTORS: usize = 64;
 const THREADS: usize = 32;
@@ -152,10 +152,10 @@ fn slope(looks: &[Look]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Looks of ten minutes at a run whose memory grows by so much a minute.
+    /// Looks of twenty minutes at a run whose memory grows by so much a minute.
     fn looks(growth: f64) -> Vec<Look> {
         let look = |at: u32| {
-            let minute = f64::from(at) / 10.0;
+            let minute = f64::from(at) / 5.0;
             Look { minute, mib: 200.0 + growth * minute, descriptors: 20, threads: 9, state: 9, out: 30 }
         };
         (0..=100).map(look).collect()

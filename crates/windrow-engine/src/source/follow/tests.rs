@@ -273,6 +273,7 @@ fn new_parquet_files_of_a_folder_are_taken_when_they_are_whole() {
     place.append("in/a.csv", "title\na\n");
     assert_eq!(place.rows(1), ["0:a"]);
     fs::write(place.path("in/b.parquet"), &whole[..whole.len() / 2]).unwrap();
+    assert!(place.reopened().is_empty());
     place.append("in/a.csv", "a2\n");
     assert_eq!(place.rows(1), ["0:a2"], "half a file stops nothing");
     fs::write(place.path("in/b.parquet"), &whole).unwrap();
