@@ -304,7 +304,7 @@ def threads_work_side_by_side():
 
 def spark_learns_and_assigns():
     from pyspark.ml import Pipeline, PipelineModel
-    from pyspark.ml.feature import SQLTransformer
+    from pyspark.ml.feature import HashingTF, SQLTransformer, Tokenizer
     from pyspark.sql import SparkSession
 
     from windrow.spark import WindrowClusterer, WindrowClustererModel
@@ -358,6 +358,12 @@ def spark_learns_and_assigns():
     assert after[0]["label"] and 0 <= after[0]["score"] <= 1 and after[0]["novel"] in (True, False) and after[0]["why"] is None
     model.write().overwrite().save(os.path.join(OUT, "model"))
     assert WindrowClustererModel.load(os.path.join(OUT, "model")).snapshot == model.snapshot
+    # Columns of other kinds pass through; a model of nothing knows nothing.
+    words = Tokenizer(inputCol="title", outputCol="words").transform(frame.na.fill(""))
+    vectors = HashingTF(inputCol="words", outputCol="vector").transform(words)
+    assert model.transform(vectors).select("vector").collect() == vectors.select("vector").collect()
+    empty = WindrowClusterer().fit(frame.limit(0))
+    assert empty.summary()["pages"] == 0 and empty.transform(frame).select("cluster").distinct().collect() == [(None,)]
     copied = model.copy({model.clusterCol: "c"})
     assert copied.transform(frame).columns[-2:] == ["c", "micro_cluster"] and model.getOrDefault("clusterCol") == "cluster"
 
