@@ -190,7 +190,12 @@ impl Pipeline {
         self.book.alive.iter().map(|(cluster, entry)| (*cluster, entry.delivered))
     }
 
-    /// Learns a prepared batch. `outcome` is overwritten.
+    /// Rows that the model learns together: batches of this length, or a multiple, are learnt the same however they are cut.
+    pub fn block_len(&self) -> usize {
+        self.model.block_len()
+    }
+
+    /// Learns a prepared batch. `outcome` is overwritten. A block that the batch ends in the middle of ends there.
     pub fn learn(&mut self, prepared: &Prepared, outcome: &mut Outcome) {
         outcome.clear();
         outcome.position = self.position;

@@ -14,6 +14,7 @@
 //! is refused.
 
 mod client;
+mod key;
 mod keys;
 mod profile;
 mod reference;
@@ -32,12 +33,14 @@ use windrow_core::featurize::FieldWeights;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Asked, Keep, MessageFormat};
 
+use crate::sink::parquet::PagesCopy;
 use crate::sink::topics::{MessageKey, MessageTime, Route, ValueShape};
 use crate::source::kafka::{OnDataLoss, Start};
 pub(crate) use client::follow;
 
 pub use client::{ClientKeys, SECTION as CLIENT_SECTION, is_secret};
-pub use keys::{Change, KEYS, Key};
+pub use key::{Change, Key};
+pub use keys::KEYS;
 pub use profile::Profile;
 pub use reference::{Starter, json_schema, reference_page, starter_file};
 pub(crate) use value::words;
@@ -156,6 +159,8 @@ pub struct OutputSettings {
     pub out: PathBuf,
     /// Directory of the state; none for `OUT/.windrow`.
     pub state: Option<PathBuf>,
+    /// What lies beside our own Parquet.
+    pub copy: PagesCopy,
     /// Rows after which a roll is due; 0 for no such limit.
     pub roll_rows: u64,
     /// Bytes of Parquet after which a roll is due.
@@ -192,6 +197,7 @@ impl Default for OutputSettings {
         Self {
             out: PathBuf::from("out"),
             state: None,
+            copy: PagesCopy::None,
             roll_rows: 0,
             roll_size: 128 << 20,
             roll_seconds: 300,

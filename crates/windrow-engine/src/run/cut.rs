@@ -1,4 +1,4 @@
-//! Cutting prepared batches at the positions of edits, and moving positions on over them.
+//! Cutting prepared batches, at the positions of edits and at the ends of blocks; putting them together; moving positions on over them.
 //!
 //! A cut is rare. A part is what preparing its rows alone would have given: its terms are numbered anew in order of appearance.
 
@@ -50,36 +50,57 @@ pub(crate) fn advance(positions: &mut Positions, span: &[Slice], n_rows: u64) {
 }
 
 /// Some pages of a batch, without its rejects.
-fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
-    let whole = &prepared.pages;
-    let mut pages = Pages {
-        origin: whole.origin[rows.clone()].to_vec(),
-        creation_time: whole.creation_time[rows.clone()].to_vec(),
-        id: texts(&whole.id, &rows),
-        url: texts(&whole.url, &rows),
-        title: texts(&whole.title, &rows),
-        keywords: texts(&whole.keywords, &rows),
-        description: texts(&whole.description, &rows),
-        domain: texts(&whole.domain, &rows),
-        kept: whole.kept.iter().map(|column| texts(column, &rows)).collect(),
-        terms: windrow_core::featurize::Terms::default(),
-    };
-    let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
-    for row in rows.clone() {
-        for entry in whole.terms.entries(row) {
-            let old = whole.terms.term[entry];
-            let new = *numbers.entry(old).or_insert_with(|| {
-                pages.terms.hash.push(whole.terms.hash[old as usize]);
-                pages.terms.kind.push(whole.terms.kind[old as usize]);
-                pages.terms.text.push(whole.terms.text.get(old as usize));
-                u32::try_from(pages.terms.hash.len() - 1).expect("fewer terms than before")
-            });
-            pages.terms.term.push(new);
-            pages.terms.weight.push(whole.terms.weight[entry]);
-        }
-        pages.terms.ends.push(u32::try_from(pages.terms.term.len()).expect("fewer entries than before"));
-    }
+pub(crate) fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
+    let mut pages = Pages::default();
+    append(&mut pages, &prepared.pages, rows.clone(), &mut FxHashMap::default());
     Prepared { n_rows: rows.len() as u64, pages, rejects: Vec::new() }
+}
+
+/// Batches as one: what preparing all their rows at once would have given.
+pub(crate) fn join(mut parts: Vec<Prepared>) -> Prepared {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let (mut joined, mut numbers) = (Prepared::default(), FxHashMap::default());
+    for part in parts {
+        append(&mut joined.pages, &part.pages, 0..part.pages.len(), &mut numbers);
+        joined.n_rows += part.n_rows;
+        joined.rejects.extend(part.rejects);
+    }
+    joined
+}
+
+/// Puts pages behind others. `numbers` has the numbers of the terms that are there, by their hashes.
+fn append(pages: &mut Pages, more: &Pages, rows: Range<usize>, numbers: &mut FxHashMap<u64, u32>) {
+    pages.origin.extend_from_slice(&more.origin[rows.clone()]);
+    pages.creation_time.extend_from_slice(&more.creation_time[rows.clone()]);
+    pages.kept.resize_with(more.kept.len(), TextColumn::default);
+    let columns = [
+        (&mut pages.id, &more.id),
+        (&mut pages.url, &more.url),
+        (&mut pages.title, &more.title),
+        (&mut pages.keywords, &more.keywords),
+        (&mut pages.description, &more.description),
+        (&mut pages.domain, &more.domain),
+    ];
+    for (column, more) in columns.into_iter().chain(pages.kept.iter_mut().zip(&more.kept)) {
+        rows.clone().for_each(|row| column.push(more.get(row)));
+    }
+    let terms = &mut pages.terms;
+    for row in rows {
+        for entry in more.terms.entries(row) {
+            let old = more.terms.term[entry] as usize;
+            let new = *numbers.entry(more.terms.hash[old]).or_insert_with(|| {
+                terms.hash.push(more.terms.hash[old]);
+                terms.kind.push(more.terms.kind[old]);
+                terms.text.push(more.terms.text.get(old));
+                u32::try_from(terms.hash.len() - 1).expect("terms in memory")
+            });
+            terms.term.push(new);
+            terms.weight.push(more.terms.weight[entry]);
+        }
+        terms.ends.push(u32::try_from(terms.term.len()).expect("entries in memory"));
+    }
 }
 
 /// The pages from `from` on, with all the rejects of the batch.
@@ -88,12 +109,6 @@ fn last_part(prepared: Prepared, from: usize) -> Prepared {
     last.n_rows = prepared.n_rows - from as u64;
     last.rejects = prepared.rejects;
     last
-}
-
-fn texts(column: &TextColumn, rows: &Range<usize>) -> TextColumn {
-    let mut part = TextColumn::default();
-    rows.clone().for_each(|row| part.push(column.get(row)));
-    part
 }
 
 #[cfg(test)]
@@ -135,6 +150,7 @@ mod tests {
         assert_eq!(part(&whole, 0..3), prepared(0..3));
         assert_eq!(part(&whole, 3..5), prepared(4..6));
         assert_eq!(part(&whole, 0..5).pages, whole.pages);
+        assert_eq!(join(vec![prepared(0..2), prepared(2..5), prepared(5..6)]), whole);
     }
 
     #[test]

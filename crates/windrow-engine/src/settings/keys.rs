@@ -2,87 +2,14 @@
 
 use windrow_core::cluster::{KMeansRule, MODEL_KINDS};
 
+use super::key::{Change, Key};
 use super::value::{Type, Value};
-use super::{CleanProfile, OutputTopics, Settings, show_size};
+use super::{CleanProfile, OutputTopics};
+use crate::sink::parquet::PagesCopy;
 use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
 use crate::source::kafka::OnDataLoss;
 use crate::source::written::{AskedDelimiter, AskedEncoding, AskedFormat};
 use crate::source::{Keep, MessageFormat};
-
-/// What a change of a setting means for state that exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// In force from the next commit on; no answer changes.
-    NextCommit,
-    /// Clusters are made anew from the micro-clusters; the history says so.
-    Reclusters,
-    /// The state was made with the old value: `run` refuses the new one on it.
-    NewState,
-}
-
-impl Change {
-    /// The kind as written in the reference and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NextCommit => "next-commit",
-            Self::Reclusters => "re-clusters",
-            Self::NewState => "new-state",
-        }
-    }
-}
-
-/// One setting.
-#[derive(Debug)]
-pub struct Key {
-    /// Full name, for example `model.clusters`.
-    pub name: &'static str,
-    /// Name of its flag, if it has one.
-    pub flag: Option<&'static str>,
-    /// Name of the flag's value in the help.
-    pub value_name: &'static str,
-    /// What it takes.
-    pub ty: Type,
-    /// What a change of it means.
-    pub change: Change,
-    /// What it does, in one or two sentences.
-    pub doc: &'static str,
-    /// Writes a value.
-    pub(super) set: fn(&mut Settings, Value),
-    /// Reads the value.
-    pub get: fn(&Settings) -> Value,
-}
-
-impl Key {
-    /// Section of the settings file.
-    pub fn section(&self) -> &'static str {
-        self.name.split_once('.').map_or(self.name, |(section, _)| section)
-    }
-
-    /// Name within the section.
-    pub fn short_name(&self) -> &'static str {
-        self.name.split_once('.').map_or(self.name, |(_, name)| name)
-    }
-
-    /// Name of its environment variable.
-    pub fn env(&self) -> String {
-        format!("{}{}", super::ENV_PREFIX, self.name.to_uppercase().replace('.', "__"))
-    }
-
-    /// The built-in value.
-    pub fn default(&self) -> Value {
-        (self.get)(&Settings::default())
-    }
-
-    /// The built-in value as people read it.
-    pub fn default_text(&self) -> String {
-        match self.default() {
-            Value::Text(text) => text,
-            Value::Size(size) => show_size(size),
-            Value::List(items) => items.join(" "),
-            other => other.toml(),
-        }
-    }
-}
 
 const WEIGHT: Type = Type::Number { min: 0.0, max: 100.0 };
 
@@ -292,6 +219,17 @@ pub const KEYS: &[Key] = &[
         get: |settings| Value::Text(settings.output.state.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
     },
     Key {
+        name: "output.copy",
+        flag: None,
+        value_name: "COPY",
+        ty: Type::Choice(PagesCopy::NAMES),
+        change: Change::NextCommit,
+        doc: "What lies beside our own Parquet, in OUT/output. `original`: the pages with exactly the original's columns `url`, \
+              `main_domain`, `cluster`, `id`, `creation_time` and `description`.",
+        set: |settings, value| settings.output.copy = PagesCopy::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.output.copy.name().into()),
+    },
+    Key {
         name: "output.roll_rows",
         flag: Some("roll-rows"),
         value_name: "N",
@@ -428,7 +366,8 @@ pub const KEYS: &[Key] = &[
         value_name: "KIND",
         ty: Type::Choice(&MODEL_KINDS),
         change: Change::NewState,
-        doc: "The algorithm. `two-level`: fine groups found on-line, gathered into lasting clusters. `kmeans`: streaming K-Means on pages.",
+        doc: "The algorithm. `two-level`: fine groups found on-line, gathered into lasting clusters. `kmeans`: streaming K-Means on pages. \
+              `original`: what Windrow replaces, K-Means over hashed main domains, fitted anew for each block.",
         set: |settings, value| settings.model.kind = value.into_text(),
         get: |settings| Value::Text(settings.model.kind.clone()),
     },
@@ -518,6 +457,27 @@ pub const KEYS: &[Key] = &[
               StreamingKMeans, by Euclidean distance.",
         set: |settings, value| settings.model.kmeans.rule = KMeansRule::named(&value.into_text()).unwrap_or_default(),
         get: |settings| Value::Text(settings.model.kmeans.rule.name().into()),
+    },
+    Key {
+        name: "model.original.batch",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 2, max: 1_000_000 },
+        change: Change::NewState,
+        doc: "Of `original`: rows of a block, which is fitted by itself. Where rows come live a block ends early when they do not come fast \
+              enough: half a second, or an epoch of the topics.",
+        set: |settings, value| settings.model.original.batch = value.count_u32(),
+        get: |settings| Value::Count(settings.model.original.batch.into()),
+    },
+    Key {
+        name: "model.original.features",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 1, max: 1_000 },
+        change: Change::NewState,
+        doc: "Of `original`: features that main domains are hashed into. As many clusters as features are a hash.",
+        set: |settings, value| settings.model.original.features = value.count_u32(),
+        get: |settings| Value::Count(settings.model.original.features.into()),
     },
     weight!(title, "features.title", "Weight of the words of the title."),
     weight!(keywords, "features.keywords", "Weight of the words of the keywords."),
