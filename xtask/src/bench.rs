@@ -27,6 +27,8 @@ enum What {
     Kafka(kafka::Args),
     /// The rate of a run that many clients follow, beside that of one that nobody looks at
     Serve(serve::Args),
+    /// The model `original` beside Spark: cost, seconds and rows a second
+    Original,
 }
 
 pub(crate) fn bench(args: &Args) -> Result<()> {
@@ -35,5 +37,6 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         What::Embedded(args) => embedded::embedded(args),
         What::Kafka(args) => kafka::kafka(args),
         What::Serve(args) => serve::serve(args),
+        What::Original => crate::original::bench(),
     }
 }
