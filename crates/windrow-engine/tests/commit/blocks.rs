@@ -50,7 +50,7 @@ fn a_run_that_is_stopped_commits_whole_blocks_and_reads_the_rest_again() {
     let rig = rig(1_000);
     rig.run_to_stop(100);
     let rows = rig.state().manifest.counters.rows;
-    assert!(rows % BATCH == 0 && (100..1_000).contains(&rows), "{rows} rows");
+    assert!(rows.is_multiple_of(BATCH) && (100..1_000).contains(&rows), "{rows} rows");
     rig.run().unwrap();
     let whole = self::rig(1_000);
     whole.run().unwrap();
