@@ -45,7 +45,7 @@ def same_page(row, message, headers, slot):
     value = json.loads(message.value())
     if set(value) == {"id", "creation_time", "main_domain", "description"}:
         same = all((value[name] or None) == (row[name] or None) for name in ["id", "description"])
-        same = same and value["main_domain"] in [row["domain"], *(row["domain"] or "").split(".")]
+        same = same and value["main_domain"].lower() in [row["domain"], *(row["domain"] or "").split(".")]
     else:
         same = all((value[name] or None) == (row[name] or None) for name in TEXTS) and value["cluster"] == row["cluster"]
     if not same:

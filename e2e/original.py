@@ -70,7 +70,7 @@ def read_clusters(servers, files):
         if told != (time_of(row["creation_time"]), row["description"] or None):
             sys.exit(f"{row} became {value}")
         domain = value["main_domain"]
-        if not re.fullmatch(r"[^./:@\s]+", domain) or domain not in row["url"].lower():
+        if not re.fullmatch(r"[^./:@\s]+", domain) or domain.lower() not in row["url"].lower():
             sys.exit(f"the main domain of {row['url']} is {domain!r}")
         found[value["id"]] += 1
         topics[message.topic()] += 1

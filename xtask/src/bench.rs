@@ -30,6 +30,8 @@ enum What {
     Soak(soak::Args),
     /// The rate of a run that many clients follow, beside that of one that nobody looks at
     Serve(serve::Args),
+    /// The model `original` beside Spark: cost, seconds and rows a second
+    Original,
 }
 
 /// Half a minute of it.
@@ -44,5 +46,6 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         What::Kafka(args) => kafka::kafka(args),
         What::Serve(args) => serve::serve(args),
         What::Soak(args) => soak::soak(args),
+        What::Original => crate::original::bench(),
     }
 }

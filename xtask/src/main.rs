@@ -13,6 +13,7 @@ mod faults;
 mod fuzz;
 mod kafka;
 mod measure;
+mod original;
 mod page;
 mod plots;
 mod poison;

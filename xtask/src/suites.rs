@@ -5,7 +5,9 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
-use crate::{bench, clean, demo, deny, docs, faults, fuzz, kafka, page, plots, poison, readers, serve, spark, tidy, wheel};
+use crate::{
+    bench, clean, demo, deny, docs, faults, fuzz, kafka, original, page, plots, poison, readers, serve, spark, tidy, wheel,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -47,6 +49,7 @@ const SUITES: &[Suite] = &[
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
     quick("clean", 120, |_| clean::clean()),
+    quick("original", 150, |_| original::original()),
     quick("exports", 30, |_| readers::exports()),
     quick("page", 240, |_| page::page(&page::Args::SHORT)),
     quick("plots", 60, |_| plots::plots()),

@@ -7,6 +7,7 @@
 //!           ├ memory       what clusters keep of micro-clusters that died
 //!           └ slots        which living cluster writes to which topic
 //! kmeans ─ centres, rule, block: streaming K-Means on pages, on the same vocabulary and slots
+//! original ─ features, lloyd, hungarian, lives: what Windrow replaces, fitted anew for each block, on the same slots
 //! ```
 
 mod boilerplate;
@@ -15,6 +16,7 @@ mod kmeans;
 mod memory;
 mod micro;
 mod model_time;
+pub mod original;
 mod settings;
 mod slots;
 mod two_level;
@@ -29,7 +31,7 @@ use crate::lineage::{Edit, EditError, LineageEvent};
 use crate::record::Pages;
 use crate::snapshot::SnapshotError;
 
-pub use settings::{HalfLife, HalfLifeError, KMeansRule, KMeansSettings, ModelSettings};
+pub use settings::{HalfLife, HalfLifeError, KMeansRule, KMeansSettings, ModelSettings, OriginalSettings};
 
 /// Id of a cluster; never used again.
 pub type ClusterId = u32;
@@ -154,7 +156,8 @@ pub trait Clusterer: Send {
     /// Name of the algorithm in settings and snapshots.
     fn kind(&self) -> &'static str;
 
-    /// Rows of one block; the caller never hands over more at a time.
+    /// Rows of one block, rejects among them; the caller never hands over more pages at a time. Where it hands over fewer the block ends,
+    /// so it cuts at the same places whenever the same order is learnt.
     fn block_len(&self) -> usize {
         1
     }
@@ -205,13 +208,14 @@ pub trait Clusterer: Send {
 pub struct UnknownModel(pub String);
 
 /// Names of the algorithms that there are.
-pub const MODEL_KINDS: [&str; 2] = [two_level::KIND, kmeans::KIND];
+pub const MODEL_KINDS: [&str; 3] = [two_level::KIND, kmeans::KIND, original::KIND];
 
 /// An empty model of the kind that the settings name.
 pub fn new_model(settings: &ModelSettings) -> Result<Box<dyn Clusterer>, UnknownModel> {
     match settings.kind.as_str() {
         two_level::KIND => Ok(Box::new(two_level::TwoLevel::new(settings))),
         kmeans::KIND => Ok(Box::new(kmeans::KMeans::new(settings))),
+        original::KIND => Ok(Box::new(original::Original::new(settings))),
         other => Err(UnknownModel(other.to_owned())),
     }
 }

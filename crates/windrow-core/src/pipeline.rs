@@ -239,6 +239,11 @@ impl Pipeline {
         self.book.alive.iter().map(|(cluster, entry)| (*cluster, entry.delivered))
     }
 
+    /// Rows that the model learns together: batches of this length, or a multiple, are learnt the same however they are cut.
+    pub fn block_len(&self) -> usize {
+        self.model.block_len()
+    }
+
     /// Looks for duplicates in a prepared batch that is to be learnt next, as a whole: counts them, or makes rejects of them.
     pub fn sift(&mut self, prepared: &mut Prepared) {
         if let Some(window) = &mut self.window {
@@ -246,7 +251,7 @@ impl Pipeline {
         }
     }
 
-    /// Learns a prepared batch. `outcome` is overwritten.
+    /// Learns a prepared batch. `outcome` is overwritten. A block that the batch ends in the middle of ends there.
     pub fn learn(&mut self, prepared: &Prepared, outcome: &mut Outcome) {
         outcome.clear();
         outcome.position = self.position;

@@ -261,38 +261,41 @@ impl Pages {
     /// Some of the pages, in this order: what preparing their rows alone would have given. Terms are numbered anew as they appear.
     #[must_use]
     pub fn only(&self, rows: impl Iterator<Item = usize> + Clone) -> Self {
-        let texts = |column: &TextColumn| {
-            let mut some = TextColumn::default();
-            rows.clone().for_each(|row| some.push(column.get(row)));
-            some
-        };
-        let mut terms = crate::featurize::Terms::default();
-        let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
-        for row in rows.clone() {
-            for entry in self.terms.entries(row) {
-                let old = self.terms.term[entry];
-                let new = *numbers.entry(old).or_insert_with(|| {
-                    terms.hash.push(self.terms.hash[old as usize]);
-                    terms.kind.push(self.terms.kind[old as usize]);
-                    terms.text.push(self.terms.text.get(old as usize));
-                    u32::try_from(terms.hash.len() - 1).expect("fewer terms than before")
+        let mut some = Self::default();
+        some.append(self, rows, &mut FxHashMap::default());
+        some
+    }
+
+    /// Puts some pages behind these. `numbers` has the numbers of the terms that are there, by their hashes.
+    pub fn append(&mut self, more: &Self, rows: impl Iterator<Item = usize> + Clone, numbers: &mut FxHashMap<u64, u32>) {
+        self.origin.extend(rows.clone().map(|row| more.origin[row]));
+        self.creation_time.extend(rows.clone().map(|row| more.creation_time[row]));
+        self.kept.resize_with(more.kept.len(), TextColumn::default);
+        let columns = [
+            (&mut self.id, &more.id),
+            (&mut self.url, &more.url),
+            (&mut self.title, &more.title),
+            (&mut self.keywords, &more.keywords),
+            (&mut self.description, &more.description),
+            (&mut self.domain, &more.domain),
+        ];
+        for (column, more) in columns.into_iter().chain(self.kept.iter_mut().zip(&more.kept)) {
+            rows.clone().for_each(|row| column.push(more.get(row)));
+        }
+        let terms = &mut self.terms;
+        for row in rows {
+            for entry in more.terms.entries(row) {
+                let old = more.terms.term[entry] as usize;
+                let new = *numbers.entry(more.terms.hash[old]).or_insert_with(|| {
+                    terms.hash.push(more.terms.hash[old]);
+                    terms.kind.push(more.terms.kind[old]);
+                    terms.text.push(more.terms.text.get(old));
+                    u32::try_from(terms.hash.len() - 1).expect("terms in memory")
                 });
                 terms.term.push(new);
-                terms.weight.push(self.terms.weight[entry]);
+                terms.weight.push(more.terms.weight[entry]);
             }
-            terms.ends.push(u32::try_from(terms.term.len()).expect("fewer entries than before"));
-        }
-        Self {
-            origin: rows.clone().map(|row| self.origin[row]).collect(),
-            creation_time: rows.clone().map(|row| self.creation_time[row]).collect(),
-            id: texts(&self.id),
-            url: texts(&self.url),
-            title: texts(&self.title),
-            keywords: texts(&self.keywords),
-            description: texts(&self.description),
-            domain: texts(&self.domain),
-            kept: self.kept.iter().map(texts).collect(),
-            terms,
+            terms.ends.push(u32::try_from(terms.term.len()).expect("entries in memory"));
         }
     }
 }

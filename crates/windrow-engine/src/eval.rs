@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::read;
+use crate::run::block::{Block, Blocks};
 use crate::source::{self, Asked, Limits, Positions, Source, Wanted};
 
 use arrange::{Arranged, MIXED_IN};
@@ -100,19 +101,24 @@ pub fn eval(job: &EvalJob, clock: &dyn Clock, observer: &mut dyn FnMut(u64, Dura
     let (mut rows, mut rejects) = (0, 0);
     let mut ids = Ids::default();
     let mut outcome = Outcome::default();
-    for event in reader.events() {
-        let mut prepared = match event {
-            Event::Batch(batch) => batch.prepared,
-            Event::Failed(error) => return Err(error),
-            Event::End => break,
-        };
+    let mut blocks = Blocks::new(pipeline.block_len());
+    let mut learn = |Block { mut prepared, .. }: Block| {
         pipeline.sift(&mut prepared);
         pipeline.learn(&prepared, &mut outcome);
         rows += prepared.n_rows;
         rejects += prepared.rejects.len() as u64;
         ids.take(&prepared, &outcome, &mut labels);
         observer(rows, clock.elapsed() - start);
+        Ok(())
+    };
+    for event in reader.events() {
+        match event {
+            Event::Batch(batch) => blocks.push(*batch, &mut learn)?,
+            Event::Failed(error) => return Err(error),
+            Event::End => break,
+        }
     }
+    blocks.end().map_or(Ok(()), learn)?;
     let elapsed = clock.elapsed() - start;
     if ids.label.is_empty() {
         return Err(Error::new(ErrorKind::Invalid, "E-LABELS", "no row has a label")

@@ -8,6 +8,7 @@
 //!
 //! Only this thread mutates the model. Staging is reversible; the rename of the manifest in a roll is the only step that is not.
 
+pub(crate) mod block;
 pub(crate) mod cut;
 mod edit;
 mod forecast;
@@ -38,7 +39,7 @@ use crate::kafka::commits::{self, Commit};
 use crate::kafka::writer::ENDED;
 use crate::observe::{Counters, Observer};
 use crate::sink::Sink;
-use crate::sink::parquet::ParquetSink;
+use crate::sink::parquet::{PagesCopy, ParquetSink};
 use crate::sink::topics::{self, Claims, TopicOutput, TopicSink};
 use crate::source::kafka::TopicInput;
 use crate::source::{Asked, Keep};
@@ -77,6 +78,8 @@ pub struct Job {
     pub out: PathBuf,
     /// Folder of the state; `OUT/.windrow` when none is given.
     pub state: Option<PathBuf>,
+    /// What lies beside our own Parquet.
+    pub copy: PagesCopy,
     /// Settings of the model; they need new state.
     pub model: ModelSettings,
     /// Weights of the fields; they need new state.
@@ -109,6 +112,7 @@ impl Job {
             rules: Rules::default(),
             out,
             state: None,
+            copy: PagesCopy::None,
             model: ModelSettings::default(),
             weights: FieldWeights::default(),
             threads: 1,
@@ -117,6 +121,14 @@ impl Job {
             free_disk: 0,
             accept_new: false,
         }
+    }
+}
+
+impl Job {
+    /// How long a row may wait for its block, where rows come live.
+    fn longest_wait(&self) -> Option<Duration> {
+        let is_live = self.follow || self.topic.as_ref().is_some_and(|topic| !topic.until_end);
+        is_live.then(|| self.output.as_ref().map_or(BLOCK_WAIT, |output| output.epoch))
     }
 }
 
@@ -265,6 +277,8 @@ pub struct Summary {
 
 /// How long the loop waits for a batch before it looks for edits, a due roll, or the wish to stop.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a row that comes live waits for its block where no epoch says it.
+const BLOCK_WAIT: Duration = Duration::from_millis(500);
 /// How long a run that is to end waits for brokers.
 pub(crate) const HURRIED: Duration = Duration::from_secs(5);
 /// How long a run waits before it begins again, and how long at most.
@@ -384,12 +398,16 @@ impl Attempt<'_> {
                     Ok(anew) => reader = anew,
                     Err(error) => break Err(error),
                 },
-                Ok(Event::End) => break Ok(Ended::EndOfInput),
+                Ok(Event::End) => {
+                    work.end_block(observer)?;
+                    break Ok(Ended::EndOfInput);
+                }
                 Ok(Event::Failed(error)) => break Err(error),
                 Err(RecvTimeoutError::Timeout) => work.tell(&[], observer),
                 Err(RecvTimeoutError::Disconnected) => break Err(gone()),
             }
             self.has_worked = true;
+            work.end_late_block(observer)?;
             work.look_ahead().into_iter().for_each(|forecast| control.waits.foretell(forecast));
             if work.is_due(&job.roll) {
                 work.roll()?;
@@ -426,7 +444,7 @@ fn open_sink<'c>(
     control: &'c Control,
     claims: &mut Claims,
 ) -> Result<(Box<dyn Sink + 'c>, Vec<Commit>)> {
-    let parquet = ParquetSink::keeping(&job.out, &manifest.pipeline, job.keep.names())?;
+    let parquet = ParquetSink::keeping(&job.out, &manifest.pipeline, job.keep.names(), job.copy)?;
     let Some(output) = &job.output else { return Ok((Box::new(parquet), Vec::new())) };
     let claim = topics::claim(output, &manifest.pipeline, claims, control)?;
     let commits = match manifest.commits {

@@ -33,6 +33,7 @@ use windrow_core::featurize::FieldWeights;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Asked, Keep, MessageFormat};
 
+use crate::sink::parquet::PagesCopy;
 use crate::sink::topics::{MessageKey, MessageTime, Route, ValueShape};
 use crate::source::kafka::{OnDataLoss, Start};
 pub(crate) use client::follow;
@@ -158,6 +159,8 @@ pub struct OutputSettings {
     pub out: PathBuf,
     /// Directory of the state; none for `OUT/.windrow`.
     pub state: Option<PathBuf>,
+    /// What lies beside our own Parquet.
+    pub copy: PagesCopy,
     /// Rows after which a roll is due; 0 for no such limit.
     pub roll_rows: u64,
     /// Bytes of Parquet after which a roll is due.
@@ -194,6 +197,7 @@ impl Default for OutputSettings {
         Self {
             out: PathBuf::from("out"),
             state: None,
+            copy: PagesCopy::None,
             roll_rows: 0,
             roll_size: 128 << 20,
             roll_seconds: 300,

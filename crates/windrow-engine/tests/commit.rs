@@ -8,6 +8,8 @@ mod rig;
 
 #[path = "commit/audit.rs"]
 mod audit;
+#[path = "commit/blocks.rs"]
+mod blocks;
 #[path = "commit/bombs.rs"]
 mod bombs;
 #[path = "commit/damage.rs"]

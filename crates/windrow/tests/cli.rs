@@ -19,6 +19,8 @@ mod follow;
 mod keep;
 #[path = "cli/kmeans.rs"]
 mod kmeans;
+#[path = "cli/original.rs"]
+mod original;
 #[path = "cli/replay.rs"]
 mod replay;
 #[path = "cli/rig.rs"]

@@ -10,7 +10,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::{kmeans, two_level};
+use super::{kmeans, original, two_level};
 use crate::record::Micros;
 use crate::snapshot::SnapshotError;
 
@@ -30,6 +30,8 @@ pub struct ModelSettings {
     pub max_terms: u32,
     /// Of `kmeans` alone.
     pub kmeans: KMeansSettings,
+    /// Of `original` alone.
+    pub original: OriginalSettings,
 }
 
 impl ModelSettings {
@@ -52,6 +54,7 @@ impl Default for ModelSettings {
             max_micro_clusters: 20_000,
             max_terms: 1_000_000,
             kmeans: KMeansSettings::default(),
+            original: OriginalSettings::default(),
         }
     }
 }
@@ -59,24 +62,31 @@ impl Default for ModelSettings {
 impl PartialEq for ModelSettings {
     fn eq(&self, other: &Self) -> bool {
         let plain = |s: &Self| (s.clusters, s.seed, s.max_micro_clusters, s.max_terms);
-        let is_kmeans = self.kind == kmeans::KIND;
-        self.kind == other.kind && plain(self) == plain(other) && (!is_kmeans || self.kmeans == other.kmeans)
+        self.kind == other.kind
+            && plain(self) == plain(other)
+            && match self.kind.as_str() {
+                kmeans::KIND => self.kmeans == other.kmeans,
+                original::KIND => self.original == other.original,
+                _ => true,
+            }
     }
 }
 
-const FIELDS: [&str; 6] = ["kind", "clusters", "seed", "max_micro_clusters", "max_terms", "kmeans"];
+const FIELDS: [&str; 7] = ["kind", "clusters", "seed", "max_micro_clusters", "max_terms", "kmeans", "original"];
 
 impl Serialize for ModelSettings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let is_kmeans = self.kind == kmeans::KIND;
-        let mut fields = serializer.serialize_struct("ModelSettings", if is_kmeans { 6 } else { 5 })?;
+        let has_own = matches!(self.kind.as_str(), kmeans::KIND | original::KIND);
+        let mut fields = serializer.serialize_struct("ModelSettings", if has_own { 6 } else { 5 })?;
         fields.serialize_field(FIELDS[0], &self.kind)?;
         fields.serialize_field(FIELDS[1], &self.clusters)?;
         fields.serialize_field(FIELDS[2], &self.seed)?;
         fields.serialize_field(FIELDS[3], &self.max_micro_clusters)?;
         fields.serialize_field(FIELDS[4], &self.max_terms)?;
-        if is_kmeans {
-            fields.serialize_field(FIELDS[5], &self.kmeans)?;
+        match self.kind.as_str() {
+            kmeans::KIND => fields.serialize_field(FIELDS[5], &self.kmeans)?,
+            original::KIND => fields.serialize_field(FIELDS[6], &self.original)?,
+            _ => {}
         }
         fields.end()
     }
@@ -102,16 +112,21 @@ impl<'de> Visitor<'de> for Fields {
         fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(seq: &mut A, at: usize) -> Result<T, A::Error> {
             seq.next_element()?.ok_or_else(|| de::Error::missing_field(FIELDS[at]))
         }
-        let kind: String = next(&mut seq, 0)?;
-        let is_kmeans = kind == kmeans::KIND;
-        Ok(ModelSettings {
-            kind,
+        let mut read = ModelSettings {
+            kind: next(&mut seq, 0)?,
             clusters: next(&mut seq, 1)?,
             seed: next(&mut seq, 2)?,
             max_micro_clusters: next(&mut seq, 3)?,
             max_terms: next(&mut seq, 4)?,
-            kmeans: if is_kmeans { next(&mut seq, 5)? } else { KMeansSettings::default() },
-        })
+            ..ModelSettings::default()
+        };
+        // Only those of the algorithm in use follow.
+        match read.kind.as_str() {
+            kmeans::KIND => read.kmeans = next(&mut seq, 5)?,
+            original::KIND => read.original = next(&mut seq, 6)?,
+            _ => {}
+        }
+        Ok(read)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ModelSettings, A::Error> {
@@ -126,6 +141,7 @@ impl<'de> Visitor<'de> for Fields {
                 Some(3) => read.max_micro_clusters = map.next_value()?,
                 Some(4) => read.max_terms = map.next_value()?,
                 Some(5) => read.kmeans = map.next_value()?,
+                Some(6) => read.original = map.next_value()?,
                 _ => drop(map.next_value::<de::IgnoredAny>()?),
             }
             at.and_then(|at| found.get_mut(at)).into_iter().for_each(|found| *found = true);
@@ -153,6 +169,21 @@ pub struct KMeansSettings {
 impl Default for KMeansSettings {
     fn default() -> Self {
         Self { half_life: HalfLife::Rows(2_000), batch: 50, births: 8, rule: KMeansRule::Spherical }
+    }
+}
+
+/// Settings of `original`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginalSettings {
+    /// Features that main domains are hashed into.
+    pub features: u32,
+    /// Pages of a block, which is fitted by itself.
+    pub batch: u32,
+}
+
+impl Default for OriginalSettings {
+    fn default() -> Self {
+        Self { features: 50, batch: 10_000 }
     }
 }
 
@@ -290,7 +321,10 @@ mod tests {
         let other = KMeansSettings { batch: 3, ..KMeansSettings::default() };
         assert_eq!(plain, ModelSettings { kmeans: other.clone(), ..plain.clone() });
         assert_ne!(kmeans, ModelSettings { kmeans: other, ..kmeans.clone() });
-        for settings in [plain, kmeans] {
+        let original = OriginalSettings { batch: 7, ..OriginalSettings::default() };
+        let original = ModelSettings { kind: original::KIND.into(), original, ..plain.clone() };
+        assert_ne!(original, ModelSettings { original: OriginalSettings::default(), ..original.clone() });
+        for settings in [plain, kmeans, original] {
             let bytes = postcard::to_allocvec(&(&settings, 7u8)).unwrap();
             assert_eq!(postcard::from_bytes::<(ModelSettings, u8)>(&bytes), Ok((settings, 7)));
         }

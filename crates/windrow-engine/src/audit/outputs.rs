@@ -181,7 +181,8 @@ fn pages(batch: &RecordBatch, (pass, kept): (Pass, &[String]), written: &mut Wri
         let decision = hasher.decision(&decided);
         written.traces.push(Trace::decided(id, content, decision, slot.value(row)));
         if let Some(as_sent) = &mut written.as_sent {
-            let page = Content { domain: main_domain(page.domain), ..page };
+            let main_domain = main_domain(page.texts[1]);
+            let page = Content { domain: &main_domain, ..page };
             as_sent.push(Trace::decided(id, hasher.page_in(ValueShape::Original, &page), decision, slot.value(row)));
         }
     }

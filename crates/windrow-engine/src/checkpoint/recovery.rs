@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::failpoint::failpoint;
 use crate::observe::Counters;
+use crate::run::block::Blocks;
 use crate::run::{Control, Job, cut, inputs};
 use crate::sink::topics::Route;
 use crate::sink::{Family, PublishedFile, parquet};
@@ -228,8 +229,8 @@ fn note_missing(layout: &Layout, manifest: &Manifest, notes: &mut Vec<String>) {
 /// Whatever has another name stays.
 fn drop_leftovers(layout: &Layout, manifest: &Manifest, notes: &mut Vec<String>) -> Result<()> {
     let mut dropped = 0;
-    for family in Family::ALL {
-        let folder = layout.out.join(family.folder());
+    let folders = Family::ALL.map(Family::folder).into_iter().chain([parquet::PagesCopy::FOLDER]);
+    for folder in folders.map(|folder| layout.out.join(folder)) {
         for name in files::names_in(&folder)? {
             if name.starts_with('.') && parquet::epoch_of(&name).is_some_and(|epoch| epoch > manifest.epoch) {
                 files::remove(&folder.join(name))?;
@@ -386,18 +387,24 @@ fn learn_step(
         reached.clone_from(to);
     } else {
         let reader = inputs::start_again(job, &mut reached, &order, &Control::default())?;
+        let mut blocks = Blocks::new(pipeline.block_len());
+        blocks.follow(&order);
         for event in reader.events() {
-            let mut batch = match event {
+            let batch = match event {
                 Event::Batch(batch) => batch,
                 Event::Failed(error) => return Err(error),
                 Event::End => break,
             };
-            pipeline.sift(&mut batch.prepared);
-            cut::advance(&mut reached, &batch.span, batch.prepared.n_rows);
-            for piece in cut::at_edits(batch.prepared, pipeline.position(), edits) {
-                apply(pipeline, piece.edits, &mut outcome);
-                pipeline.learn(&piece.prepared, &mut outcome);
-            }
+            blocks.push(*batch, |block| {
+                block.advance(&mut reached);
+                let mut prepared = block.prepared;
+                pipeline.sift(&mut prepared);
+                for piece in cut::at_edits(prepared, pipeline.position(), edits) {
+                    apply(pipeline, piece.edits, &mut outcome);
+                    pipeline.learn(&piece.prepared, &mut outcome);
+                }
+                Ok(())
+            })?;
         }
     }
     apply(pipeline, edits.drain(..), &mut outcome);

@@ -1,11 +1,13 @@
-//! Cutting prepared batches at the positions of edits, and moving positions on over them.
+//! Cutting prepared batches, at the positions of edits and at the ends of blocks; putting them together; moving positions on over them.
 //!
-//! A cut is rare. It comes behind the look for duplicates, which is for whole batches.
+//! A cut is rare. At edits it comes behind the look for duplicates, at the ends of blocks before it.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use rustc_hash::FxHashMap;
 use windrow_core::pipeline::Prepared;
+use windrow_core::record::Reject;
 
 use crate::batch::Slice;
 use crate::checkpoint::edits::PlacedEdit;
@@ -48,8 +50,30 @@ pub(crate) fn advance(positions: &mut Positions, span: &[Slice], n_rows: u64) {
 }
 
 /// Some pages of a batch, without its rejects.
-fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
-    Prepared { n_rows: rows.len() as u64, pages: prepared.pages.only(rows), ..Prepared::default() }
+pub(crate) fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
+    Prepared {
+        n_rows: rows.len() as u64,
+        hashes: prepared.hashes.get(rows.clone()).map(<[u64]>::to_vec).unwrap_or_default(),
+        spare: prepared.spare.get(rows.clone()).map(<[Reject]>::to_vec).unwrap_or_default(),
+        pages: prepared.pages.only(rows),
+        ..Prepared::default()
+    }
+}
+
+/// Batches as one: what preparing all their rows at once would have given.
+pub(crate) fn join(mut parts: Vec<Prepared>) -> Prepared {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let (mut joined, mut numbers) = (Prepared::default(), FxHashMap::default());
+    for part in parts {
+        joined.pages.append(&part.pages, 0..part.pages.len(), &mut numbers);
+        joined.n_rows += part.n_rows;
+        joined.rejects.extend(part.rejects);
+        joined.hashes.extend(part.hashes);
+        joined.spare.extend(part.spare);
+    }
+    joined
 }
 
 /// The pages from `from` on, with all the rejects of the batch.
@@ -100,6 +124,7 @@ mod tests {
         assert_eq!(part(&whole, 0..3), prepared(0..3));
         assert_eq!(part(&whole, 3..5), prepared(4..6));
         assert_eq!(part(&whole, 0..5).pages, whole.pages);
+        assert_eq!(join(vec![prepared(0..2), prepared(2..5), prepared(5..6)]), whole);
     }
 
     #[test]

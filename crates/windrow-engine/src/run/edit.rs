@@ -47,7 +47,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         owned => Arc::new(owned?),
     };
     let opened = checkpoint::open(&job, &owned)?;
-    let mut sink = ParquetSink::keeping(&job.out, &opened.store.manifest().pipeline, job.keep.names())?;
+    let mut sink = ParquetSink::keeping(&job.out, &opened.store.manifest().pipeline, job.keep.names(), job.copy)?;
     let mut work = Work::new(&job, opened, &mut sink, clock);
     work.finish(false)?;
     if edits::is_waiting(&reading.layout.inbox(), &request) {

@@ -19,6 +19,7 @@ use crate::kafka::commits::{Commit, MOST_SINCE_ROLL};
 use crate::kafka::mirror::Mirror;
 use crate::observe::{CommitTimes, Counters, Observer, Progress};
 use crate::read::Reader;
+use crate::run::block::{Block, Blocks};
 use crate::run::forecast::{Forecast, Prospect};
 use crate::run::inputs::Again;
 use crate::run::waits::Waits;
@@ -60,6 +61,10 @@ fn hash(prepared: &Prepared, outcome: &Outcome, decisions: &mut Xxh3) {
 pub(super) struct Work<'a> {
     store: Store,
     pipeline: Pipeline,
+    /// Rows that have not come to a block; since when the first of them waits, and how long it may.
+    blocks: Blocks,
+    waiting: Option<Duration>,
+    longest_wait: Option<Duration>,
     pending: VecDeque<PlacedEdit>,
     inputs: Vec<String>,
     columns: String,
@@ -119,6 +124,9 @@ impl<'a> Work<'a> {
         let mirror = mirrored.and_then(|topic| Mirror::open(&topic.keys, &manifest.pipeline).ok());
         Self {
             store,
+            blocks: Blocks::new(pipeline.block_len()),
+            waiting: None,
+            longest_wait: job.longest_wait(),
             pipeline,
             pending,
             inputs,
@@ -178,11 +186,37 @@ impl<'a> Work<'a> {
         self.sink.stage(Staged { epoch, at, sources, prepared, outcome })
     }
 
-    /// Learns a batch, stages it and says how it stands.
+    /// Learns what a batch brings to whole blocks.
     pub(super) fn learn(&mut self, batch: Batch, observer: &mut Observer<'_>) -> Result<()> {
-        let Batch { span, mut prepared } = batch;
-        cut::advance(&mut self.positions, &span, prepared.n_rows);
-        span.iter().for_each(|slice| self.epoch.order.add(*slice));
+        let mut blocks = std::mem::replace(&mut self.blocks, Blocks::new(0));
+        let learnt = blocks.push(batch, |block| self.learn_block(block, observer));
+        self.waiting = self.waiting.filter(|_| blocks.is_waiting());
+        if blocks.is_waiting() {
+            self.waiting.get_or_insert_with(|| self.clock.elapsed());
+        }
+        self.blocks = blocks;
+        learnt
+    }
+
+    /// Ends the block that is under way: no more rows come to it.
+    pub(super) fn end_block(&mut self, observer: &mut Observer<'_>) -> Result<()> {
+        self.waiting = None;
+        let block = self.blocks.end();
+        block.map_or(Ok(()), |block| self.learn_block(block, observer))
+    }
+
+    /// The same, if its first row has waited for long enough.
+    pub(super) fn end_late_block(&mut self, observer: &mut Observer<'_>) -> Result<()> {
+        let has_waited = |since: Duration| self.clock.elapsed().saturating_sub(since);
+        let is_late = self.waiting.zip(self.longest_wait).is_some_and(|(since, longest)| has_waited(since) >= longest);
+        if is_late { self.end_block(observer) } else { Ok(()) }
+    }
+
+    /// Learns a block, stages it and says how it stands.
+    fn learn_block(&mut self, block: Block, observer: &mut Observer<'_>) -> Result<()> {
+        block.advance(&mut self.positions);
+        block.note(&mut self.epoch.order);
+        let mut prepared = block.prepared;
         self.pipeline.sift(&mut prepared);
         for piece in cut::at_edits(prepared, self.pipeline.position(), &mut self.pending) {
             if !piece.edits.is_empty() {
@@ -302,6 +336,7 @@ impl<'a> Work<'a> {
         let mut from = self.positions.clone();
         let reader = if order.is_empty() { None } else { Some(inputs::start_again(job, &mut from, &order, control)?) };
         for commit in commits {
+            self.blocks.follow(&commit.order);
             while let Some((source, offset)) = commit.order.end()
                 && self.positions.sources.get(source as usize).is_none_or(|source| source.offset < offset)
             {

@@ -1,4 +1,4 @@
-//! What the table says of a key.
+//! A key: its names, what it takes, what a change of it means.
 
 use super::value::{Type, Value};
 use super::{Settings, show_size};

@@ -6,6 +6,7 @@ use windrow_core::cluster::{KMeansRule, MODEL_KINDS};
 use super::key::{Change, Key};
 use super::value::{Type, Value};
 use super::{CleanProfile, OutputTopics};
+use crate::sink::parquet::PagesCopy;
 use crate::sink::topics::{MessageKey, MessageTime, ValueShape};
 use crate::source::kafka::OnDataLoss;
 use crate::source::written::{AskedDelimiter, AskedEncoding, AskedFormat};
@@ -241,6 +242,17 @@ pub const KEYS: &[Key] = &[
         get: |settings| Value::Text(settings.output.state.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
     },
     Key {
+        name: "output.copy",
+        flag: None,
+        value_name: "COPY",
+        ty: Type::Choice(PagesCopy::NAMES),
+        change: Change::NextCommit,
+        doc: "What lies beside our own Parquet, in OUT/output. `original`: the pages with exactly the original's columns `url`, \
+              `main_domain`, `cluster`, `id`, `creation_time` and `description`.",
+        set: |settings, value| settings.output.copy = PagesCopy::named(&value.into_text()).unwrap_or_default(),
+        get: |settings| Value::Text(settings.output.copy.name().into()),
+    },
+    Key {
         name: "output.roll_rows",
         flag: Some("roll-rows"),
         value_name: "N",
@@ -377,7 +389,8 @@ pub const KEYS: &[Key] = &[
         value_name: "KIND",
         ty: Type::Choice(&MODEL_KINDS),
         change: Change::NewState,
-        doc: "The algorithm. `two-level`: fine groups found on-line, gathered into lasting clusters. `kmeans`: streaming K-Means on pages.",
+        doc: "The algorithm. `two-level`: fine groups found on-line, gathered into lasting clusters. `kmeans`: streaming K-Means on pages. \
+              `original`: what Windrow replaces, K-Means over hashed main domains, fitted anew for each block.",
         set: |settings, value| settings.model.kind = value.into_text(),
         get: |settings| Value::Text(settings.model.kind.clone()),
     },
@@ -467,6 +480,27 @@ pub const KEYS: &[Key] = &[
               StreamingKMeans, by Euclidean distance.",
         set: |settings, value| settings.model.kmeans.rule = KMeansRule::named(&value.into_text()).unwrap_or_default(),
         get: |settings| Value::Text(settings.model.kmeans.rule.name().into()),
+    },
+    Key {
+        name: "model.original.batch",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 2, max: 1_000_000 },
+        change: Change::NewState,
+        doc: "Of `original`: rows of a block, which is fitted by itself. Where rows come live a block ends early when they do not come fast \
+              enough: half a second, or an epoch of the topics.",
+        set: |settings, value| settings.model.original.batch = value.count_u32(),
+        get: |settings| Value::Count(settings.model.original.batch.into()),
+    },
+    Key {
+        name: "model.original.features",
+        flag: None,
+        value_name: "N",
+        ty: Type::Count { min: 1, max: 1_000 },
+        change: Change::NewState,
+        doc: "Of `original`: features that main domains are hashed into. As many clusters as features are a hash.",
+        set: |settings, value| settings.model.original.features = value.count_u32(),
+        get: |settings| Value::Count(settings.model.original.features.into()),
     },
     weight!(title, "features.title", "Weight of the words of the title."),
     weight!(keywords, "features.keywords", "Weight of the words of the keywords."),

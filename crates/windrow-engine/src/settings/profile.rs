@@ -1,6 +1,7 @@
 //! Profiles: what `init` fills in for those who come from another program. They end there: the settings file is the whole truth.
 
-use super::{CleanProfile, Settings, Starter, Value};
+use super::{CleanProfile, Starter, Value};
+use crate::sink::parquet::PagesCopy;
 use crate::sink::topics::ValueShape;
 
 /// Another program whose place Windrow takes.
@@ -9,9 +10,6 @@ pub enum Profile {
     /// The Python scripts that Windrow replaces: their topics, messages and folders.
     Original,
 }
-
-/// The only model there is so far that can stand in for the original's.
-const STAND_IN: &str = "two-level";
 
 impl Profile {
     /// The brokers that its scripts use when nobody says otherwise.
@@ -30,35 +28,23 @@ impl Profile {
             ("source.format", text("json")),
             ("source.from", text("earliest")),
             ("clean.profile", text(CleanProfile::Original.name())),
-            ("output.out", text("tmp/output")),
+            ("output.out", text("tmp")),
+            ("output.copy", text(PagesCopy::Original.name())),
             ("output.state", text("tmp/checkpoint")),
             ("output.kafka", text("topics")),
             ("output.topic_prefix", text("cluster_")),
             ("output.value", text(ValueShape::Original.name())),
             ("output.counts_file", text("message_counts.json")),
             ("produce.value", text(ValueShape::Original.name())),
-            ("model.kind", text(STAND_IN)),
+            ("model.kind", text("original")),
             ("model.clusters", Value::Count(50)),
         ];
         let notes = [
-            ("model.kind", "The model `original` (K-Means over hashed main domains) is not built yet."),
-            ("output.out", "The Parquet has Windrow's columns yet, not the original's six."),
+            ("output.out", "Six columns as the original's in tmp/output, Windrow's own in tmp/pages."),
+            ("model.original.batch", "Rows of a micro-batch."),
         ];
         let notes = notes.iter().map(|(key, note)| (*key, (*note).to_owned())).collect();
         Starter { values, notes, client: Vec::new() }
-    }
-}
-
-impl Settings {
-    /// What is not yet as the original has it, where its messages are wanted.
-    pub fn unlike_the_original(&self) -> Option<String> {
-        (self.output.value == ValueShape::Original).then(|| {
-            format!(
-                "the topics get the original's messages; its model and its columns of the Parquet are not built yet: `{}` with {} \
-                 clusters decides, and the Parquet has Windrow's columns",
-                self.model.kind, self.model.clusters
-            )
-        })
     }
 }
 
@@ -75,8 +61,6 @@ mod tests {
         assert_eq!((settings.source.topic.as_str(), settings.source.from.as_str()), ("topic_url", "earliest"));
         assert_eq!((settings.output.value, settings.produce.value), (ValueShape::Original, ValueShape::Original));
         assert_eq!(settings.model.clusters, 50);
-        assert!(settings.unlike_the_original().is_some_and(|told| told.contains("`two-level` with 50 clusters")));
-        assert!(file.contains("#   The model `original`"), "{file}");
-        assert_eq!(Settings::default().unlike_the_original(), None);
+        assert_eq!((settings.model.kind.as_str(), settings.output.copy), ("original", PagesCopy::Original));
     }
 }

@@ -173,13 +173,16 @@ fn every_field_of_model_and_features_is_a_setting() {
         members.into_iter().flat_map(|(member, value)| fields(&format!("{name}.{member}"), value)).collect()
     }
     // Of all algorithms that have settings of their own.
-    let model = ModelSettings { kind: "kmeans".into(), ..ModelSettings::default() };
-    let model = fields("model", serde_json::to_value(model).unwrap());
+    let model = |kind: &str| {
+        let model = ModelSettings { kind: kind.into(), ..ModelSettings::default() };
+        fields("model", serde_json::to_value(model).unwrap())
+    };
     let features = fields("features", serde_json::to_value(FieldWeights::default()).unwrap());
     let mut known: Vec<_> =
         KEYS.iter().filter(|key| ["model", "features"].contains(&key.section())).map(|key| key.name).collect();
-    let mut wanted = [model, features].concat();
+    let mut wanted = [model("kmeans"), model("original"), features].concat();
     known.sort_unstable();
     wanted.sort_unstable();
+    wanted.dedup();
     assert_eq!(known, wanted);
 }

@@ -9,6 +9,9 @@
 //! Encoding and compressing run beside learning, on a thread of their own. Readers pass over dot files, so that a file is in view
 //! whole or not at all. Families without rows in an epoch make no file. The text columns of a batch become Arrow arrays without
 //! being copied.
+//!
+//! A copy of the pages as another program had them rides along: written, sealed and shown with the file of pages whose name it has, in a
+//! folder of its own. No manifest names it, for it says nothing that the pages do not say.
 
 mod encode;
 
@@ -21,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -32,6 +36,36 @@ use crate::sink::{Family, PublishedFile, Sink, Staged};
 
 pub(crate) use encode::page_properties;
 pub use encode::{SCHEMA_VERSION, schema};
+
+/// What lies beside our own Parquet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PagesCopy {
+    /// Nothing.
+    #[default]
+    None,
+    /// The pages with the original's six columns.
+    Original,
+}
+
+impl PagesCopy {
+    /// The words of all.
+    pub const NAMES: &[&str] = &["none", "original"];
+    /// Name of its folder.
+    pub const FOLDER: &str = "output";
+
+    /// Its word in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Original => "original",
+        }
+    }
+
+    /// What this word stands for.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::None, Self::Original].into_iter().find(|copy| copy.name() == word)
+    }
+}
 
 /// Batches that may wait for the writer; a batch holds about a megabyte.
 const QUEUE_LEN: usize = 8;
@@ -72,11 +106,14 @@ enum Message {
 impl ParquetSink {
     /// A sink that writes under `out` for the pipeline of this id.
     pub fn open(out: &Path, pipeline: &str) -> Result<Self> {
-        Self::keeping(out, pipeline, Vec::new())
+        Self::keeping(out, pipeline, Vec::new(), PagesCopy::None)
     }
 
-    /// The same, of pages with columns of these names that are carried along.
-    pub fn keeping(out: &Path, pipeline: &str, kept: Vec<String>) -> Result<Self> {
+    /// The same, of pages with columns of these names that are carried along, and with a copy beside them.
+    pub fn keeping(out: &Path, pipeline: &str, kept: Vec<String>, copy: PagesCopy) -> Result<Self> {
+        if copy != PagesCopy::None {
+            create_dir(&out.join(PagesCopy::FOLDER))?;
+        }
         for family in Family::ALL {
             create_dir(&out.join(family.folder()))?;
         }
@@ -90,6 +127,8 @@ impl ParquetSink {
             bytes: Arc::clone(&bytes),
             has_failed: Arc::clone(&has_failed),
             open: Vec::new(),
+            copies: copy == PagesCopy::Original,
+            copy: None,
         };
         let thread = std::thread::Builder::new()
             .name("windrow-parquet".into())
@@ -182,6 +221,9 @@ pub fn show(out: &Path, files: &[PublishedFile]) -> Result<Vec<PathBuf>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(visible),
             Err(error) => return Err(environment("rename", &visible, &error)),
         }
+        if file.family == Family::Pages {
+            show_copy(&out.join(PagesCopy::FOLDER), &file.name)?;
+        }
     }
     let mut folders: Vec<_> = files.iter().map(|file| file.family.folder()).collect();
     folders.dedup();
@@ -190,6 +232,16 @@ pub fn show(out: &Path, files: &[PublishedFile]) -> Result<Vec<PathBuf>> {
     }
     failpoint!("after-files-in-view");
     Ok(missing)
+}
+
+/// Renames the copy of a file of pages into view, where there is one that is not.
+fn show_copy(folder: &Path, name: &str) -> Result<()> {
+    let visible = folder.join(name);
+    match fs::rename(folder.join(hidden_name(name)), &visible) {
+        Ok(()) => sync_dir(folder),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(environment("rename", &visible, &error)),
+    }
 }
 
 /// Opens a file that a manifest names. It may be on its way into view just now, and it never goes back: so the name in view is
@@ -218,6 +270,9 @@ struct Writer {
     bytes: Arc<AtomicU64>,
     has_failed: Arc<AtomicBool>,
     open: Vec<OpenFile>,
+    /// Whether pages are copied, and the copy under way.
+    copies: bool,
+    copy: Option<OpenFile>,
 }
 
 struct OpenFile {
@@ -275,7 +330,7 @@ impl Writer {
                 }
             }
         }
-        let hidden: Vec<_> = self.open.drain(..).map(|open| open.hidden).collect();
+        let hidden: Vec<_> = self.open.drain(..).chain(self.copy.take()).map(|open| open.hidden).collect();
         drop_hidden(&hidden);
     }
 
@@ -289,6 +344,9 @@ impl Writer {
             self.write(Family::Rejects, epoch, &encode::rejects(&prepared.rejects, &sources))?;
         }
         if !prepared.pages.is_empty() {
+            if self.copies {
+                self.write_copy(epoch, &encode::original(&prepared.pages, &outcome))?;
+            }
             let pages = encode::pages(prepared.pages, &outcome, &self.kept);
             self.write(Family::Pages, epoch, &pages)?;
         }
@@ -312,21 +370,37 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes pages to the copy; it begins with the file of pages that it copies, and has its name.
+    fn write_copy(&mut self, epoch: u64, rows: &RecordBatch) -> Result<()> {
+        let mut copy = match self.copy.take() {
+            Some(copy) => copy,
+            None => self.create_in(PagesCopy::FOLDER, (Family::Pages, epoch), rows.schema())?,
+        };
+        let written = copy.writer.write(rows).map_err(|error| environment("write", &copy.hidden.path, &error));
+        self.copy = Some(copy);
+        written
+    }
+
     fn create(&self, family: Family, epoch: u64) -> Result<OpenFile> {
+        self.create_in(family.folder(), (family, epoch), encode::schema(family, &self.kept))
+    }
+
+    fn create_in(&self, folder: &str, (family, epoch): (Family, u64), schema: SchemaRef) -> Result<OpenFile> {
         let file = PublishedFile { family, name: file_name(epoch, 0), epoch, rows: 0, bytes: 0, crc32: 0 };
-        let (hidden, sink) = Hidden::create(self.out.join(family.folder()).join(hidden_name(&file.name)))?;
+        let (hidden, sink) = Hidden::create(self.out.join(folder).join(hidden_name(&file.name)))?;
         let options = ArrowWriterOptions::new()
-            .with_properties(encode::properties(family, &self.kept, &self.pipeline, epoch))
+            .with_properties(encode::properties(folder, &schema, &self.pipeline, epoch))
             .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Tally::new(sink), encode::schema(family, &self.kept), options)
+        let writer = ArrowWriter::try_new_with_options(Tally::new(sink), schema, options)
             .map_err(|error| environment("write", &hidden.path, &error))?;
         Ok(OpenFile { file, hidden, writer })
     }
 
     fn seal(&mut self, epoch: u64) -> Result<Vec<PublishedFile>> {
-        let open = std::mem::take(&mut self.open);
-        let hidden: Vec<_> = open.iter().map(|open| open.hidden.clone()).collect();
-        let sealed = self.close(open, epoch).and_then(|files| match hidden.iter().find(|hidden| !hidden.is_there()) {
+        let (open, copy) = (std::mem::take(&mut self.open), self.copy.take());
+        let hidden: Vec<_> = open.iter().chain(&copy).map(|open| open.hidden.clone()).collect();
+        let closed = self.close(copy.into_iter().collect(), epoch).and_then(|_copy| self.close(open, epoch));
+        let sealed = closed.and_then(|files| match hidden.iter().find(|hidden| !hidden.is_there()) {
             None => Ok(files),
             Some(hidden) => {
                 Err(taken(&hidden.path).hint("nothing of this roll was committed: run again to learn its rows again"))
@@ -339,9 +413,10 @@ impl Writer {
     }
 
     fn close(&self, open: Vec<OpenFile>, epoch: u64) -> Result<Vec<PublishedFile>> {
-        let mut files = Vec::new();
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
         for open in open {
             let OpenFile { mut file, hidden: Hidden { path, .. }, mut writer } = open;
+            folders.extend(path.parent().map(Path::to_owned));
             file.epoch = epoch;
             // Not `into_inner`: it keeps no more than the text of an error, and a full disk would be no full disk.
             writer.finish().map_err(|error| environment("write", &path, &error))?;
@@ -353,9 +428,7 @@ impl Writer {
             files.push(file);
         }
         files.sort_by_key(|file| file.family);
-        for file in &files {
-            sync_dir(&self.out.join(file.family.folder()))?;
-        }
+        folders.iter().try_for_each(|folder| sync_dir(folder))?;
         failpoint!("after-parquet-fsync");
         self.bytes.store(0, Ordering::Relaxed);
         Ok(files)

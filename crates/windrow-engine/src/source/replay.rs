@@ -30,10 +30,21 @@ impl Order {
         if slice.from == slice.to {
             return;
         }
+        let is_cut = matches!(self.0.as_slice(), [.., before, last] if before == last);
         match self.0.last_mut() {
-            Some((source, to)) if *source == slice.source => *to = slice.to,
+            Some((source, to)) if *source == slice.source && !is_cut => *to = slice.to,
             _ => self.0.push((slice.source, slice.to)),
         }
+    }
+
+    /// A block ends here before it is full: the last step comes twice.
+    pub fn cut(&mut self) {
+        self.0.extend(self.end());
+    }
+
+    /// Where blocks ended before they were full.
+    pub fn cuts(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.0.windows(2).filter(|steps| steps[0] == steps[1]).map(|steps| steps[0])
     }
 
     /// Adds the steps of a later order.
@@ -199,6 +210,16 @@ mod tests {
         assert_eq!(order.ends(), BTreeMap::from([(0, 28), (1, 21)]));
         let (letters, at) = read(Replay::new(opened(["abcdef", "uvwxyz"]), &from, &order));
         assert_eq!((letters.as_str(), at), ("abucvwd", vec![28, 21]));
+
+        let mut cut = Order::default();
+        for to in [7, 14, 28] {
+            cut.add(Slice { source: 0, from: 0, to });
+            if to == 14 {
+                cut.cut();
+            }
+        }
+        assert_eq!((cut.0.as_slice(), cut.cuts().collect::<Vec<_>>()), ([(0, 14), (0, 14), (0, 28)].as_slice(), vec![(0, 14)]));
+        assert_eq!(read(Replay::new(opened(["abcdef", ""]), &from, &cut)).0, "abcd");
 
         let all = Order::in_turn(&Positions { sources: vec![position(42), position(7)] });
         assert_eq!(read(Replay::new(opened(["abcdef", "uvwxyz"]), &from, &all)).0, "abcdefu");

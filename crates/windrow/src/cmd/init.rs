@@ -232,13 +232,9 @@ fn flag(path: &Path) -> String {
     if path == Path::new(FILE_NAME) { String::new() } else { format!(" --config {}", path.display()) }
 }
 
-/// What was written for those who come from another program, and what is not yet as it was there.
+/// What was written for those who come from another program, and what comes next.
 fn tell_profile(path: &Path, app: &App) {
-    let told = settings::from_file(path).and_then(|given| settings::resolve(&given));
     app.term.say(&format!("{} written", path.display()));
-    if let Some(told) = told.ok().and_then(|resolved| resolved.settings.unlike_the_original()) {
-        app.term.say(&format!("note: {told}"));
-    }
     app.term.say(&format!("next: `windrow topics create{0}`, `windrow run{0}`, `windrow produce{0} --input FILE`", flag(path)));
     app.term
         .say(&format!("in place of preprocessing.py: `windrow clean{0} --input FILE --out F.csv --rejects R.csv`", flag(path)));

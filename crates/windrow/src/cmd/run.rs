@@ -91,9 +91,6 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     if let Some(topic) = &mut job.topic {
         topic.until_end = args.until_end;
     }
-    if let Some(told) = resolved.settings.unlike_the_original() {
-        app.term.say(&format!("note: {told}"));
-    }
     if args.settings.given.iter().any(|given| given.key == "source.from")
         && let Some(topic) = known_topic(&job)
     {
@@ -206,6 +203,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         rules: settings.clean.rules.clone(),
         out: output.out.clone(),
         state: output.state.clone(),
+        copy: output.copy,
         model: settings.model.clone(),
         weights: settings.features.clone(),
         threads: threads(settings.run.threads),

@@ -14,6 +14,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use windrow_core::featurize::main_domain;
 use windrow_core::lineage::{Line, LineageEvent, flatten};
 use windrow_core::pipeline::Outcome;
 use windrow_core::record::{Pages, RecordId, Reject, TextColumn};
@@ -28,7 +29,8 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 /// zstd level: on links_stream one core encodes 940,000 rows/s at level 1; level 3 saves 13 % of the bytes and makes 570,000.
 const ZSTD_LEVEL: i32 = 1;
 /// Columns with few distinct values: a dictionary pays. For the others it costs a third of the speed, and 4 % more bytes.
-const DICTIONARY: [&str; 8] = ["cluster", "slot", "micro_cluster", "label", "domain", "reason", "source", "event"];
+const DICTIONARY: [&str; 9] =
+    ["cluster", "slot", "micro_cluster", "label", "domain", "reason", "source", "event", "main_domain"];
 
 /// Columns of a family; pages have those behind them that are carried along.
 pub fn schema(family: Family, kept: &[String]) -> SchemaRef {
@@ -80,18 +82,18 @@ fn dictionary() -> DataType {
 
 /// Parquet settings of a file of pages that no epoch made.
 pub(crate) fn page_properties(kept: &[String], pipeline: &str) -> WriterProperties {
-    properties(Family::Pages, kept, pipeline, 0)
+    properties(Family::Pages.folder(), &schema(Family::Pages, kept), pipeline, 0)
 }
 
-/// Parquet settings of a file.
-pub(super) fn properties(family: Family, kept: &[String], pipeline: &str, epoch: u64) -> WriterProperties {
+/// Parquet settings of a file in a folder of ours.
+pub(super) fn properties(folder: &str, schema: &Schema, pipeline: &str, epoch: u64) -> WriterProperties {
     let about = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("windrow ", env!("CARGO_PKG_VERSION")).into())
         .set_key_value_metadata(Some(vec![
             about("windrow.version", env!("CARGO_PKG_VERSION").into()),
             about("windrow.schema", SCHEMA_VERSION.to_string()),
-            about("windrow.family", family.folder().into()),
+            about("windrow.family", folder.into()),
             about("windrow.pipeline", pipeline.into()),
             about("windrow.epoch", epoch.to_string()),
         ]))
@@ -100,7 +102,7 @@ pub(super) fn properties(family: Family, kept: &[String], pipeline: &str, epoch:
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk);
-    for field in schema(family, kept).fields() {
+    for field in schema.fields() {
         let column = ColumnPath::from(vec![field.name().clone()]);
         if DICTIONARY.contains(&field.name().as_str()) {
             properties = properties.set_column_dictionary_enabled(column.clone(), true);
@@ -137,6 +139,34 @@ pub(super) fn pages(pages: Pages, outcome: &Outcome, kept: &[String]) -> RecordB
     ];
     columns.extend(pages.kept.into_iter().map(|column| Arc::new(text(column)) as ArrayRef));
     RecordBatch::try_new(schema(Family::Pages, kept), columns).expect("columns follow the schema")
+}
+
+/// Pages with the original's six columns: its `cluster` is the number of the topic, and what is empty is null.
+pub(super) fn original(pages: &Pages, outcome: &Outcome) -> RecordBatch {
+    let nullable = |name: &str, kind| Field::new(name, kind, true);
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let schema = Schema::new(vec![
+        nullable("url", DataType::Utf8),
+        nullable("main_domain", DataType::Utf8),
+        nullable("cluster", DataType::Int32),
+        nullable("id", DataType::Utf8),
+        nullable("creation_time", time),
+        nullable("description", DataType::Utf8),
+    ]);
+    let rows = || 0..pages.len();
+    let text = |column: &TextColumn| -> ArrayRef {
+        Arc::new(rows().map(|row| Some(column.get(row)).filter(|value| !value.is_empty())).collect::<StringArray>())
+    };
+    let slots = outcome.decisions.iter().map(|decision| decision.slot.cast_signed());
+    let columns: Vec<ArrayRef> = vec![
+        text(&pages.url),
+        Arc::new(StringArray::from_iter_values(rows().map(|row| main_domain(pages.url.get(row))))),
+        Arc::new(Int32Array::from_iter_values(slots)),
+        text(&pages.id),
+        Arc::new(TimestampMicrosecondArray::from_iter(pages.creation_time.iter().copied()).with_timezone("UTC")),
+        text(&pages.description),
+    ];
+    RecordBatch::try_new(Arc::new(schema), columns).expect("columns follow the schema")
 }
 
 /// Rejects as columns.

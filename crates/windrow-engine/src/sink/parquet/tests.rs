@@ -1,9 +1,9 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -201,4 +201,41 @@ fn nothing_is_written_over_a_hidden_file_that_is_there() {
     sink.stage(staged(1, 0..3)).unwrap();
     assert_eq!(sink.seal(1).unwrap_err().code, "E-IO");
     assert_eq!(fs::read(&path).unwrap(), b"another's");
+}
+
+#[test]
+fn a_copy_has_the_original_s_columns_and_comes_and_goes_with_its_pages() {
+    let out = tempfile::tempdir().unwrap();
+    let copies = |name: &str| out.path().join("output").join(name);
+    let names = || {
+        let mut names: Vec<_> =
+            fs::read_dir(out.path().join("output")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let mut sink = ParquetSink::keeping(out.path(), "p", Vec::new(), PagesCopy::Original).unwrap();
+    sink.stage(staged(1, 0..6)).unwrap();
+    let files = sink.seal(1).unwrap();
+    assert!(files.iter().all(|file| file.family != Family::Pages || file.rows == 5), "{files:?}");
+    assert_eq!(names(), [".part-00000001-000.zstd.parquet.tmp"]);
+    sink.publish(&files).unwrap();
+    sink.publish(&files).unwrap();
+    assert_eq!(names(), ["part-00000001-000.zstd.parquet"]);
+    let copy = read(&copies("part-00000001-000.zstd.parquet"));
+    let schema = copy.schema();
+    let columns: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(columns, ["url", "main_domain", "cluster", "id", "creation_time", "description"]);
+    let pages = read(&out.path().join("pages/part-00000001-000.zstd.parquet"));
+    let slots = |batch: &RecordBatch, name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int32Type>().clone();
+    assert_eq!(slots(&copy, "cluster"), slots(&pages, "slot"));
+    for name in ["url", "id", "description"] {
+        let text = |batch: &RecordBatch, row| {
+            let column = batch.column_by_name(name).unwrap().as_string::<i32>().clone();
+            if column.is_null(row) { String::new() } else { column.value(row).to_owned() }
+        };
+        assert!((0..5).all(|row| text(&copy, row) == text(&pages, row)), "{name}");
+    }
+    sink.stage(staged(2, 0..2)).unwrap();
+    drop(sink);
+    assert_eq!(names().len(), 1, "what was never sealed is gone");
 }

@@ -7,6 +7,7 @@
 //! | reject | the message's | the original bytes; none of a tombstone | the message's, Kafka Connect's names, and ours |
 //! | lineage | the cluster's id | JSON | pipeline, epoch, schema |
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use rdkafka::message::{Header, OwnedHeaders};
@@ -83,7 +84,7 @@ impl Serialize for Kept<'_> {
 struct OriginalPage<'a> {
     id: Option<&'a str>,
     creation_time: Option<&'a str>,
-    main_domain: &'a str,
+    main_domain: Cow<'a, str>,
     description: Option<&'a str>,
 }
 
@@ -178,7 +179,7 @@ impl Encoder {
                 &OriginalPage {
                     id: filled(pages.id.get(row)),
                     creation_time,
-                    main_domain: main_domain(pages.domain.get(row)),
+                    main_domain: main_domain(pages.url.get(row)),
                     description: filled(pages.description.get(row)),
                 },
             ),
