@@ -260,7 +260,7 @@ impl Pages {
 
     /// Some of the pages, in this order: what preparing their rows alone would have given. Terms are numbered anew as they appear.
     #[must_use]
-    pub fn only(&self, rows: impl Iterator<Item = usize> + Clone) -> Self {
+    pub fn only(&self, rows: &(impl Iterator<Item = usize> + Clone)) -> Self {
         let texts = |column: &TextColumn| {
             let mut some = TextColumn::default();
             rows.clone().for_each(|row| some.push(column.get(row)));

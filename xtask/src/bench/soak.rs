@@ -2,7 +2,7 @@
 //! rows it has read: memory, descriptors, threads, files of its state; and of its output no more files than its commits made.
 //!
 //! Memory is judged by its slope over the second half: by then the model is as large as its bounds let it be. Eight hours at that slope
-//! must leave it within its budget. Of less than five minutes no slope is judged, as the model still fills.
+//! must leave it within its budget. Of less than fifteen minutes no slope is judged, as the model still fills.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ const MIB: f64 = (1 << 20) as f64;
 /// Most memory, in MiB; what it may grow by in eight hours at the slope that was seen; and minutes from which on a slope is judged.
 const MEMORY: f64 = 512.0;
 const GROWTH: f64 = 256.0;
-const JUDGED: f64 = 5.0;
+const JUDGED: f64 = 15.0;
 /// Most descriptors and threads, and how many more of them the second half may have than the first: what happens now and then.
 const DESCRIPTORS: usize = 64;
 const THREADS: usize = 32;
@@ -59,6 +59,9 @@ struct Look {
     state: usize,
     out: usize,
 }
+
+/// A number of a look.
+type Part = fn(&Look) -> usize;
 
 pub(crate) fn soak(args: &Args) -> Result<()> {
     let (windrow, out) = (windrow(&args.profile, &[])?, fresh_dir("soak")?);
@@ -107,7 +110,7 @@ fn files(folder: &Path) -> usize {
 fn judge(looks: &[Look], commits: usize) -> Result<()> {
     ensure!(looks.len() >= 20 && commits >= 5, "{} looks and {commits} commits prove nothing", looks.len());
     let (first, second) = looks.split_at(looks.len() / 2);
-    let most = |looks: &[Look], of: fn(&Look) -> usize| looks.iter().map(of).max().unwrap_or(0);
+    let most = |looks: &[Look], of: Part| looks.iter().map(of).max().unwrap_or(0);
     let peak = looks.iter().fold(0.0, |most: f64, look| most.max(look.mib));
     let slope = slope(second);
     let is_judged = looks.last().is_some_and(|last| last.minute >= JUDGED * 0.99);
@@ -120,7 +123,7 @@ fn judge(looks: &[Look], commits: usize) -> Result<()> {
     let mut bar = |is_met: bool, what: &str| missed.extend((!is_met).then(|| what.to_owned()));
     bar(peak <= MEMORY, "memory");
     bar(!is_judged || slope <= GROWTH / 480.0, "the slope of memory");
-    let lasting: [(&str, fn(&Look) -> usize, usize); 2] =
+    let lasting: [(&str, Part, usize); 2] =
         [("descriptors", |look| look.descriptors, DESCRIPTORS), ("threads", |look| look.threads, THREADS)];
     for (what, of, limit) in lasting {
         let (early, late) = (most(first, of), most(second, of));
@@ -128,8 +131,7 @@ fn judge(looks: &[Look], commits: usize) -> Result<()> {
         bar(early.max(late) <= limit && late <= early + MORE, what);
     }
     let limits = [STATE_FILES + commits / COMMITS_A_LIST, FAMILIES * commits + HIDDEN];
-    let files: [(&str, fn(&Look) -> usize); 2] =
-        [("files of the state", |look| look.state), ("files of the output", |look| look.out)];
+    let files: [(&str, Part); 2] = [("files of the state", |look| look.state), ("files of the output", |look| look.out)];
     for ((what, of), limit) in files.into_iter().zip(limits) {
         say(format_args!("{what}: at most {} (bar {limit})", most(looks, of)));
         bar(most(looks, of) <= limit, what);
@@ -152,10 +154,10 @@ fn slope(looks: &[Look]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Looks of ten minutes at a run whose memory grows by so much a minute.
+    /// Looks of twenty minutes at a run whose memory grows by so much a minute.
     fn looks(growth: f64) -> Vec<Look> {
         let look = |at: u32| {
-            let minute = f64::from(at) / 10.0;
+            let minute = f64::from(at) / 5.0;
             Look { minute, mib: 200.0 + growth * minute, descriptors: 20, threads: 9, state: 9, out: 30 }
         };
         (0..=100).map(look).collect()

@@ -49,7 +49,7 @@ pub(crate) fn advance(positions: &mut Positions, span: &[Slice], n_rows: u64) {
 
 /// Some pages of a batch, without its rejects.
 fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
-    Prepared { n_rows: rows.len() as u64, pages: prepared.pages.only(rows), ..Prepared::default() }
+    Prepared { n_rows: rows.len() as u64, pages: prepared.pages.only(&rows), ..Prepared::default() }
 }
 
 /// The pages from `from` on, with all the rejects of the batch.

@@ -172,7 +172,10 @@ fn parquet_is_checked_cleaned_and_run_exactly_once() {
     assert_eq!(checked["run"], "windrow run --input first/pages --input-format parquet --out out");
     let input = &checked["inputs"][0];
     assert_eq!((&input["format"], &input["delimiter"]), (&"parquet".into(), &serde_json::Value::Null));
-    assert_eq!((&checked["rows"][0]["title"], &input["extra"][0]), (&"th\u{e9}me 0".into(), &"input_record_id=record_id".into()));
+    assert_eq!(
+        (&checked["rows"][0]["title"], &input["extra"][0]),
+        (&"th\u{e9}me 0".into(), &"input_record_id=record_id".into())
+    );
     kill_and_go_on(&rig, "first/pages");
     let inspected = rig.run(&["status", "--out", "out", "-o", "json"]).fine().json();
     let source = &inspected["inputs"][0];

@@ -229,8 +229,11 @@ fn what_was_replaced_ends_with_its_last_line_when_it_has_settled() {
     let form = Arc::clone(&probe.form.as_ref().unwrap().1);
     let source = || FileSource::new(&probe, 0, Arc::clone(&form), 0, Limits::default()).growing(&probe);
     for (is_replaced, expected) in [(true, Some(1)), (false, None)] {
-        let following =
-            Following::new(vec![(Followed::Growing(source()), &probe, is_replaced)], &[], Names(FxHashMap::default()));
+        let following = Following::new(
+            vec![(Followed::Growing(Box::new(source())), &probe, is_replaced)],
+            &[],
+            Names(FxHashMap::default()),
+        );
         let mut part = following.parts.into_iter().next().unwrap();
         let mut count = |at: u64| part.take(Duration::from_secs(at)).unwrap().map(|batch| batch.records.len());
         assert_eq!([count(0), count(1), count(60)], [Some(1), None, None]);
@@ -273,6 +276,7 @@ fn new_parquet_files_of_a_folder_are_taken_when_they_are_whole() {
     place.append("in/a.csv", "title\na\n");
     assert_eq!(place.rows(1), ["0:a"]);
     fs::write(place.path("in/b.parquet"), &whole[..whole.len() / 2]).unwrap();
+    assert!(place.reopened().is_empty());
     place.append("in/a.csv", "a2\n");
     assert_eq!(place.rows(1), ["0:a2"], "half a file stops nothing");
     fs::write(place.path("in/b.parquet"), &whole).unwrap();
