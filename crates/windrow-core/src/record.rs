@@ -260,14 +260,14 @@ impl Pages {
 
     /// Some of the pages, in this order: what preparing their rows alone would have given. Terms are numbered anew as they appear.
     #[must_use]
-    pub fn only(&self, rows: impl Iterator<Item = usize> + Clone) -> Self {
+    pub fn only(&self, rows: &(impl Iterator<Item = usize> + Clone)) -> Self {
         let mut some = Self::default();
         some.append(self, rows, &mut FxHashMap::default());
         some
     }
 
     /// Puts some pages behind these. `numbers` has the numbers of the terms that are there, by their hashes.
-    pub fn append(&mut self, more: &Self, rows: impl Iterator<Item = usize> + Clone, numbers: &mut FxHashMap<u64, u32>) {
+    pub fn append(&mut self, more: &Self, rows: &(impl Iterator<Item = usize> + Clone), numbers: &mut FxHashMap<u64, u32>) {
         self.origin.extend(rows.clone().map(|row| more.origin[row]));
         self.creation_time.extend(rows.clone().map(|row| more.creation_time[row]));
         self.kept.resize_with(more.kept.len(), TextColumn::default);
@@ -283,7 +283,7 @@ impl Pages {
             rows.clone().for_each(|row| column.push(more.get(row)));
         }
         let terms = &mut self.terms;
-        for row in rows {
+        for row in rows.clone() {
             for entry in more.terms.entries(row) {
                 let old = more.terms.term[entry] as usize;
                 let new = *numbers.entry(more.terms.hash[old]).or_insert_with(|| {

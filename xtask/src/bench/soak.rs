@@ -60,6 +60,9 @@ struct Look {
     out: usize,
 }
 
+/// A number of a look.
+type Part = fn(&Look) -> usize;
+
 pub(crate) fn soak(args: &Args) -> Result<()> {
     let (windrow, out) = (windrow(&args.profile, &[])?, fresh_dir("soak")?);
     let mut run = Command::new(&windrow);
@@ -107,7 +110,7 @@ fn files(folder: &Path) -> usize {
 fn judge(looks: &[Look], commits: usize) -> Result<()> {
     ensure!(looks.len() >= 20 && commits >= 5, "{} looks and {commits} commits prove nothing", looks.len());
     let (first, second) = looks.split_at(looks.len() / 2);
-    let most = |looks: &[Look], of: fn(&Look) -> usize| looks.iter().map(of).max().unwrap_or(0);
+    let most = |looks: &[Look], of: Part| looks.iter().map(of).max().unwrap_or(0);
     let peak = looks.iter().fold(0.0, |most: f64, look| most.max(look.mib));
     let slope = slope(second);
     let is_judged = looks.last().is_some_and(|last| last.minute >= JUDGED * 0.99);
@@ -120,7 +123,7 @@ fn judge(looks: &[Look], commits: usize) -> Result<()> {
     let mut bar = |is_met: bool, what: &str| missed.extend((!is_met).then(|| what.to_owned()));
     bar(peak <= MEMORY, "memory");
     bar(!is_judged || slope <= GROWTH / 480.0, "the slope of memory");
-    let lasting: [(&str, fn(&Look) -> usize, usize); 2] =
+    let lasting: [(&str, Part, usize); 2] =
         [("descriptors", |look| look.descriptors, DESCRIPTORS), ("threads", |look| look.threads, THREADS)];
     for (what, of, limit) in lasting {
         let (early, late) = (most(first, of), most(second, of));
@@ -128,8 +131,7 @@ fn judge(looks: &[Look], commits: usize) -> Result<()> {
         bar(early.max(late) <= limit && late <= early + MORE, what);
     }
     let limits = [STATE_FILES + commits / COMMITS_A_LIST, FAMILIES * commits + HIDDEN];
-    let files: [(&str, fn(&Look) -> usize); 2] =
-        [("files of the state", |look| look.state), ("files of the output", |look| look.out)];
+    let files: [(&str, Part); 2] = [("files of the state", |look| look.state), ("files of the output", |look| look.out)];
     for ((what, of), limit) in files.into_iter().zip(limits) {
         say(format_args!("{what}: at most {} (bar {limit})", most(looks, of)));
         bar(most(looks, of) <= limit, what);

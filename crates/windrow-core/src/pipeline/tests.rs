@@ -303,7 +303,7 @@ fn some_pages_are_what_preparing_them_alone_gives() {
     let whole = prepare(&rows, 0).pages;
     let offsets: Vec<u64> = whole.origin.iter().map(|origin| origin.offset).collect();
     let wanted: Vec<usize> = (0..whole.len()).filter(|at| at % 3 == 1).collect();
-    let some = whole.only(wanted.iter().copied());
+    let some = whole.only(&wanted.iter().copied());
     assert_eq!(
         some.origin.iter().map(|origin| origin.offset).collect::<Vec<_>>(),
         wanted.iter().map(|at| offsets[*at]).collect::<Vec<_>>()

@@ -83,7 +83,7 @@ impl Window {
             return;
         }
         let rest = (0..prepared.pages.len()).filter(|row| !is_again[*row]);
-        prepared.pages = prepared.pages.only(rest);
+        prepared.pages = prepared.pages.only(&rest);
         prepared.rejects.extend(spare.into_iter().zip(&is_again).filter(|(_, again)| **again).map(|(reject, _)| reject));
         prepared.rejects.sort_by_key(|reject| reject.origin);
     }

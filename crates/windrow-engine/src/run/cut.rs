@@ -55,7 +55,7 @@ pub(crate) fn part(prepared: &Prepared, rows: Range<usize>) -> Prepared {
         n_rows: rows.len() as u64,
         hashes: prepared.hashes.get(rows.clone()).map(<[u64]>::to_vec).unwrap_or_default(),
         spare: prepared.spare.get(rows.clone()).map(<[Reject]>::to_vec).unwrap_or_default(),
-        pages: prepared.pages.only(rows),
+        pages: prepared.pages.only(&rows),
         ..Prepared::default()
     }
 }
@@ -67,7 +67,7 @@ pub(crate) fn join(mut parts: Vec<Prepared>) -> Prepared {
     }
     let (mut joined, mut numbers) = (Prepared::default(), FxHashMap::default());
     for part in parts {
-        joined.pages.append(&part.pages, 0..part.pages.len(), &mut numbers);
+        joined.pages.append(&part.pages, &(0..part.pages.len()), &mut numbers);
         joined.n_rows += part.n_rows;
         joined.rejects.extend(part.rejects);
         joined.hashes.extend(part.hashes);

@@ -19,6 +19,7 @@ use rustc_hash::FxBuildHasher;
 use super::encoding::Encoding;
 use super::file::{FileSource, Probe, is_same_birth};
 use super::follow::{self, Followed, Following, Names};
+use super::form::Form;
 use super::generator::{GeneratorSource, PREFIX, Spec};
 use super::kafka::watch::{self, Watch};
 use super::kafka::{self, TopicInput};
@@ -217,27 +218,34 @@ fn open_files(wanted: &Wanted<'_>, columns: &ColumnMap, positions: &mut Position
                 warnings.push(format!("{} has no rows yet", probe.path.display()));
                 names.iter_mut().for_each(|names| names.waits(probe));
             }
-            Input::File(probe @ Probe { form: Some((Written::Parquet, form)), .. }) => {
-                let of = (Arc::clone(form), columns);
-                let source = ParquetSource::new(&probe.path, (ordinal, offset), of, wanted.limits);
+            Input::File(probe @ Probe { form: Some((written, form)), .. }) => {
+                let form = (*written, Arc::clone(form), columns);
+                let source = source_of(probe, form, (ordinal, offset), wanted);
                 if follows {
-                    followed.push((Followed::Whole(source), probe, at >= n_named));
+                    followed.push((source, probe, at >= n_named));
                 } else {
-                    sources.push((ordinal, Box::new(source)));
-                }
-            }
-            Input::File(probe @ Probe { form: Some((_, form)), .. }) => {
-                let source = FileSource::new(probe, ordinal, Arc::clone(form), offset, wanted.limits);
-                if follows {
-                    followed.push((Followed::Growing(source.growing(probe)), probe, at >= n_named));
-                } else {
-                    sources.push((ordinal, Box::new(source)));
+                    sources.push((ordinal, source.boxed()));
                 }
             }
         }
     }
     let following = names.map(|names| Following::new(followed, wanted.inputs, names));
     Ok(Opened { parts: sources, waiting: Waiting::never(), watched: None, following, warnings, ordinals, new: Vec::new() })
+}
+
+/// A file from its position on.
+fn source_of(
+    probe: &Probe,
+    (written, form, columns): (Written, Arc<Form>, &ColumnMap),
+    (ordinal, offset): (u32, u64),
+    wanted: &Wanted<'_>,
+) -> Followed {
+    if written == Written::Parquet {
+        let source = ParquetSource::new(&probe.path, (ordinal, offset), (form, columns), wanted.limits);
+        return Followed::Whole(Box::new(source));
+    }
+    let source = FileSource::new(probe, ordinal, form, offset, wanted.limits);
+    Followed::Growing(Box::new(if wanted.reading == Reading::Following { source.growing(probe) } else { source }))
 }
 
 /// What to say of standard input where one was read before.

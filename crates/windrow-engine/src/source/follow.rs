@@ -73,15 +73,23 @@ impl Names {
     }
 }
 
-/// What is followed.
+/// A file that is read, or followed.
 pub(super) enum Followed {
-    /// A file that may grow.
-    Growing(FileSource),
+    /// One that may grow, where files are followed.
+    Growing(Box<FileSource>),
     /// A file that is there as a whole.
-    Whole(ParquetSource),
+    Whole(Box<ParquetSource>),
 }
 
 impl Followed {
+    /// The same for whoever reads it to its end.
+    pub(super) fn boxed(self) -> Box<dyn Source> {
+        match self {
+            Self::Growing(source) => source,
+            Self::Whole(source) => source,
+        }
+    }
+
     fn next(&mut self) -> Result<Option<RawBatch>> {
         match self {
             Self::Growing(source) => source.next(),

@@ -229,8 +229,11 @@ fn what_was_replaced_ends_with_its_last_line_when_it_has_settled() {
     let form = Arc::clone(&probe.form.as_ref().unwrap().1);
     let source = || FileSource::new(&probe, 0, Arc::clone(&form), 0, Limits::default()).growing(&probe);
     for (is_replaced, expected) in [(true, Some(1)), (false, None)] {
-        let following =
-            Following::new(vec![(Followed::Growing(source()), &probe, is_replaced)], &[], Names(FxHashMap::default()));
+        let following = Following::new(
+            vec![(Followed::Growing(Box::new(source())), &probe, is_replaced)],
+            &[],
+            Names(FxHashMap::default()),
+        );
         let mut part = following.parts.into_iter().next().unwrap();
         let mut count = |at: u64| part.take(Duration::from_secs(at)).unwrap().map(|batch| batch.records.len());
         assert_eq!([count(0), count(1), count(60)], [Some(1), None, None]);

@@ -142,7 +142,7 @@ fn varint(bytes: &mut impl Iterator<Item = u8>) -> Option<u64> {
         number |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
             // Zigzag: odd ones are negative.
-            return (number % 2 == 0).then_some(number / 2);
+            return number.is_multiple_of(2).then_some(number / 2);
         }
     }
     None
