@@ -239,6 +239,11 @@ impl Pipeline {
         self.book.alive.iter().map(|(cluster, entry)| (*cluster, entry.delivered))
     }
 
+    /// Whether duplicates are looked for: then [`Pipeline::sift`] comes before [`Pipeline::learn`].
+    pub fn has_window(&self) -> bool {
+        self.window.is_some()
+    }
+
     /// Rows that the model learns together: batches of this length, or a multiple, are learnt the same however they are cut.
     pub fn block_len(&self) -> usize {
         self.model.block_len()

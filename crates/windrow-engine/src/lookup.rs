@@ -140,7 +140,7 @@ pub fn cluster_end(reading: &Reading, cluster: ClusterId) -> Result<Option<Clust
                     end = Some((of(slots), positions.value(row).cast_unsigned()));
                 }
                 "micro_moved" | "micro_placed" if of(from) == cluster && of(clusters) != cluster => {
-                    *went_to.entry(of(clusters)).or_default() += 1
+                    *went_to.entry(of(clusters)).or_default() += 1;
                 }
                 "micro_merged" if of(clusters) == cluster && of(into) != cluster => {
                     *went_to.entry(of(into)).or_default() += 1;

@@ -47,6 +47,10 @@ impl Model {
     }
 }
 
+fn read_edit(text: &str) -> serde_json::Result<Edit> {
+    serde_json::from_str(text)
+}
+
 #[pymethods]
 impl Model {
     #[new]
@@ -60,8 +64,12 @@ impl Model {
     /// The model that a snapshot was made of, by this package or by the engine; also a file of the engine's `snapshots/`, frame and all.
     #[staticmethod]
     fn restore(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
-        let pipeline = py.detach(|| Pipeline::restore(unframed(bytes)));
-        Ok(Self::of(pipeline.map_err(|error| unreadable("a model", &error))?))
+        let pipeline = py.detach(|| Pipeline::restore(unframed(bytes))).map_err(|error| unreadable("a model", &error))?;
+        if pipeline.has_window() {
+            let message = "the model looks for duplicates (clean.duplicates), which the engine alone does";
+            return Err(invalid("E-SETTINGS", message, "go on with `windrow run`"));
+        }
+        Ok(Self::of(pipeline))
     }
 
     /// The whole model as bytes; equal models give equal bytes.
@@ -135,6 +143,18 @@ impl Model {
     #[pyo3(signature = (cluster, pinned=true))]
     fn pin(&self, py: Python<'_>, cluster: u32, pinned: bool) -> PyResult<()> {
         self.change(py, &Edit::Pin { cluster, pinned })
+    }
+
+    /// Does an edit as the engine's log has it: `{"edit": "merge", "cluster": 7, "into": 3}`.
+    fn edit(&self, py: Python<'_>, edit: &str) -> PyResult<()> {
+        let edit = read_edit(edit).map_err(|error| invalid("E-EDIT", error, "docs/reference/api.md lists the edits"))?;
+        self.change(py, &edit)
+    }
+
+    /// What is wrong with the form of an edit; none where it can be read.
+    #[staticmethod]
+    fn wrong_edit(edit: &str) -> Option<String> {
+        read_edit(edit).err().map(|error| error.to_string())
     }
 
     /// Pages learnt.

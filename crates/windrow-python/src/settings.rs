@@ -6,8 +6,8 @@
 use pyo3::PyResult;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use windrow_core::clean::{Lengths, Rules};
-use windrow_core::cluster::{HalfLife, KMeansRule, KMeansSettings, MODEL_KINDS, ModelSettings};
+use windrow_core::clean::{Duplicates, Lengths, OnDuplicate, Rules};
+use windrow_core::cluster::{HalfLife, KMeansRule, KMeansSettings, MODEL_KINDS, ModelSettings, OriginalSettings};
 use windrow_core::featurize::{FieldWeights, language};
 use windrow_core::record::COLUMNS;
 
@@ -49,6 +49,14 @@ struct Model {
     max_micro_clusters: Option<u32>,
     max_terms: Option<u32>,
     kmeans: KMeans,
+    original: Original,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Original {
+    batch: Option<u32>,
+    features: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -74,6 +82,8 @@ struct Clean {
     required: Words,
     max_length: Lengths,
     languages: Words,
+    duplicates: Option<OnDuplicate>,
+    duplicates_window: Option<u64>,
     /// For the verb `clean` alone.
     #[serde(rename = "profile")]
     _profile: IgnoredAny,
@@ -133,6 +143,10 @@ pub(crate) fn parse(text: &str) -> PyResult<Settings> {
             required: file.clean.required.into_list(),
             max_length: file.clean.max_length,
             languages: file.clean.languages.into_list(),
+            duplicates: Duplicates {
+                action: file.clean.duplicates.unwrap_or_default(),
+                window: file.clean.duplicates_window.unwrap_or(Duplicates::default().window),
+            },
         },
         features: file.features.into_weights(),
     };
@@ -150,7 +164,15 @@ impl Model {
             max_micro_clusters: self.max_micro_clusters.unwrap_or(default.max_micro_clusters),
             max_terms: self.max_terms.unwrap_or(default.max_terms),
             kmeans: self.kmeans.into_settings(),
+            original: self.original.into_settings(),
         }
+    }
+}
+
+impl Original {
+    fn into_settings(self) -> OriginalSettings {
+        let default = OriginalSettings::default();
+        OriginalSettings { batch: self.batch.unwrap_or(default.batch), features: self.features.unwrap_or(default.features) }
     }
 }
 
@@ -188,12 +210,14 @@ impl Features {
 /// What is wrong with values that are of the right type.
 fn problems(settings: &Settings) -> Vec<String> {
     let Settings { model, rules, features } = settings;
-    let counts: [(&str, u64, u64, u64); 5] = [
+    let counts: [(&str, u64, u64, u64); 7] = [
         ("model.clusters", model.clusters.into(), 1, 100_000),
         ("model.max_micro_clusters", model.max_micro_clusters.into(), 1, 10_000_000),
         ("model.max_terms", model.max_terms.into(), 1_000, 1_000_000_000),
         ("model.kmeans.batch", model.kmeans.batch.into(), 1, 100_000),
         ("model.kmeans.births", model.kmeans.births.into(), 0, 1_000),
+        ("model.original.batch", model.original.batch.into(), 2, 1_000_000),
+        ("model.original.features", model.original.features.into(), 1, 1_000),
     ];
     let outside = counts.iter().filter(|(_, value, min, max)| !(min..=max).contains(&value));
     let mut problems: Vec<String> = outside
@@ -221,6 +245,9 @@ fn problems(settings: &Settings) -> Vec<String> {
     };
     problems.extend(unknown("clean.required", &rules.required, &|word| COLUMNS.contains(&word)));
     problems.extend(unknown("clean.languages", &rules.languages, &language::is_known));
+    if rules.duplicates.action != OnDuplicate::Keep {
+        problems.push("clean.duplicates is for the engine: here it takes `keep`".into());
+    }
     let weights = FieldWeights::NAMES.iter().zip(features.as_array());
     let wrong = weights.filter(|(_, weight)| !(0.0..=100.0).contains(weight));
     problems.extend(wrong.map(|(name, weight)| format!("features.{name} takes a number from 0 to 100, not {weight}")));

@@ -73,9 +73,14 @@ class Model:
     def explain(self, prepared: Prepared, row: int) -> dict[str, Any]:
         """winner, runner_up (cluster, label, micro_cluster, score, parts), novel, threshold."""
     def lineage(self) -> Batch:
-        """position, event, cluster and the columns of the engine's lineage: what the last `learn`, `rename` or `pin` did."""
+        """position, event, cluster and the columns of the engine's lineage: what the last `learn`, `rename`, `pin` or `edit` did."""
     def rename(self, cluster: int, label: str) -> None: ...
     def pin(self, cluster: int, pinned: bool = True) -> None: ...
+    def edit(self, edit: str) -> None:
+        """Does an edit as the engine's log has it: JSON such as `{"edit": "merge", "cluster": 7, "into": 3}`."""
+    @staticmethod
+    def wrong_edit(edit: str) -> Union[str, None]:
+        """What is wrong with the form of an edit; None where it can be read."""
     def summary(self) -> dict[str, Any]:
         """pages, terms, micro_clusters, and clusters (cluster, slot, label, pages, weight, pinned, micro_clusters)."""
     @property

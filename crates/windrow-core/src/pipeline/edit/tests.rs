@@ -35,10 +35,10 @@ fn started(clusters: u32) -> Pipeline {
     pipeline
 }
 
-fn edit(pipeline: &mut Pipeline, edit: Edit) -> Result<Vec<LineageEvent>, EditError> {
+fn edit(pipeline: &mut Pipeline, edit: &Edit) -> Result<Vec<LineageEvent>, EditError> {
     let before = pipeline.snapshot();
     let mut log = Vec::new();
-    let done = pipeline.edit(&edit, &mut log);
+    let done = pipeline.edit(edit, &mut log);
     match &done {
         Ok(()) => assert!(!log.is_empty(), "what is done is told"),
         Err(_) => assert!(log.is_empty() && pipeline.snapshot() == before, "what is refused changes nothing"),
@@ -67,7 +67,7 @@ fn largest(pipeline: &Pipeline) -> Vec<ClusterView> {
 /// The two largest clusters, made one.
 fn joined(pipeline: &mut Pipeline) -> ClusterView {
     let clusters = largest(pipeline);
-    edit(pipeline, Edit::Merge { cluster: clusters[1].cluster, into: clusters[0].cluster }).unwrap();
+    edit(pipeline, &Edit::Merge { cluster: clusters[1].cluster, into: clusters[0].cluster }).unwrap();
     largest(pipeline).remove(0)
 }
 
@@ -77,7 +77,7 @@ fn what_is_moved_stays_and_what_is_let_go_returns() {
     let clusters = largest(&pipeline);
     let (from, to) = (&clusters[0], clusters[1].cluster);
     let theme = from.themes.last().unwrap().micro_cluster;
-    let log = edit(&mut pipeline, Edit::Move { micro_clusters: vec![theme], to }).unwrap();
+    let log = edit(&mut pipeline, &Edit::Move { micro_clusters: vec![theme], to }).unwrap();
     assert_eq!(log[0].happening, Happening::MicroPlaced { micro_cluster: theme, from: from.cluster });
     let generation = pipeline.view().generation;
     for from in (2_000..5_000).step_by(500) {
@@ -86,7 +86,7 @@ fn what_is_moved_stays_and_what_is_let_go_returns() {
     }
     assert!(pipeline.view().generation > generation + 3, "the clusters were made anew meanwhile");
 
-    edit(&mut pipeline, Edit::Release { micro_clusters: vec![theme] }).unwrap();
+    edit(&mut pipeline, &Edit::Release { micro_clusters: vec![theme] }).unwrap();
     let log = go_on(&mut pipeline, 5_000..9_000, 1_000);
     assert!(
         log.iter()
@@ -99,10 +99,10 @@ fn a_cluster_that_is_taken_in_ends_and_comes_back_when_that_is_undone() {
     let mut pipeline = started(12);
     let clusters = largest(&pipeline);
     let (ended, into) = (clusters[1].cluster, clusters[0].cluster);
-    edit(&mut pipeline, Edit::Rename { cluster: ended, label: "Mine".into() }).unwrap();
-    edit(&mut pipeline, Edit::Pin { cluster: ended, pinned: true }).unwrap();
+    edit(&mut pipeline, &Edit::Rename { cluster: ended, label: "Mine".into() }).unwrap();
+    edit(&mut pipeline, &Edit::Pin { cluster: ended, pinned: true }).unwrap();
     let before = largest(&pipeline);
-    let log = edit(&mut pipeline, Edit::Merge { cluster: ended, into }).unwrap();
+    let log = edit(&mut pipeline, &Edit::Merge { cluster: ended, into }).unwrap();
     assert_eq!(log[0].happening, Happening::ClusterMerged { into });
     assert!(log.iter().any(|e| e.cluster == ended && matches!(e.happening, Happening::ClusterDied { .. })));
     let view = pipeline.view();
@@ -114,7 +114,7 @@ fn a_cluster_that_is_taken_in_ends_and_comes_back_when_that_is_undone() {
         assert!(home(&pipeline, theme).is_none_or(|home| home == into), "its themes stay together");
     }
 
-    let log = edit(&mut pipeline, Edit::Undo).unwrap();
+    let log = edit(&mut pipeline, &Edit::Undo).unwrap();
     let again = born(&log).unwrap();
     assert!(again > ended, "no id is used again");
     assert!(log.iter().any(|e| e.cluster == ended && e.happening == Happening::ClusterBack { into: again }));
@@ -134,7 +134,7 @@ fn a_cluster_is_parted_by_name_or_by_likeness_and_joined_again() {
         let mut pipeline = started(12);
         let parent = joined(&mut pipeline);
         let asked = if named { vec![parent.themes[1].micro_cluster] } else { Vec::new() };
-        let log = edit(&mut pipeline, Edit::Split { cluster: parent.cluster, micro_clusters: asked.clone() }).unwrap();
+        let log = edit(&mut pipeline, &Edit::Split { cluster: parent.cluster, micro_clusters: asked.clone() }).unwrap();
         let child = born(&log).unwrap();
         let parted: Vec<MicroId> = log.iter().filter_map(|event| placed(event, child)).collect();
         assert!(!parted.is_empty() && (!named || parted == asked));
@@ -144,7 +144,7 @@ fn a_cluster_is_parted_by_name_or_by_likeness_and_joined_again() {
         go_on(&mut pipeline, 2_000..2_500, 100);
         assert!(parted.iter().all(|&theme| home(&pipeline, theme).is_none_or(|home| home == child)), "they stay");
 
-        let log = edit(&mut pipeline, Edit::Undo).unwrap();
+        let log = edit(&mut pipeline, &Edit::Undo).unwrap();
         assert_eq!(log[0].happening, Happening::ClusterMerged { into: parent.cluster });
         assert!(parted.iter().all(|&theme| home(&pipeline, theme).is_none_or(|home| home == parent.cluster)));
         let held = pipeline.summary().micro_clusters.into_iter().filter(|micro| micro.held);
@@ -178,13 +178,13 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
         (Edit::Split { cluster, micro_clusters: vec![theme] }, EditError::NoFreeSlot),
     ];
     for (asked, reason) in wrong {
-        assert_eq!(edit(&mut pipeline, asked.clone()), Err(reason), "{asked:?}");
+        assert_eq!(edit(&mut pipeline, &asked), Err(reason), "{asked:?}");
     }
     let kmeans = ModelSettings { kind: "kmeans".into(), ..ModelSettings::default() };
     let mut pipeline = Pipeline::new(&kmeans).unwrap();
     go_on(&mut pipeline, 0..1_000, 500);
     let [a, b] = [0, 1].map(|at| pipeline.view().clusters[at].cluster);
-    assert_eq!(edit(&mut pipeline, Edit::Merge { cluster: a, into: b }), Err(EditError::NotByModel("kmeans")));
+    assert_eq!(edit(&mut pipeline, &Edit::Merge { cluster: a, into: b }), Err(EditError::NotByModel("kmeans")));
 }
 
 #[test]
@@ -193,23 +193,23 @@ fn edits_are_taken_back_one_by_one_and_what_is_past_is_passed_over() {
     let clusters = largest(&pipeline);
     let [a, b] = [clusters[0].cluster, clusters[1].cluster];
     for name in ["one", "two"] {
-        edit(&mut pipeline, Edit::Rename { cluster: a, label: name.into() }).unwrap();
+        edit(&mut pipeline, &Edit::Rename { cluster: a, label: name.into() }).unwrap();
     }
-    edit(&mut pipeline, Edit::Pin { cluster: b, pinned: true }).unwrap();
-    edit(&mut pipeline, Edit::Rename { cluster: b, label: "gone".into() }).unwrap();
-    edit(&mut pipeline, Edit::Merge { cluster: b, into: a }).unwrap();
-    edit(&mut pipeline, Edit::Undo).unwrap();
+    edit(&mut pipeline, &Edit::Pin { cluster: b, pinned: true }).unwrap();
+    edit(&mut pipeline, &Edit::Rename { cluster: b, label: "gone".into() }).unwrap();
+    edit(&mut pipeline, &Edit::Merge { cluster: b, into: a }).unwrap();
+    edit(&mut pipeline, &Edit::Undo).unwrap();
     // The name and the pin of `b` belong to a cluster that has ended: they cannot be taken back any more.
     let name = |pipeline: &Pipeline| {
         let view = pipeline.view();
         let named = view.clusters.iter().find(|c| c.cluster == a).unwrap();
         named.renamed.then(|| named.label.clone())
     };
-    edit(&mut pipeline, Edit::Undo).unwrap();
+    edit(&mut pipeline, &Edit::Undo).unwrap();
     assert_eq!(name(&pipeline).as_deref(), Some("one"));
-    edit(&mut pipeline, Edit::Undo).unwrap();
+    edit(&mut pipeline, &Edit::Undo).unwrap();
     assert_eq!(name(&pipeline), None);
-    assert_eq!(edit(&mut pipeline, Edit::Undo), Err(EditError::NothingToUndo));
+    assert_eq!(edit(&mut pipeline, &Edit::Undo), Err(EditError::NothingToUndo));
 }
 
 #[test]
@@ -217,10 +217,10 @@ fn how_batches_are_cut_between_edits_changes_nothing() {
     let run = |size: usize| {
         let mut pipeline = started(12);
         let cluster = joined(&mut pipeline).cluster;
-        edit(&mut pipeline, Edit::Split { cluster, micro_clusters: vec![] }).unwrap();
+        edit(&mut pipeline, &Edit::Split { cluster, micro_clusters: vec![] }).unwrap();
         let mut lineage = go_on(&mut pipeline, 2_000..4_000, size);
         let [a, b] = [0, 1].map(|at| pipeline.view().clusters[at].cluster);
-        edit(&mut pipeline, Edit::Merge { cluster: a, into: b }).unwrap();
+        edit(&mut pipeline, &Edit::Merge { cluster: a, into: b }).unwrap();
         lineage.extend(go_on(&mut pipeline, 4_000..6_000, size));
         (lineage, pipeline.snapshot())
     };

@@ -11,6 +11,7 @@ import os
 import zlib
 from typing import List
 
+from .. import _windrow
 from . import errors, files
 
 _REFUSED_KEPT = 100
@@ -62,12 +63,11 @@ class Edits:
         path = os.path.join(self._inbox, request + ".json")
         data = files.read_if_there(path) or b""
         try:
-            asked = json.loads(data)
-            field, kind = {"rename": ("label", str), "pin": ("pinned", bool)}[asked["edit"]]
-            if not isinstance(asked[field], kind) or not isinstance(asked["cluster"], int):
-                raise ValueError("its `%s` or its `cluster` is of another type" % field)
-            return [{"request": request, "position": position, **asked}]
-        except (ValueError, KeyError, TypeError) as error:
+            wrong = _windrow.Model.wrong_edit(data.decode())
+            if wrong:
+                raise ValueError(wrong)
+            return [{"request": request, "position": position, **json.loads(data)}]
+        except ValueError as error:
             self.refuse(request, data.decode("utf-8", "replace"), "it cannot be read: %s" % error)
             files.remove(path)
             return []

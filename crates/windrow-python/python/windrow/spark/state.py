@@ -21,13 +21,13 @@ from typing import List, NamedTuple, Optional
 from . import errors, files
 from .edits import Edits
 
-FORMAT = 5
+FORMAT = 6
 SNAPSHOTS = 3
 OPEN_FILES = 2000
 FAMILIES = ("pages", "rejects", "lineage")
 REASONS = (
     "empty_page invalid_utf8 bad_time column_count bad_quote too_long repeated_header bad_json wrong_type tombstone missing_field "
-    "field_too_long other_language other_character"
+    "field_too_long other_language other_character duplicate"
 ).split()
 
 _HEAD = b'{"windrow":"manifest","format":'

@@ -118,6 +118,12 @@ class ClusterStream:
                 raise errors.invalid("E-SETTINGS-STATE", message, "set them back to go on, or give a new `out` folder and a new checkpoint")
             self._blank = None
             self._check_owner(owner, manifest)
+        if manifest["model"]["kind"] == "original":
+            message = "the model `original` is fitted anew for each block of rows, wherever batches end: the engine alone does that"
+            raise errors.invalid("E-SPARK-STATE", message, "use `windrow run`, or another model.kind with a new `out` folder")
+        if manifest["clean"].get("duplicates", {}).get("action", "keep") != "keep":
+            message = "the state looks for duplicates (clean.duplicates), which the engine alone does"
+            raise errors.invalid("E-SPARK-STATE", message, "use `windrow run`, or a new `out` folder with clean.duplicates = \"keep\"")
         self._form = self._form._replace(longest=manifest["max_record"])
         if owner is None:
             self._checkpoint.claim(manifest["pipeline"], self._state.out)
@@ -383,12 +389,9 @@ class _Learner:
     def edit(self, edit: dict, edits) -> List[pa.RecordBatch]:
         """Does what a user asked for; what cannot be done is refused, and told."""
         try:
-            if edit["edit"] == "rename":
-                self.model.rename(edit["cluster"], edit["label"])
-            else:
-                self.model.pin(edit["cluster"], edit["pinned"])
-        except errors.InvalidError as error:
             asked = {key: value for key, value in edit.items() if key not in ("request", "position")}
+            self.model.edit(json.dumps(asked))
+        except errors.InvalidError as error:
             edits.refuse(edit["request"], json.dumps(asked), error.message)
             return []
         return [pa.record_batch(self.model.lineage())]
