@@ -213,7 +213,8 @@ fn kept_values_that_are_no_utf_8_make_a_reject() {
     assert_eq!((prepared.pages.len(), prepared.rejects[0].reason), (0, RejectReason::InvalidUtf8));
 }
 
-/// Bytes that programs wrote: of format 1, which a pipeline without kept columns and duplicates still has; of format 2, without duplicates; and of 3.
+/// Bytes that programs wrote: of format 1, which a pipeline without kept columns and duplicates still has; of format 2, without duplicates; of 3; and
+/// of 4, with an edit that can be taken back.
 #[test]
 fn snapshots_of_every_format_stay_readable() {
     let rows = rows(40);
@@ -223,7 +224,10 @@ fn snapshots_of_every_format_stay_readable() {
     let mut counting = learn_kept(&rows, 40, usize::MAX).with_window(duplicates);
     let mut again = Prepared { hashes: (0..40).map(|n: u64| n.wrapping_pow(21)).collect(), ..prepare(&rows[..0], 40) };
     counting.sift(&mut again);
-    for (format, pipeline) in [(1, plain), (2, learn_kept(&rows, 40, usize::MAX)), (3, counting)] {
+    let mut edited = learn_kept(&rows, 40, usize::MAX).with_window(duplicates);
+    let cluster = edited.view().clusters[0].cluster;
+    edited.edit(&Edit::Rename { cluster, label: "mine".into() }, &mut Vec::new()).unwrap();
+    for (format, pipeline) in [(1, plain), (2, learn_kept(&rows, 40, usize::MAX)), (3, counting), (4, edited)] {
         let path = format!("{}/tests/fixtures/snapshot-{format}.bin", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("WINDROW_UPDATE").is_some() {
             std::fs::write(&path, pipeline.snapshot()).unwrap();

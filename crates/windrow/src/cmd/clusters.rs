@@ -46,7 +46,7 @@ impl KeySet for TopicsKeys {
     const KEYS: &'static [&'static str] = &["model.clusters", "output.kafka", "output.counts_file"];
 }
 
-/// Show the clusters as of the last commit; name, pin, merge, split them
+/// Show the clusters as of the last commit; put them right
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow clusters --out out

@@ -9,10 +9,11 @@ use rustix::process::Signal;
 
 use crate::rig::{Rig, SAMPLE, done};
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "demo",
     "run",
     "clusters",
+    "changes",
     "tail",
     "rejects",
     "explain",
@@ -231,7 +232,7 @@ fn manual_pages_and_completions_know_every_verb() {
 fn version_says_what_it_reads() {
     let version = Rig::new().run(&["version", "-o", "json"]).fine().json();
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(version["snapshot_format"], 3);
+    assert_eq!(version["snapshot_format"], 4);
 }
 
 /// Asks a running process to end.

@@ -12,8 +12,11 @@ const TOLD: usize = 10;
 
 /// When it was.
 fn when(period: Period) -> String {
-    let day =
-        |micros: i64| text::time(micros).trim_end_matches('Z').trim_end_matches(":00").replace('T', " ").replace(" 00:00", "");
+    let day = |micros: i64| {
+        let time = text::time(micros).trim_end_matches('Z').replace('T', " ");
+        let short = time.strip_suffix(" 00:00:00").or_else(|| time.strip_suffix(":00"));
+        short.unwrap_or(&time).to_owned()
+    };
     match period {
         Period::Times(from, to) => format!("{} to {}", day(from), day(to)),
         Period::Commits(first, last) if first > last => "no commit".into(),
