@@ -210,7 +210,7 @@ impl Features {
 /// What is wrong with values that are of the right type.
 fn problems(settings: &Settings) -> Vec<String> {
     let Settings { model, rules, features } = settings;
-    let counts: [(&str, u64, u64, u64); 7] = [
+    let counts: [(&str, u64, u64, u64); 8] = [
         ("model.clusters", model.clusters.into(), 1, 100_000),
         ("model.max_micro_clusters", model.max_micro_clusters.into(), 1, 10_000_000),
         ("model.max_terms", model.max_terms.into(), 1_000, 1_000_000_000),
@@ -218,6 +218,7 @@ fn problems(settings: &Settings) -> Vec<String> {
         ("model.kmeans.births", model.kmeans.births.into(), 0, 1_000),
         ("model.original.batch", model.original.batch.into(), 2, 1_000_000),
         ("model.original.features", model.original.features.into(), 1, 1_000),
+        ("clean.duplicates_window", rules.duplicates.window, 1, 100_000_000),
     ];
     let outside = counts.iter().filter(|(_, value, min, max)| !(min..=max).contains(&value));
     let mut problems: Vec<String> = outside

@@ -12,13 +12,13 @@ const TOLD: usize = 10;
 
 /// When it was.
 fn when(period: Period) -> String {
-    let day = |micros: i64| {
-        let time = text::time(micros).trim_end_matches('Z').replace('T', " ");
-        let short = time.strip_suffix(" 00:00:00").or_else(|| time.strip_suffix(":00"));
-        short.unwrap_or(&time).to_owned()
+    let minute = |micros: i64| {
+        let time = text::time(micros).replace('T', " ");
+        let time = time.get(..16).unwrap_or(&time);
+        time.strip_suffix(" 00:00").unwrap_or(time).to_owned()
     };
     match period {
-        Period::Times(from, to) => format!("{} to {}", day(from), day(to)),
+        Period::Times(from, to) => format!("{} to {}", minute(from), minute(to)),
         Period::Commits(first, last) if first > last => "no commit".into(),
         Period::Commits(first, last) if first == last => format!("commit {first}"),
         Period::Commits(first, last) => format!("commits {first} to {last}"),
