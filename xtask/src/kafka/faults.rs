@@ -181,17 +181,22 @@ impl Feed {
         leaves(self.running)
     }
 
-    /// The same where brokers were killed: one that they have left without an answer says so and ends. The same call goes on, as its user
-    /// would, and ends then.
+    /// The same where brokers were killed.
     fn end_beside_broken_brokers(mut self, pipeline: &Pipeline) -> Result<()> {
         self.keep_on(pipeline)?;
-        let status = told_to_leave(self.running)?;
-        let said = pipeline.said_last()?;
-        match status.code() {
-            Some(0 | 130) => Ok(()),
-            Some(4) if said.contains("E-KAFKA-AGAIN") => leaves(Self::call(pipeline, &self.send)?),
-            _ => bail!("Ctrl-C ended the producer with {status}: {said}"),
-        }
+        leaves_beside_broken_brokers(pipeline, self.running, || Self::call(pipeline, &self.send))
+    }
+}
+
+/// Ends where brokers were killed: one that they have left without an answer says so and ends. The same call goes on, as its user would, and
+/// ends then.
+fn leaves_beside_broken_brokers(pipeline: &Pipeline, process: Running, again: impl FnOnce() -> Result<Running>) -> Result<()> {
+    let status = told_to_leave(process)?;
+    let said = pipeline.said_last()?;
+    match status.code() {
+        Some(0 | 130) => Ok(()),
+        Some(4) if said.contains("E-KAFKA-AGAIN") => leaves(again()?),
+        _ => bail!("Ctrl-C ended it with {status}: {said}"),
     }
 }
 
@@ -216,6 +221,16 @@ fn moves_while(pipeline: &Pipeline, worker: &mut Running, mut meanwhile: impl Fn
 /// is wrong: nothing.
 fn all_there(pipeline: &Pipeline, servers: &str, topic: &str, worker: Running) -> Result<Value> {
     leaves(worker)?;
+    all_delivered(pipeline, servers, topic)
+}
+
+/// The same behind brokers that were killed.
+fn all_there_beside_broken_brokers(pipeline: &Pipeline, servers: &str, topic: &str, worker: Running) -> Result<Value> {
+    leaves_beside_broken_brokers(pipeline, worker, || Running::start(pipeline.loud(&["run"])))?;
+    all_delivered(pipeline, servers, topic)
+}
+
+fn all_delivered(pipeline: &Pipeline, servers: &str, topic: &str) -> Result<Value> {
     pipeline.to_the_end()?;
     let mut found = pipeline.delivered_in_slots()?;
     let audit = pipeline.audited(&found)?;

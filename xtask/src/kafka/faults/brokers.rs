@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::super::run::Pipeline;
 use super::super::standby::Running;
 use super::super::{Rig, Version};
-use super::{Extent, Feed, all_there, moves, moves_while};
+use super::{Extent, Feed, all_there_beside_broken_brokers, moves, moves_while};
 use crate::campaign;
 use crate::shell::{Watch, fresh_dir, say};
 
@@ -29,7 +29,7 @@ fn older(windrow: &Path, version: Version, extent: &Extent) -> Result<()> {
     moves(&pipeline, &mut worker)?;
     let faults = restarts(&mut rig, &pipeline, &mut worker, &mut feed, extent)?;
     feed.end_beside_broken_brokers(&pipeline)?;
-    let found = all_there(&pipeline, &servers, "pages", worker)?;
+    let found = all_there_beside_broken_brokers(&pipeline, &servers, "pages", worker)?;
     say(format_args!(
         "brokers: {faults} with Kafka {}: {} pages and {} rejects, each once; {:.0} s",
         version.number(),

@@ -10,7 +10,7 @@ use super::super::standby::Running;
 use super::super::{Rig, Version};
 use super::brokers::restarts;
 use super::kills::{Kills, Plan};
-use super::{Extent, Feed, all_there, moves};
+use super::{Extent, Feed, all_there_beside_broken_brokers, moves};
 use crate::campaign::{self, Chance};
 use crate::faults::points;
 use crate::shell::{Watch, fresh_dir, say};
@@ -42,7 +42,7 @@ pub(super) fn workers(windrow: &Path, extent: &Extent) -> Result<()> {
     let faults = restarts(&mut rig, &pipeline, &mut worker, &mut feed, extent)?;
 
     feed.end_beside_broken_brokers(&pipeline)?;
-    let found = all_there(&pipeline, &servers, "pages", worker)?;
+    let found = all_there_beside_broken_brokers(&pipeline, &servers, "pages", worker)?;
     let rows = [&found["pages"], &found["rejects"]].iter().filter_map(|count| count.as_u64()).sum::<u64>();
     say(format_args!(
         "workers: {rows} rows, {} pages and {} rejects; {number} kills at random of which {landed} landed, {points} at points, {} faults of \
