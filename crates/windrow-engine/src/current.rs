@@ -8,16 +8,17 @@ use std::collections::HashMap;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Int32Array, Int64Array, RecordBatch};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use windrow_core::cluster::{ClusterId, MicroId};
 use windrow_core::lineage::{Happening, LineageEvent};
 
 use crate::checkpoint::Committed;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::lookup::column;
+use crate::published::each_batch;
 use crate::rejects::text;
 use crate::sink::Family;
-use crate::sink::parquet::open_published;
+
+const COLUMNS: [&str; 5] = ["event", "cluster", "into_cluster", "micro_cluster", "into_micro_cluster"];
 
 /// What the lineage says of micro-clusters and clusters that are elsewhere now; some 20 bytes for each.
 #[derive(Debug, Clone, Default)]
@@ -37,19 +38,9 @@ impl Current {
     /// `E-OUTPUT-READ`: a file cannot be read.
     pub fn read(committed: &Committed) -> Result<Self> {
         let mut current = Self::default();
-        let out = &committed.layout.out;
-        for file in committed.manifest.all_files(&committed.layout.history())?.iter().filter(|f| f.family == Family::Lineage) {
-            let unreadable = |error: &dyn std::fmt::Display| {
-                let path = out.join(file.family.folder()).join(&file.name);
-                Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
-                    .cause(error)
-                    .hint("`windrow audit` says what is wrong with the output")
-            };
-            let opened = open_published(out, file.family, &file.name).map_err(|error| unreadable(&error))?;
-            let reader = ParquetRecordBatchReaderBuilder::try_new(opened).and_then(ParquetRecordBatchReaderBuilder::build);
-            for batch in reader.map_err(|error| unreadable(&error))? {
-                current.follow_all(&batch.map_err(|error| unreadable(&error))?)?;
-            }
+        let files = committed.manifest.all_files(&committed.layout.history())?;
+        for file in files.iter().filter(|file| file.family == Family::Lineage) {
+            each_batch(&committed.layout.out, file, &COLUMNS, &mut |batch, _| current.follow_all(batch))?;
         }
         Ok(current)
     }

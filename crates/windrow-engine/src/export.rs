@@ -28,6 +28,7 @@ use crate::checkpoint::files::{aside_of_ours, environment, remove, rename, sync_
 use crate::current::Current;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lookup::{column, no_column};
+use crate::published::unreadable;
 use crate::sink::Family;
 use crate::sink::parquet::{open_published, page_properties, schema};
 use crate::source::keep::{CURRENT, OURS};
@@ -204,12 +205,7 @@ fn copy(committed: &Committed, wanted: &Wanted, (writer, hidden): (&mut Writer, 
     let files = committed.manifest.all_files(&committed.layout.history())?;
     let current = Current::read(committed)?;
     for file in files.iter().filter(|file| file.family == Family::Pages) {
-        let path = out.join(file.family.folder()).join(&file.name);
-        let unreadable = |error: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
-                .cause(error)
-                .hint("`windrow audit` says what is wrong with the output")
-        };
+        let unreadable = |error: &dyn std::fmt::Display| unreadable(out, file, error);
         let opened = open_published(out, file.family, &file.name).map_err(|error| unreadable(&error))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), ["cluster"]);

@@ -19,6 +19,7 @@ pub mod history;
 pub mod kafka;
 pub mod lookup;
 pub mod observe;
+mod published;
 pub mod read;
 pub mod rejects;
 pub mod run;

@@ -17,6 +17,7 @@ use windrow_core::record::{Micros, RecordId};
 
 use crate::checkpoint::Reading;
 use crate::error::{Error, ErrorKind, Result};
+use crate::published::unreadable;
 use crate::sink::Family;
 use crate::sink::parquet::open_published;
 
@@ -178,12 +179,7 @@ fn batches<'a>(
     };
     let files = files.into_iter().filter(move |file| file.family == family).rev();
     failed.into_iter().chain(files.flat_map(move |file| {
-        let unreadable = |error: &dyn std::fmt::Display| {
-            let message = format!("cannot read {}", out.join(family.folder()).join(&file.name).display());
-            Error::new(ErrorKind::Data, "E-OUTPUT-READ", message)
-                .cause(error)
-                .hint("`windrow audit` says what is wrong with the output")
-        };
+        let unreadable = |error: &dyn std::fmt::Display| unreadable(out, &file, error);
         let opened = open_published(out, family, &file.name);
         match opened.map_err(ParquetError::from).and_then(|file| filtered(file, column, fits.clone())) {
             Ok(reader) => reader.map(|batch| batch.map_err(|error| unreadable(&error))).collect::<Vec<_>>(),

@@ -14,7 +14,8 @@ use parquet::errors::ParquetError;
 use windrow_core::record::{Micros, RecordId, RejectReason};
 
 use crate::checkpoint::Committed;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::published::unreadable;
 use crate::sink::Family;
 use crate::sink::parquet::open_published;
 use crate::source::kafka::PREFIX;
@@ -89,11 +90,7 @@ pub fn in_output(committed: &Committed, each: Each<'_>) -> Result<()> {
     let mut n = 0;
     let files = manifest.all_files(&committed.layout.history())?;
     for file in files.iter().filter(|file| file.family == Family::Rejects) {
-        let unreadable = |error: &dyn std::fmt::Display| {
-            let message = format!("cannot read {}", out.join(Family::Rejects.folder()).join(&file.name).display());
-            let error = Error::new(ErrorKind::Data, "E-OUTPUT-READ", message).cause(error);
-            error.hint("`windrow audit` says what is wrong with the output")
-        };
+        let unreadable = |error: &dyn std::fmt::Display| unreadable(out, file, error);
         let opened = open_published(out, Family::Rejects, &file.name).map_err(ParquetError::from);
         let reader = opened.and_then(ParquetRecordBatchReaderBuilder::try_new).and_then(ParquetRecordBatchReaderBuilder::build);
         for batch in reader.map_err(|error| unreadable(&error))? {

@@ -13,7 +13,6 @@ mod records;
 mod sample;
 
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 
 use arrow_array::{RecordBatch, StringArray};
@@ -23,8 +22,9 @@ use windrow_core::cluster::{ClusterId, MicroId, Slot};
 use windrow_core::record::Micros;
 
 use crate::checkpoint::Committed;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::export::{Row, kept_columns, rows};
+use crate::published::unreadable;
 use crate::sink::parquet::open_published;
 use crate::sink::{Family, PublishedFile};
 
@@ -280,13 +280,6 @@ fn read(
         number += batch.num_rows();
     }
     Ok(())
-}
-
-fn unreadable(out: &Path, file: &PublishedFile, error: &dyn fmt::Display) -> Error {
-    let path = out.join(file.family.folder()).join(&file.name);
-    Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
-        .cause(error)
-        .hint("`windrow audit` says what is wrong with the output")
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl Pipeline {
                 self.carry_out(&Edit::Split { cluster: *into, micro_clusters }, log)?;
                 let cluster = born(&log[noted..]).ok_or(EditError::CannotPart(*into))?;
                 self.as_before(cluster, inverse, noted, log)?;
-                self.release(&living, log)?;
+                self.release(living.iter().filter(|(.., held)| !held).map(|&(id, ..)| id).collect(), log)?;
                 Ok(cluster)
             }
         }
@@ -170,14 +170,12 @@ impl Pipeline {
                 .into_iter()
                 .try_for_each(|(to, micro_clusters)| self.carry_out(&Edit::Move { micro_clusters, to }, log))?,
         }
-        if !freed.is_empty() {
-            self.carry_out(&Edit::Release { micro_clusters: freed }, log)?;
-        }
+        self.release(freed, log)?;
         Ok(cluster)
     }
 
-    fn release(&mut self, moved: &[Before], log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
-        let freed: Vec<MicroId> = moved.iter().filter(|(.., held)| !held).map(|&(id, ..)| id).collect();
+    /// Lets go of what nobody held before.
+    fn release(&mut self, freed: Vec<MicroId>, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         if freed.is_empty() { Ok(()) } else { self.carry_out(&Edit::Release { micro_clusters: freed }, log) }
     }
 

@@ -11,6 +11,7 @@ use super::tally::{self, TIME};
 use crate::checkpoint::Committed;
 use crate::error::Result;
 use crate::lookup::column;
+use crate::published::each_batch;
 use crate::sink::PublishedFile;
 
 /// Where the later one begins.
@@ -137,7 +138,7 @@ impl Periods {
 fn newest_time(committed: &Committed, files: &[PublishedFile]) -> Result<Option<Micros>> {
     let mut newest = None;
     for file in files {
-        tally::batches(committed, file, &[TIME], &mut |batch, read_by| {
+        each_batch(&committed.layout.out, file, &[TIME], &mut |batch, read_by| {
             let times = column(batch, TIME)?.as_primitive::<TimestampMicrosecondType>();
             newest = newest.max(times.iter().flatten().filter(|time| tally::is_timely(*time, read_by)).max());
             Ok(())

@@ -1,24 +1,21 @@
 //! What each cluster had, on each side.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::UNIX_EPOCH;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, TimestampMicrosecondType};
 use arrow_array::{Array as _, RecordBatch};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use windrow_core::cluster::ClusterId;
 use windrow_core::record::Micros;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::period::{Periods, Side};
 use crate::checkpoint::Committed;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::history::timely;
 use crate::lookup::column;
+use crate::published::each_batch;
 use crate::rejects::text;
-use crate::sink::parquet::open_published;
 use crate::sink::{Family, PublishedFile};
 
 /// Titles kept of a side.
@@ -83,34 +80,12 @@ pub(super) fn is_timely(time: Micros, read_by: i64) -> bool {
     timely(time.div_euclid(1_000_000), read_by).is_some()
 }
 
-/// Hands over some columns of a file, batch by batch, with when the file was written in seconds.
-pub(super) fn batches(
-    committed: &Committed,
-    file: &PublishedFile,
-    columns: &[&str],
-    each: &mut dyn FnMut(&RecordBatch, i64) -> Result<()>,
-) -> Result<()> {
-    let out = &committed.layout.out;
-    let unreadable = |error: &dyn std::fmt::Display| {
-        let path = out.join(file.family.folder()).join(&file.name);
-        Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
-            .cause(error)
-            .hint("`windrow audit` says what is wrong with the output")
-    };
-    let opened = open_published(out, file.family, &file.name).map_err(|error| unreadable(&error))?;
-    let written = opened.metadata().and_then(|about| about.modified()).map_err(|error| unreadable(&error))?;
-    let read_by = written.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
-    let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    for batch in builder.with_projection(mask).build().map_err(|error| unreadable(&error))? {
-        each(&batch.map_err(|error| unreadable(&error))?, read_by)?;
-    }
-    Ok(())
-}
-
 impl Tally {
     pub(super) fn read(&mut self, committed: &Committed, file: &PublishedFile, periods: &Periods) -> Result<()> {
-        batches(committed, file, &COLUMNS, &mut |batch, read_by| self.count(batch, (file.epoch, read_by), periods))
+        each_batch(&committed.layout.out, file, &COLUMNS, &mut |batch, read_by| {
+            self.count(batch, (file.epoch, read_by), periods)
+        })
+        .map(drop)
     }
 
     fn count(&mut self, batch: &RecordBatch, (epoch, read_by): (u64, i64), periods: &Periods) -> Result<()> {

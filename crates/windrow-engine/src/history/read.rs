@@ -1,22 +1,19 @@
 //! The three columns of a published file of pages that the history is made of.
 
 use std::collections::BTreeMap;
-use std::time::UNIX_EPOCH;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, TimestampMicrosecondType};
 use arrow_array::{Array as _, RecordBatch};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use windrow_core::cluster::ClusterId;
 
 use super::domains::ByCluster;
 use super::grid::Seconds;
 use crate::checkpoint::Layout;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::lookup::{column, no_column};
-use crate::sink::parquet::open_published;
-use crate::sink::{Family, PublishedFile};
+use crate::published::each_batch;
+use crate::sink::PublishedFile;
 
 const COLUMNS: [&str; 3] = ["cluster", "creation_time", "domain"];
 const MICROS: i64 = 1_000_000;
@@ -44,21 +41,9 @@ pub(crate) fn timely(time: Seconds, read_by: Seconds) -> Option<Seconds> {
 
 /// Reads a file of pages, which was committed by then.
 pub(super) fn piece(layout: &Layout, file: &PublishedFile, committed_by: Seconds) -> Result<Piece> {
-    let unreadable = |error: &dyn std::fmt::Display| {
-        let path = layout.out.join(Family::Pages.folder()).join(&file.name);
-        Error::new(ErrorKind::Data, "E-OUTPUT-READ", format!("cannot read {}", path.display()))
-            .cause(error)
-            .hint("`windrow audit` says what is wrong with the output")
-    };
-    let opened = open_published(&layout.out, Family::Pages, &file.name).map_err(|error| unreadable(&error))?;
-    let written = opened.metadata().and_then(|about| about.modified()).map_err(|error| unreadable(&error))?;
-    let seconds = written.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut piece = Piece { arrived: Seconds::try_from(seconds).unwrap_or(Seconds::MAX), ..Piece::default() };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
-    for batch in builder.with_projection(mask).build().map_err(|error| unreadable(&error))? {
-        piece.count(&batch.map_err(|error| unreadable(&error))?, committed_by.max(piece.arrived))?;
-    }
+    let mut piece = Piece::default();
+    piece.arrived =
+        each_batch(&layout.out, file, &COLUMNS, &mut |batch, arrived| piece.count(batch, committed_by.max(arrived)))?;
     Ok(piece)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::rig::Rig;
 
-/// Two files of made-up rows, the first of which has been run.
+/// A folder with made-up rows run into `out`.
 fn begun() -> Rig {
     let rig = Rig::new();
     rig.run(&["run", "--input", "generator:rows=6000,seed=5", "--clusters", "12", "--out", "out"]).fine();
