@@ -10,7 +10,7 @@ use crate::shell::{fresh_dir, output, root, say, shared_data, windrow};
 
 /// Every shared set, hostile files and rows by chance; then what must differ, and the memory that it takes.
 pub(crate) fn clean() -> Result<()> {
-    let (windrow, folder) = (windrow("dev", &[])?, fresh_dir("clean")?);
+    let (windrow, folder) = (windrow("fast", &[])?, fresh_dir("clean")?);
     let shared: Vec<PathBuf> = SETS.iter().filter_map(|set| shared_data(&format!("{set}.csv.gz"))).collect();
     if shared.len() < SETS.len() {
         say(format_args!("passed over: {} sets are not in ../shared/data", SETS.len() - shared.len()));

@@ -99,7 +99,7 @@ impl Stage {
 
 pub(crate) fn examine() -> Result<()> {
     let rig = Setup::new(Version::NEWEST).with("transaction.state.log.replication.factor", "3").start()?;
-    let stage = Stage { rig, windrow: windrow("dev", &[])?, dir: fresh_dir("kafka-check")? };
+    let stage = Stage { rig, windrow: windrow("fast", &[])?, dir: fresh_dir("kafka-check")? };
     let watched = || format!("the broker's log is in {}", stage.rig.dir().display());
     stage.says(&[], &[("topics", "E-KAFKA-TOPIC", "there is no topic pages and 6 more"), ALONE]).with_context(watched)?;
     stage.topics("create")?;

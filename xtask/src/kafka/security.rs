@@ -143,7 +143,7 @@ impl Stage {
         let none = || Cell::new(0);
         let stage = Self {
             rig,
-            windrow: windrow("dev", &[])?,
+            windrow: windrow("fast", &[])?,
             dir,
             certificates,
             written: none(),
