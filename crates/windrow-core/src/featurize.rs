@@ -27,6 +27,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub use crate::featurize::fields::{FieldError, FieldWeights};
 pub use crate::featurize::url::main_domain;
 
+pub(crate) use crate::featurize::tokens::units;
+
 use crate::clean::CleanRow;
 use crate::featurize::numbers::{NEW, Numbers, STOPPED};
 use crate::featurize::stopwords::stop_words;

@@ -318,9 +318,10 @@ impl Pipeline {
         }
     }
 
-    fn relabel(&mut self, cluster: ClusterId, terms: Vec<LabelTerm>, lineage: &mut Vec<LineageEvent>) {
+    fn relabel(&mut self, cluster: ClusterId, mut terms: Vec<LabelTerm>, lineage: &mut Vec<LineageEvent>) {
         let Some(entry) = self.book.alive.get_mut(&cluster) else { return };
-        let label = label::label_of(&terms, Some(&entry.label));
+        let label = label::label_of(&terms, &entry.titles(), Some(&entry.label));
+        terms.truncate(label::TERMS_KEPT);
         entry.terms = terms;
         if label != entry.label {
             entry.label.clone_from(&label);

@@ -127,6 +127,11 @@ impl Entry {
     pub(crate) fn shown(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.label)
     }
+
+    /// Titles of those examples that are known page by page: where batches end must change nothing.
+    pub(crate) fn titles(&self) -> Vec<&str> {
+        self.representative.iter().map(|example| example.title.as_str()).collect()
+    }
 }
 
 /// A cluster that has died, as the book remembers it.

@@ -1,3 +1,5 @@
+mod scripts;
+
 use super::*;
 use crate::kept::{Kept, KeptSpan};
 use crate::lineage::{Edit, EditError};

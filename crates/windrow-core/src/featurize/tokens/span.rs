@@ -1,5 +1,8 @@
 //! Words of the runs that hold more than ASCII, character by character.
 
+use std::borrow::Cow;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::MAX_WORD_BYTES;
@@ -9,7 +12,8 @@ use super::MAX_WORD_BYTES;
 enum Script {
     /// Punctuation, symbols, emoji: ends a span.
     Gap,
-    /// Left out of words: soft hyphen, joiners, marks of direction, byte order mark, variation selectors.
+    /// Left out of words: soft hyphen, joiners, marks of direction, byte order mark, variation selectors; and what Arabic and Hebrew
+    /// may leave out themselves: signs of vowels and of recitation, the stroke that stretches a word.
     Invisible,
     /// A letter of a script where runs of letters are words.
     Plain,
@@ -25,6 +29,8 @@ enum Script {
 
 fn script(c: char) -> Script {
     match u32::from(c) {
+        0x0591..=0x05bd | 0x05bf | 0x05c1 | 0x05c2 | 0x05c4 | 0x05c5 | 0x05c7 => Script::Invisible,
+        0x0610..=0x061a | 0x0640 | 0x064b..=0x0652 | 0x0656..=0x065f | 0x0670 | 0x06d6..=0x06ed => Script::Invisible,
         0x00ad | 0x061c | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f => Script::Invisible,
         0xfe00..=0xfe0f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe01ef => Script::Invisible,
         0x00aa | 0x00b5 | 0x00b7 | 0x00ba => Script::Other,
@@ -48,6 +54,8 @@ fn script(c: char) -> Script {
         _ => Script::Other,
     }
 }
+
+const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 
 /// Takes spans apart. Holds scratch memory only.
 #[derive(Debug, Default)]
@@ -83,6 +91,10 @@ impl Span {
                 Script::Other => plain = false,
             }
             push_lower(word, c);
+        }
+        // A letter and its mark may be written as one character or as two; whoever writes two has a mark, which is `Other`.
+        if !plain && let composed @ Cow::Owned(_) = NFC.normalize(word) {
+            *word = composed.into_owned();
         }
         if word.len() > 2 && word.ends_with('σ') {
             word.pop();
@@ -149,5 +161,15 @@ fn pairs<'a>(units: impl Iterator<Item = &'a str>, pair: &mut String, give: &mut
     }
     if let (false, Some(lone)) = (paired, before) {
         give(lone);
+    }
+}
+
+/// The units of a word of a script that writes no spaces, of which its terms are pairs: characters, or clusters of them; empty for all
+/// other words.
+pub(crate) fn units(word: &str) -> Vec<&str> {
+    match word.chars().next().map(script) {
+        Some(Script::Pairs) => word.char_indices().map(|(at, c)| &word[at..at + c.len_utf8()]).collect(),
+        Some(Script::Clusters) => word.graphemes(true).collect(),
+        _ => Vec::new(),
     }
 }
