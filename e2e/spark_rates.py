@@ -5,8 +5,8 @@
 
 The job is `windrow.spark.ClusterStream`, as users call it. Two kinds of clock tick in it:
 
-- the driver's wall clock, around the steps of a batch, which follow one another: prepare, learn, deliver, commit, and what Spark does between
-  two batches;
+- the driver's wall clock, around the steps of a batch, which follow one another: prepare, collect (chunks in order to the driver), learn, deliver,
+  commit, and what Spark does between two batches;
 - processor time, which other work on the machine hardly changes: of the native calls, of the Parquet writer, and of what comes in and goes out as
   Arrow, taken in the process that does it (each task leaves a line in a file); of everything else by process and, in the JVM, by thread, as the
   kernel counts it.
@@ -230,14 +230,19 @@ def job(source, out, cores, warm):
     told = steady.told()
     manifest = clustering._state.manifest
     clustering.close()
-    steps = clustering.steps.seconds
+    timed = clustering.steps.seconds
+    steps = {
+        "prepare": timed["prepare"],
+        "collect": timed["learn"] - timed["learn_alone"],
+        "learn": timed["learn_alone"],
+        "deliver": timed["deliver"],
+        "commit": timed["commit"] - timed["learn"] - timed["deliver"],
+        "between": told["seconds"] - timed["prepare"] - timed["commit"],
+    }
     spent = after.since(clustering.before)
     spent["learn"] = clustering.steps.native
     spent["driver"] -= spent["learn"]
-    spent["workers"] -= sum(spent.get(part, 0.0) for part in IN_WORKERS)
-    steps["spark"] = told["seconds"] - steps["prepare"] - steps["commit"]
-    steps["commit"] -= steps["learn"] + steps["deliver"]
-    steps["learn"] -= steps["learn_alone"]
+    spent["workers"] -= sum(spent[part] for part in IN_WORKERS)
     told.update(steps=steps, processor=spent, model=manifest["snapshots"][-1]["model"], floors=floors(spark, source))
     print(json.dumps(told))
     spark.stop()

@@ -23,7 +23,7 @@ use super::embedded::repeated;
 use crate::python::{NEW_SPARK, READERS, python, script};
 use crate::shell::{check_machine, fresh_dir, program, root, say, shared_data, stdout, windrow};
 use crate::wheel;
-use model::{Batch, Model};
+use model::{Batch, Model, Steps};
 
 const CORES: [usize; 2] = [1, 2];
 /// As in e2e/spark_session.py.
@@ -88,7 +88,7 @@ struct Job {
     #[serde(flatten)]
     steady: Steady,
     batches: f64,
-    steps: BTreeMap<String, f64>,
+    steps: Steps<f64>,
     processor: BTreeMap<String, f64>,
     floors: BTreeMap<String, f64>,
     model: String,
@@ -96,8 +96,7 @@ struct Job {
 
 impl Job {
     fn batch(&self) -> Batch {
-        let steps = self.steps.iter().map(|(name, seconds)| (name.clone(), seconds / self.batches)).collect();
-        Batch { rows: self.steady.steady_rows / self.batches, steps }
+        Batch { rows: self.steady.steady_rows / self.batches, steps: self.steps.each(|seconds| seconds / self.batches) }
     }
 }
 
@@ -133,10 +132,10 @@ pub(crate) fn spark(args: &Args) -> Result<()> {
     let engine = engine.into_iter().collect::<Result<Vec<_>>>()?;
     let alone: Alone = told(script_on(1, "spark_rates.py")?.arg("alone").arg(&input).arg(folder.join("alone")))?;
     table([small, large], &sides, large.all_rows() as f64, &engine);
-    for cores in 0..CORES.len() {
-        shares(CORES[cores] as f64, large, &sides[1].ours[cores]);
+    for (cores, job) in CORES.iter().zip(&sides[1].ours) {
+        shares(*cores as f64, large, job)?;
     }
-    kernels(&alone);
+    kernels(&alone)?;
     more_executors([small, large], &sides);
     std::fs::remove_dir_all(folder).context("cannot clear away")
 }
@@ -258,63 +257,66 @@ const GROUPS: [(&str, &[&str]); 12] = [
     ("Spark's driver: plans, schedules, logs", &["jvm_rest"]),
 ];
 
-fn shares(cores: f64, size: &Size, job: &Job) {
+fn shares(cores: f64, size: &Size, job: &Job) -> Result<()> {
     let (rows, all) = (job.steady.steady_rows, cores * job.steady.seconds);
-    say(format_args!(
-        "\n{:<58} {:>9} {:>9}",
-        format!("local[{cores}], {} rows a batch: where time goes", size.rows),
-        "µs a row",
-        "share"
-    ));
+    let title = format!("local[{cores}], {} rows a batch: where time goes", size.rows);
+    say(format_args!("\n{title:<58} {:>9} {:>9}", "µs a row", "share"));
     let line = |name: &str, seconds: f64| {
         say(format_args!("{name:<58} {:>9.2} {:>7.1} %", 1e6 * seconds / rows, 100.0 * seconds / all));
     };
     let mut idle = all;
     for (name, parts) in GROUPS {
-        let seconds: f64 = parts.iter().filter_map(|part| job.processor.get(*part)).sum();
+        let seconds = of(&job.processor, parts)?;
         idle -= seconds;
         line(name, seconds);
     }
     line("nobody's: cores that wait, or others have", idle);
-    let rows = job.steady.rows as f64;
-    let floor = |name: &str| 1e6 * cores * job.floors.get(name).copied().unwrap_or(f64::NAN) / rows;
+    let floor = |name| Ok::<_, anyhow::Error>(1e6 * cores * of(&job.floors, &[name])? / job.steady.rows as f64);
+    let (read, python) = (floor("read")?, floor("python")?);
     say(format_args!(
-        "for comparison, core time to read the same files and do nothing: {:.2} µs a row; to hand them to Python: {:.2} µs",
-        floor("read"),
-        floor("python")
+        "Spark alone, core time: to read the same files {read:.2} µs a row; to hand them to Python besides {python:.2} µs"
     ));
+    Ok(())
 }
 
-fn kernels(alone: &Alone) {
-    let of = |parts: &[&str]| parts.iter().filter_map(|part| alone.processor.get(*part)).sum::<f64>();
-    say(format_args!("\nthe same functions without Spark, {} rows, one core: {:<12} {:>9}", alone.rows, "rows/s", "µs a row"));
-    let line = |name: &str, parts: &[&str]| {
-        say(format_args!("{name:<58} {:>9.0} {:>9.2}", alone.rows / of(parts), 1e6 * of(parts) / alone.rows));
-    };
-    line("prepare: kernel", &["prepare"]);
-    line("prepare: with records out of lines", &["prepare", "prepare_python"]);
-    line(&format!("learn, chunks as they come, {} micro-clusters at the end", alone.alive), &["learn"]);
-    line("deliver: pages, decisions, Parquet", &["deliver", "deliver_python", "parquet"]);
-    line(
-        "prepare and deliver: what an executor's core does",
-        &["prepare", "prepare_python", "deliver", "deliver_python", "parquet"],
-    );
+/// The sum of some parts, each of which must have been told.
+fn of(told: &BTreeMap<String, f64>, parts: &[&str]) -> Result<f64> {
+    parts.iter().map(|part| told.get(*part).copied().with_context(|| format!("nothing was told of `{part}`"))).sum()
+}
+
+fn kernels(alone: &Alone) -> Result<()> {
+    say(format_args!(
+        "\n{:<58} {:>9} {:>9}",
+        format!("the same functions without Spark, {} rows, one core", alone.rows),
+        "rows/s",
+        "µs a row"
+    ));
+    let learn = format!("learn: chunks as they come, {} micro-clusters at the end", alone.alive);
+    let lines: [(&str, &[&str]); 5] = [
+        ("prepare: the kernel", &["prepare"]),
+        ("prepare: with records out of lines", &["prepare", "prepare_python"]),
+        (&learn, &["learn"]),
+        ("deliver: pages, decisions, Parquet", &["deliver", "deliver_python", "parquet"]),
+        ("prepare and deliver", &["prepare", "prepare_python", "deliver", "deliver_python", "parquet"]),
+    ];
+    for (name, parts) in lines {
+        let seconds = of(&alone.processor, parts)?;
+        say(format_args!("{name:<58} {:>9.0} {:>9.2}", alone.rows / seconds, 1e6 * seconds / alone.rows));
+    }
+    Ok(())
 }
 
 /// Steps of a batch, and what they say of more cores.
 fn more_executors(sizes: [&Size; 2], sides: &[Sides]) {
     let at = |cores: usize| [sides[0].ours[cores].batch(), sides[1].ours[cores].batch()];
     for (at, cores) in [at(0), at(1)].iter().zip(CORES) {
-        let Model(steps) = Model::through(&at[0], &at[1]);
+        let Model(model) = Model::through(&at[0], &at[1]);
         let [small, large] = sizes.map(|size| format!("{} rows", size.rows));
-        say(format_args!(
-            "\n{:<30} {small:>14} {large:>14} {:>14} {:>11}",
-            format!("local[{cores}]: ms of a batch"),
-            "whatever rows",
-            "µs a row"
-        ));
-        for (name, step) in steps {
-            let [small, large] = at.each_ref().map(|batch| 1e3 * batch.steps.get(&name).copied().unwrap_or(0.0));
+        let title = format!("local[{cores}]: ms of a batch");
+        say(format_args!("\n{title:<30} {small:>14} {large:>14} {:>14} {:>11}", "whatever rows", "µs a row"));
+        let [small, large] = at.each_ref().map(|batch| batch.steps.all());
+        for (at, (name, step, _)) in model.all().into_iter().enumerate() {
+            let (small, large) = (1e3 * small[at].1, 1e3 * large[at].1);
             say(format_args!("{name:<30} {small:>14.0} {large:>14.0} {:>14.0} {:>11.2}", 1e3 * step.fixed, 1e6 * step.a_row));
         }
     }
@@ -329,4 +331,36 @@ fn more_executors(sizes: [&Size; 2], sides: &[Sides]) {
     line("any number", rows.map(|rows| model.limit(rows)));
     let [small, large] = [0, 1].map(|size| sides[size].ours[1].steady.rate());
     say(format_args!("measured with 2: {small:.0} and {large:.0}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { rows: 2, warm: 1, steady: 1 };
+
+    fn cut_text(text: &str) -> Result<Vec<(String, SystemTime)>> {
+        let folder = tempfile::tempdir()?;
+        let csv = folder.path().join("rows.csv");
+        std::fs::write(&csv, text)?;
+        let cut = cut(&csv, &folder.path().join("in"), &SIZE)?;
+        let mut paths: Vec<_> = std::fs::read_dir(cut)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        paths.sort();
+        paths.iter().map(|path| Ok((std::fs::read_to_string(path)?, path.metadata()?.modified()?))).collect()
+    }
+
+    #[test]
+    fn files_hold_half_a_batch_each_under_the_header_and_age_in_their_order() {
+        let files = cut_text("id,title\n1,a\n2,\"b \"\"x\"\"\"\n3,c\n4,d\n5,e\n").unwrap();
+        let texts: Vec<_> = files.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(texts, ["id,title\n1,a\n", "id,title\n2,\"b \"\"x\"\"\"\n", "id,title\n3,c\n", "id,title\n4,d\n"]);
+        assert!(files.is_sorted_by(|(_, a), (_, b)| a < b));
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_refused() {
+        let error = |text| format!("{:#}", cut_text(text).unwrap_err());
+        assert!(error("id,title\n1,\"a\nb\"\n2,c\n3,d\n4,e\n").contains("spans lines"));
+        assert!(error("id,title\n1,a\n2,b\n3,c\n").contains("fewer rows"));
+    }
 }
