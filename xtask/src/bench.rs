@@ -6,6 +6,7 @@ mod long;
 mod quality;
 mod serve;
 mod soak;
+mod spark;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -26,6 +27,8 @@ enum What {
     Embedded(embedded::Args),
     /// Rows a second and latency between topics, beside a bare copy and a Spark job
     Kafka(kafka::Args),
+    /// Rows a second on Spark, beside the original's job and the engine; where the time goes
+    Spark(spark::Args),
     /// What a run holds after minutes at full speed: memory, descriptors, threads and files must not grow
     Soak(soak::Args),
     /// The rate of a run that many clients follow, beside that of one that nobody looks at
@@ -39,11 +42,17 @@ pub(crate) fn soak() -> Result<()> {
     soak::soak(&soak::Args::short())
 }
 
+/// Little of everything on Spark, as a suite.
+pub(crate) fn on_spark() -> Result<()> {
+    spark::spark(&spark::Args::quick())
+}
+
 pub(crate) fn bench(args: &Args) -> Result<()> {
     match &args.what {
         What::Quality(args) => quality::quality(args),
         What::Embedded(args) => embedded::embedded(args),
         What::Kafka(args) => kafka::kafka(args),
+        What::Spark(args) => spark::spark(args),
         What::Serve(args) => serve::serve(args),
         What::Soak(args) => soak::soak(args),
         What::Original => crate::original::bench(),

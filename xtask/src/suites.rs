@@ -91,6 +91,7 @@ const SUITES: &[Suite] = &[
         run: |_| kafka::faults::faults(&kafka::faults::Extent::FULL, None),
     },
     Suite { name: "bench-kafka-full", budget_s: 600, slow: true, run: |_| bench::smoke() },
+    Suite { name: "bench-spark-full", budget_s: 420, slow: true, run: |_| bench::on_spark() },
     Suite { name: "poison-full", budget_s: 240, slow: true, run: |_| poison::poison(&poison::Args::full()) },
     Suite { name: "fuzz-full", budget_s: 1_200, slow: true, run: |_| fuzz::fuzz(&fuzz::Args::all()) },
     Suite { name: "faults-full", budget_s: 1_200, slow: true, run: |_| faults::full() },
