@@ -1,6 +1,6 @@
 """Structured Streaming from outside: the same answers as the engine, and nothing lost or doubled whatever happens.
 
-    spark_stream.py WINDROW FOLDER DATA PART...       parts: parity switch checkpoints cluster faults, each also as NAME:full; kafka old
+    spark_stream.py WINDROW FOLDER DATA PART...       parts: parity switch sample checkpoints cluster faults, each also as NAME:full; kafka old
 
 Each check says what it saw; the first that does not hold ends the script.
 """
@@ -76,6 +76,7 @@ def cut(name, folder, n, most=None):
     return len(lines)
 
 
+LINEAGE = "select position, event, cluster, slot, micro_cluster, label from '{out}/lineage/*.parquet' order by all"
 ANSWER = "record_id, id, cluster, slot, micro_cluster, novel, score, label"
 
 
@@ -201,8 +202,7 @@ def parity(full):
     batches = place("batches")
     out = stream(spark, batches, inputs, maxFilesPerTrigger="1")
     same("the same files in %d batches" % manifest(out)["epoch"], out, os.path.join(folder, "engine"))
-    lineage = "select position, event, cluster, slot, micro_cluster, label from '{out}/lineage/*.parquet' order by all"
-    check(query(out, lineage) == query(os.path.join(folder, "engine"), lineage), "and the same lineage")
+    check(query(out, LINEAGE) == query(os.path.join(folder, "engine"), LINEAGE), "and the same lineage")
     messy(spark)
     shapes(spark)
     spark.stop()
@@ -298,6 +298,111 @@ def edited(spark, folder, inputs, out):
     events = query(out, "select event, label from '{out}/lineage/*.parquet' where event = 'renamed'")
     check(named > 0 and events == [("renamed", "by hand")], "%d pages under the name that was given" % named)
     audit(out)
+
+
+SAMPLED = "links_stream_2012_2023"
+
+
+def sample(full):
+    """Where the driver learns from a sample: the same in any partitions, whole in its counts, and after kills; and others go on with it."""
+    spark, outs = session("local[4]"), {}
+    for n in (1, 2, 4):
+        outs[n] = in_two_batches(spark, n)
+    for n in (2, 4):
+        same("the same batches, the second in %d files" % n, outs[1], outs[n], ANSWER.replace("record_id, ", ""))
+        check(query(outs[1], LINEAGE) == query(outs[n], LINEAGE), "and the same lineage")
+    counted(outs[4])
+    goes_on(spark, outs[4])
+    refused_samples(spark)
+    spark.stop()
+    killed()
+
+
+def write(path, name, rows, most):
+    """Some rows of a set as a file."""
+    header, lines = rows_of(name, most)
+    with open(path, "wb") as file:
+        file.write(b"\n".join([header, *lines[rows], b""]))
+
+
+def in_two_batches(spark, n):
+    """The first batch, from which all is learnt, in one file; the second in n."""
+    folder, inputs = place("sample-%d" % n), place("sample-%d-in" % n)
+    write(os.path.join(inputs, "a.csv"), SAMPLED, slice(0, 6_000), 12_000)
+    learnt(spark, folder, inputs)
+    for at in range(n):
+        size = 6_000 // n
+        write(os.path.join(inputs, "b%d.csv" % at), SAMPLED, slice(6_000 + at * size, 6_000 + (at + 1) * size), 12_000)
+    n_pages, n_learnt = learnt(spark, folder, inputs)
+    check(0 < n_learnt < n_pages, "%d of the second batch's %d pages reached the driver" % (n_learnt, n_pages))
+    return os.path.join(folder, "out")
+
+
+def learnt(spark, folder, inputs, learn="sample", **options):
+    """Runs what is there; gives the pages, and those of them that the driver learnt."""
+    from windrow.spark import ClusterStream
+
+    job = ClusterStream(spark, "csv", {"path": inputs, **options}, os.path.join(folder, "out"), os.path.join(folder, "checkpoint"), learn=learn)
+    job.run(availableNow=True)
+    return job.pages, job.learnt
+
+
+def counted(out):
+    """What is told of clusters is what they were given, learnt or not; and none was given a page before its birth or behind its death."""
+    audit(out)
+    done = subprocess.run([WINDROW, "clusters", "--out", out, "-o", "json"], capture_output=True, text=True)
+    told = {one["cluster"]: one["delivered"] for one in map(json.loads, done.stdout.splitlines())}
+    pages = dict(query(out, "select cluster, count(*) from '{out}/pages/*.parquet' group by 1"))
+    check(told and told == {cluster: pages.get(cluster, 0) for cluster in told}, "windrow clusters tells the %d pages of %d clusters as the Parquet does" % (sum(told.values()), len(told)))
+    ended = {row[0] for row in query(out, "select cluster from '{out}/lineage/*.parquet' where event = 'cluster_died'")}
+    check(set(pages) <= set(told) | ended, "and every other cluster has died")
+    rows = "select count(*), sum(novel::int) from '{out}/pages/*.parquet'"
+    counts = manifest(out)["counters"]
+    check(query(out, rows)[0] == (counts["pages"], counts["novel"]), "the manifest counts %d pages, %d of them novel" % (counts["pages"], counts["novel"]))
+
+
+def goes_on(spark, out):
+    """The engine, and a job that learns all pages, go on with the model alike; and a job that learns from a sample goes on behind them."""
+    folder, inputs = os.path.dirname(out), out.replace("/out", "-in")
+    other = place("sample-other")
+    for name in ("out", "checkpoint"):
+        shutil.copytree(os.path.join(folder, name), os.path.join(other, name))
+    # The checkpoint says whose it is by the place of its output, for people alone.
+    write(os.path.join(inputs, "c.csv"), SAMPLED, slice(12_000, 14_000), 14_000)
+    engine([inputs], out)
+    learnt(spark, other, inputs, "all")
+    same("behind a sample, the engine and a job that learns all", out, os.path.join(other, "out"))
+    check(model_of(out) == model_of(os.path.join(other, "out")), "and the same model")
+    write(os.path.join(inputs, "d.csv"), SAMPLED, slice(14_000, 16_000), 16_000)
+    n_pages, n_learnt = learnt(spark, folder, inputs)
+    check(0 < n_learnt < n_pages, "a sample again, behind the engine: %d of %d" % (n_learnt, n_pages))
+    counted(out)
+
+
+def refused_samples(spark):
+    """What makes no sense is told before anything is read."""
+    from windrow.spark import ClusterStream
+
+    def asked(settings="", **how):
+        folder = place("sample-refused")
+        return lambda: ClusterStream(spark, "csv", {"path": folder}, os.path.join(folder, "out"), os.path.join(folder, "checkpoint"), settings=settings, **how)
+
+    refused("learn=\"some\"", "E-SPARK-LEARN", asked(learn="some"))
+    refused("a sample of nothing", "E-SPARK-LEARN", asked(learn="sample", sample=0.0))
+    refused("a sample of 10, meant in percent", "E-SPARK-LEARN", asked(learn="sample", sample=10))
+    refused("a sample where all is learnt", "E-SPARK-LEARN", asked(sample=0.1))
+    refused("a sample for K-Means", "E-SPARK-LEARN", asked('[model]\nkind = "kmeans"\n', learn="sample"))
+
+
+def killed():
+    """A driver killed in the middle, and before a commit: the next start repeats the batch with the same result."""
+    inputs, folder = place("sample-killed-in"), place("sample-undisturbed")
+    cut(SAMPLED, inputs, 4, 8_000)
+    undisturbed, log = os.path.join(folder, "out"), os.path.join(folder, "log")
+    code, said = finish([*one_by_one(folder, inputs), "--learn", "sample"], log)
+    check(code == 0 and "pages were learnt" in said, "undisturbed: exit %s: %s" % (code, said if code else said.splitlines()[-1]))
+    for point in ("+Checkpoint.keep", "+State.commit"):
+        kill_at(point, inputs, undisturbed, "--learn", "sample")
 
 
 CLUSTER = "local-cluster[2,1,1024]"
@@ -426,13 +531,13 @@ def executor_kill(inputs, undisturbed):
 POINTS = ("Checkpoint.keep", "State.commit", "State.show", "State.drop_leftovers")
 
 
-def kill_at(point, inputs, undisturbed):
+def kill_at(point, inputs, undisturbed, *more):
     folder = place("at-" + point)
     log, out = os.path.join(folder, "log"), os.path.join(folder, "out")
     process = start(child("kill", point, inputs, folder), log)
     wait_for("the kill", lambda: process.poll() is not None)
     check(process.returncode == -signal.SIGKILL, "killed before %s, at commit %d" % (point, manifest(out)["epoch"]))
-    code, said = finish(one_by_one(folder, inputs), log)
+    code, said = finish([*one_by_one(folder, inputs), *more], log)
     check(code == 0, "the next start ends: exit %s%s" % (code, "\n" + said if code else ""))
     whole("killed before " + point, out, inputs, undisturbed)
 
@@ -442,11 +547,11 @@ def child(what, fault, inputs, folder):
 
 
 def run_killed(argument):
-    """In a process of its own: dies where it is told to, the second time that it comes by."""
+    """In a process of its own: dies where it is told to, the third time that it comes by. With + before the place it learns from a sample."""
     from windrow.spark import checkpoint, state
 
     point, _, inputs = argument.partition(":")
-    name, _, method = point.partition(".")
+    name, _, method = point.lstrip("+").partition(".")
     owner = {"State": state.State, "Checkpoint": checkpoint.Checkpoint}[name]
     method_as_it_is, calls = getattr(owner, method), []
 
@@ -457,7 +562,7 @@ def run_killed(argument):
         return method_as_it_is(self, *args, **kwargs)
 
     setattr(owner, method, dying)
-    stream(session(), FOLDER, inputs, maxFilesPerTrigger="1")
+    learnt(session(), FOLDER, inputs, "sample" if point.startswith("+") else "all", maxFilesPerTrigger="1")
 
 
 def run_task_fault(argument):
@@ -645,7 +750,7 @@ def to_topics(brokers, conf, folder, n_rows):
     spark.stop()
 
 
-PARTS = {"parity": parity, "switch": switch, "cluster": cluster, "faults": faults, "checkpoints": checkpoints}
+PARTS = {"parity": parity, "switch": switch, "sample": sample, "cluster": cluster, "faults": faults, "checkpoints": checkpoints}
 # Parts that take an argument: kafka:BROKERS,JARS and old:PYTHON; the others are called by this script itself.
 CHILDREN = {"kafka": kafka, "old": old, "kill": run_killed, "task": run_task_fault}
 

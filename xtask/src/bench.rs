@@ -4,6 +4,7 @@ mod embedded;
 mod kafka;
 mod long;
 mod quality;
+mod sample;
 mod serve;
 mod soak;
 mod spark;
@@ -33,6 +34,8 @@ enum What {
     Soak(soak::Args),
     /// The rate of a run that many clients follow, beside that of one that nobody looks at
     Serve(serve::Args),
+    /// What learning from a sample costs in quality, and saves the learner
+    Sample(sample::Args),
     /// The model `original` beside Spark: cost, seconds and rows a second
     Original,
 }
@@ -55,6 +58,7 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         What::Spark(args) => spark::spark(args),
         What::Serve(args) => serve::serve(args),
         What::Soak(args) => soak::soak(args),
+        What::Sample(args) => sample::sample(args),
         What::Original => crate::original::bench(),
     }
 }

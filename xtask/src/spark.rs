@@ -15,7 +15,7 @@ use crate::shell::{fresh_dir, program, root, run, say, shared_data, stdout, targ
 use crate::wheel;
 
 /// The parts of the check in the order that they run in.
-const PARTS: [&str; 5] = ["parity", "switch", "checkpoints", "cluster", "faults"];
+const PARTS: [&str; 6] = ["parity", "switch", "sample", "checkpoints", "cluster", "faults"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {

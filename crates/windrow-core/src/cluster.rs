@@ -195,11 +195,40 @@ pub trait Clusterer: Send {
     /// Applies what a user asked for, as far as it concerns the model: pins, and what goes where. One that is refused changes nothing.
     fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError>;
 
+    /// The model as one that can learn from a sample; none for one that cannot.
+    fn sampling(&self) -> Option<&dyn Sampling> {
+        None
+    }
+
+    /// The same, to count pages.
+    fn sampling_mut(&mut self) -> Option<&mut dyn Sampling> {
+        None
+    }
+
     /// The whole state, as bytes.
     fn snapshot(&self) -> Vec<u8>;
 
     /// Takes the state from a snapshot of the same algorithm and settings.
     fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError>;
+}
+
+/// What a model can do besides that learns a stream of which it looks at a part.
+///
+/// A copy of the model that stands still says which pages it explains. Of those only a sample is learnt; the others are counted where the
+/// copy put them, in the place that they have in the order, so that weights, fading and everything that is due between pages go by all.
+pub trait Sampling {
+    /// For each page the micro-cluster that it joins and its likeness to it, where learning it would do no more than that; none where the
+    /// page must be learnt.
+    fn joined(&self, pages: &Pages, rows: Range<usize>, joined: &mut Vec<Option<(MicroId, f64)>>);
+
+    /// Lets the time of a page pass that is not learnt: what is due before it happens.
+    fn pass(&mut self, log: &mut Vec<LineageEvent>);
+
+    /// Counts that page in a micro-cluster, as one like those that it has; none when it is not alive.
+    fn count(&mut self, micro_cluster: MicroId, score: f64) -> Option<Decision>;
+
+    /// Brings terms up to what was counted; before the state is looked at from outside.
+    fn settle(&mut self);
 }
 
 /// A model name that nothing answers to.

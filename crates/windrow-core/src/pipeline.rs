@@ -12,6 +12,7 @@ pub(crate) mod book;
 mod edit;
 mod near;
 mod parcel;
+mod sample;
 pub(crate) mod view;
 mod window;
 
@@ -32,6 +33,7 @@ use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
 use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WINDOW, SnapshotError};
 
 pub use book::{DeadCluster, Example};
+pub use sample::{NoSampling, Sample};
 pub use view::{ClusterView, Likeness, Theme, View};
 pub use window::{Window, hash_of};
 
@@ -157,6 +159,8 @@ pub struct Pipeline {
     done: edit::Done,
     position: u64,
     generation: u64,
+    /// While a batch is learnt from a sample, what became of micro-clusters that ended since it began; in no snapshot.
+    ended: Option<sample::Ended>,
     /// For views; in no snapshot.
     languages: Languages,
 }
@@ -198,6 +202,7 @@ impl Pipeline {
             done: edit::Done::default(),
             position: 0,
             generation: 0,
+            ended: None,
             languages: Languages::default(),
         })
     }
@@ -285,11 +290,13 @@ impl Pipeline {
                 self.kept.count(decision.cluster, pages, row);
             }
             self.position += 1;
-            let label = used.number(decision.cluster, &mut outcome.labels, || {
-                self.book.alive.get(&decision.cluster).map_or(String::new(), |entry| entry.shown().to_owned())
-            });
-            outcome.label.push(label);
+            outcome.label.push(self.label_of(decision.cluster, used, &mut outcome.labels));
         }
+    }
+
+    /// Number of a cluster's label among those that a batch uses.
+    fn label_of(&self, cluster: ClusterId, used: &mut LabelsUsed, labels: &mut Vec<String>) -> u32 {
+        used.number(cluster, labels, || self.book.alive.get(&cluster).map_or(String::new(), |entry| entry.shown().to_owned()))
     }
 
     /// Brings the book up to date with the lineage from `noted` on, and the labels with the model.
@@ -353,7 +360,11 @@ impl Pipeline {
     }
 
     /// The whole state as bytes; equal states give equal bytes.
+    ///
+    /// # Panics
+    /// A batch that is learnt from a sample was not ended by [`Pipeline::settle`].
     pub fn snapshot(&self) -> Vec<u8> {
+        assert!(self.ended.is_none(), "the batch at hand must be settled first");
         let state = State {
             settings: self.settings.clone(),
             unicode: unicode_segmentation::UNICODE_VERSION,
@@ -396,7 +407,18 @@ impl Pipeline {
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;
         let (State { settings, position, generation, book, .. }, More { kept }) = (state, more);
-        Ok(Self { settings, model, book, kept, window, done, position, generation, languages: Languages::default() })
+        Ok(Self {
+            settings,
+            model,
+            book,
+            kept,
+            window,
+            done,
+            position,
+            generation,
+            ended: None,
+            languages: Languages::default(),
+        })
     }
 }
 

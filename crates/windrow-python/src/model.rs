@@ -7,7 +7,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use windrow_core::cluster::Candidate;
 use windrow_core::featurize::TermKind;
 use windrow_core::lineage::{Edit, LineageEvent};
-use windrow_core::pipeline::{Outcome, Pipeline};
+use windrow_core::pipeline::{NoSampling, Outcome, Pipeline, Sample};
 
 use crate::arrow::Batch;
 use crate::columns;
@@ -93,6 +93,40 @@ impl Model {
             state.lineage = std::mem::take(&mut outcome.lineage);
             Ok(Batch(columns::decisions(&outcome)))
         })
+    }
+
+    /// What this model, which stays as it is, makes of a batch whose first page has this place in the order: as bytes for `learn_sample` of
+    /// the model that it is a copy of, and how many pages must be learnt there. Those are all that it does not explain, and a share of
+    /// `rate` of the others.
+    fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        prepared: &Prepared,
+        position: u64,
+        rate: f64,
+    ) -> PyResult<(Bound<'py, PyBytes>, usize)> {
+        let made = py.detach(|| self.state().pipeline.sample(&prepared.inner, position, rate));
+        let sample = made.map_err(|error| no_sampling(&error))?;
+        let bytes = py.detach(|| sample.to_bytes());
+        Ok((PyBytes::new(py, &bytes), sample.n_learnt()))
+    }
+
+    /// Learns what copies of this model made of a batch: one decision each, of all its pages. `settle` comes behind the last of a batch.
+    fn learn_sample(&self, py: Python<'_>, sample: &[u8], source: u32) -> PyResult<Batch> {
+        py.detach(|| {
+            let mut sample = Sample::from_bytes(sample).map_err(|error| unreadable("a sample", &error))?;
+            sample.set_source(source);
+            let mut state = self.state();
+            let mut outcome = Outcome::default();
+            state.pipeline.learn_sample(&sample, &mut outcome).map_err(|error| no_sampling(&error))?;
+            state.lineage = std::mem::take(&mut outcome.lineage);
+            Ok(Batch(columns::decisions(&outcome)))
+        })
+    }
+
+    /// Ends a batch that was learnt from samples.
+    fn settle(&self, py: Python<'_>) {
+        py.detach(|| self.state().pipeline.settle());
     }
 
     /// Where the pages belong among what is alive, without learning them. Null where nothing is known that they are like.
@@ -209,6 +243,10 @@ impl Model {
     fn __repr__(&self, py: Python<'_>) -> String {
         format!("Model({} pages learnt)", self.position(py))
     }
+}
+
+fn no_sampling(error: &NoSampling) -> PyErr {
+    invalid("E-SETTINGS", error, "learn all pages, or take the model two-level without `keep`; a batch has copies of one model")
 }
 
 /// The model in a file of the engine's, which puts a frame of its own around it. The model's own checksum is the stronger one.

@@ -60,6 +60,9 @@ pub(super) struct Micros {
     /// Since the last clean-up: pages that joined, and the sum of their distances.
     sum_joined: f64,
     n_joined: u64,
+    /// Of `weight` what was counted without terms since `settle`; nothing in a snapshot, before which that comes.
+    #[serde(skip)]
+    counted: Vec<f64>,
 }
 
 /// What a page finds.
@@ -97,6 +100,7 @@ impl Micros {
             first_newborn: 0,
             sum_joined: 0.0,
             n_joined: 0,
+            counted: Vec::new(),
         };
         new.set_half_life();
         new
@@ -153,8 +157,37 @@ impl Micros {
         self.add(micro, entries);
     }
 
+    /// Counts a page that is as like a micro-cluster as that and whose terms nobody knows: as many as its other pages have, once it is settled.
+    /// Likenesses stay what they are.
+    pub(super) fn count(&mut self, micro: usize, likeness: f64) {
+        self.sum_joined += 1.0 - likeness;
+        self.n_joined += 1;
+        self.add_page(micro);
+        if self.counted.len() <= micro {
+            self.counted.resize(self.len(), 0.0);
+        }
+        self.counted[micro] += self.growth;
+    }
+
+    /// Brings the terms of micro-clusters up to their weights. A page that was learnt meanwhile then says what the counted ones beside it
+    /// are about, as far as the pages before did not.
+    pub(super) fn settle(&mut self) {
+        if self.counted.is_empty() {
+            return;
+        }
+        let mut counted = std::mem::take(&mut self.counted);
+        counted.resize(self.len(), 0.0);
+        let factor = |(weight, counted): (&f64, &f64)| (weight / (weight - counted)) as f32;
+        let factors: Vec<f32> = self.weight.iter().zip(&counted).map(factor).collect();
+        self.index.scale(&factors);
+    }
+
     fn add(&mut self, micro: usize, entries: &[Entry]) {
         self.index.add(micro, entries, self.growth as f32);
+        self.add_page(micro);
+    }
+
+    fn add_page(&mut self, micro: usize) {
         self.weight[micro] += self.growth;
         self.mass[micro] += self.slow_growth;
         self.n_pages[micro] += 1;

@@ -8,6 +8,7 @@
 //! A page without terms has a micro-cluster of a reserved kind, kept apart so that it never disturbs distances.
 
 mod hand;
+mod sample;
 mod upkeep;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
 use super::{
     Assignment, Candidate, ClusterId, ClusterSummary, Clusterer, Decision, Explanation, MicroId, MicroSummary, ModelSettings,
-    ModelSummary, Part, Slot,
+    ModelSummary, Part, Sampling, Slot,
 };
 use crate::featurize::TermKind;
 use crate::lineage::{Edit, EditError, Happening, LineageEvent};
@@ -419,6 +420,14 @@ impl Clusterer for TwoLevel {
             Edit::Split { cluster, micro_clusters } => state.part(*cluster, micro_clusters, &mut self.scratch.coarse, log),
             Edit::Rename { .. } | Edit::Undo => Ok(()),
         }
+    }
+
+    fn sampling(&self) -> Option<&dyn Sampling> {
+        Some(self)
+    }
+
+    fn sampling_mut(&mut self) -> Option<&mut dyn Sampling> {
+        Some(self)
     }
 
     fn snapshot(&self) -> Vec<u8> {

@@ -222,21 +222,27 @@ impl Book {
 
     /// Counts one page; `position` is the number of pages learnt before it. [`Self::settle`] must follow behind the batch's last.
     pub(crate) fn count(&mut self, decision: &Decision, position: u64, pages: &Pages, row: usize) {
-        while position >= self.bucket_rows * BUCKETS as u64 {
-            self.halve();
-        }
-        let bucket = (position / self.bucket_rows) as usize;
-        let Some(entry) = self.alive.get_mut(&decision.cluster) else { return };
-        entry.delivered += 1;
-        entry.latest_at = position;
-        entry.domains.count(pages.domain.get(row));
-        entry.volume.resize(entry.volume.len().max(bucket + 1), 0);
-        entry.volume[bucket] += 1;
+        let Some(entry) = self.count_unseen(decision.cluster, position, pages.domain.get(row)) else { return };
         if !decision.novel {
             keep_example(&mut entry.representative, decision, pages, row, |new, old| new > old);
             keep_example(&mut entry.boundary, decision, pages, row, |new, old| new < old);
         }
         entry.recent.push(row);
+    }
+
+    /// The same for a page of which nothing but its domain is known: it is no example of anything.
+    pub(crate) fn count_unseen(&mut self, cluster: ClusterId, position: u64, domain: &str) -> Option<&mut Entry> {
+        while position >= self.bucket_rows * BUCKETS as u64 {
+            self.halve();
+        }
+        let bucket = (position / self.bucket_rows) as usize;
+        let entry = self.alive.get_mut(&cluster)?;
+        entry.delivered += 1;
+        entry.latest_at = position;
+        entry.domains.count(domain);
+        entry.volume.resize(entry.volume.len().max(bucket + 1), 0);
+        entry.volume[bucket] += 1;
+        Some(entry)
     }
 
     /// Takes the texts of the latest pages out of a batch: of the few that are still the latest at its end, for the texts of all the

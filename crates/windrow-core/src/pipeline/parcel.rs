@@ -36,7 +36,7 @@ impl Prepared {
 }
 
 /// Whether every column has one value a page.
-fn are_whole(pages: &Pages) -> bool {
+pub(super) fn are_whole(pages: &Pages) -> bool {
     let Pages { origin, creation_time, id, url, title, keywords, description, domain, kept, terms } = pages;
     let is_text = |column: &TextColumn| is_text(column, origin.len());
     creation_time.len() == origin.len()
@@ -44,7 +44,7 @@ fn are_whole(pages: &Pages) -> bool {
         && are_terms(terms, origin.len())
 }
 
-fn is_text(column: &TextColumn, len: usize) -> bool {
+pub(super) fn is_text(column: &TextColumn, len: usize) -> bool {
     let cuts = |end: &u32| column.values.is_char_boundary(*end as usize);
     let last = column.ends.last().copied().unwrap_or(0) as usize;
     column.len() == len && last == column.values.len() && column.ends.is_sorted() && column.ends.iter().all(cuts)

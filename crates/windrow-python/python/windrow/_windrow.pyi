@@ -70,6 +70,13 @@ class Model:
         `novel` says that learning the page would open a micro-cluster. micro_cluster is null where none shares a term with the page; all
         columns are null while nothing was learnt.
         """
+    def sample(self, prepared: Prepared, position: int, rate: float) -> tuple[bytes, int]:
+        """What this model, which stays as it is, makes of a batch whose first page has this place in the order: bytes for `learn_sample` of
+        the model that it is a copy of, and the pages that must be learnt there: all that it does not explain, and `rate` of the others."""
+    def learn_sample(self, sample: bytes, source: int) -> Batch:
+        """Learns what copies of this model made of a batch, and counts the rest of it: the columns of `learn`, one row a page."""
+    def settle(self) -> None:
+        """Ends a batch that was learnt from samples: before `snapshot`."""
     def explain(self, prepared: Prepared, row: int) -> dict[str, Any]:
         """winner, runner_up (cluster, label, micro_cluster, score, parts), novel, threshold."""
     def lineage(self) -> Batch:

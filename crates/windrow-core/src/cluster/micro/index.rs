@@ -259,6 +259,12 @@ impl Index {
         self.invert();
     }
 
+    /// Multiplies all weights of each micro-cluster by its factor.
+    pub(super) fn scale(&mut self, factors: &[f32]) {
+        self.lists.rewrite(|_, posting| Some(Posting { tf: posting.tf * factors[posting.micro as usize], ..posting }));
+        self.measure(factors.len());
+    }
+
     /// Restores what a snapshot leaves out.
     pub(in super::super) fn rebuild(&mut self) {
         self.grow_ln();

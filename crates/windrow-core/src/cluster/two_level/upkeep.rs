@@ -49,6 +49,7 @@ impl State {
     }
 
     fn clean_up(&mut self, evict: usize, scratch: &mut micro::Scratch, log: &mut Vec<LineageEvent>) {
+        self.micros.settle();
         let slow_shrink = self.micros.slow_shrink();
         self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.fade(slow_shrink));
         let cleaned = self.micros.clean_up(evict, &self.held, scratch);
@@ -82,6 +83,7 @@ impl State {
     }
 
     fn recluster(&mut self, coarse: &mut Coarse, log: &mut Vec<LineageEvent>) {
+        self.micros.settle();
         self.generation += 1;
         coarse.look(&self.micros, &self.slots);
         let likenesses = coarse.settle();

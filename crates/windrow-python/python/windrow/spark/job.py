@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--columns", default="", help="what the input calls our columns: url=landing_page,title=name")
     to_topics = "an option of Spark's Kafka sink, to send pages to topics too, at least once: kafka.bootstrap.servers, topicPrefix (cluster_)"
     parser.add_argument("--topics", help=to_topics, **pair)
+    ways = "what the driver learns: all pages, or those that the model as of the batch before does not explain and a sample of the others"
+    parser.add_argument("--learn", choices=("all", "sample"), default="all", help=ways + " (all)")
+    parser.add_argument("--sample", type=float, metavar="SHARE", help="share of the explained pages that is learnt with --learn sample (0.1)")
     when = parser.add_mutually_exclusive_group()
     when.add_argument("--every", metavar="TIME", help="a batch every so often, such as `10 seconds`; else as soon as the last one is done")
     when.add_argument("--available-now", action="store_true", help="take what is there now, and end")
@@ -110,10 +113,14 @@ def main(argv: Optional[List[str]] = None) -> int:
     spark = builder.getOrCreate()
     try:
         more = {"settings": settings, "columns": args.columns, "topics": _pairs(args.topics) or None}
+        more.update(learn=args.learn, sample=args.sample)
         stream = ClusterStream(spark, args.format, options, args.out, args.checkpoint, **more)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stream.stop())
-        if stream.run(**_trigger(args)):
+        is_done = stream.run(**_trigger(args))
+        if args.learn == "sample":
+            print("%d of %d pages were learnt, the others counted where the model had them" % (stream.learnt, stream.pages), file=sys.stderr)
+        if is_done:
             return 0
         print("stopped; the same line goes on from the last commit", file=sys.stderr)
         return 130

@@ -15,6 +15,7 @@ persisted, and computed again only where an executor took its share with it.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -23,7 +24,7 @@ from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 import pyarrow as pa
 
-from . import chunks, errors, kafka
+from . import chunks, errors, kafka, sample as samples
 from .checkpoint import Checkpoint
 from .deliver import LINEAGE, SCHEMA as FILES, Decided, ParquetFile, Target, deliver
 from .records import COLUMNS, parse_columns
@@ -52,7 +53,8 @@ class ClusterStream:
     `format` and `options` are those of `spark.readStream`: `kafka`, `csv`, `json` (a JSON object a line) or `parquet`; `path` is the folder.
     `out` lies where driver and executors see it under one name. `settings` is TOML, as in the engine's settings file; `columns` says what
     the input calls our columns: `url=landing_page,title=name`. `topics` are options of Spark's Kafka sink: then pages go to topics too, at
-    least once.
+    least once. With `learn="sample"` the driver learns what the model as of the batch before does not explain, and of the rest this share:
+    `sample`, a tenth if nothing is said.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class ClusterStream:
         settings: str = "",
         columns: str = "",
         topics: Optional[Dict[str, str]] = None,
+        learn: str = "all",
+        sample: Optional[float] = None,
     ) -> None:
         if not hasattr(spark, "_jsparkSession"):
             raise errors.invalid("E-SPARK-CONNECT", "Spark Connect has no driver of ours to learn on", "give a classic Spark session")
@@ -74,6 +78,9 @@ class ClusterStream:
         self._columns, self._map = columns, _columns(columns)
         self._checkpoint_path, self._query, self._life, self._is_asked = checkpoint, None, None, False
         self._topics = topics and check_topics(topics)
+        self._rate = samples.rate_of(learn, sample)
+        # Pages committed since the start, and those of them that were learnt one by one.
+        self.pages, self.learnt = 0, 0
         self._form, self._input = _form(format, self._options, self._map)
         self._state = State(out)
         try:
@@ -121,6 +128,8 @@ class ClusterStream:
         if manifest["model"]["kind"] == "original":
             message = "the model `original` is fitted anew for each block of rows, wherever batches end: the engine alone does that"
             raise errors.invalid("E-SPARK-STATE", message, "use `windrow run`, or another model.kind with a new `out` folder")
+        if self._rate is not None:
+            samples.check_model(manifest["model"]["kind"])
         if manifest["clean"].get("duplicates", {}).get("action", "keep") != "keep":
             message = "the state looks for duplicates (clean.duplicates), which the engine alone does"
             raise errors.invalid("E-SPARK-STATE", message, "use `windrow run`, or a new `out` folder with clean.duplicates = \"keep\"")
@@ -260,7 +269,7 @@ class ClusterStream:
 
     def _commit(self, body: dict, sources: "_Sources", chunked, metas: List, batch: Tuple[int, dict]) -> None:
         target = Target(self._state.out, body["pipeline"], body["epoch"], errors.version())
-        decided, lineage = self._learn(sources, chunked, metas, body)
+        decided, lineage, n_learnt = self._learn(sources, chunked, metas, body)
         published = self._deliver(target, chunked, decided, metas, lineage)
         events = self._write_lineage(target, lineage)
         kept = None
@@ -275,6 +284,8 @@ class ClusterStream:
         batch_id, about = batch
         self._checkpoint.keep(batch_id, dict(about, epoch=body["epoch"]), model, kept)
         self._state.commit(body, published, model, model_hash, sources.order)
+        self.pages += sum(meta["n_pages"] for meta in metas)
+        self.learnt += n_learnt
         self._state.drop_leftovers()
 
     def _inputs(self, body: dict) -> list:
@@ -287,21 +298,33 @@ class ClusterStream:
         edits = self._state.edits.take(self._learner.model.position, body["edits"])
         lineage = [events for edit in edits for events in self._learner.edit(edit, self._state.edits)]
         body["edits"] += len(edits)
-        wanted = iter(metas)
-        for chunk in _in_order(chunked, metas):
-            meta = next(wanted, None)
-            if meta is None or (meta["source"], meta["from"], meta["n_pages"]) != (chunk["source"], chunk["from"], chunk["n_pages"]):
-                raise errors.internal("chunks came to the driver in another order than they have")
-            ordinal = sources.ordinal(chunk["source"])
-            table, events = self._learner.learn(bytes(chunk["prepared"]), ordinal)
-            lineage += [events] if events.num_rows else []
-            part = decided.setdefault(chunk["part"], {})
-            data = _ipc(table)
-            part[(chunk["source"], chunk["from"])] = Decided(ordinal, chunk["n_pages"], zlib.crc32(data), data)
-            body["counters"]["novel"] += table.column("novel").true_count
+        wanted, n_learnt = iter(metas), 0
+        with self._to_learn(chunked, metas) as (rows, learn):
+            for chunk in _in_order(rows, metas):
+                meta = next(wanted, None)
+                if meta is None or (meta["source"], meta["from"], meta["n_pages"]) != (chunk["source"], chunk["from"], chunk["n_pages"]):
+                    raise errors.internal("chunks came to the driver in another order than they have")
+                ordinal = sources.ordinal(chunk["source"])
+                table, events = learn(bytes(chunk["prepared"]), ordinal)
+                lineage += [events] if events.num_rows else []
+                part = decided.setdefault(chunk["part"], {})
+                data = _ipc(table)
+                part[(chunk["source"], chunk["from"])] = Decided(ordinal, chunk["n_pages"], zlib.crc32(data), data)
+                body["counters"]["novel"] += table.column("novel").true_count
+                n_learnt += chunk["n_learnt"]
         if next(wanted, None) is not None:
             raise errors.internal("chunks are missing that were prepared")
-        return decided, lineage
+        self._learner.model.settle()
+        return decided, lineage, n_learnt
+
+    @contextlib.contextmanager
+    def _to_learn(self, chunked, metas: List):
+        """What reaches the driver of the chunks, and how it is learnt there."""
+        if self._rate is None:
+            yield chunked.withColumn("n_learnt", chunked["n_pages"]), self._learner.learn
+            return
+        with samples.sampled(self._spark, chunked, metas, self._learner, self._rate) as rows:
+            yield rows, self._learner.learn_sample
 
     def _deliver(self, target: Target, chunked, decided: dict, metas: List, lineage: List) -> List[PublishedFile]:
         """The executors write the files; those of the attempts that Spark took get their places, in the order learnt."""
@@ -386,6 +409,10 @@ class _Learner:
         decisions = pa.record_batch(self.model.learn(pages))
         return decisions, pa.record_batch(self.model.lineage())
 
+    def learn_sample(self, sample: bytes, ordinal: int):
+        decisions = pa.record_batch(self.model.learn_sample(sample, ordinal))
+        return decisions, pa.record_batch(self.model.lineage())
+
     def edit(self, edit: dict, edits) -> List[pa.RecordBatch]:
         """Does what a user asked for; what cannot be done is refused, and told."""
         try:
@@ -461,7 +488,7 @@ def _in_order(chunked, metas: List) -> Iterator:
     """The chunks, a few at a time on the driver, in the order that they are learnt in."""
     if not metas:
         return iter(())
-    chunked = chunked.select("part", "source", "place", "from", "n_pages", "prepared")
+    chunked = chunked.select("part", "source", "place", "from", "n_pages", "n_learnt", "prepared")
     n = -(-len(metas) // _AT_ONCE)
     return chunked.repartitionByRange(n, "place", "from").sortWithinPartitions("place", "from").toLocalIterator()
 
