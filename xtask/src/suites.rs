@@ -77,6 +77,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-spark", 210, |_| spark::topics()),
     quick("kafka-sets", 120, |_| kafka::sets()),
     quick("kafka-original", 60, |_| kafka::original()),
+    Suite { name: "wheel-full", budget_s: 400, slow: true, run: |_| wheel::full() },
     Suite { name: "spark-full", budget_s: 900, slow: true, run: |_| spark::files(spark::Extent::Full) },
     Suite { name: "page-full", budget_s: 600, slow: true, run: |_| page::page(&page::Args::FULL) },
     Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
