@@ -45,10 +45,11 @@ def vector(entries):
 
 def furthest(name, ours, theirs, where):
     """How far the furthest component is off; ends everything when that is too far."""
-    worst = max((near(a, b) for a, b in zip(ours, theirs)), default=0.0)
-    if len(ours) != len(theirs) or not worst <= NEAR:
+    far = [near(a, b) for a, b in zip(ours, theirs)]
+    # Not `max(far) <= NEAR`: of what is no number it may give either.
+    if len(ours) != len(theirs) or not all(each <= NEAR for each in far):
         sys.exit(f"{name} of {where}: ours {list(ours)}, Spark's {list(theirs)}")
-    return worst
+    return max(far, default=0.0)
 
 
 def main_domains(rows):

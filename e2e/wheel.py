@@ -90,6 +90,11 @@ def any_table_gives_the_same():
     assert isinstance(frame, pd.DataFrame) and frame.index[0] == 7
     assert str(frame["cluster"].dtype) == "Int32" and str(frame["micro_cluster"].dtype) == "Int64"
     assert pa.Table.from_pandas(frame, preserve_index=False).to_pylist() == rows
+    # What else a table has is its owner's, whatever it is called.
+    mine = pa.array([["a list"]] * len(ROWS))
+    more = Clusterer(clusters=20).learn_many(TABLE.append_column("raw", mine).append_column("source", mine).append_column("offset", mine))
+    assert more.to_pylist() == rows
+    assert Clusterer().explain({**ROWS[0], "raw": ["a list"]})["novel"]
     frame = Clusterer(clusters=20).learn_many(pl.from_arrow(TABLE))
     assert isinstance(frame, pl.DataFrame) and frame.to_dicts() == rows
     cuts = Clusterer(clusters=20)
@@ -159,11 +164,31 @@ def batches_travel_as_bytes():
     assert pages["title"].to_pylist() == [row["title"] for row in ROWS if row["creation_time"] != "soon"]
 
 
+def texts_are_not_copied():
+    """Out: columns of texts are what the native module holds. In: pieces of a table are looked at where they lie."""
+    prepared = Preparer().prepare(with_ids(TABLE, range(len(ROWS))))
+    one, other = (pa.record_batch(prepared.pages()) for _ in range(2))
+    for name in ("id", "url", "title", "keywords", "description", "domain"):
+        # Of a text column the last buffer is the text.
+        assert one[name].buffers()[-1].address == other[name].buffers()[-1].address, name
+    table = pa.concat_tables([TABLE, TABLE])
+    pieces = windrow._clusterer._batches(table)
+    assert [piece.num_rows for piece in pieces] == [len(ROWS)] * 2
+    for at, piece in enumerate(pieces):
+        for name in COLUMNS:
+            assert piece[name].buffers()[-1].address == table[name].chunk(at).buffers()[-1].address, name
+
+
 def errors_say_what_to_do():
     said = raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(settings="[model]\nclusterz = 3"))
     assert "line 2" in said and "clusters" in said, said
     raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(clusters=0))
     raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(clusters=3, settings="[model]\nseed = 2"))
+    original = '[model]\nkind = "original"'
+    raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(settings=original))
+    with open(os.path.join(OUT, "original.bin"), "wb") as file:
+        file.write(Model(original).snapshot())
+    raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer.load(file.name))
     raises(windrow.InvalidError, "E-INPUT-TYPE", lambda: Clusterer().learn_many([1, 2]))
     said = raises(windrow.InvalidError, "E-INPUT-COLUMNS", lambda: Clusterer().learn_many(pa.table({"headline": ["x"]})))
     assert "headline" in said, said
@@ -334,6 +359,14 @@ def spark_learns_and_assigns():
     placed = here.assign(TABLE).to_pylist()
     assert [(row["cluster"], row["micro_cluster"]) for row in rows] == [(it["cluster"], it["micro_cluster"]) for it in placed]
 
+    # Another model: MLlib's rule for K-Means.
+    rule = '[model]\nkind = "kmeans"\nkmeans.rule = "spark"'
+    here = Clusterer(settings=rule)
+    here.learn_many(TABLE)
+    by_rule = WindrowClusterer(settings=rule).fit(frame)
+    assert by_rule.snapshot == here.model.snapshot()
+    assert [row["cluster"] for row in by_rule.transform(frame).collect()] == here.assign(TABLE)["cluster"].to_pylist()
+
     # In the order of a column, whatever the partitions.
     ordered = sorted((row for row in ROWS if row["creation_time"] != "soon"), key=lambda row: row["creation_time"])
     assert len({row["creation_time"] for row in ordered}) == len(ordered)
@@ -375,6 +408,7 @@ def spark_learns_and_assigns():
     raises(windrow.InvalidError, "E-INPUT-COLUMNS", lambda: WindrowClusterer(titleCol="none").fit(frame))
     raises(windrow.InvalidError, "E-INPUT-COLUMNS", lambda: model.transform(answers))
     raises(windrow.InvalidError, "E-SETTINGS", lambda: WindrowClusterer(k=0).fit(frame))
+    raises(windrow.InvalidError, "E-SETTINGS", lambda: WindrowClusterer(settings='[model]\nkind = "original"').fit(frame))
     raises(windrow.InvalidError, "E-SETTINGS", lambda: WindrowClusterer(k=3, settings="[model]\nseed = 3").fit(frame))
     spark.stop()
 
@@ -385,6 +419,7 @@ CHECKS = [
     columns_may_have_many_types,
     rejects_keep_their_bytes,
     batches_travel_as_bytes,
+    texts_are_not_copied,
     errors_say_what_to_do,
     model_is_the_engines,
     kept_columns_are_the_engines,

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{program, root, run, say, target};
+use crate::shell::{program, root, run, say, stdout, target};
 
 /// What the readers check needs: the three readers a Parquet file of ours must please.
 pub(crate) const READERS: &str = "e2e/readers.txt";
@@ -22,9 +22,12 @@ pub(crate) const WHEEL: &str = "e2e/wheel.txt";
 pub(crate) const NEW_SPARK: &str = "e2e/wheel-spark-4.txt";
 pub(crate) const OLD_SPARK: &str = "e2e/wheel-spark-3.txt";
 
+/// What makes environments if nothing is said.
+const USUAL: &str = "python3";
+
 /// The interpreter of the environment that holds `requirements`.
 pub(crate) fn python(requirements: &str) -> Result<PathBuf> {
-    python_by(Path::new("python3"), requirements)
+    python_by(Path::new(USUAL), requirements)
         .context("it takes Python 3.10 or newer with venv: Debian's packages `python3` and `python3-venv`")
 }
 
@@ -32,7 +35,8 @@ pub(crate) fn python(requirements: &str) -> Result<PathBuf> {
 pub(crate) fn python_by(interpreter: &Path, requirements: &str) -> Result<PathBuf> {
     let wanted = std::fs::read_to_string(root().join(requirements)).with_context(|| format!("cannot read {requirements}"))?;
     let name = requirements.trim_start_matches("e2e/").trim_end_matches(".txt");
-    let dir = target().join("xtask").join(format!("python-{name}"));
+    let by = if interpreter == Path::new(USUAL) { String::new() } else { format!("-{}", version_of(interpreter)?) };
+    let dir = target().join("xtask").join(format!("python-{name}{by}"));
     let python = dir.join("bin/python");
     let installed = dir.join("installed.txt");
     if std::fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
@@ -51,10 +55,7 @@ pub(crate) fn python_by(interpreter: &Path, requirements: &str) -> Result<PathBu
 
 /// An interpreter of this version: on PATH, or where pyenv keeps them.
 pub(crate) fn interpreter(version: &str) -> Option<PathBuf> {
-    let works = |path: &PathBuf| {
-        let said = Command::new(path).args(["-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]).output();
-        said.is_ok_and(|said| said.status.success() && String::from_utf8_lossy(&said.stdout).trim() == version)
-    };
+    let works = |path: &PathBuf| version_of(path).is_ok_and(|said| said == version);
     let kept = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
     let kept = kept.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".pyenv")));
     let mut kept: Vec<_> = kept
@@ -67,6 +68,12 @@ pub(crate) fn interpreter(version: &str) -> Option<PathBuf> {
         .collect();
     kept.sort();
     std::iter::once(PathBuf::from(format!("python{version}"))).chain(kept).find(works)
+}
+
+/// Which Python an interpreter is that can make environments: `3.9`.
+fn version_of(interpreter: &Path) -> Result<String> {
+    let version = "import sys, venv; print('%d.%d' % sys.version_info[:2])";
+    Ok(stdout(Command::new(interpreter).args(["-c", version]))?.trim().to_owned())
 }
 
 /// A call of one of our scripts in that environment.

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::kafka::counts::{Counts, ask, same};
 use crate::kafka::{Rig, Version, spark_connector};
 use crate::page::check_browser;
-use crate::python::{NEW_SPARK, OLD_SPARK, interpreter, python, python_by};
+use crate::python::{NEW_SPARK, OLD_SPARK, python};
 use crate::served::Served;
 use crate::shell::{fresh_dir, program, root, run, say, shared_data, stdout, target, windrow};
 use crate::wheel;
@@ -32,7 +32,7 @@ pub(crate) fn files(extent: Extent) -> Result<()> {
     // Two executors of their own are in `faults` too, and one of them is killed there.
     let parts = PARTS.iter().filter(|part| extent == Extent::Full || **part != "cluster");
     let form = if extent == Extent::Full { ":full" } else { "" };
-    run(check.args(parts.map(|part| format!("{part}{form}"))).args(oldest(&wheel)?))
+    run(check.args(parts.map(|part| format!("{part}{form}"))).args(oldest(&wheel, extent)?))
 }
 
 /// From a topic, and to topics.
@@ -44,15 +44,16 @@ pub(crate) fn topics() -> Result<()> {
     page(&target().join("xtask/kafka-spark/kafka/topics"))
 }
 
-/// The part that has the oldest Spark with the oldest Python; none where there is no such Python.
-fn oldest(wheel: &Path) -> Result<Option<String>> {
-    let Some(oldest) = interpreter(wheel::OLDEST) else {
-        say(format_args!("passed over: there is no Python {} here for {OLD_SPARK}", wheel::OLDEST));
+/// The part that has the oldest Spark with the oldest Python; none where there is no such Python, but for the long form.
+fn oldest(wheel: &Path, extent: Extent) -> Result<Option<String>> {
+    let Some(python) = wheel::python_of(wheel::OLDEST)? else {
+        let missing = format!("there is no Python {} here for {OLD_SPARK}", wheel::OLDEST);
+        ensure!(extent == Extent::Short, "{missing}");
+        say(format_args!("passed over: {missing}"));
         return Ok(None);
     };
-    let python = python_by(&oldest, OLD_SPARK)?;
     wheel::install(&python, wheel)?;
-    Ok(Some(format!("old:{}", python.display())))
+    Ok(Some(format!("old:{},{}", python.display(), wheel::OLDEST)))
 }
 
 /// The page of an output that Spark wrote, and of which the topics hold the same, says what the Parquet holds.

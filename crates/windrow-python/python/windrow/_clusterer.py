@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -9,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from windrow._errors import InvalidError, MachineError
-from windrow._windrow import Batch, Model, Prepared, Preparer
+from windrow._windrow import Batch, Model, Prepared, Preparer, settings_json
 
 #: Rows that are prepared and learnt at a time; how rows are cut changes no answer.
 BATCH_ROWS = 20_000
+
+
+_COLUMNS = ("creation_time", "id", "url", "title", "keywords", "description")
 
 
 class Clusterer:
@@ -47,7 +51,7 @@ class Clusterer:
         if short and settings:
             raise InvalidError("clusters and seed are given twice over", "E-SETTINGS", "write them into `settings`")
         self._settings = "\n".join(["[model]", *short]) if short else settings
-        self._model = Model(self._settings)
+        self._model = learning(Model(self._settings))
         self._preparer = Preparer(self._settings)
         self._rows = 0
 
@@ -78,8 +82,8 @@ class Clusterer:
 
     def explain(self, row: dict[str, Any]) -> dict[str, Any]:
         """Why the model, as it stands, would put a page where it would: term by term, with the runner-up."""
-        batch = pa.RecordBatch.from_pylist([row])
-        prepared = self._prepare(batch, 0)
+        ours = {name: value for name, value in row.items() if name in _COLUMNS}
+        prepared = self._prepare(pa.RecordBatch.from_pylist([ours or row]), 0)
         if prepared.n_pages == 0:
             reason = pa.record_batch(prepared.rejects())["reason"][0].as_py()
             raise InvalidError(f"the row is no page: {reason}", "E-INPUT-ROW", "mend the row")
@@ -111,7 +115,7 @@ class Clusterer:
         except OSError as error:
             raise MachineError(f"cannot read {path}: {error}", "E-IO", "look at the path and its permissions") from error
         loaded = cls(settings=settings)
-        asked, loaded._model = loaded._model.settings, Model.restore(snapshot)
+        asked, loaded._model = loaded._model.settings, learning(Model.restore(snapshot))
         if asked not in (Model().settings, loaded._model.settings):
             raise InvalidError(
                 f"{os.fspath(path)} was made with other settings:\n{loaded._model.settings}",
@@ -126,6 +130,17 @@ class Clusterer:
 
     def __repr__(self) -> str:
         return f"Clusterer({self._model.position} pages learnt)"
+
+
+def learning(model: Model) -> Model:
+    """The model, if its answers do not depend on how rows are cut."""
+    if json.loads(settings_json(model.settings))["model"]["kind"] == "original":
+        raise InvalidError(
+            "the model `original` is fitted anew for each block of rows, and the engine alone knows where those end",
+            "E-SETTINGS",
+            "use `windrow run` for it, or another model.kind here",
+        )
+    return model
 
 
 def with_origins(batch: pa.RecordBatch, source: int, first: int) -> pa.RecordBatch:
@@ -170,7 +185,14 @@ def _batches(table: Any) -> list[pa.RecordBatch]:
             table = pa.Table.from_pandas(table, preserve_index=False) if _kind(table) == "pandas" else pa.table(table)
         except (pa.ArrowException, TypeError) as error:
             raise InvalidError(f"the table cannot be read as Arrow: {error}", "E-INPUT-TYPE", "cast its columns to text") from error
-    return table.combine_chunks().to_batches(max_chunksize=BATCH_ROWS) or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    table = _ours(table)
+    return table.to_batches(max_chunksize=BATCH_ROWS) or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+
+
+def _ours(table: pa.Table) -> pa.Table:
+    """The columns that are ours; a table's own `raw` or `source` is not what the native module means by them. Without any, it says what is wanted."""
+    names = [name for name in table.column_names if name in _COLUMNS]
+    return table.select(names) if names else table
 
 
 def _as_given(table: Any, batches: list[pa.RecordBatch]) -> Any:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Sequence, Union
+from typing import Any, Protocol, Sequence, Union, final
 
+__all__ = ["__version__", "Batch", "Model", "Prepared", "Preparer", "hash64", "settings_json", "settings_toml"]
 __version__: str
 
-class ArrowArray(Protocol):
+class _ArrowArray(Protocol):
     def __arrow_c_array__(self, requested_schema: Any = None) -> Any: ...
 
-class ArrowStream(Protocol):
+class _ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
-Table = Union[ArrowArray, ArrowStream]
+_Table = Union[_ArrowArray, _ArrowStream]
 
+@final
 class Batch:
     """Rows as Arrow columns: `pyarrow.record_batch(batch)`, `polars.DataFrame(batch)`."""
 
@@ -24,11 +26,12 @@ class Batch:
     def __arrow_c_array__(self, requested_schema: Any = None) -> Any: ...
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
+@final
 class Preparer:
     """Makes pages and rejects of rows, by the sections `[clean]` and `[features]` of the settings. Stateless: one for each thread."""
 
-    def __init__(self, settings: str = "", keep: Sequence[str] = ()) -> None: ...
-    def prepare(self, batch: Table) -> Prepared:
+    def __new__(cls, settings: str = "", keep: Sequence[str] = ...) -> Preparer: ...
+    def prepare(self, batch: _Table) -> Prepared:
         """Cleans and featurizes a batch.
 
         It has `source` (int32) and `offset` (int64), which together are the record id, and any of creation_time, id, url, title, keywords
@@ -36,12 +39,13 @@ class Preparer:
         columns as a line of CSV. Other columns are not looked at, but those named in `keep`, which are carried along.
         """
 
+@final
 class Prepared:
     """A batch after cleaning and featurizing."""
 
     def to_bytes(self) -> bytes: ...
     @staticmethod
-    def from_bytes(bytes: bytes, keep: Sequence[str] = ()) -> Prepared: ...
+    def from_bytes(bytes: bytes, keep: Sequence[str] = ...) -> Prepared: ...
     def with_source(self, source: int) -> Prepared:
         """The same batch as one of the source with this ordinal: who prepares need not know how many sources there are."""
     @property
@@ -55,10 +59,11 @@ class Prepared:
     def rejects(self) -> Batch:
         """record_id, reason, raw: one row a reject."""
 
+@final
 class Model:
     """A model that learns pages in one order. The same pages in the same order give the same answers and bytes, here and in the engine."""
 
-    def __init__(self, settings: str = "", keep: Sequence[str] = ()) -> None: ...
+    def __new__(cls, settings: str = "", keep: Sequence[str] = ...) -> Model: ...
     @staticmethod
     def restore(bytes: bytes) -> Model: ...
     def snapshot(self) -> bytes: ...

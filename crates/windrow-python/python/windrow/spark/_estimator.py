@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BinaryType, BooleanType, DoubleType, IntegerType, LongType, StringType, StructField, StructType
 
 import windrow
-from windrow._clusterer import aligned, with_origins
+from windrow._clusterer import aligned, learning, with_origins
 from windrow._errors import InvalidError
 
 #: The six columns, each with the parameter that says what it is called here.
@@ -125,7 +125,7 @@ class WindrowClusterer(Estimator, _Columns, DefaultParamsReadable, DefaultParams
 
     def _fit(self, dataset: DataFrame) -> WindrowClustererModel:
         settings, names = self._settings(), self._inputs(dataset)
-        model = windrow.Model(settings)
+        model = learning(windrow.Model(settings))
         order = self._value("orderCol")
         rows = dataset.orderBy([_quoted(dataset, name) for name in (order, *names)]) if order else dataset
         named = rows.select([_quoted(rows, name).alias(column) for name, column in names.items()])

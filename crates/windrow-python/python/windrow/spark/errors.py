@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 from .. import _errors
 
@@ -50,6 +51,19 @@ def of_executor(error: BaseException) -> BaseException:
         return error
     kind, told, message, hint = found.groups()
     return getattr(_errors, kind)(message, told, hint)
+
+
+def of_spark(error: BaseException) -> BaseException:
+    """What Spark, or something below it, said: its first line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    message = "%s: %s" % (type(error).__name__, lines[0] if lines else "it says no more")
+    return _errors.DataError(_harmless(message), "E-SPARK", "its own log says more; mend it, and the same line goes on from the last commit")
+
+
+def story(error: BaseException) -> str:
+    """The traceback, with nothing in it that steers a terminal."""
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).splitlines()
+    return "\n".join(map(_harmless, lines))
 
 
 def code(error: BaseException) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import textwrap
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 # Called by its path, Python looks for modules beside this file first: they are parts of a package, and none of them is meant.
 if sys.path and os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
@@ -16,25 +16,26 @@ if sys.path and os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(
 from windrow._errors import Error  # noqa: E402
 
 
-def _spark_version() -> str:
+def _spark() -> Tuple[str, str]:
+    """The version of the Spark that was found, and its connector for Kafka."""
     try:
         import pyspark
 
-        return pyspark.__version__
+        from windrow.spark.kafka import connector
     except ImportError:
-        return ""
+        return "none", "org.apache.spark:spark-sql-kafka-0-10_SCALA:VERSION"
+    return pyspark.__version__, connector(pyspark.__version__)
 
 
 def _submit_line() -> str:
     """How this job is called with the Spark that was found."""
-    version = _spark_version() or "SPARK_VERSION"
-    scala = "2.12" if version.startswith("3.") else "2.13"
+    version, connector = _spark()
     return textwrap.dedent(
         """\
         The line for the Spark found (%s):
 
           PYSPARK_PYTHON=%s \\
-          spark-submit --packages org.apache.spark:spark-sql-kafka-0-10_%s:%s \\
+          spark-submit --packages %s \\
             %s \\
             --format kafka --option kafka.bootstrap.servers=BROKER:9092 --option subscribe=TOPIC \\
             --out OUT --checkpoint CHECKPOINT
@@ -48,7 +49,7 @@ def _submit_line() -> str:
 
         OUT lies where the driver and all executors see it under one name. Stop the job with Ctrl-C or SIGTERM; the same line goes on.
         """
-    ) % (version, sys.executable, scala, version, os.path.abspath(__file__))
+    ) % (version, sys.executable, connector, os.path.abspath(__file__))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,14 +97,23 @@ def _trigger(args: argparse.Namespace) -> dict:
 
 def main(argv: Optional[List[str]] = None) -> int:
     args = _parser().parse_args(argv)
-    options, conf = _pairs(args.option), _pairs(args.conf)
-    settings = ""
-    if args.settings:
-        with open(args.settings, encoding="utf-8") as file:
-            settings = file.read()
+    pairs = [_pairs(texts) for texts in (args.option, args.topics, args.conf)]
+    from windrow.spark import errors
+
+    try:
+        return _run(args, *pairs)
+    except Exception as error:
+        told = error if isinstance(error, Error) else errors.of_spark(error)
+        if told is not error:  # its whole story, in front of the sentence about it
+            print(errors.story(error), file=sys.stderr)
+        print("error[%s]: %s\nhint: %s" % (told.code, told.message, told.hint), file=sys.stderr)
+        return errors.exit_code(told)
+
+
+def _run(args: argparse.Namespace, options: Dict[str, str], topics: Dict[str, str], conf: Dict[str, str]) -> int:
+    settings = _text(args.settings) if args.settings else ""
     from pyspark.sql import SparkSession
 
-    from windrow.spark import errors
     from windrow.spark.stream import ClusterStream
 
     builder = SparkSession.builder.appName("windrow")
@@ -112,7 +122,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     try:
-        more = {"settings": settings, "columns": args.columns, "topics": _pairs(args.topics) or None}
+        more = {"settings": settings, "columns": args.columns, "topics": topics or None}
         more.update(learn=args.learn, sample=args.sample)
         stream = ClusterStream(spark, args.format, options, args.out, args.checkpoint, **more)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -124,11 +134,27 @@ def main(argv: Optional[List[str]] = None) -> int:
             return 0
         print("stopped; the same line goes on from the last commit", file=sys.stderr)
         return 130
-    except Error as error:
-        print("error[%s]: %s\nhint: %s" % (error.code, error.message, error.hint), file=sys.stderr)
-        return errors.exit_code(error)
     finally:
+        _stop(spark)
+
+
+def _text(path: str) -> str:
+    from windrow.spark import errors
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise errors.environment("E-SETTINGS-FILE", "cannot read %s: %s" % (path, error.strerror), "look at the path and its permissions") from None
+    except UnicodeDecodeError:
+        raise errors.invalid("E-SETTINGS-FILE", "%s is no UTF-8" % path, "write it as UTF-8") from None
+
+
+def _stop(spark) -> None:
+    try:
         spark.stop()
+    except Exception as error:  # a JVM that died needs no end, and its own must not hide why the run ended
+        print("Spark does not answer: %s" % type(error).__name__, file=sys.stderr)
 
 
 if __name__ == "__main__":

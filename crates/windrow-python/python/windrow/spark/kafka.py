@@ -18,6 +18,11 @@ class Topic(NamedTuple):
     partitions: int
 
 
+def connector(version: str) -> str:
+    """The package that reads Kafka with this version of Spark: those of 3 are taken for Scala 2.12, as pip installs them."""
+    return "org.apache.spark:spark-sql-kafka-0-10_%s:%s" % ("2.12" if version.startswith("3.") else "2.13", version)
+
+
 def source_of(topic: str, partition: int) -> str:
     """The name of a partition as a source."""
     return "kafka:%s/%d" % (topic, partition)
@@ -38,7 +43,7 @@ def look(spark, options: Dict[str, str], topic: str) -> Topic:
         raise errors.invalid(
             "E-SPARK-CONNECTOR",
             "Spark's connector for Kafka is not on the class path",
-            "give spark-submit --packages org.apache.spark:spark-sql-kafka-0-10_2.13:%s" % spark.version,
+            "give spark-submit --packages " + connector(spark.version),
         ) from None
     try:
         brokers = admin.describeCluster().clusterId().get()

@@ -61,6 +61,8 @@ class CsvRecords:
         self._held: List[bytes] = []
         self._held_at = 0
         self._held_bytes = 0
+        # A record that did not end is looked at again when as much has come again: what is held is gone through twice, not once a line.
+        self._again_at = 0
         # Behind a piece of a line that is too long: the rest of it is too.
         self._in_rest = False
 
@@ -75,7 +77,7 @@ class CsvRecords:
                 self._held_at = offset
             self._held.append(line)
             self._held_bytes += len(line) + 1
-            if b'"' in line or self._held_bytes > self._longest:
+            if self._held_bytes > self._longest or (b'"' in line and self._held_bytes >= self._again_at):
                 yield from self._drain(False)
 
     def end(self) -> Iterator[Record]:
@@ -100,6 +102,7 @@ class CsvRecords:
         rest, self._in_rest = text[at:], False
         self._held = [rest] if at < len(text) else []
         self._held_at, self._held_bytes = offset + at, len(rest) + 1
+        self._again_at = 2 * len(rest)
 
     def _next(self, text: bytes, start: int, is_end: bool) -> Optional[Tuple[int, Optional[str], int]]:
         """The record at `start`: its end, why it is none, and where to go on. None when it does not end here."""

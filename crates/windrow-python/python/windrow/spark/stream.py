@@ -106,6 +106,7 @@ class ClusterStream:
         if manifest is None:
             manifest = blank(asked)
             if owner:
+                self._check_out(owner)
                 if self._checkpoint.last_done() is not None:
                     message = "the checkpoint %s has committed batches, and there is no state in %s" % (self._checkpoint_path, self._state.out)
                     hint = "bring the state back; to start over, give a new checkpoint and a new `out` folder"
@@ -138,10 +139,18 @@ class ClusterStream:
             self._checkpoint.claim(manifest["pipeline"], self._state.out)
         return _windrow.settings_toml(json.dumps({key: manifest[key] for key in ("model", "fields", "clean")}))
 
+    def _check_out(self, owner: dict) -> None:
+        """An `out` without a state has nothing that says that it is this pipeline's, but its place."""
+        if owner["out"] != self._state.out:
+            raise self._of_another(owner)
+
+    def _of_another(self, owner: dict) -> Exception:
+        message = "the checkpoint %s is that of another pipeline, with the output %s" % (self._checkpoint_path, owner["out"])
+        return errors.invalid("E-SPARK-CHECKPOINT", message, "give each `out` folder a checkpoint of its own")
+
     def _check_owner(self, owner: Optional[dict], manifest: dict) -> None:
         if owner and owner["pipeline"] != manifest["pipeline"]:
-            message = "the checkpoint %s is that of another pipeline, with the output %s" % (self._checkpoint_path, owner["out"])
-            raise errors.invalid("E-SPARK-CHECKPOINT", message, "give each `out` folder a checkpoint of its own")
+            raise self._of_another(owner)
         done = self._checkpoint.last_done()
         if done is None:
             return
@@ -186,8 +195,17 @@ class ClusterStream:
 
     def close(self, error: Optional[BaseException] = None) -> None:
         """Lets go of the folders; a query that runs is stopped before."""
-        if self._query is not None and self._query.isActive:
-            self._query.stop()
+        gone = None
+        try:
+            if self._query is not None and self._query.isActive:
+                self._query.stop()
+        except Exception as lost:  # a JVM that died took its query along; the folders are ours to let go of all the same
+            gone = lost
+        self._let_go(error or gone)
+        if gone is not None and error is None:
+            raise gone
+
+    def _let_go(self, error: Optional[BaseException]) -> None:
         life, self._life = self._life, None
         if life is not None:
             # Also what a second attempt of a task began when the first had won.
@@ -215,8 +233,9 @@ class ClusterStream:
             names = {field.name.lower(): field.name for field in found.fields}
             wanted = [names.get(self._map.get(column, column).lower()) for column in COLUMNS]
             rows = reader.format("parquet").schema(found).options(**rest).load(path)
-            cells = ["`%s`" % name if name else "null" for name in wanted]
-            return rows.selectExpr("_metadata.file_path as file", *("cast(%s as string) as %s" % pair for pair in zip(cells, COLUMNS)))
+            kinds = {field.name: field.dataType.typeName() for field in found.fields}
+            cells = [_cell(name, kinds[name]) if name else "cast(null as binary)" for name in wanted]
+            return rows.selectExpr("_metadata.file_path as file", *("%s as %s" % pair for pair in zip(cells, COLUMNS)))
         rows = reader.format("text").option("lineSep", "\n").options(**rest).load(path)
         return rows.selectExpr("_metadata.file_path as file", "cast(value as binary) as value")
 
@@ -509,6 +528,16 @@ def _ipc(batch: pa.RecordBatch) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+# What comes as it is, and is written as the engine writes it; of other types Spark makes a text.
+_AS_THEY_ARE = ("byte", "short", "integer", "long", "timestamp", "timestamp_ntz")
+
+
+def _cell(name: str, kind: str) -> str:
+    """A column of a Parquet file."""
+    quoted = "`%s`" % name.replace("`", "``")
+    return quoted if kind in _AS_THEY_ARE else "cast(cast(%s as string) as binary)" % quoted
+
+
 def _file(name: str, form: chunks.Form) -> dict:
     """What a file is known by, as far as it lies on this machine."""
     from .. import _windrow
@@ -516,6 +545,7 @@ def _file(name: str, form: chunks.Form) -> dict:
     encoding = {"encoding": "utf-8"}
     delimiters = {",": ",", ";": ";", "\t": "tab", "|": "|"}
     written = {"csv": {"format": "csv", "delimiter": delimiters.get(form.delimiter, ","), **encoding}, "json": {"format": "jsonl", **encoding}}
+    written["parquet"] = {"format": "parquet"}
     about = {"written": written[form.kind]} if form.kind in written else {}
     head = chunks.head_of(name)
     if head is None:

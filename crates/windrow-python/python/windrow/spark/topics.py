@@ -6,14 +6,13 @@ they have. Parquet stays exactly once.
 
 from __future__ import annotations
 
-import datetime
 import decimal
 import json
 from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
 import pyarrow as pa
 
-from . import errors
+from . import errors, times
 from .deliver import Decided, Target, pages_of, rejects_of
 
 SCHEMA = "topic string, key binary, value binary, headers array<struct<key: string, value: binary>>"
@@ -27,7 +26,6 @@ _ARROW = pa.schema(
 )
 REJECTS, LINEAGE = "windrow-rejects", "windrow-lineage"
 _FLAT = ("id", "url", "title", "keywords", "description", "domain")
-_EPOCH = datetime.datetime(1970, 1, 1)
 
 
 class Messages:
@@ -42,8 +40,7 @@ class Messages:
         return {"topic": topic, "key": key.encode() if key else None, "value": value, "headers": pairs}
 
     def page(self, page: dict) -> dict:
-        value = dict(page, creation_time=time_text(page["creation_time"]))
-        value.update({name: page[name] or None for name in _FLAT})
+        value = dict(page, **{name: page[name] or None for name in _FLAT})
         headers = [
             ("windrow-record-id", page["record_id"]),
             ("windrow-cluster", str(page["cluster"])),
@@ -75,14 +72,6 @@ class Messages:
         return self._message(LINEAGE, str(event["cluster"]), _json(value), "windrow.lineage/1", ())
 
 
-def time_text(time: Optional[datetime.datetime]) -> Optional[str]:
-    """A time as the engine writes it: UTC, no more digits than it has."""
-    if time is None:
-        return None
-    text = time.replace(tzinfo=None).isoformat()
-    return (text.rstrip("0") if "." in text else text) + "Z"
-
-
 def number_text(number: float) -> str:
     """A number as the engine writes it in a header: all its digits, no exponent."""
     text = format(decimal.Decimal(repr(number)), "f")
@@ -103,13 +92,19 @@ def messages(target: Target, prefix: str, decided: Dict[int, object]):
                 found: Decided = decided[chunk["part"]].value[(chunk["source"], chunk["from"])]
                 rows: List[dict] = []
                 if chunk["n_pages"] > 0:
-                    rows += map(maker.page, pages_of(chunk["prepared"], found).to_pylist())
+                    rows += map(maker.page, _with_texts(pages_of(chunk["prepared"], found)).to_pylist())
                 if chunk["rejects"]:
                     rows += map(maker.reject, rejects_of(chunk["rejects"], found.ordinal, chunk["source"]).to_pylist())
                 if rows:
                     yield pa.RecordBatch.from_pylist(rows, schema=_ARROW)
 
     return make
+
+
+def _with_texts(pages: pa.Table) -> pa.Table:
+    """Pages whose times are texts already: rows of Python have none before the year 1."""
+    at = pages.schema.get_field_index("creation_time")
+    return pages.set_column(at, "creation_time", times.texts(pages.column(at).combine_chunks()))
 
 
 def check(options: Dict[str, str]) -> Dict[str, str]:
