@@ -1,20 +1,31 @@
-//! `cargo xtask demo`: builds the program and runs its demonstration, with the output in the target folder.
+//! `cargo xtask demo`: builds the program and runs its demonstration, with the output in the target folder; with `--original`, the ten steps of
+//! the scripts that Windrow replaces.
+
+mod field;
+mod steps;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::python::{NO_OLD_PYTHON, for_old_spark};
 use crate::shell::{Watch, check_machine, fresh_dir, run, say, windrow};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Walk the ten steps of the scripts that Windrow replaces, by the commands of README's table, on a real Kafka 2.8.0 and Spark 3.5.0
+    #[arg(long, conflicts_with = "more")]
+    original: bool,
     /// Handed on to `windrow demo`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     more: Vec<String>,
 }
 
 pub(crate) fn demo(args: &Args) -> Result<()> {
+    if args.original {
+        return steps::original();
+    }
     check_machine(&[])?;
     let watch = Watch::start();
     say("building (some minutes the first time)");
@@ -22,6 +33,15 @@ pub(crate) fn demo(args: &Args) -> Result<()> {
     say(format_args!("built in {:.0} s", watch.seconds()));
     let out = fresh_dir("demo")?;
     run(Command::new(windrow).arg("demo").arg("--out").arg(out).args(&args.more))
+}
+
+/// The ten steps, as a check; passed over where nothing runs the Spark that the scripts had.
+pub(crate) fn check_original() -> Result<()> {
+    if for_old_spark().is_none() {
+        say(format_args!("passed over: {NO_OLD_PYTHON}"));
+        return Ok(());
+    }
+    steps::original()
 }
 
 /// The demonstration without a terminal, as a check: it prints clusters, says where the Parquet lies, and how soon is told.

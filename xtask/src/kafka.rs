@@ -35,14 +35,14 @@ mod status;
 mod topics;
 mod verbs;
 
-use anyhow::{Result, bail, ensure};
-use clap::{Subcommand, ValueEnum};
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args as _, FromArgMatches as _, Subcommand, ValueEnum};
 
 pub(crate) use check::{older, short};
 pub(crate) use counts::counts;
 pub(crate) use ends::ends;
 pub(crate) use examine::examine;
-pub(crate) use jars::{NEEDS, spark_connector};
+pub(crate) use jars::{Connector, NEEDS, spark_connector};
 pub(crate) use messages::messages;
 pub(crate) use original::{original, original_on_older};
 pub(crate) use produce::produce;
@@ -116,6 +116,16 @@ struct UpArgs {
     /// A property of the broker, in place of ours; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     property: Vec<String>,
+}
+
+/// The version that a line `cargo xtask kafka up …` of the docs asks for.
+pub(crate) fn asked_version(line: &str) -> Result<Version> {
+    let words = line.strip_prefix("cargo xtask ").with_context(|| format!("`{line}` starts no broker"))?.split_whitespace();
+    let matches = Args::augment_args(clap::Command::new("kafka")).try_get_matches_from(words)?;
+    match Args::from_arg_matches(&matches)?.what {
+        What::Up(args) => Ok(args.version),
+        What::Down { .. } => bail!("`{line}` starts no broker"),
+    }
 }
 
 pub(crate) fn kafka(args: &Args) -> Result<()> {

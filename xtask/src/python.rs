@@ -76,6 +76,15 @@ fn version_of(interpreter: &Path) -> Result<String> {
     Ok(stdout(Command::new(interpreter).args(["-c", version]))?.trim().to_owned())
 }
 
+/// The first of the Pythons that the oldest Spark runs on, where it is here.
+pub(crate) fn for_old_spark() -> Option<PathBuf> {
+    ["3.9", "3.10", "3.11"].iter().find_map(|version| interpreter(version))
+}
+
+/// What is missing where there is none.
+pub(crate) const NO_OLD_PYTHON: &str = "Spark 3.5.0 runs on Python 3.9, 3.10 or 3.11, and this machine has none of them with venv: install `python3.11` and \
+                                        its `venv`, Debian 12's packages `python3` and `python3-venv`, or `pyenv install 3.11`";
+
 /// A call of one of our scripts in that environment.
 pub(crate) fn script(requirements: &str, file: &str) -> Result<Command> {
     let mut command = program(python(requirements)?);

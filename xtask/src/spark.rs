@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::kafka::counts::{Counts, ask, same};
-use crate::kafka::{Rig, Version, spark_connector};
+use crate::kafka::{Connector, Rig, Version, spark_connector};
 use crate::page::check_browser;
 use crate::python::{NEW_SPARK, OLD_SPARK, python};
 use crate::served::Served;
@@ -40,7 +40,7 @@ pub(crate) fn topics() -> Result<()> {
     check_browser()?;
     let Some(mut check) = check("kafka-spark", &wheel::build()?)? else { return Ok(()) };
     let rig = Rig::start(Version::NEWEST)?;
-    run(check.arg(format!("kafka:{},{}", rig.bootstrap(), spark_connector()?)))?;
+    run(check.arg(format!("kafka:{},{}", rig.bootstrap(), spark_connector(Connector::NEWEST)?)))?;
     page(&target().join("xtask/kafka-spark/kafka/topics"))
 }
 

@@ -77,6 +77,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-spark", 260, |_| spark::topics()),
     quick("kafka-sets", 120, |_| kafka::sets()),
     quick("kafka-original", 60, |_| kafka::original()),
+    quick("demo-original", 150, |_| demo::check_original()),
     Suite { name: "wheel-full", budget_s: 400, slow: true, run: |_| wheel::full() },
     Suite { name: "spark-full", budget_s: 900, slow: true, run: |_| spark::files(spark::Extent::Full) },
     Suite { name: "page-full", budget_s: 600, slow: true, run: |_| page::page(&page::Args::FULL) },
@@ -104,7 +105,7 @@ pub(crate) fn test(args: &Args) -> Result<()> {
     }
     let chosen = SUITES.iter().filter(|suite| args.only.as_ref().is_none_or(|only| suite.name.contains(only.as_str())));
     let chosen: Vec<_> = chosen.filter(|suite| args.full || !suite.slow).collect();
-    let brokers = chosen.iter().any(|suite| suite.name.contains("kafka"));
+    let brokers = chosen.iter().any(|suite| suite.name.contains("kafka") || suite.name == "demo-original");
     check_machine(if brokers { &kafka::NEEDS } else { &[] })?;
     let (watch, mut tally, mut lines, mut failed) = (Watch::start(), Tally::default(), Vec::new(), Vec::new());
     for suite in chosen {

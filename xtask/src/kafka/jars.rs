@@ -24,9 +24,36 @@ pub(super) fn class_path(version: Version) -> Result<String> {
     Ok(format!("{}/*", folder(version.number(), &project(version))?.display()))
 }
 
+/// Spark's connector to Kafka, which is Spark's own: one for each of its versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connector {
+    V4_2,
+    V3_5,
+}
+
+impl Connector {
+    pub(crate) const NEWEST: Self = Self::V4_2;
+
+    /// Its artifact, and Spark's version.
+    fn artifact(self) -> [&'static str; 2] {
+        match self {
+            Self::V4_2 => ["spark-sql-kafka-0-10_2.13", "4.2.0"],
+            Self::V3_5 => ["spark-sql-kafka-0-10_2.12", "3.5.0"],
+        }
+    }
+
+    /// What Spark's `--packages` takes.
+    pub(crate) fn package(self) -> String {
+        let [artifact, version] = self.artifact();
+        format!("org.apache.spark:{artifact}:{version}")
+    }
+}
+
 /// The jars of Spark's connector, which Spark takes as a list.
-pub(crate) fn spark_connector() -> Result<String> {
-    let dir = folder("spark-4.2.0", SPARK_PROJECT)?;
+pub(crate) fn spark_connector(connector: Connector) -> Result<String> {
+    let [artifact, version] = connector.artifact();
+    let project = SPARK_PROJECT.replace("{artifact}", artifact).replace("{version}", version);
+    let dir = folder(&format!("spark-{version}"), &project)?;
     let files = std::fs::read_dir(&dir)?.filter_map(|entry| Some(entry.ok()?.path().display().to_string()));
     let mut jars: Vec<String> = files.filter(|name| name.ends_with(".jar")).collect();
     jars.sort();
@@ -98,7 +125,7 @@ const SPARK_PROJECT: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0
   <groupId>windrow</groupId><artifactId>spark-connector</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
     <dependency>
-      <groupId>org.apache.spark</groupId><artifactId>spark-sql-kafka-0-10_2.13</artifactId><version>4.2.0</version>
+      <groupId>org.apache.spark</groupId><artifactId>{artifact}</artifactId><version>{version}</version>
       <exclusions>
         <exclusion><groupId>org.apache.hadoop</groupId><artifactId>*</artifactId></exclusion>
         <exclusion><groupId>org.slf4j</groupId><artifactId>*</artifactId></exclusion>
