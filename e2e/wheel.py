@@ -413,6 +413,28 @@ def spark_learns_and_assigns():
     spark.stop()
 
 
+def spark_learns_and_assigns_on_executors():
+    """Processes of their own, which have the package from the environment that PYSPARK_PYTHON names."""
+    from pyspark.ml import Pipeline, PipelineModel
+    from pyspark.sql import SparkSession
+
+    from windrow.spark import WindrowClusterer
+
+    spark = SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false").getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    rows, schema = [tuple(row[name] for name in COLUMNS) for row in ROWS], ", ".join(f"{name} string" for name in COLUMNS)
+    frame = spark.createDataFrame(rows, schema)
+    Pipeline(stages=[WindrowClusterer()]).fit(frame.coalesce(1)).write().overwrite().save(os.path.join(OUT, "on-executors"))
+    loaded = PipelineModel.load(os.path.join(OUT, "on-executors"))
+    answers = [tuple(row) for row in loaded.transform(frame.repartition(4)).collect()]
+    spark.stop()
+    here = Clusterer()
+    here.learn_many(TABLE)
+    assert loaded.stages[0].snapshot == here.model.snapshot()
+    placed = zip(rows, here.assign(TABLE).to_pylist())
+    assert sorted(answers, key=str) == sorted((row + (it["cluster"], it["micro_cluster"]) for row, it in placed), key=str)
+
+
 CHECKS = [
     examples_of_the_documentation_run,
     any_table_gives_the_same,
@@ -426,6 +448,7 @@ CHECKS = [
     settings_are_the_engines,
     threads_work_side_by_side,
     spark_learns_and_assigns,
+    spark_learns_and_assigns_on_executors,
 ]
 for check in CHECKS:
     check()

@@ -242,6 +242,24 @@ fn snapshots_of_every_format_stay_readable() {
     }
 }
 
+/// Bytes that programs wrote, of the models that are not the default: in their first format, which is their newest.
+#[test]
+fn snapshots_of_every_model_stay_readable() {
+    for kind in ["kmeans", "original"] {
+        let settings = ModelSettings { kind: kind.into(), clusters: 3, ..ModelSettings::default() };
+        let mut pipeline = Pipeline::new(&settings).expect("a model");
+        pipeline.learn(&prepare(&rows(40), 0), &mut Outcome::default());
+        let path = format!("{}/tests/fixtures/snapshot-{kind}.bin", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("WINDROW_UPDATE").is_some() {
+            std::fs::write(&path, pipeline.snapshot()).unwrap();
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let found = Pipeline::restore(&bytes).unwrap();
+        assert_eq!(found.view(), pipeline.view());
+        assert!(found.snapshot() == bytes, "{kind} is written as it was read");
+    }
+}
+
 /// Pages of 40 texts, in an order of their own; every seventh row is no page.
 fn often(n: u64) -> Vec<[String; 6]> {
     let row = |i: u64| {
