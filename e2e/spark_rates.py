@@ -32,9 +32,8 @@ from windrow import _windrow
 from windrow.spark import chunks, stream
 from windrow.spark import deliver as delivery
 
-from spark_session import FILES_A_BATCH, Steady, session
+from spark_session import FILES_A_BATCH, Steady, processes, session, stat
 
-TICKS = os.sysconf("SC_CLK_TCK")
 #: What threads of the JVM are for, by how their names begin. The rest is Spark's own: plans, schedules, logs.
 THREADS = {"Executor task": "jvm_tasks", "GC": "jvm_memory", "G1": "jvm_memory", "VM": "jvm_memory", "C1": "jvm_compiler", "C2": "jvm_compiler"}
 #: What tasks tell of themselves.
@@ -185,14 +184,11 @@ class Look:
 
     def __init__(self, path):
         self.parts = {"driver": time.process_time(), "workers": 0.0, "jvm_tasks": 0.0, "jvm_memory": 0.0, "jvm_compiler": 0.0}
-        parents = {pid: stat for pid, stat in ((path.split("/")[2], _stat(path)) for path in glob.glob("/proc/[0-9]*/stat")) if stat}
-        below = {str(os.getpid())}
-        while more := {pid for pid, (_, parent, _) in parents.items() if parent in below} - below:
-            below |= more
-        jvm = next(pid for pid in below if parents[pid][0] == "java")
-        self.parts["workers"] = sum(parents[pid][2] for pid in below - {jvm, str(os.getpid())})
-        self.parts["jvm_rest"] = parents[jvm][2]
-        for name, _, seconds in filter(None, map(_stat, glob.glob("/proc/%s/task/*/stat" % jvm))):
+        found, us = processes(), str(os.getpid())
+        jvm = next(pid for pid, (name, _, _) in found.items() if name == "java")
+        self.parts["workers"] = sum(seconds for pid, (_, _, seconds) in found.items() if pid not in (jvm, us))
+        self.parts["jvm_rest"] = found[jvm][2]
+        for name, _, seconds in filter(None, map(stat, glob.glob("/proc/%s/task/*/stat" % jvm))):
             part = next((part for start, part in THREADS.items() if name.startswith(start)), None)
             if part:
                 self.parts[part] += seconds
@@ -204,17 +200,6 @@ class Look:
 
     def since(self, before):
         return {part: seconds - before.parts.get(part, 0.0) for part, seconds in self.parts.items()}
-
-
-def _stat(path):
-    """Name, parent, and processor seconds of a process or a thread; none if it is gone."""
-    try:
-        with open(path) as file:
-            head, _, tail = file.read().rpartition(")")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = tail.split()
-    return head.partition("(")[2], fields[1], (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def job(source, out, cores, warm):

@@ -59,7 +59,7 @@ struct Size {
     steady: usize,
 }
 
-const FULL: [Size; 2] = [Size { rows: 10_000, warm: 5, steady: 20 }, Size { rows: 100_000, warm: 2, steady: 4 }];
+const FULL: [Size; 2] = [Size { rows: 10_000, warm: 3, steady: 9 }, Size { rows: 100_000, warm: 1, steady: 3 }];
 const QUICK: [Size; 2] = [Size { rows: 1_000, warm: 1, steady: 2 }, Size { rows: 4_000, warm: 1, steady: 2 }];
 
 impl Size {
@@ -74,11 +74,17 @@ struct Steady {
     rows: usize,
     steady_rows: f64,
     seconds: f64,
+    processor_seconds: f64,
 }
 
 impl Steady {
     fn rate(&self) -> f64 {
         self.steady_rows / self.seconds
+    }
+
+    /// Processor time a row, in microseconds, which other work on the machine hardly changes.
+    fn price(&self) -> f64 {
+        1e6 * self.processor_seconds / self.steady_rows
     }
 }
 
@@ -107,6 +113,12 @@ struct Alone {
     processor: BTreeMap<String, f64>,
 }
 
+struct Engine {
+    seconds: f64,
+    processor_seconds: f64,
+    model: String,
+}
+
 /// Both jobs with one size of batches, by number of cores.
 struct Sides {
     original: Vec<Steady>,
@@ -122,20 +134,22 @@ pub(crate) fn spark(args: &Args) -> Result<()> {
     let windrow = windrow(&args.profile, &[])?;
     let folder = fresh_dir("bench-spark")?.canonicalize()?;
     let [small, large] = if args.quick { &QUICK } else { &FULL };
-    let mut sides = Vec::new();
-    for size in [small, large] {
-        let input = cut(&csv, &folder.join(format!("in-{}", size.rows)), size)?;
-        sides.push(both(&folder, &input, size)?);
-    }
-    let input = folder.join(format!("in-{}", large.rows));
-    let engine = CORES.map(|cores| engine(&windrow, &folder, &input, cores, &sides[1].ours[0].model));
+    let inputs = [small, large].map(|size| cut(&csv, &folder.join(format!("in-{}", size.rows)), size));
+    let [small_input, large_input] = inputs;
+    let (small_input, large_input) = (small_input?, large_input?);
+    let alone: Alone = told(script_on(1, "spark_rates.py")?.arg("alone").arg(&large_input).arg(folder.join("alone")))?;
+    kernels(&alone)?;
+    let engine = CORES.map(|cores| engine(&windrow, &folder, &large_input, cores));
     let engine = engine.into_iter().collect::<Result<Vec<_>>>()?;
-    let alone: Alone = told(script_on(1, "spark_rates.py")?.arg("alone").arg(&input).arg(folder.join("alone")))?;
+    let sides = [both(&folder, &small_input, small)?, both(&folder, &large_input, large)?];
+    for engine in &engine {
+        let (ours, theirs) = (&sides[1].ours[0].model, &engine.model);
+        ensure!(theirs == ours, "the engine ends with the model {theirs}, Spark with {ours}: not the same work");
+    }
     table([small, large], &sides, large.all_rows() as f64, &engine);
     for (cores, job) in CORES.iter().zip(&sides[1].ours) {
         shares(*cores as f64, large, job)?;
     }
-    kernels(&alone)?;
     more_executors([small, large], &sides);
     std::fs::remove_dir_all(folder).context("cannot clear away")
 }
@@ -173,12 +187,14 @@ fn both(folder: &Path, input: &Path, size: &Size) -> Result<Sides> {
         let ours: Job = told(script_on(cores, "spark_rates.py")?.arg("job").arg(input).arg(out("ours")).args(&numbers))?;
         let (wanted, rows) = (size.all_rows(), [original.rows, ours.steady.rows]);
         ensure!(rows == [wanted; 2], "{rows:?} rows came out, and {wanted} went in");
-        say(format_args!(
-            "{} rows a batch, local[{cores}]: the original's job {:.0} rows/s, ours {:.0}",
-            size.rows,
-            original.rate(),
-            ours.steady.rate()
-        ));
+        let sides_of = [("the original's job", &original), ("ours", &ours.steady)];
+        for (name, side) in sides_of {
+            let (rate, price) = (side.rate(), side.price());
+            say(format_args!(
+                "local[{cores}], {} rows a batch, {name}: {rate:.0} rows/s, {price:.1} µs of processor a row",
+                size.rows
+            ));
+        }
         sides.original.push(original);
         sides.ours.push(ours);
     }
@@ -186,22 +202,23 @@ fn both(folder: &Path, input: &Path, size: &Size) -> Result<Sides> {
     Ok(sides)
 }
 
-/// Seconds of the engine over the same files, start to exit, the median of a few turns.
-fn engine(windrow: &Path, folder: &Path, input: &Path, cores: usize, model: &str) -> Result<f64> {
-    let mut seconds = Vec::new();
+/// The engine over the same files, start to exit: the median of a few turns.
+fn engine(windrow: &Path, folder: &Path, input: &Path, cores: usize) -> Result<Engine> {
+    let mut turns = Vec::new();
     for turn in 0..ENGINE_TURNS {
         let out = folder.join(format!("engine-{cores}-{turn}"));
         let mut command = script(READERS, "measure.py")?;
         command.args(["taskset", "--cpu-list", &list(cores)]).arg(windrow).args(["run", "--quiet", "--no-serve", "-o", "json"]);
         command.args(["--threads", &cores.to_string(), "--input"]).arg(input).arg("--out").arg(&out);
         let measured: Value = told(&mut command)?;
-        seconds.push(measured["seconds"].as_f64().context("no seconds")?);
         let manifest: Value = serde_json::from_slice(&std::fs::read(out.join(".windrow/files.json"))?)?;
-        let ours = manifest["body"]["snapshots"].as_array().and_then(|all| all.last()).map(|last| last["model"].clone());
-        ensure!(ours == Some(model.into()), "the engine ends with the model {ours:?}, Spark with {model}: not the same work");
+        let number = |name: &str| measured[name].as_f64().with_context(|| format!("no {name}"));
+        let last = manifest["body"]["snapshots"].as_array().and_then(|all| all.last()).context("no model")?;
+        let model = last["model"].as_str().context("no model")?.to_owned();
+        turns.push(Engine { seconds: number("seconds")?, processor_seconds: number("cpu_s")?, model });
     }
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds[ENGINE_TURNS / 2])
+    turns.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    Ok(turns.swap_remove(ENGINE_TURNS / 2))
 }
 
 /// Cores as `taskset` takes them.
@@ -224,21 +241,28 @@ fn told<T: DeserializeOwned>(command: &mut Command) -> Result<T> {
     serde_json::from_str(line).with_context(|| text.clone())
 }
 
-fn table(sizes: [&Size; 2], sides: &[Sides], rows: f64, engine: &[f64]) {
-    say(format_args!("\n{:<58} {:>9} {:>9}", "rows/s", "1 core", "2 cores"));
-    let line = |name: &str, rates: [f64; 2]| say(format_args!("{name:<58} {:>9.0} {:>9.0}", rates[0], rates[1]));
-    let times = |name: &str, rates: [f64; 2]| say(format_args!("{name:<58} {:>8.1}x {:>8.1}x", rates[0], rates[1]));
-    let both = |rate: &dyn Fn(usize) -> f64| [rate(0), rate(1)];
+fn table(sizes: [&Size; 2], sides: &[Sides], rows: f64, engine: &[Engine]) {
+    say(format_args!("\n{:<50} {:>10} {:>10} {:>10} {:>10}", "", "rows/s", "rows/s", "µs a row", "µs a row"));
+    say(format_args!("{:<50} {:>10} {:>10} {:>10} {:>10}", "", "1 core", "2 cores", "1 core", "2 cores"));
+    let line = |name: &str, of: [[f64; 2]; 2]| {
+        say(format_args!("{name:<50} {:>10.0} {:>10.0} {:>10.1} {:>10.1}", of[0][0], of[0][1], of[1][0], of[1][1]));
+    };
+    let times = |name: &str, ours: [[f64; 2]; 2], theirs: [[f64; 2]; 2]| {
+        let [rate, price] = [0, 1].map(|at| [0, 1].map(|cores| ours[at][cores] / theirs[at][cores]));
+        say(format_args!("{name:<50} {:>9.2}x {:>9.2}x {:>9.2}x {:>9.2}x", rate[0], rate[1], price[0], price[1]));
+    };
+    let of = |side: [&Steady; 2]| [side.map(Steady::rate), side.map(Steady::price)];
     for (size, sides) in sizes.iter().zip(sides) {
-        let (original, ours) = (both(&|at| sides.original[at].rate()), both(&|at| sides.ours[at].steady.rate()));
-        line(&format!("the original's job on Spark, {} rows a batch", size.rows), original);
+        let (original, ours) =
+            (of([&sides.original[0], &sides.original[1]]), of([&sides.ours[0].steady, &sides.ours[1].steady]));
+        line(&format!("the original's job, {} rows a batch", size.rows), original);
         line(&format!("windrow on Spark, {} rows a batch", size.rows), ours);
-        times("  by the original's", both(&|at| ours[at] / original[at]));
+        times("  beside the original's", ours, original);
     }
-    let engine = both(&|at| rows / engine[at]);
+    let (ours, one, two) = (of([&sides[1].ours[0].steady, &sides[1].ours[1].steady]), &engine[0], &engine[1]);
+    let engine = [[rows / one.seconds, rows / two.seconds], [one, two].map(|it| 1e6 * it.processor_seconds / rows)];
     line(&format!("windrow run, {rows:.0} rows, start to exit"), engine);
-    let ours = both(&|at| sides[1].ours[at].steady.rate());
-    times(&format!("  by windrow on Spark, {} rows a batch", sizes[1].rows), both(&|at| engine[at] / ours[at]));
+    times(&format!("  beside windrow on Spark, {} rows a batch", sizes[1].rows), engine, ours);
 }
 
 /// Where processor time goes, in groups: what it is called here, and the parts that e2e/spark_rates.py tells.
