@@ -429,11 +429,11 @@ def refused_samples(spark):
         folder = place("sample-refused")
         return lambda: ClusterStream(spark, "csv", {"path": folder}, os.path.join(folder, "out"), os.path.join(folder, "checkpoint"), settings=settings, **how)
 
-    refused("learn=\"some\"", "E-SPARK-LEARN", asked(learn="some"))
-    refused("a sample of nothing", "E-SPARK-LEARN", asked(learn="sample", sample=0.0))
-    refused("a sample of 10, meant in percent", "E-SPARK-LEARN", asked(learn="sample", sample=10))
-    refused("a sample where all is learnt", "E-SPARK-LEARN", asked(sample=0.1))
-    refused("a sample for K-Means", "E-SPARK-LEARN", asked('[model]\nkind = "kmeans"\n', learn="sample"))
+    refused("learn=\"some\"", "InvalidError", "E-SPARK-LEARN", asked(learn="some"))
+    refused("a sample of nothing", "InvalidError", "E-SPARK-LEARN", asked(learn="sample", sample=0.0))
+    refused("a sample of 10, meant in percent", "InvalidError", "E-SPARK-LEARN", asked(learn="sample", sample=10))
+    refused("a sample where all is learnt", "InvalidError", "E-SPARK-LEARN", asked(sample=0.1))
+    refused("a sample for K-Means", "InvalidError", "E-SPARK-LEARN", asked('[model]\nkind = "kmeans"\n', learn="sample"))
 
 
 def sample_killed():
