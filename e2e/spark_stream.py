@@ -459,22 +459,23 @@ def whole(what, out, inputs, undisturbed):
     audit(out)
 
 
-def prepared(name, n):
+def prepared(name, n, rows="google_news_2013"):
     """Rows in n files, and what the engine makes of them."""
     inputs, undisturbed = place(name + "-in"), os.path.join(place(name + "-engine"), "out")
-    cut("google_news_2013", inputs, n)
+    cut(rows, inputs, n)
     engine([inputs], undisturbed)
     return inputs, undisturbed
 
 
 def cluster(full):
     """One, two and four executors of their own."""
-    inputs, undisturbed = prepared("cluster", 4)
-    for n in (1, 2, 4):
-        folder = place("cluster-%d" % n)
-        code, said = finish(one_by_one(folder, inputs, "local-cluster[%d,1,1024]" % n, "4"), os.path.join(folder, "log"))
-        check(code == 0, "executors: %d: %s" % (n, said if code else "exit 0"))
-        whole("%d executors" % n, os.path.join(folder, "out"), inputs, undisturbed)
+    for rows in ("google_news_2013", "links_stream_2012_2023"):
+        inputs, undisturbed = prepared("cluster-" + rows, 4, rows)
+        for n in (1, 2, 4):
+            folder = place("cluster-%s-%d" % (rows, n))
+            code, said = finish(one_by_one(folder, inputs, "local-cluster[%d,1,1024]" % n, "4"), os.path.join(folder, "log"))
+            check(code == 0, "%s, executors: %d: %s" % (rows, n, said if code else "exit 0"))
+            whole("%d executors" % n, os.path.join(folder, "out"), inputs, undisturbed)
 
 
 def old(argument):
