@@ -409,7 +409,7 @@ def goes_on(spark, out):
     other = place("sample-other")
     for name in ("out", "checkpoint"):
         shutil.copytree(os.path.join(folder, name), os.path.join(other, name))
-    # The checkpoint says whose it is by the place of its output, for people alone.
+    # A checkpoint is for one output; this one's is another copy of the same, which its state says.
     write(os.path.join(inputs, "c.csv"), SAMPLED, slice(12_000, 14_000), 14_000)
     engine([inputs], out)
     learnt(spark, other, inputs, "all")
@@ -441,7 +441,7 @@ def sample_killed():
     inputs, folder = place("sample-killed-in"), place("sample-undisturbed")
     cut(SAMPLED, inputs, 4, 8_000)
     undisturbed, log = os.path.join(folder, "out"), os.path.join(folder, "log")
-    code, said = finish([*one_by_one(folder, inputs), "--learn", "sample"], log)
+    code, said = finish([*one_by_one(folder, inputs, CLUSTER), "--learn", "sample"], log)
     check(code == 0 and "pages were learnt" in said, "undisturbed: exit %s: %s" % (code, said if code else said.splitlines()[-1]))
     for point in ("Checkpoint.keep", "State.commit"):
         kill_at(point, inputs, undisturbed, "--learn", "sample")

@@ -47,7 +47,8 @@ pub(crate) fn soak() -> Result<()> {
 
 /// Little of everything on Spark, as a suite.
 pub(crate) fn on_spark() -> Result<()> {
-    spark::spark(&spark::Args::quick())
+    spark::spark(&spark::Args::quick())?;
+    sample::sample(&sample::Args::quick())
 }
 
 pub(crate) fn bench(args: &Args) -> Result<()> {

@@ -35,6 +35,11 @@ pub(crate) fn demo(args: &Args) -> Result<()> {
     run(Command::new(windrow).arg("demo").arg("--out").arg(out).args(&args.more))
 }
 
+/// The ten steps, where they must be.
+pub(crate) fn original() -> Result<()> {
+    steps::original()
+}
+
 /// The ten steps, as a check; passed over where nothing runs the Spark that the scripts had.
 pub(crate) fn check_original() -> Result<()> {
     if for_old_spark().is_none() {

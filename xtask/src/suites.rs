@@ -78,6 +78,7 @@ const SUITES: &[Suite] = &[
     quick("kafka-sets", 120, |_| kafka::sets()),
     quick("kafka-original", 60, |_| kafka::original()),
     quick("demo-original", 150, |_| demo::check_original()),
+    Suite { name: "demo-original-full", budget_s: 150, slow: true, run: |_| demo::original() },
     Suite { name: "wheel-full", budget_s: 400, slow: true, run: |_| wheel::full() },
     Suite { name: "spark-full", budget_s: 900, slow: true, run: |_| spark::files(spark::Extent::Full) },
     Suite { name: "page-full", budget_s: 600, slow: true, run: |_| page::page(&page::Args::FULL) },

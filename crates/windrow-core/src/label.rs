@@ -129,6 +129,7 @@ pub(crate) fn label_of(terms: &[LabelTerm], titles: &[&str], old: Option<&str>) 
     let mut used = vec![false; terms.len()];
     for (at, term) in terms.iter().enumerate().take(TERMS_KEPT).filter(|(_, term)| term.kind == TermKind::Word) {
         if words.len() < LABEL_WORDS && !used[at] {
+            used[at] = true;
             let word = joined(term, terms, &mut used, titles);
             if !words.iter().any(|known| alike(known, &word)) {
                 words.push(word);
@@ -220,6 +221,15 @@ mod tests {
         check(&["選股", "能選", "b", "智能"], Some("智能選股"), "智能選股");
         check(&["選股", "能選", "b", "c", "d", "e", "智能"], Some("智能選股"), "能選股, b, c, d");
         check(&["タワー", "東京"], None, "タワー, 東京");
+    }
+
+    #[test]
+    fn a_pair_is_in_one_word_of_a_label_only() {
+        let terms = [("智能", 9.0), ("能選", 4.4), ("選股", 4.3)].map(|(word, weight)| term(word, weight));
+        let titles = ["智能選股", "說智能選股"];
+        let label = label_of(&terms, &titles, None);
+        assert_eq!(label, "智能, 能選股");
+        assert_eq!(label_of(&terms, &titles, Some(&label)), label);
     }
 
     #[test]

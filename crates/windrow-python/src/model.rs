@@ -40,6 +40,7 @@ impl Model {
         let done = py.detach(|| {
             let mut state = self.state();
             let State { pipeline, lineage } = &mut *state;
+            pipeline.settle();
             lineage.clear();
             pipeline.edit(edit, lineage)
         });
@@ -74,7 +75,11 @@ impl Model {
 
     /// The whole model as bytes; equal models give equal bytes.
     fn snapshot<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let bytes = py.detach(|| self.state().pipeline.snapshot());
+        let bytes = py.detach(|| {
+            let pipeline = &mut self.state().pipeline;
+            pipeline.settle();
+            pipeline.snapshot()
+        });
         PyBytes::new(py, &bytes)
     }
 
@@ -89,6 +94,7 @@ impl Model {
                 return Err(invalid("E-SETTINGS", message, "give Preparer and Model the same `keep`"));
             }
             let mut outcome = Outcome::default();
+            state.pipeline.settle();
             state.pipeline.learn(&prepared.inner, &mut outcome);
             state.lineage = std::mem::take(&mut outcome.lineage);
             Ok(Batch(columns::decisions(&outcome)))
@@ -124,7 +130,7 @@ impl Model {
         })
     }
 
-    /// Ends a batch that was learnt from samples.
+    /// Ends a batch that was learnt from samples, as `learn`, `snapshot` and edits do too.
     fn settle(&self, py: Python<'_>) {
         py.detach(|| self.state().pipeline.settle());
     }

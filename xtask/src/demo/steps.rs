@@ -2,7 +2,7 @@
 //! the Kafka and the Spark that the scripts had.
 //!
 //! ```text
-//! 1       a broker with its ZooKeeper
+//! 1       a broker with its ZooKeeper, of the version that the line says
 //! 2 to 5  run to their end
 //! 6, 7    go on beside one another; and beside them the scripts' own job, by the lines of the how-to about moving
 //! 10      sends the sample; once everybody has seen all of it, all are ended
@@ -78,7 +78,7 @@ fn beside() -> Result<[String; 3]> {
 fn broker(step: &Step) -> Result<Rig> {
     step.announce();
     let command = step.commands.first().context("the first step starts a broker")?;
-    say(format_args!("    $ {command}"));
+    say(format_args!("    what `{command}` starts, on a free port"));
     let rig = Setup::new(kafka::asked_version(command)?).start()?;
     say(format_args!("    it takes connections, here at {}", rig.bootstrap()));
     Ok(rig)

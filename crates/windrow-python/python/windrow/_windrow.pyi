@@ -81,7 +81,7 @@ class Model:
     def learn_sample(self, sample: bytes, source: int) -> Batch:
         """Learns what copies of this model made of a batch, and counts the rest of it: the columns of `learn`, one row a page."""
     def settle(self) -> None:
-        """Ends a batch that was learnt from samples: before `snapshot`."""
+        """Ends a batch that was learnt from samples, as `learn`, `snapshot` and edits do too."""
     def explain(self, prepared: Prepared, row: int) -> dict[str, Any]:
         """winner, runner_up (cluster, label, micro_cluster, score, parts), novel, threshold."""
     def lineage(self) -> Batch:

@@ -92,9 +92,12 @@ impl Span {
             }
             push_lower(word, c);
         }
-        // A letter and its mark may be written as one character or as two; whoever writes two has a mark, which is `Other`.
-        if !plain && let composed @ Cow::Owned(_) = NFC.normalize(word) {
+        // A letter and its mark may be written as one character or as two, and marks in any order; never where all letters are plain.
+        if !(plain && spaced)
+            && let composed @ Cow::Owned(_) = NFC.normalize(word)
+        {
             *word = composed.into_owned();
+            word.retain(|c| script(c) != Script::Invisible);
         }
         if word.len() > 2 && word.ends_with('σ') {
             word.pop();
