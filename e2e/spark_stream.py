@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -733,8 +734,33 @@ def checkpoints(full):
     shutil.copytree(os.path.join(spare, "checkpoint"), kept)
     stream(spark, folder, inputs)
     whole("an older copy of the checkpoint was put back", out, inputs, undisturbed)
+    let_go_behind_a_commit(spark, inputs, undisturbed)
     refusals(spark, folder, inputs, spare)
     spark.stop()
+
+
+def let_go_behind_a_commit(spark, inputs, undisturbed):
+    """Who lets go of the folders while a batch is committed, as when the JVM has died, waits until its files have their places."""
+    from windrow.spark import ClusterStream, state
+
+    folder, add_files, closers = place("let-go"), state.State._add_files, []
+    out = os.path.join(folder, "out")
+
+    def adding(self, body, published):
+        closers.append(threading.Thread(target=of._let_go, args=(None,)))
+        closers[0].start()
+        closers[0].join(1)
+        add_files(self, body, published)
+
+    of = ClusterStream(spark, "csv", {"path": inputs}, out, os.path.join(folder, "checkpoint"))
+    state.State._add_files = adding
+    try:
+        of.run(availableNow=True)
+    finally:
+        state.State._add_files = add_files
+    check(len(closers) == 1, "the folders were let go of within a commit")
+    closers[0].join(60)
+    whole("let go of behind a commit", out, inputs, undisturbed)
 
 
 def damage(out):

@@ -19,6 +19,7 @@ import contextlib
 import copy
 import json
 import os
+import threading
 import zlib
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
@@ -79,6 +80,7 @@ class ClusterStream:
         self._checkpoint_path, self._query, self._life, self._is_asked = checkpoint, None, None, False
         self._topics = topics and check_topics(topics)
         self._rate = samples.rate_of(learn, sample)
+        self._gate, self._is_closed = threading.Lock(), False
         # Pages committed since the start, and those of them that were learnt one by one.
         self.pages, self.learnt = 0, 0
         self._form, self._input = _form(format, self._options, self._map)
@@ -206,12 +208,14 @@ class ClusterStream:
             raise gone
 
     def _let_go(self, error: Optional[BaseException]) -> None:
-        life, self._life = self._life, None
-        if life is not None:
-            # Also what a second attempt of a task began when the first had won.
-            self._state.drop_leftovers()
-            life.end(error)
-        self._state.close()
+        with self._gate:
+            self._is_closed = True
+            life, self._life = self._life, None
+            if life is not None:
+                # Also what a second attempt of a task began when the first had won.
+                self._state.drop_leftovers()
+                life.end(error)
+            self._state.close()
 
     def __enter__(self) -> "ClusterStream":
         return self
@@ -302,10 +306,14 @@ class ClusterStream:
         model_hash = self._learner.hash(model)
         batch_id, about = batch
         self._checkpoint.keep(batch_id, dict(about, epoch=body["epoch"]), model, kept)
-        self._state.commit(body, published, model, model_hash, sources.order)
+        # A batch may outlive its query, for a call out of the JVM is not broken off: it is all committed before the folders are let go of, or not at all.
+        with self._gate:
+            if self._is_closed:
+                raise errors.environment("E-SPARK", "the query has ended, and its last batch is not committed", "the next start reads it again")
+            self._state.commit(body, published, model, model_hash, sources.order)
+            self._state.drop_leftovers()
         self.pages += sum(meta["n_pages"] for meta in metas)
         self.learnt += n_learnt
-        self._state.drop_leftovers()
 
     def _inputs(self, body: dict) -> list:
         """The inputs as last given, and those before, so that an audit finds all of them."""
