@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+pub(crate) use steps::original;
+
 use crate::python::{NO_OLD_PYTHON, for_old_spark};
 use crate::shell::{Watch, check_machine, fresh_dir, run, say, windrow};
 
@@ -24,7 +26,7 @@ pub(crate) struct Args {
 
 pub(crate) fn demo(args: &Args) -> Result<()> {
     if args.original {
-        return steps::original();
+        return original();
     }
     check_machine(&[])?;
     let watch = Watch::start();
@@ -35,18 +37,13 @@ pub(crate) fn demo(args: &Args) -> Result<()> {
     run(Command::new(windrow).arg("demo").arg("--out").arg(out).args(&args.more))
 }
 
-/// The ten steps, where they must be.
-pub(crate) fn original() -> Result<()> {
-    steps::original()
-}
-
 /// The ten steps, as a check; passed over where nothing runs the Spark that the scripts had.
 pub(crate) fn check_original() -> Result<()> {
     if for_old_spark().is_none() {
         say(format_args!("passed over: {NO_OLD_PYTHON}"));
         return Ok(());
     }
-    steps::original()
+    original()
 }
 
 /// The demonstration without a terminal, as a check: it prints clusters, says where the Parquet lies, and how soon is told.

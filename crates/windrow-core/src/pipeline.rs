@@ -261,8 +261,10 @@ impl Pipeline {
         }
     }
 
-    /// Learns a prepared batch. `outcome` is overwritten. A block that the batch ends in the middle of ends there.
+    /// Learns a prepared batch. `outcome` is overwritten. A block that the batch ends in the middle of ends there, and so does a batch that
+    /// was learnt from samples.
     pub fn learn(&mut self, prepared: &Prepared, outcome: &mut Outcome) {
+        self.settle();
         outcome.clear();
         outcome.position = self.position;
         let pages = &prepared.pages;

@@ -40,7 +40,6 @@ impl Model {
         let done = py.detach(|| {
             let mut state = self.state();
             let State { pipeline, lineage } = &mut *state;
-            pipeline.settle();
             lineage.clear();
             pipeline.edit(edit, lineage)
         });
@@ -94,7 +93,6 @@ impl Model {
                 return Err(invalid("E-SETTINGS", message, "give Preparer and Model the same `keep`"));
             }
             let mut outcome = Outcome::default();
-            state.pipeline.settle();
             state.pipeline.learn(&prepared.inner, &mut outcome);
             state.lineage = std::mem::take(&mut outcome.lineage);
             Ok(Batch(columns::decisions(&outcome)))

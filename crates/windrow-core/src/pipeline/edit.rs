@@ -51,6 +51,7 @@ pub(super) type Done = VecDeque<Inverse>;
 impl Pipeline {
     /// Does what a user asked for, at this position. What is refused changes nothing.
     pub fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        self.settle();
         if *edit == Edit::Undo {
             return self.undo(log);
         }

@@ -25,25 +25,20 @@ CHUNK_ROWS = 4096
 CHUNK_BYTES = 1 << 20
 HEAD = 4096
 
+_KINDS = {"int": pa.int32(), "long": pa.int64(), "boolean": pa.bool_(), "string": pa.string(), "binary": pa.binary()}
+
+
+def arrow_of(schema: str) -> pa.Schema:
+    """Columns that `mapInArrow` is told, as the Arrow that it gets."""
+    columns = (column.split(" ") for column in schema.split(", "))
+    return pa.schema([(name.strip("`"), _KINDS[kind]) for name, kind in columns])
+
+
 SCHEMA = (
     "part int, source string, place string, `from` long, `to` long, anew boolean, n_rows long, n_pages long, "
     "reasons string, prepared binary, rejects binary"
 )
-_ARROW = pa.schema(
-    [
-        ("part", pa.int32()),
-        ("source", pa.string()),
-        ("place", pa.string()),
-        ("from", pa.int64()),
-        ("to", pa.int64()),
-        ("anew", pa.bool_()),
-        ("n_rows", pa.int64()),
-        ("n_pages", pa.int64()),
-        ("reasons", pa.string()),
-        ("prepared", pa.binary()),
-        ("rejects", pa.binary()),
-    ]
-)
+_ARROW = arrow_of(SCHEMA)
 REJECTS = pa.schema([("offset", pa.int64()), ("reason", pa.string()), ("raw", pa.binary())])
 
 

@@ -17,18 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from . import errors
+from .chunks import arrow_of
 
 SCHEMA = "part int, family string, attempt string, rows long, bytes long, crc32 long"
-_ARROW = pa.schema(
-    [
-        ("part", pa.int32()),
-        ("family", pa.string()),
-        ("attempt", pa.string()),
-        ("rows", pa.int64()),
-        ("bytes", pa.int64()),
-        ("crc32", pa.int64()),
-    ]
-)
+_ARROW = arrow_of(SCHEMA)
 
 
 def _not_null(*fields: Tuple[str, pa.DataType]) -> List[pa.Field]:

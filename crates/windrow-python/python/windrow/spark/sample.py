@@ -17,23 +17,14 @@ from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 import pyarrow as pa
 
 from . import errors
+from .chunks import arrow_of
 
 LEARN = ("all", "sample")
 RATE = 0.1
 MODEL = "two-level"
 
 SCHEMA = "part int, source string, place string, `from` long, n_pages long, n_learnt long, prepared binary"
-_ARROW = pa.schema(
-    [
-        ("part", pa.int32()),
-        ("source", pa.string()),
-        ("place", pa.string()),
-        ("from", pa.int64()),
-        ("n_pages", pa.int64()),
-        ("n_learnt", pa.int64()),
-        ("prepared", pa.binary()),
-    ]
-)
+_ARROW = arrow_of(SCHEMA)
 # The copy that this process has, and the hash of its bytes: workers are used again, and a copy takes a while to read.
 _copy: Tuple[str, object] = ("", None)
 
