@@ -2,7 +2,7 @@
 import { go, hide, open, pagesBeyond, problems } from "./browser.mjs";
 
 /** Tables that are read from files. */
-const FILES = /^\/api\/v1\/(pages|lineage|rejects|status|map|clusters\/\d+\/pages)$/;
+const FILES = /^\/api\/v1\/(pages|lineage|changes|rejects|status|map|clusters\/\d+\/pages)$/;
 /** Pages that come meanwhile: some seconds' worth, in which the counts change many times. */
 const PAGES = 20_000;
 
@@ -10,7 +10,7 @@ const PAGES = 20_000;
 export async function asks(page) {
   const known = () => page.evaluate(async () => (await fetch("/api/v1/now")).json());
   const told = [];
-  for (const view of ["pages", "status"]) {
+  for (const view of ["pages", "status", "now?since=24h"]) {
     await go(page, `#/${view}`);
     const [before, asked] = [await known(), []];
     const note = (request) => FILES.test(new URL(request.url()).pathname) && asked.push(request.url());

@@ -106,7 +106,7 @@ async function byHand(page) {
 /** A cluster unfolds into its themes, where it stands. */
 async function unfolding(page) {
   await go(page, "#/now");
-  await page.locator("main [aria-expanded=false]").first().press("Enter");
+  await page.locator("main .unfold[aria-expanded=false]").first().press("Enter");
   await page.locator("main .themes li").first().waitFor();
 }
 

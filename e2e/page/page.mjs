@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { stranger } from "./asks.mjs";
 import { counts, launch, problems } from "./browser.mjs";
 import { first } from "./demo.mjs";
+import { hand } from "./hand.mjs";
 import { hostile } from "./hostile.mjs";
 import { keys } from "./keys.mjs";
 import { live } from "./live.mjs";
@@ -23,6 +24,7 @@ const parts = [
   ["hostile", () => hostile(browser, evil)],
   ["live", () => live(browser, windrow, join(dir, "live"), Number(seconds))],
   ["stopped", () => stopped(browser, windrow, join(dir, "stopped"), shots)],
+  ["hand", () => hand(browser, windrow, join(dir, "hand"))],
   ["topics", () => topics(browser, windrow, dir)],
   ["demo", () => first(browser, windrow, join(dir, "demo"), shots)],
   ["printed", () => printed(browser, many, shots)],

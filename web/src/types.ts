@@ -11,13 +11,32 @@ export interface Standing {
   message?: string | null;
 }
 
-export interface Change {
+/** What changed in the newest part of the order. */
+export interface Recent {
   cluster: number;
   label: string;
   kind: "new" | "gone" | "grown" | "shrunk";
   before: number | null;
   now: number | null;
   at: number | null;
+}
+
+/** What became of a cluster in a stretch of time, beside the one before. */
+export interface Change {
+  change: "new" | "grown" | "shrunk" | "gone" | "renamed";
+  cluster: number;
+  label: string;
+  was: string | null;
+  said: string;
+  new_domains: { domain: string; pages: number }[];
+  new_domains_total: number;
+  titles: string[];
+}
+
+export interface Changes {
+  /** In a sentence; empty when no page has a time. */
+  said: string;
+  changes: Change[];
 }
 
 export interface Now {
@@ -44,7 +63,7 @@ export interface Now {
   waits?: string | null;
   resume?: string | null;
   topics?: { prefix: string; keyed: boolean; servers: string } | null;
-  changes?: Change[];
+  changes?: Recent[];
 }
 
 export interface Term {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Besides the kills, each a file of its own in `faults/`: a worker that is stopped beside a standby, disks that are full, state files that are
-//! damaged or deleted, permissions taken away and folders replaced, and readers that look all the time. Each fault proves that it fired.
+//! damaged or deleted, permissions taken away and folders replaced, readers that look all the time, and what a user said. Each fault proves that
+//! it fired.
 //!
 //! A kill is `kill -9`: at a named point of the program (feature `failpoints`; the program writes the name down before it dies),
 //! or from outside at a seeded time. A kill that did not land proves nothing: a point that was never met fails the suite, a time
@@ -15,6 +16,7 @@
 
 mod damage;
 mod disk;
+mod hand;
 mod pauses;
 mod refusals;
 mod rig;
@@ -40,7 +42,7 @@ pub(crate) struct Args {
     /// Each point three times, twenty kills at random times (the default); of kafka, 300 kills and a million rows
     #[arg(long)]
     full: bool,
-    /// Only one of kills, pauses, disk, damage, refusals, scans; or the points whose name holds this, and no random kills; of kafka, one of
+    /// Only one of kills, hand, pauses, disk, damage, refusals, scans; or the points whose name holds this, and no random kills; of kafka, one of
     /// workers, brokers, topics, network, rivals, shapes
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -106,7 +108,8 @@ struct Part<'a> {
 type Fault = fn(&Part<'_>) -> Result<()>;
 
 /// The faults besides the kills.
-const PARTS: [(&str, Fault); 5] = [
+const PARTS: [(&str, Fault); 6] = [
+    ("hand", hand::hand),
     ("pauses", pauses::pauses),
     ("disk", disk::disk),
     ("damage", damage::damage),

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// A million rows instead of 20,000
     #[arg(long)]
     full: bool,
-    /// Only these parts: views, charts, keys, hostile, live, stopped, topics, demo, printed, speeds
+    /// Only these parts: views, charts, keys, hostile, live, stopped, hand, topics, demo, printed, speeds
     #[arg(long, value_name = "PARTS", default_value = "")]
     only: String,
 }

@@ -35,6 +35,27 @@ pub(crate) fn readers() -> Result<()> {
         let name = input.file_name().context("a file")?.to_string_lossy().into_owned();
         check(&windrow, input, &out.join(name.split('.').next().unwrap_or(&name))).context(name)?;
     }
+    if shared_data(&format!("{STREAM}.csv.gz")).is_some() {
+        STRETCHES.iter().try_for_each(|stretch| changes(&windrow, &out.join(STREAM), *stretch))?;
+    }
+    Ok(())
+}
+
+/// Years of links, and stretches of it that differ from those before them: two full days, a fortnight, a year.
+const STREAM: &str = "links_stream_2012_2023";
+const STRETCHES: [(&str, &str); 4] =
+    [("2019-10-28", "2019-10-29"), ("2022-02-04", "2022-02-05"), ("2022-02-02", "2022-02-16"), ("2020-01-01", "2021-01-01")];
+
+/// What `changes` tells, counted in the Parquet.
+fn changes(windrow: &Path, out: &Path, (since, until): (&str, &str)) -> Result<()> {
+    let mut command = Command::new(windrow);
+    command.args(["changes", "-o", "json", "--since", since, "--until", until, "--out"]).arg(out);
+    let told = out.join("changes.jsonl");
+    std::fs::write(&told, stdout(&mut command)?)?;
+    let checked = script(READERS, "changes.py")?.arg(out).args([since, until]).stdin(std::fs::File::open(told)?).output()?;
+    let (found, talk) = (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    ensure!(checked.status.success(), "changes: {found}{talk}");
+    say(format_args!("changes: {}", found.trim()));
     Ok(())
 }
 

@@ -81,6 +81,16 @@ pub struct Part {
     pub share: f64,
 }
 
+/// The score that these parts make, in [0, 1]. They are worked out with rounding, and with lengths that lag a little behind: where they come to
+/// more than a likeness can be, all give way alike, so that they sum to the score still.
+fn score_of(parts: &mut [Part]) -> f64 {
+    let sum = parts.iter().map(|part| part.share).sum::<f64>();
+    if sum > 1.0 {
+        parts.iter_mut().for_each(|part| part.share /= sum);
+    }
+    sum.clamp(0.0, 1.0)
+}
+
 /// A micro-cluster that a page could go to, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
@@ -246,5 +256,20 @@ pub fn new_model(settings: &ModelSettings) -> Result<Box<dyn Clusterer>, Unknown
         kmeans::KIND => Ok(Box::new(kmeans::KMeans::new(settings))),
         original::KIND => Ok(Box::new(original::Original::new(settings))),
         other => Err(UnknownModel(other.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_sum_to_the_score_however_they_were_rounded() {
+        let part = |share| Part { kind: TermKind::Word, term: String::new(), share };
+        let mut parts = [part(0.7), part(0.4), part(-0.05)];
+        assert!((score_of(&mut parts) - 1.0).abs() < 1e-12);
+        assert!((parts.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 1e-12, "{parts:?}");
+        let mut parts = [part(0.5), part(0.2)];
+        assert!((score_of(&mut parts) - 0.7).abs() < 1e-12 && (parts[0].share - 0.5).abs() < 1e-12);
     }
 }

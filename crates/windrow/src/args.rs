@@ -52,7 +52,7 @@ pub(crate) struct Global {
     pub(crate) config: Option<PathBuf>,
     /// How data is written; lists as one JSON object a line
     #[arg(short = 'o', long, value_enum, default_value_t, global = true, env = "WINDROW_FORMAT", hide_env_values = true)]
-    pub(crate) format: Format,
+    pub(crate) format: Written,
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
@@ -79,7 +79,7 @@ pub(crate) struct Global {
 }
 
 /// How data is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Format {
     /// For people.
     #[default]
@@ -88,6 +88,32 @@ pub(crate) enum Format {
     Json,
     /// Tab-separated, with a header line.
     Tsv,
+}
+
+/// How data is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Written {
+    /// For people.
+    #[default]
+    Text,
+    /// JSON; lists as one object a line.
+    Json,
+    /// Tab-separated, with a header line.
+    Tsv,
+    /// As a page to keep: what `changes` alone can do.
+    #[value(hide = true)]
+    Html,
+}
+
+impl Written {
+    /// How lists and objects are written: beside a page people are talked to.
+    pub(crate) fn format(self) -> Format {
+        match self {
+            Self::Text | Self::Html => Format::Text,
+            Self::Json => Format::Json,
+            Self::Tsv => Format::Tsv,
+        }
+    }
 }
 
 /// When to colour.
@@ -217,18 +243,18 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         let _ = write!(std::io::stderr(), "{}", error.render());
         return ExitCode::from(2);
     }
-    let term = Term::new(&Global { format: format_asked_for(), ..Global::default() });
+    let term = Term::new(&Global { format: asked_for(), ..Global::default() });
     let error = usage_error(error);
     term.error(&error);
     ExitCode::from(error.exit_code())
 }
 
 /// The format in the arguments of a command line that was not understood.
-fn format_asked_for() -> Format {
+fn asked_for() -> Written {
     let args: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let is_json = args.windows(2).any(|pair| ["-o", "--format"].contains(&pair[0].as_str()) && pair[1] == "json")
         || args.iter().any(|arg| ["-ojson", "-o=json", "--format=json"].contains(&arg.as_str()));
-    if is_json { Format::Json } else { Format::Text }
+    if is_json { Written::Json } else { Written::Text }
 }
 
 fn usage_error(error: &clap::Error) -> Error {

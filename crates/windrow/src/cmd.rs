@@ -31,7 +31,7 @@ use windrow_engine::settings::{self, Given, Resolved};
 
 use clap::Subcommand;
 
-use crate::args::Global;
+use crate::args::{Global, Written};
 use crate::term::Term;
 
 /// What Windrow can do.
@@ -64,6 +64,11 @@ pub(crate) enum Verb {
 
 /// Does what was asked.
 pub(crate) fn dispatch(verb: Verb, app: &mut App) -> Done {
+    if app.global.format == Written::Html && !matches!(verb, Verb::Changes(_)) {
+        return Err(Error::new(ErrorKind::Invalid, "E-USAGE", "of all verbs `changes` alone writes html to stdout")
+            .hint("`export --html FILE` makes a page of all clusters; -o takes text, json and tsv")
+            .into());
+    }
     match verb {
         Verb::Demo(args) => demo::run(&args, app),
         Verb::Run(args) => run::run(&args, app),

@@ -16,6 +16,7 @@ mod serve;
 mod shape;
 mod signals;
 mod term;
+mod told;
 
 use std::process::ExitCode;
 

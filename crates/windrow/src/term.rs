@@ -74,7 +74,7 @@ impl Term {
         };
         Self {
             out: BufWriter::new(io::stdout()),
-            format: global.format,
+            format: global.format.format(),
             color: wants(io::stdout().is_terminal()),
             color_err: wants(io::stderr().is_terminal()),
             quiet: global.quiet,

@@ -5,9 +5,10 @@ import { Spark, Trend, trend } from "../charts/spark";
 import { bytes, count, counted, duration, percent } from "../format";
 import { clusters, now } from "../live";
 import { choose, chosen, to } from "../place";
-import type { Change, Cluster, Now } from "../types";
+import type { Cluster, Now } from "../types";
 import { ClusterLink, Search, Text, Time, Trouble } from "../ui/parts";
 import { type Row, Table } from "../ui/table";
+import { Changes } from "./changes";
 import { NothingYet } from "./nothing";
 
 export function NowView() {
@@ -19,10 +20,10 @@ export function NowView() {
       {known.pages === 0 ? (
         <NothingYet />
       ) : (
-        <div class="now-grid">
+        <>
+          <Changes known={known} />
           <ClusterList />
-          <Changes changes={known.changes ?? []} />
-        </div>
+        </>
       )}
     </>
   );
@@ -179,31 +180,5 @@ function Unfolded({ cluster }: { cluster: Cluster }) {
         {count(themes.length)} of {count(data.themes_total ?? themes.length)} themes, the heaviest first
       </p>
     </>
-  );
-}
-
-const KINDS = { new: "New", gone: "Gone", grown: "Grown", shrunk: "Shrunk" } as const;
-const SIGNS = { new: "+", gone: "×", grown: "↗", shrunk: "↘" } as const;
-
-function Changes({ changes }: { changes: Change[] }) {
-  return (
-    <section class="panel changes" aria-label="What changed">
-      <h2>What changed</h2>
-      {changes.length === 0 && <p class="faint">No cluster came, went, grew or shrank lately.</p>}
-      <ul>
-        {changes.map((change, index) => (
-          <li key={index} data-row>
-            <span class={`kind ${change.kind}`}>
-              <span aria-hidden="true">{SIGNS[change.kind]}</span> {KINDS[change.kind]}
-            </span>
-            <ClusterLink id={change.cluster} label={change.label} />
-            <span class="faint num">
-              {change.before !== null && change.before !== undefined && `${count(change.before)} → `}
-              {change.now !== null && count(change.now)}
-            </span>
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }

@@ -46,7 +46,7 @@ pub(super) struct Rig {
 
 /// One pipeline with its output.
 pub(super) struct Pipeline {
-    windrow: PathBuf,
+    pub(super) windrow: PathBuf,
     pub(super) out: PathBuf,
     pub(super) inputs: Vec<PathBuf>,
     threads: usize,

@@ -34,7 +34,7 @@ use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
 use super::{
     Assignment, Candidate, ClusterId, ClusterSummary, Clusterer, Decision, Explanation, HalfLife, KMeansRule, MicroId,
-    MicroSummary, ModelSettings, ModelSummary, Part, Slot,
+    MicroSummary, ModelSettings, ModelSummary, Part, Slot, score_of,
 };
 use crate::featurize::TermKind;
 use crate::lineage::{Edit, EditError, Happening, LineageEvent};
@@ -328,7 +328,7 @@ impl State {
             })
             .collect();
         parts.sort_by(|a, b| b.share.total_cmp(&a.share));
-        let score = parts.iter().map(|part| part.share).sum::<f64>().clamp(0.0, 1.0);
+        let score = score_of(&mut parts);
         Some(Candidate { cluster: self.slots.owner(centre.slot?), micro_cluster: centre.micro, score, parts })
     }
 

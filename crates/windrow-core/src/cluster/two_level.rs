@@ -23,7 +23,7 @@ use super::slots::Slots;
 use super::vocabulary::{TermId, Vocabulary};
 use super::{
     Assignment, Candidate, ClusterId, ClusterSummary, Clusterer, Decision, Explanation, MicroId, MicroSummary, ModelSettings,
-    ModelSummary, Part, Sampling, Slot,
+    ModelSummary, Part, Sampling, Slot, score_of,
 };
 use crate::featurize::TermKind;
 use crate::lineage::{Edit, EditError, Happening, LineageEvent};
@@ -273,7 +273,7 @@ impl State {
             })
             .collect();
         parts.sort_by(|a, b| b.share.total_cmp(&a.share));
-        let score = parts.iter().map(|part| part.share).sum::<f64>().min(1.0);
+        let score = score_of(&mut parts);
         Candidate { cluster: self.slots.owner(self.micros.home[micro]), micro_cluster: self.micros.id[micro], score, parts }
     }
 }

@@ -147,6 +147,23 @@ impl EditLog {
     }
 }
 
+/// Edits that were asked for and are in no commit yet, in the order in which they are applied: those of the log behind the `committed` ones,
+/// then those in the inbox. What cannot be read is passed over: whoever runs the pipeline says so.
+pub fn pending(log: &Path, inbox: &Path, committed: u64) -> Result<Vec<Edit>> {
+    let bytes = files::read_if_there(log)?.unwrap_or_default();
+    let logged: Vec<PlacedEdit> = bytes.split_inclusive(|&byte| byte == b'\n').filter_map(decode).collect();
+    let mut pending: Vec<Edit> =
+        logged.iter().skip(usize::try_from(committed).unwrap_or(usize::MAX)).map(|placed| placed.edit.clone()).collect();
+    for name in files::names_in(inbox)? {
+        let Some(request) = name.strip_suffix(".json").filter(|_| !name.starts_with('.')) else { continue };
+        let Some(bytes) = files::read_if_there(&inbox.join(&name))? else { continue };
+        if logged.iter().all(|placed| placed.request != request) {
+            pending.extend(serde_json::from_slice::<Edit>(&bytes));
+        }
+    }
+    Ok(pending)
+}
+
 /// Edits in an inbox that nobody has taken yet.
 pub fn n_waiting(inbox: &Path) -> Result<u64> {
     let names = files::names_in(inbox)?;
@@ -218,14 +235,22 @@ mod tests {
         assert_eq!(taken.iter().map(|edit| edit.edit.clone()).collect::<Vec<_>>(), [rename(1), rename(2)]);
         drop(log); // killed before the requests were removed
 
+        request(&inbox, &rename(5), &clock).unwrap();
+        std::fs::write(inbox.join("0-by-hand.json"), "rename it").unwrap();
+        assert_eq!(pending(&path, &inbox, 0).unwrap(), [rename(1), rename(2), rename(5)], "each once");
+        assert_eq!(pending(&path, &inbox, 2).unwrap(), [rename(5)]);
+        std::fs::remove_file(inbox.join("0-by-hand.json")).unwrap();
+
         let (mut log, edits, note) = EditLog::open(&path, &inbox, 0).unwrap();
         assert_eq!((&edits, note), (&taken, None));
-        assert!(log.take(20, &mut Vec::new()).unwrap().is_empty());
+        let later = log.take(20, &mut Vec::new()).unwrap();
+        assert_eq!(later.iter().map(|edit| edit.edit.clone()).collect::<Vec<_>>(), [rename(5)]);
+        log.settle(&later).unwrap();
         assert_eq!(files::names_in(&inbox).unwrap(), ["notes.txt"]);
         request(&inbox, &rename(3), &clock).unwrap();
         let taken = log.take(20, &mut Vec::new()).unwrap();
         log.settle(&taken).unwrap();
-        assert_eq!((log.len(), files::names_in(&inbox).unwrap().len()), (3, 1));
+        assert_eq!((log.len(), files::names_in(&inbox).unwrap().len()), (4, 1));
     }
 
     #[test]

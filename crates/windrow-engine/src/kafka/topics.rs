@@ -2,12 +2,14 @@
 //!
 //! Topics are made here with explicit partitions and copies, never by a broker's auto-create.
 
+use std::time::Duration;
+
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::longest::USUAL;
 use super::rights::{Need, On};
-use super::{Broker, Found, LOOKS, PATIENCE, PAUSE, Shape};
+use super::{Broker, Found, LOOKS, PAUSE, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 use crate::sink::topics::Route;
@@ -21,6 +23,8 @@ pub const LINEAGE: &str = "windrow-lineage";
 pub const COMMITS: &str = "windrow-commits";
 /// Longest name that a broker takes.
 const LONGEST_NAME: usize = 249;
+/// How long making or deleting topics may take.
+const MAKING: Duration = Duration::from_secs(60);
 
 /// What a topic is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,8 +256,9 @@ fn new_topic(wanted: &Wanted) -> Result<NewTopic<'_>> {
     })
 }
 
+/// A broker writes folders for every one before it answers, which takes longer than any other answer. That it is there was seen before.
 fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
+    AdminOptions::new().request_timeout(Some(MAKING)).operation_timeout(Some(MAKING))
 }
 
 #[cfg(test)]

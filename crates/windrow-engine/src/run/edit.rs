@@ -8,7 +8,7 @@ use windrow_core::lineage::{Edit, LineageEvent};
 
 use super::work::Work;
 use super::{Ended, Job};
-use crate::checkpoint::{self, edits, refused};
+use crate::checkpoint::{self, Reading, edits, refused};
 use crate::clock::Clock;
 use crate::current::Current;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,10 +17,10 @@ use crate::sink::parquet::ParquetSink;
 
 /// Applies an edit: now, when nobody runs the pipeline, else by leaving it to the running process.
 pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) -> Result<Edited> {
-    let Some(reading) = checkpoint::read_state(out, state)? else { return Err(nothing_yet(out)) };
+    let Some(mut reading) = checkpoint::read_state(out, state)? else { return Err(nothing_yet(out)) };
     // A copy of the model says whether the edit can be done at all.
-    let mut copy = reading.pipeline;
-    copy.edit(edit, &mut Vec::new()).map_err(|error| no_edit(error.to_string()))?;
+    apply_pending(&mut reading, &mut Vec::new())?;
+    reading.pipeline.edit(edit, &mut Vec::new()).map_err(|error| no_edit(error.to_string()))?;
     let request = edits::request(&reading.layout.inbox(), edit, clock)?;
     if reading.holder.is_some() {
         return Ok(Edited::LeftToRun { request });
@@ -60,6 +60,16 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     }
 }
 
+/// Applies what was asked for since the commit that was read: the next edit comes behind it. What is refused changes nothing.
+fn apply_pending(reading: &mut Reading, lineage: &mut Vec<LineageEvent>) -> Result<()> {
+    let layout = &reading.layout;
+    for asked in edits::pending(&layout.edits(), &layout.inbox(), reading.manifest.edits)? {
+        // A refusal is told to whoever asked for it.
+        let _ = reading.pipeline.edit(&asked, lineage);
+    }
+    Ok(())
+}
+
 /// What an edit would do to the newest pages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
@@ -82,10 +92,12 @@ pub fn preview(out: &Path, state: Option<&Path>, edit: &Edit) -> Result<Preview>
     let Some(committed) = checkpoint::read_committed(out, state)? else { return Err(nothing_yet(out)) };
     let mut current = Current::read(&committed)?;
     let newest = search::newest(&committed, &Filter::default(), None, PREVIEWED)?.rows;
-    let before: Vec<ClusterId> = newest.iter().map(|page| current.of(page.micro_cluster, page.cluster)).collect();
-    let mut copy = committed.with_model()?.pipeline;
+    let mut copy = committed.with_model()?;
     let mut lineage = Vec::new();
-    copy.edit(edit, &mut lineage).map_err(|error| no_edit(error.to_string()))?;
+    apply_pending(&mut copy, &mut lineage)?;
+    lineage.drain(..).for_each(|event| current.follow(&event));
+    let before: Vec<ClusterId> = newest.iter().map(|page| current.of(page.micro_cluster, page.cluster)).collect();
+    copy.pipeline.edit(edit, &mut lineage).map_err(|error| no_edit(error.to_string()))?;
     lineage.iter().for_each(|event| current.follow(event));
     let after = newest.iter().map(|page| current.of(page.micro_cluster, page.cluster));
     let moved = before.iter().zip(after).filter(|(before, after)| **before != *after).count() as u64;

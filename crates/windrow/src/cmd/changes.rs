@@ -1,23 +1,22 @@
 //! `windrow changes`: what a stretch of time brought beside the one before it.
 
-mod told;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use windrow_core::clean;
 use windrow_core::record::Micros;
-use windrow_engine::changes::{self, Change, Changes, Period, Since};
+use windrow_engine::changes::{self, Changes, Since};
+use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::export;
 use windrow_engine::run::Control;
 
 use super::clusters::{Place, PlaceKeys};
 use super::{App, Done, Exit, Failure};
-use crate::args::{Format, SettingFlags};
+use crate::args::{Format, SettingFlags, Written};
 use crate::signals::Watch;
-use crate::term::text::time;
+use crate::told;
 
 /// Time between two looks for a commit.
 const LOOK: Duration = Duration::from_millis(500);
@@ -28,6 +27,7 @@ const LOOK: Duration = Duration::from_millis(500);
   windrow changes --out out
   windrow changes --since 2023-05-17 --until 2023-05-18 --out out
   windrow changes --since 7d --html week.html --out out
+  windrow changes --since 7d -o html --out out > week.html
   windrow changes --follow --out out
 
 A stretch of creation times is held against the one of the same length before
@@ -67,11 +67,18 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
         }
         export::allow(to, args.force)?;
     }
+    let is_page = app.global.format == Written::Html;
+    if is_page && args.follow {
+        return Err(Error::new(ErrorKind::Invalid, "E-USAGE", "a page is written once: --follow has no end")
+            .hint("leave one of -o html and --follow out")
+            .into());
+    }
     let committed = place.committed()?;
     let mut epoch = committed.manifest.epoch;
     let found = changes::changes(&committed, args.since, args.until)?;
     match (&found, &args.html) {
         (Some(found), Some(to)) => export::write(to, told::page(found).as_bytes())?,
+        (Some(found), None) if is_page => app.term.raw(told::page(found).as_bytes())?,
         (Some(found), None) => print(found, app)?,
         (None, _) => app.term.say("no page of that time is published"),
     }
@@ -100,48 +107,12 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
 
 fn print(found: &Changes, app: &mut App) -> Result<(), Failure> {
     match app.term.format {
-        Format::Json => found.changes.iter().try_for_each(|change| app.term.json(&object(found, change))),
+        Format::Json => found.changes.iter().try_for_each(|change| app.term.json(&told::object(found, change))),
         Format::Tsv => {
-            app.term.tsv(&["change", "cluster", "label", "was", "before", "now", "share_before", "share_now"])?;
-            found.changes.iter().try_for_each(|change| app.term.tsv(&cells(change)))
+            app.term.tsv(&told::COLUMNS)?;
+            let text = |cell: &Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
+            found.changes.iter().try_for_each(|change| app.term.tsv(&told::cells(change).each_ref().map(text)))
         }
         Format::Text => told::text(found, &mut app.term),
     }
-}
-
-fn object(found: &Changes, change: &Change) -> Value {
-    json!({
-        "schema": "windrow.change/1",
-        "before": period(found.periods[0], found.pages[0]),
-        "now": period(found.periods[1], found.pages[1]),
-        "change": change.kind.code(),
-        "cluster": change.cluster,
-        "label": change.label,
-        "was": change.was,
-        "pages": change.pages,
-        "share": change.share,
-        "new_domains": change.new_domains.iter().map(|(domain, pages)| json!({"domain": domain, "pages": pages})).collect::<Vec<_>>(),
-        "new_domains_total": change.n_new_domains,
-        "titles": change.titles,
-    })
-}
-
-fn period(period: Period, pages: u64) -> Value {
-    match period {
-        Period::Times(from, to) => json!({"from": time(from), "to": time(to), "pages": pages}),
-        Period::Commits(first, last) => json!({"first_commit": first, "last_commit": last, "pages": pages}),
-    }
-}
-
-fn cells(change: &Change) -> [String; 8] {
-    [
-        change.kind.code().to_owned(),
-        change.cluster.to_string(),
-        change.label.clone(),
-        change.was.clone().unwrap_or_default(),
-        change.pages[0].to_string(),
-        change.pages[1].to_string(),
-        change.share[0].to_string(),
-        change.share[1].to_string(),
-    ]
 }

@@ -7,20 +7,23 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use windrow_core::cluster::ClusterId;
 use windrow_core::record::{RecordId, RejectReason};
+use windrow_engine::changes::{self, Since};
 use windrow_engine::checkpoint::{self, Committed};
 use windrow_engine::clock::{Clock as _, SystemClock};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::lookup::Wanted;
 use windrow_engine::search::{self, Event, Reject};
 
+use super::Shared;
 use super::api::At;
-use super::ask::{Asked, wrong};
+use super::ask::{Asked, seconds, wrong};
 use super::newest::{Extent, newest, newest_csv};
 use super::pages::committed;
-use super::table::{Form, Refused, json as answer_json};
+use super::table::{Form, Refused, csv, json as answer_json};
 use super::work::off_thread;
 use crate::cmd::{explain, status};
 use crate::term::text::time;
+use crate::told;
 
 /// Commits that are told.
 const COMMITS: usize = 50;
@@ -55,6 +58,40 @@ pub(super) async fn rejects(State(shared): At, Asked(query): Asked<RejectsQuery>
         "schema": "windrow.rejects/1", "by_reason": by_reason, "rejects": rejects, "read": found.read, "total": found.total, "next": next,
     });
     Ok(answer_json(StatusCode::OK, &object))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ChangesQuery {
+    since: String,
+    until: Option<String>,
+    format: Form,
+}
+
+impl Default for ChangesQuery {
+    fn default() -> Self {
+        Self { since: "24h".into(), until: None, format: Form::default() }
+    }
+}
+
+/// What a stretch of time brought, of the published Parquet.
+pub(super) async fn changes(State(shared): At, Asked(query): Asked<ChangesQuery>) -> Result<Response, Refused> {
+    let since: Since = query.since.parse().map_err(|error| wrong(&format!("`{}` is none of: {error}", query.since)))?;
+    let until = seconds(query.until.as_deref())?.map(|seconds| seconds.saturating_mul(1_000_000));
+    let read = move |shared: &Shared| {
+        let committed = committed(shared)?;
+        committed.map_or(Ok(None), |committed| changes::changes(&committed, since, until))
+    };
+    let found = off_thread(&shared, read).await?;
+    let all = found.as_ref().map(|found| found.changes.as_slice()).unwrap_or_default();
+    Ok(match (query.format, &found) {
+        (Form::Csv, _) => csv(&told::COLUMNS, all.iter().map(|change| told::cells(change).to_vec())),
+        (Form::Json, None) => answer_json(StatusCode::OK, &json!({"schema": "windrow.changes/1", "said": "", "changes": []})),
+        (Form::Json, Some(found)) => {
+            let all: Vec<_> = all.iter().map(|change| told::object(found, change)).collect();
+            answer_json(StatusCode::OK, &json!({"schema": "windrow.changes/1", "said": told::summary(found), "changes": all}))
+        }
+    })
 }
 
 const REJECT_COLUMNS: &[&str] = &["record_id", "reason", "source", "length", "at", "text"];

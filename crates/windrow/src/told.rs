@@ -1,5 +1,6 @@
-//! Changes as a colleague would tell them: on a terminal, and as a page to keep.
+//! Changes as a colleague would tell them: on a terminal, as data with their sentences, and as a page to keep.
 
+use serde_json::{Value, json};
 use windrow_engine::changes::{Change, Changes, Kind, Period};
 
 use crate::cmd::Failure;
@@ -26,7 +27,7 @@ fn when(period: Period) -> String {
 }
 
 /// What it was about, in one sentence.
-fn summary(found: &Changes) -> String {
+pub(crate) fn summary(found: &Changes) -> String {
     let [before, now] = found.pages;
     let beside = match (before, now) {
         (0, _) => "and none before".to_owned(),
@@ -99,8 +100,51 @@ fn domains(change: &Change) -> Option<String> {
     (!shown.is_empty()).then(|| format!("{which} {}{more}.", shown.join(", ")))
 }
 
+/// A change as data, with its sentence: windrow.change/1.
+pub(crate) fn object(found: &Changes, change: &Change) -> Value {
+    json!({
+        "schema": "windrow.change/1",
+        "before": period(found.periods[0], found.pages[0]),
+        "now": period(found.periods[1], found.pages[1]),
+        "change": change.kind.code(),
+        "cluster": change.cluster,
+        "label": change.label,
+        "was": change.was,
+        "pages": change.pages,
+        "share": change.share,
+        "said": sentence(change),
+        "new_domains": change.new_domains.iter().map(|(domain, pages)| json!({"domain": domain, "pages": pages})).collect::<Vec<_>>(),
+        "new_domains_total": change.n_new_domains,
+        "titles": change.titles,
+    })
+}
+
+fn period(period: Period, pages: u64) -> Value {
+    match period {
+        Period::Times(from, to) => json!({"from": text::time(from), "to": text::time(to), "pages": pages}),
+        Period::Commits(first, last) => json!({"first_commit": first, "last_commit": last, "pages": pages}),
+    }
+}
+
+/// Columns of a change where it is a line of a table.
+pub(crate) const COLUMNS: [&str; 8] = ["change", "cluster", "label", "was", "before", "now", "share_before", "share_now"];
+
+/// A change as such a line.
+pub(crate) fn cells(change: &Change) -> [Value; 8] {
+    [
+        change.kind.code().into(),
+        change.cluster.into(),
+        change.label.as_str().into(),
+        change.was.as_deref().unwrap_or_default().into(),
+        change.pages[0].into(),
+        change.pages[1].into(),
+        change.share[0].into(),
+        change.share[1].into(),
+    ]
+}
+
 /// For people at a terminal.
-pub(super) fn text(found: &Changes, term: &mut Term) -> Result<(), Failure> {
+pub(crate) fn text(found: &Changes, term: &mut Term) -> Result<(), Failure> {
     let (width, color) = (term.width(), term.color);
     for line in wrapped(&summary(found), width, "") {
         term.line(&line)?;
@@ -149,7 +193,7 @@ fn wrapped(said: &str, width: usize, indent: &str) -> Vec<String> {
 }
 
 /// As a page to keep.
-pub(super) fn page(found: &Changes) -> String {
+pub(crate) fn page(found: &Changes) -> String {
     let mut body = format!("<h1>Changes</h1>\n<p>{}</p>\n", picture::isolated(&summary(found)));
     for kind in Kind::ALL {
         let mut of_kind = found.changes.iter().filter(|change| change.kind == kind).peekable();

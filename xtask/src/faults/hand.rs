@@ -1,0 +1,164 @@
+//! What a user says stays said: clusters are named, pinned, merged and split, one edit is taken back, and the worker that took each of them is
+//! killed right after. In the end all is as the user said, each edit happened once, and its log alone, replayed into an empty folder, gives
+//! the same output.
+//!
+//! ```text
+//! each life    run ─ stopped in the loop ─ `windrow clusters …` ─ woken: takes it ─ kill -9
+//! the end      run to the end ─ audit ─ clusters as said ─ each edit once
+//! from nothing edits.jsonl alone ─ run ─ the same output, the same model
+//! ```
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::Part;
+use super::rig::{PATIENCE_S, Pipeline, Rig};
+use crate::python::{READERS, script};
+use crate::shell::{say, stdout, wait_for};
+
+/// Enough for a worker to be at work still when it is killed.
+const ROWS: usize = 400_000;
+/// A name as nobody should give one.
+const NAME: &str = "mine <b>\u{202e}";
+
+pub(super) fn hand(part: &Part<'_>) -> Result<()> {
+    let rig = part.rig.another(part.rig.dir.join("hand"), ROWS)?;
+    let pipeline = rig.pipeline("by-hand")?;
+    let kept = life(&pipeline, |by| {
+        let [kept, ..] = by.heaviest()?;
+        by.asks(&["rename", &kept, NAME])?;
+        by.asks(&["pin", &kept])?;
+        Ok(kept)
+    })?;
+    let merged = life(&pipeline, |by| {
+        let merged = by.heaviest()?.into_iter().find(|id| *id != kept).context("one cluster alone")?;
+        let would = by.would(&["merge", &merged, "--into", &kept])?;
+        ensure!(would > 0, "a merge of {merged} would move nothing");
+        by.asks(&["merge", &merged, "--into", &kept])?;
+        Ok(merged)
+    })?;
+    let parted = life(&pipeline, |by| {
+        let before = by.clusters()?;
+        by.asks(&["split", &kept])?;
+        Ok(before.iter().map(id).collect::<Vec<_>>())
+    })?;
+    let lost = life(&pipeline, |by| {
+        let lost = by.heaviest()?.into_iter().find(|id| *id != kept).context("one cluster alone")?;
+        by.asks(&["rename", &lost, "comes back"])?;
+        by.asks(&["merge", &lost, "--into", &kept])?;
+        Ok(lost)
+    })?;
+    life(&pipeline, |by| by.asks(&["undo"]))?;
+    rig.to_the_end(&pipeline)?;
+    pipeline.verify()?;
+    is_as_said(&pipeline, &kept, &[&merged, &lost])?;
+    let held = By(&pipeline).held(&kept)?;
+    from_nothing(&rig, &pipeline)?;
+    say(format_args!(
+        "hand: {} edits, the worker killed after each of five lives; all as said ({held} themes held, {} clusters when it was split), each \
+         edit once, and its log alone gives the same output",
+        logged(&pipeline)?,
+        parted.len()
+    ));
+    pipeline.remove()
+}
+
+/// Somebody at a terminal.
+struct By<'a>(&'a Pipeline);
+
+impl By<'_> {
+    fn calls(&self, words: &[&str], more: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.0.windrow);
+        stdout(command.arg("clusters").args(words).args(more).arg("--out").arg(&self.0.out))
+    }
+
+    fn asks(&self, words: &[&str]) -> Result<()> {
+        self.calls(words, &["--quiet"]).map(drop)
+    }
+
+    /// Pages that would move.
+    fn would(&self, words: &[&str]) -> Result<u64> {
+        let told = self.calls(words, &["--dry-run", "-o", "json"])?;
+        let told: Value = serde_json::from_str(&told)?;
+        told["moved"].as_u64().with_context(|| format!("a preview without a count: {told}"))
+    }
+
+    fn clusters(&self) -> Result<Vec<Value>> {
+        let told = self.calls(&["-o", "json"], &[])?;
+        Ok(told.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+    }
+
+    /// The two clusters of the largest weight.
+    fn heaviest(&self) -> Result<[String; 2]> {
+        let mut clusters = self.clusters()?;
+        clusters.sort_by(|a, b| b["weight"].as_f64().unwrap_or(0.0).total_cmp(&a["weight"].as_f64().unwrap_or(0.0)));
+        let ids: Vec<String> = clusters.iter().map(id).take(2).collect();
+        ids.try_into().ok().context("fewer than two clusters")
+    }
+
+    /// Themes of a cluster that stay where a user put them.
+    fn held(&self, cluster: &str) -> Result<usize> {
+        let told = self.calls(&["themes", cluster, "-o", "json"], &[])?;
+        Ok(told.lines().filter(|line| line.contains("\"held\":true")).count())
+    }
+}
+
+fn id(cluster: &Value) -> String {
+    cluster["cluster"].to_string()
+}
+
+/// A worker that stands still in its loop while the user speaks, goes on until it has taken what was said, and is killed.
+fn life<T>(pipeline: &Pipeline, speak: impl FnOnce(&By<'_>) -> Result<T>) -> Result<T> {
+    let before = logged(pipeline)?;
+    // The loop has learnt a few batches of this life: what comes lies behind rows that are not committed.
+    let mut worker = pipeline.stopped_at("after-learn", 6, &[])?;
+    let said = speak(&By(pipeline))?;
+    worker.signal("CONT")?;
+    wait_for(PATIENCE_S, || Ok((logged(pipeline)? > before).then_some(())))?.context("the worker takes no edit")?;
+    worker.signal("KILL")?;
+    let status = wait_for(PATIENCE_S, || worker.ended())?.context("it outlives its kill")?;
+    ensure!(status.code().is_none(), "the worker had ended before it was killed: {status}");
+    Ok(said)
+}
+
+/// Edits in the log.
+fn logged(pipeline: &Pipeline) -> Result<usize> {
+    match std::fs::read_to_string(pipeline.out.join(".windrow/edits.jsonl")) {
+        Ok(log) => Ok(log.lines().count()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_as_said(pipeline: &Pipeline, kept: &str, gone: &[&String]) -> Result<()> {
+    let clusters = By(pipeline).clusters()?;
+    let of = |wanted: &str| clusters.iter().find(|cluster| id(cluster) == wanted);
+    let named = of(kept).with_context(|| format!("cluster {kept} is not alive, though pinned"))?;
+    ensure!(named["label"] == NAME && named["renamed"] == true && named["pinned"] == true, "cluster {kept} is {named}");
+    for ended in gone {
+        ensure!(of(ended).is_none(), "cluster {ended} was merged away and is alive");
+    }
+    let back = clusters.iter().any(|cluster| cluster["label"] == "comes back" && cluster["renamed"] == true);
+    let told = stdout(script(READERS, "by_hand.py")?.arg(&pipeline.out))?;
+    let told: Value = serde_json::from_str(&told)?;
+    // A name goes with the cluster that came back; whether that one is still alive is up to the stream.
+    let wanted = serde_json::json!({"cluster_back": 1, "cluster_merged": 2, "cluster_split": 1, "pinned": 1, "undone": 1});
+    for (event, times) in wanted.as_object().into_iter().flatten() {
+        ensure!(told[event] == *times, "{event}: {} times and not {times}: {told}", told[event]);
+    }
+    ensure!(told["renamed"].as_u64() >= Some(2), "two names were given: {told}, back {back}");
+    Ok(())
+}
+
+/// The log of edits and the rows are all that it takes.
+fn from_nothing(rig: &Rig, pipeline: &Pipeline) -> Result<()> {
+    let again = rig.pipeline("by-hand-again")?;
+    let state = again.out.join(".windrow");
+    std::fs::create_dir_all(&state)?;
+    std::fs::copy(pipeline.out.join(".windrow/edits.jsonl"), state.join("edits.jsonl"))?;
+    rig.to_the_end(&again)?;
+    rig.same(pipeline, &again).context("replayed from the log of edits")?;
+    again.remove()
+}
