@@ -203,9 +203,14 @@ impl Pipeline {
             Edit::Move { micro_clusters, .. } | Edit::Release { micro_clusters } => {
                 Inverse::Back { moved: before(&|id, _| micro_clusters.contains(&id)), ends: None }
             }
-            Edit::Split { cluster, .. } => {
+            Edit::Split { cluster, micro_clusters } => {
                 entry(cluster)?;
-                Inverse::Back { moved: before(&|_, home| home == *cluster), ends: None }
+                let moved = before(&|_, home| home == *cluster);
+                // Of a user's split something stays. What takes a merge back may leave a cluster without themes: it had none of its own left.
+                if !micro_clusters.is_empty() && moved.iter().all(|(id, ..)| micro_clusters.contains(id)) {
+                    return Err(EditError::CannotPart(*cluster));
+                }
+                Inverse::Back { moved, ends: None }
             }
             Edit::Merge { cluster, into } => {
                 let ended = entry(cluster)?;

@@ -76,7 +76,7 @@ impl State {
             [] => self.lesser_half(from, coarse),
             ids => ids.iter().copied().collect(),
         };
-        let first = *going.first().filter(|_| going.len() < self.at_home(from).len()).ok_or(EditError::CannotPart(cluster))?;
+        let first = *going.first().ok_or(EditError::CannotPart(cluster))?;
         let to = self.slots.open_at_once().ok_or(EditError::NoFreeSlot)?;
         self.log(to, Happening::ClusterBorn { slot: to, micro_cluster: first }, log);
         self.log(to, Happening::ClusterSplit { from: cluster, n_pages: 0 }, log);

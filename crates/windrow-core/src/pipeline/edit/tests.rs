@@ -213,6 +213,28 @@ fn edits_are_taken_back_one_by_one_and_what_is_past_is_passed_over() {
 }
 
 #[test]
+fn a_merge_into_a_cluster_without_themes_is_taken_back() {
+    let mut pipeline = started(12);
+    let clusters = largest(&pipeline);
+    let [empty, other, ended] = [0, 1, 2].map(|at| clusters[at].cluster);
+    edit(&mut pipeline, &Edit::Pin { cluster: empty, pinned: true }).unwrap();
+    edit(&mut pipeline, &Edit::Move { micro_clusters: themes(&clusters[0]), to: other }).unwrap();
+    assert!(pipeline.summary().micro_clusters.iter().all(|micro| micro.cluster != empty));
+    edit(&mut pipeline, &Edit::Merge { cluster: ended, into: empty }).unwrap();
+    let log = edit(&mut pipeline, &Edit::Undo).unwrap();
+    let back = log.iter().find_map(|event| match event.happening {
+        Happening::ClusterBack { into } if event.cluster == ended => Some(into),
+        _ => None,
+    });
+    let back = back.expect("the merge was taken back, and not the pin");
+    assert!(themes(&clusters[2]).iter().all(|&theme| home(&pipeline, theme) == Some(back)));
+    let view = pipeline.view();
+    assert!(view.clusters.iter().any(|cluster| cluster.cluster == empty && cluster.pinned && cluster.themes.is_empty()));
+    go_on(&mut pipeline, 2_000..4_000, 500);
+    assert!(pipeline.view().clusters.iter().any(|cluster| cluster.cluster == empty), "pinned, it lives without themes");
+}
+
+#[test]
 fn how_batches_are_cut_between_edits_changes_nothing() {
     let run = |size: usize| {
         let mut pipeline = started(12);
