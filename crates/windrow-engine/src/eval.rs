@@ -322,15 +322,18 @@ impl Ids {
     /// The scores of windows of `len` rows; the last may be shorter.
     fn windows(&self, len: Option<usize>) -> Vec<Window> {
         let len = len.unwrap_or_else(|| self.label.len().div_ceil(WINDOWS).max(LEAST_WINDOW)).max(1);
-        let chunks = self.label.chunks(len).zip(self.micro.chunks(len)).zip(self.cluster.chunks(len));
-        let window = |(at, ((labels, micro), cluster)): (usize, ((&[u64], &[u64]), &[u64]))| Window {
-            from: (at * len) as u64,
-            rows: labels.len() as u64,
-            labels: distinct(labels),
-            micro: score(labels, micro),
-            cluster: score(labels, cluster),
+        let window = |from: usize| {
+            let rows = from..(from + len).min(self.label.len());
+            let labels = &self.label[rows.clone()];
+            Window {
+                from: from as u64,
+                rows: labels.len() as u64,
+                labels: distinct(labels),
+                micro: score(labels, &self.micro[rows.clone()]),
+                cluster: score(labels, &self.cluster[rows]),
+            }
         };
-        chunks.enumerate().map(window).collect()
+        (0..self.label.len()).step_by(len).map(window).collect()
     }
 }
 

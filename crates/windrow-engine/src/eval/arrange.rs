@@ -202,7 +202,7 @@ impl Arranged {
             }
             Some(longest) => {
                 let records = input.all("rows that are sorted by label, or come in bursts,", plan.room)?;
-                (Rows::Held, by_label(records, &plan.labels, longest, &mut chance)?.into())
+                (Rows::Held, by_label(&records, &plan.labels, longest, &mut chance)?.into())
             }
         };
         let mixed = match mixed {
@@ -257,7 +257,7 @@ fn to_mix(source: Box<dyn Source>, room: u64) -> Result<Vec<Record>> {
 }
 
 /// The rows in runs of one label, of `longest` rows at most; those without a label stay where they are.
-fn by_label(records: Vec<Record>, labelled: &[Labelled], longest: usize, chance: &mut Pcg64) -> Result<Vec<Record>> {
+fn by_label(records: &[Record], labelled: &[Labelled], longest: usize, chance: &mut Pcg64) -> Result<Vec<Record>> {
     let mut left = labelled.iter().peekable();
     let of = |record: &Record| left.next_if(|one| one.origin == (record.source, record.place.offset)).map(|one| one.label);
     let labels: Vec<Option<u64>> = records.iter().map(of).collect();
