@@ -45,6 +45,11 @@ pub(crate) fn soak() -> Result<()> {
     soak::soak(&soak::Args::short())
 }
 
+/// Every model on the two small labelled sets.
+pub(crate) fn models() -> Result<()> {
+    quality::quality(&quality::Args::quick())
+}
+
 /// Little of everything on Spark, as a suite.
 pub(crate) fn on_spark() -> Result<()> {
     spark::spark(&spark::Args::quick())?;

@@ -51,6 +51,7 @@ const SUITES: &[Suite] = &[
     quick("clean", 120, |_| clean::clean()),
     quick("original", 150, |_| original::original()),
     quick("exports", 30, |_| readers::exports()),
+    quick("quality", 60, |_| bench::models()),
     quick("page", 240, |_| page::page(&page::Args::SHORT)),
     quick("plots", 60, |_| plots::plots()),
     quick("serve", 120, |_| serve::serve()),

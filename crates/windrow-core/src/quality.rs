@@ -26,6 +26,17 @@ pub struct Scores {
     pub completeness: f64,
 }
 
+impl Scores {
+    /// Names of the measures, as in the fields.
+    pub const NAMES: [&str; 7] = ["n", "nmi_geometric", "nmi_arithmetic", "ami", "ari", "homogeneity", "completeness"];
+
+    /// The measures, in the order of their names.
+    pub fn values(&self) -> [f64; 7] {
+        let Self { n, nmi_geometric, nmi_arithmetic, ami, ari, homogeneity, completeness } = *self;
+        [n as f64, nmi_geometric, nmi_arithmetic, ami, ari, homogeneity, completeness]
+    }
+}
+
 /// Scores `ids` against `labels`, one of each a row. Both slices are equally long.
 pub fn score(labels: &[u64], ids: &[u64]) -> Scores {
     let table = Table::new(labels, ids);

@@ -5,6 +5,7 @@
 //!           ├─ clusters   pages over time                 a strip a cluster
 //!           └─ domains    clusters × main domains         heat
 //! view ──────── map       what is alike lies together     bubbles
+//! evaluation ── scores    agreement with labels over time lines
 //!                            svg (text stays text) ── png
 //! ```
 //!
@@ -18,6 +19,7 @@ mod map;
 mod messages;
 mod png;
 mod scale;
+mod scores;
 mod svg;
 mod timeline;
 
@@ -35,7 +37,9 @@ use crate::term::text;
 pub(crate) use fonts::{Fonts, Missing};
 pub(crate) use keep::{bare_page, isolated, page};
 pub(crate) use png::png;
+pub(crate) use scores::{by_order, scores, series};
 use svg::Svg;
+pub(crate) use svg::escaped;
 
 /// Buckets of time in a picture, at most.
 const BUCKETS: usize = 200;

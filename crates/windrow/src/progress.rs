@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use windrow_engine::eval::Standing;
 use windrow_engine::observe::Progress;
 use windrow_engine::run::Forecast;
 use windrow_engine::source::extent::Extent;
@@ -62,6 +63,15 @@ impl ProgressLine {
     /// Draws the line of other work on rows when it is time to.
     pub(crate) fn count(&mut self, rows: u64, elapsed: Duration) {
         self.draw(elapsed, || counts(rows, elapsed).join(" · "));
+    }
+
+    /// Draws the line of an evaluation when it is time to.
+    pub(crate) fn trial(&mut self, standing: &Standing) {
+        let Standing { trial: (at, of), rows, elapsed } = *standing;
+        self.draw(elapsed, || {
+            let which = (of > 1).then(|| format!("trial {at} of {of}"));
+            which.into_iter().chain(counts(rows, elapsed)).collect::<Vec<_>>().join(" · ")
+        });
     }
 
     /// Says what the rest needs, when there is a new word of it.

@@ -13,6 +13,8 @@ mod contract;
 mod docs;
 #[path = "cli/edits.rs"]
 mod edits;
+#[path = "cli/eval.rs"]
+mod eval;
 #[path = "cli/follow.rs"]
 mod follow;
 #[path = "cli/keep.rs"]

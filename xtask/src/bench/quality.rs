@@ -4,10 +4,14 @@
 //! scored as it was at the page's arrival. Beside it: scikit-learn's K-Means, which sees all rows before it answers, and River's
 //! TextClust, which is slow and gets the first 2,000 rows. The yardsticks do not change with our code, so their answers are kept in
 //! the target folder. After them, all models side by side.
+//!
+//! With `--all` every model on every set in every order instead ([`all`]).
 
+mod all;
 mod models;
+mod ranking;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -24,10 +28,23 @@ pub(crate) struct Args {
     /// Without the yardsticks
     #[arg(long)]
     bare: bool,
+    /// Every model on every set, as given, shuffled and diluted, over five seeds
+    #[arg(long, conflicts_with_all = ["only", "bare"])]
+    all: bool,
+    /// The two small sets of that, over two seeds, without the yardstick
+    #[arg(long, requires = "all")]
+    quick: bool,
+}
+
+impl Args {
+    /// Seconds of it, as a suite.
+    pub(super) fn quick() -> Self {
+        Self { only: None, bare: true, all: true, quick: true }
+    }
 }
 
 /// Which clustering of the two.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     Micro,
     Cluster,
@@ -108,9 +125,18 @@ fn cases() -> Vec<Case> {
 #[derive(Deserialize)]
 struct Eval {
     rows: u64,
+    scored: u64,
+    labels: u64,
     rows_per_s: f64,
+    peak_rss_bytes: Option<u64>,
     micro: Measures,
     cluster: Measures,
+}
+
+impl Eval {
+    fn level(&self, level: Level) -> &Measures {
+        if level == Level::Micro { &self.micro } else { &self.cluster }
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,13 +148,22 @@ struct Yardstick {
 struct Measures {
     n: u64,
     nmi_geometric: f64,
+    nmi_arithmetic: f64,
     ari: f64,
+    homogeneity: f64,
+    completeness: f64,
     /// The yardsticks have none.
     #[serde(default)]
     ami: f64,
 }
 
 pub(crate) fn quality(args: &Args) -> Result<()> {
+    if args.all {
+        let watch = Watch::start();
+        let done = all::all(&windrow("fast", &[])?, args.quick);
+        say(format_args!("{:.0} s", watch.seconds()));
+        return done;
+    }
     if shared_data("README.md").is_none() {
         bail!("the labelled sets lie in ../shared/data, and that is not there");
     }
@@ -226,25 +261,38 @@ impl Case {
         if eval.rows == 0 || eval.rows_per_s <= 0.0 {
             bail!("{}: eval scored nothing", self.name);
         }
-        Ok(if self.level == Level::Micro { eval.micro } else { eval.cluster })
+        Ok(*eval.level(self.level))
     }
 
     fn yardstick(&self, method: &str) -> Result<Yardstick> {
         let limit = if method == "textclust" { TEXTCLUST_ROWS } else { self.limit.unwrap_or("all") };
         let texts = self.fields.unwrap_or(DEFAULT_TEXTS);
         let key = format!("{method}-{}-{}-{}-{}-{limit}.json", self.set, self.labels, self.k, texts.replace(',', "+"));
-        let kept = work_dir("yardsticks")?.join(key);
-        if let Ok(text) = std::fs::read_to_string(&kept) {
-            return Ok(serde_json::from_str(&text)?);
-        }
-        let mut command = script(YARDSTICKS, "yardstick.py")?;
-        command.arg(method).arg("--input").arg(self.input()?).arg("--labels").arg(self.labels()?);
-        command.args(["--clusters", &self.k.to_string(), "--fields", texts]);
-        if limit != "all" {
-            command.args(["--limit", limit]);
-        }
-        let text = stdout(&mut command)?;
-        std::fs::write(kept, &text)?;
-        Ok(serde_json::from_str(&text)?)
+        let limit = (limit != "all").then_some(limit);
+        yardstick(method, (&self.input()?, &self.labels()?), self.k, texts, limit, &key)
     }
+}
+
+/// What others make of these rows, so many of them at most; kept under the key.
+fn yardstick(
+    method: &str,
+    (rows, labels): (&Path, &Path),
+    k: u32,
+    texts: &str,
+    limit: Option<&str>,
+    key: &str,
+) -> Result<Yardstick> {
+    let kept = work_dir("yardsticks")?.join(key);
+    if let Ok(text) = std::fs::read_to_string(&kept) {
+        return Ok(serde_json::from_str(&text)?);
+    }
+    let mut command = script(YARDSTICKS, "yardstick.py")?;
+    command.arg(method).arg("--input").arg(rows).arg("--labels").arg(labels);
+    command.args(["--clusters", &k.to_string(), "--fields", texts]);
+    if let Some(limit) = limit {
+        command.args(["--limit", limit]);
+    }
+    let text = stdout(&mut command)?;
+    std::fs::write(kept, &text)?;
+    Ok(serde_json::from_str(&text)?)
 }

@@ -17,6 +17,14 @@ use crate::source::scan::Scanner;
 /// Bytes of the longest line of a labels file.
 const MAX_RECORD: usize = 1 << 20;
 
+/// A row of the inputs that has a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Labelled {
+    /// Source ordinal and offset.
+    pub(super) origin: (u32, u64),
+    pub(super) label: u64,
+}
+
 /// Label of each row that has one, as a number.
 pub(super) enum Labels {
     /// From a file, by the column `id`.

@@ -30,9 +30,11 @@ const HEAD: &str = "<!doctype html>
 <title>";
 
 const STYLE: &str = "
-:root { color-scheme: light dark; --paper: #fff; --text: #1a1a1a; --muted: #5c5c5c; --line: #ddd; --mark: #0072b2; --gap: #ececec }
+:root { color-scheme: light dark; --paper: #fff; --text: #1a1a1a; --muted: #5c5c5c; --line: #ddd; --mark: #0072b2; --gap: #ececec;
+  --series2: #d55e00; --series3: #007d5c; --series4: #a3508c; --rest: #8c8c8c }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #14171a; --text: #ececec; --muted: #a8a8a8; --line: #3a3f45; --mark: #56b4e9; --gap: #262a2e }
+  :root { --paper: #14171a; --text: #ececec; --muted: #a8a8a8; --line: #3a3f45; --mark: #56b4e9; --gap: #262a2e;
+    --series2: #f0a35c; --series3: #4cc9a4; --series4: #dd9cc8; --rest: #8f959b }
 }
 body { margin: 0 auto; max-width: 74rem; padding: 1rem; background: var(--paper); color: var(--text); font: 1rem/1.5 sans-serif }
 a { color: var(--mark) }
@@ -40,6 +42,11 @@ figure { margin: 1.5rem 0; overflow-x: auto }
 figure svg { min-width: 44rem; max-width: 100%; height: auto }
 svg .text { fill: var(--text) } svg .muted { fill: var(--muted) } svg .mark { fill: var(--mark) }
 svg rect.paper { fill: var(--paper) } svg .gap { fill: var(--gap) } svg .line { stroke: var(--line) } svg .over { stroke: var(--paper) }
+svg .curve.series0 { stroke: var(--rest) }
+svg .curve.series1 { stroke: var(--mark) } svg .shade.series1 { fill: var(--mark) }
+svg .curve.series2 { stroke: var(--series2) } svg .shade.series2 { fill: var(--series2) }
+svg .curve.series3 { stroke: var(--series3) } svg .shade.series3 { fill: var(--series3) }
+svg .curve.series4 { stroke: var(--series4) } svg .shade.series4 { fill: var(--series4) }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; width: 100% }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top }

@@ -63,6 +63,33 @@ impl Ink {
     }
 }
 
+/// How a line of a chart is drawn; the class lets a page around the picture choose another colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stroke {
+    class: &'static str,
+    color: &'static str,
+    /// Lengths of what is drawn and what is left out; empty for a whole line.
+    dashes: &'static str,
+}
+
+/// Lines that are told apart by colour, and without it by their dashes.
+const SERIES: [Stroke; 4] = [
+    Stroke { class: "series1", color: "#0072b2", dashes: "" },
+    Stroke { class: "series2", color: "#d55e00", dashes: "9 4" },
+    Stroke { class: "series3", color: "#007d5c", dashes: "3 3" },
+    Stroke { class: "series4", color: "#a3508c", dashes: "9 3 3 3" },
+];
+
+impl Stroke {
+    /// What everything else is held against.
+    pub(super) const REST: Self = Self { class: "series0", color: "#8c8c8c", dashes: "1 3" };
+
+    /// Of one line of several.
+    pub(super) fn of_series(at: usize) -> Self {
+        SERIES[at % SERIES.len()]
+    }
+}
+
 /// On which side of its place a text begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Anchor {
@@ -221,17 +248,28 @@ impl<'a> Svg<'a> {
 
     /// A filled shape through these points.
     pub(super) fn shape(&mut self, points: &[(f64, f64)], ink: Ink) {
-        let mut path = String::new();
-        for (i, (x, y)) in points.iter().enumerate() {
-            // Into a text nothing fails.
-            let _ = match points.get(i.wrapping_sub(1)) {
-                None => write!(path, "M{} {}", n(*x), n(*y)),
-                Some((_, before)) if before == y => write!(path, "H{}", n(*x)),
-                Some((before, _)) if before == x => write!(path, "V{}", n(*y)),
-                Some(_) => write!(path, "L{} {}", n(*x), n(*y)),
-            };
-        }
+        let path = path(points);
         self.put(format_args!("<path d=\"{path}Z\" class=\"{}\" fill=\"{}\"/>", ink.class(), ink.color()));
+    }
+
+    /// A line through these points.
+    pub(super) fn curve(&mut self, points: &[(f64, f64)], stroke: Stroke) {
+        if points.is_empty() {
+            return;
+        }
+        let Stroke { class, color, dashes } = stroke;
+        let dashes = if dashes.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dashes}\"") };
+        let path = path(points);
+        self.put(format_args!(
+            "<path d=\"{path}\" class=\"curve {class}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"{dashes}/>"
+        ));
+    }
+
+    /// A light shape through these points, in the colour of a line.
+    pub(super) fn shade(&mut self, points: &[(f64, f64)], stroke: Stroke) {
+        let path = path(points);
+        let Stroke { class, color, .. } = stroke;
+        self.put(format_args!("<path d=\"{path}Z\" class=\"shade {class}\" fill=\"{color}\" fill-opacity=\"0.18\"/>"));
     }
 
     /// Circles of one colour, on through which others are seen.
@@ -276,6 +314,21 @@ impl<'a> Svg<'a> {
     }
 }
 
+/// A way through these points.
+fn path(points: &[(f64, f64)]) -> String {
+    let mut path = String::new();
+    for (i, (x, y)) in points.iter().enumerate() {
+        // Into a text nothing fails.
+        let _ = match points.get(i.wrapping_sub(1)) {
+            None => write!(path, "M{} {}", n(*x), n(*y)),
+            Some((_, before)) if before == y => write!(path, "H{}", n(*x)),
+            Some((before, _)) if before == x => write!(path, "V{}", n(*y)),
+            Some(_) => write!(path, "L{} {}", n(*x), n(*y)),
+        };
+    }
+    path
+}
+
 /// A number with at most one digit behind the point, two when it is small.
 pub(super) fn n(number: f64) -> String {
     let text = if number.abs() < 2.0 { format!("{number:.2}") } else { format!("{number:.1}") };
@@ -284,7 +337,7 @@ pub(super) fn n(number: f64) -> String {
 }
 
 /// Text as XML has it: markup escaped, and what XML cannot hold left out.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

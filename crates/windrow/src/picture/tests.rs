@@ -1,6 +1,8 @@
 use resvg::usvg::roxmltree::{self, Document};
 use resvg::usvg::{Group, Node, TextChunk};
 use windrow_core::pipeline::{ClusterView, Example, Likeness, Theme};
+use windrow_core::quality::Scores;
+use windrow_engine::eval;
 use windrow_engine::history::{ByCluster, DomainTable, Gap, Messages, Timeline};
 
 use super::*;
@@ -110,6 +112,64 @@ fn pictures(view: &View, fonts: &Fonts) -> Vec<String> {
     ]
 }
 
+/// An evaluation with two seeds each; `two-level` has micro-clusters that are not its clusters.
+fn evaluation(models: &[&str], orders: &[&str], windows: u64) -> eval::Report {
+    let scores = |value: f64, n: u64| Scores {
+        n,
+        nmi_geometric: value,
+        nmi_arithmetic: value,
+        ami: value,
+        ari: value - 0.5,
+        homogeneity: value,
+        completeness: value,
+    };
+    let window = |at: u64, seed: u64| eval::Window {
+        from: at * 500,
+        rows: 500,
+        labels: 20 + at,
+        micro: scores(0.9 - at as f64 / 100.0, 3_000 + at),
+        cluster: scores(0.4 + seed as f64 / 10.0, 20),
+    };
+    let trial = |(model, order, seed): (&str, &str, u64)| {
+        let windows: Vec<eval::Window> = (0..windows).map(|at| window(at, seed)).collect();
+        let micro = if model == "two-level" { windows[0].micro } else { windows[0].cluster };
+        eval::Trial {
+            model: model.to_owned(),
+            order: order.parse().unwrap(),
+            seed,
+            rows: windows.len() as u64 * 500,
+            rejects: 0,
+            scored: windows.len() as u64 * 500,
+            labels: 20,
+            elapsed: std::time::Duration::from_secs(1),
+            micro,
+            cluster: windows[0].cluster,
+            alive: 7,
+            windows,
+        }
+    };
+    let each = models.iter().flat_map(|model| orders.iter().flat_map(move |order| [1, 2].map(|seed| (*model, *order, seed))));
+    eval::Report { trials: each.map(trial).collect(), summaries: Vec::new() }
+}
+
+#[test]
+fn scores_have_a_line_for_each_model_and_a_shade_for_seeds() {
+    let fonts = Fonts::installed();
+    let report = evaluation(&["two-level", "kmeans"], &["given", "bursts+diluted"], 20);
+    let svg = scores(&report, "made up", &fonts, 1_120.0);
+    let parsed = Document::parse(&svg).unwrap();
+    let count = |class: &str| parsed.descendants().filter(|node| node.attribute("class") == Some(class)).count();
+    // Three charts for each of two orders, and the legend.
+    assert_eq!([1, 2, 3].map(|at| count(&format!("curve series{at}"))), [7, 7, 7]);
+    assert_eq!((count("curve series0"), count("curve series4")), (3, 0));
+    // The micro-clusters and the numbers are the same for both seeds.
+    assert_eq!([1, 2, 3].map(|at| count(&format!("shade series{at}"))), [0, 4, 4]);
+    for name in ["two-level, micro-clusters", "two-level, clusters", "kmeans", "given", "bursts+diluted", "labels"] {
+        assert!(parsed.descendants().any(|node| node.is_text() && node.text() == Some(name)), "{name}");
+    }
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+}
+
 /// Boxes of all texts that stand upright: left, top, right, bottom.
 fn texts(group: &Group, found: &mut Vec<(String, [f32; 4])>) {
     for node in group.children() {
@@ -163,7 +223,11 @@ fn the_page_to_keep_holds_nothing_that_runs_or_is_fetched() {
 fn no_two_texts_overlap_and_all_lie_on_the_paper() {
     let fonts = Fonts::installed();
     for labels in [names(40), names(1), world(), hostile(), Vec::new()] {
-        for svg in pictures(&view_of(&labels), &fonts) {
+        let all = ["given", "shuffled", "sorted", "bursts", "shuffled+diluted"];
+        let evaluations = [evaluation(&["two-level", "kmeans", "original"], &all, 20), evaluation(&["kmeans"], &["given"], 1)];
+        let source = labels.join(" · ");
+        let evaluations = evaluations.map(|report| scores(&report, &source, &fonts, 1_120.0));
+        for svg in pictures(&view_of(&labels), &fonts).into_iter().chain(evaluations) {
             let tree = png::tree(&svg, &fonts).unwrap();
             let (mut found, size) = (Vec::new(), tree.size());
             texts(tree.root(), &mut found);

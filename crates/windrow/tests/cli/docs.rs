@@ -73,7 +73,7 @@ fn every_json_field_is_documented_and_no_other() {
         &["export", "--folder", "out", "--cluster", "0", "--out", "0.csv"],
         &["plot", "map", "--folder", "out", "--out", "map.svg"],
         &["audit", "--input", SAMPLE, "--out", "out"],
-        &["eval", "--input", SAMPLE, "--labels", "labels.csv"],
+        &["eval", "--input", SAMPLE, "--labels", "labels.csv", "--seeds", "2", "--report", "report.json"],
         &["status", "--out", "out"],
         &["state", "inspect", "--out", "out"],
         &["state", "verify", "--out", "out"],
@@ -94,6 +94,11 @@ fn every_json_field_is_documented_and_no_other() {
             printed.entry(schema).or_default().extend(fields.into_iter().map(|(name, _)| name).filter(|name| name != "schema"));
         }
     }
+    // What goes into a file.
+    let report = std::fs::read_to_string(rig.path("report.json")).unwrap();
+    let Value::Object(report) = serde_json::from_str(&report).unwrap() else { panic!("{report}") };
+    printed
+        .insert("windrow.report/1".into(), report.into_iter().map(|(name, _)| name).filter(|name| name != "schema").collect());
     // What needs a broker is compared by the suites `kafka-topics`, `kafka-produce`, `kafka-messages` and `kafka-verbs`.
     let mut documented = documented_fields();
     // What the server says, by the tests of the server.

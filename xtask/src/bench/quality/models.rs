@@ -22,12 +22,13 @@ const SETS: [(&str, &str, &str, u32); 3] = [
 ];
 
 /// Its name, its kind, and its settings.
-type Model = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+pub(super) type Model = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-const MODELS: [Model; 3] = [
+pub(super) const MODELS: [Model; 4] = [
     ("two-level", "two-level", &[]),
     ("kmeans", "kmeans", &[]),
     ("kmeans, spark", "kmeans", &[("WINDROW__MODEL__KMEANS__RULE", "spark")]),
+    ("original", "original", &[]),
 ];
 
 pub(super) fn models(windrow: &Path) -> Result<()> {
