@@ -374,7 +374,9 @@ fn a_run_is_shown_while_it_goes() {
     server
         .until("/api/v1/timeline?clock=event", |answer| answer.json()["times"].as_array().is_some_and(|times| times.len() > 1));
     let _events = server.open("/api/v1/events");
-    let metrics = server.until("/metrics", |answer| answer.body.contains("\nwindrow_event_clients 1\n")).body;
+    // What is told of this moment may be ahead of the first commit.
+    let is_told = |answer: &str| answer.contains("\nwindrow_event_clients 1\n") && !answer.contains("\nwindrow_commit 0\n");
+    let metrics = server.until("/metrics", |answer| is_told(&answer.body)).body;
     let value = |name: &str| -> f64 {
         let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("windrow_{name} ")));
         line.unwrap_or_else(|| panic!("no {name}: {metrics}")).parse().unwrap()
