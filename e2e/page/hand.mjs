@@ -48,9 +48,10 @@ export async function hand(browser, windrow, dir) {
   // What was said behind the last row is taken before the next one.
   write(100);
   await pagesBeyond(page, rows - 1);
-  const same = (name, found) => JSON.stringify(found) === JSON.stringify(before) || problems.push(`hand: ${name}: ${JSON.stringify(found)} and not ${JSON.stringify(before)}`);
+  const isSame = (found) => JSON.stringify(found) === JSON.stringify(before);
+  const same = (name, found) => isSame(found) || problems.push(`hand: ${name}: ${JSON.stringify(found)} and not ${JSON.stringify(before)}`);
   if ((await again.commit()) !== commit) problems.push("hand: what was said had been committed before the kill");
-  same("after the kill", await again.becomes(before));
+  same("after the kill", await again.until(isSame));
   await go(page, `#/cluster/${kept}`);
   await page.locator(".cluster-head h2").getByText(NAME).waitFor();
   await page.locator(".cluster-head h2").getByText("pinned").waitFor();
@@ -82,12 +83,11 @@ class User {
     return clusters.map(known).sort(byId);
   }
 
-  /** The clusters when they are those that are waited for; else as they are at last. */
-  async becomes(wanted) {
-    const began = performance.now();
-    for (;;) {
+  /** The clusters when they are as they should be, which what the server shows of them may be some time after its counts; else as they are at last. */
+  async until(areSo) {
+    for (const began = performance.now(); ; ) {
       const found = await this.clusters();
-      if (JSON.stringify(found) === JSON.stringify(wanted) || performance.now() - began > DEADLINE) return found;
+      if (areSo(found) || performance.now() - began > DEADLINE) return found;
       await this.page.evaluate(() => new Promise(requestAnimationFrame));
     }
   }
@@ -98,8 +98,9 @@ class User {
 
   /** Every kind of edit; gives the cluster that was kept. */
   async corrects() {
-    const [kept, merged, , lost] = (await this.clusters()).map((one) => one.cluster);
-    const many = (await this.clusters()).length;
+    const first = await this.clusters();
+    const [kept, merged, , lost] = first.map((one) => one.cluster);
+    const many = first.length;
     await go(this.page, `#/cluster/${kept}`);
     await this.press("Rename");
     await this.page.getByRole("textbox", { name: "Name of the cluster" }).fill(NAME);
@@ -138,18 +139,8 @@ class User {
     await this.press("Do it");
     await this.page.getByText(/: the run takes it at its next commit/).waitFor();
     await this.more();
-    await this.alive(left);
-  }
-
-  /** Waits until so many clusters are alive: what the server shows of them may follow its counts. */
-  async alive(left) {
-    await this.page.evaluate(async ([left, deadline]) => {
-      for (const began = performance.now(); ; await new Promise(requestAnimationFrame)) {
-        const { clusters } = await (await fetch("/api/v1/clusters?limit=1000")).json();
-        if (clusters.length === left) return;
-        if (performance.now() - began > deadline) throw new Error(`${clusters.length} clusters are alive, and not ${left}`);
-      }
-    }, [left, DEADLINE]);
+    const { length } = await this.until((found) => found.length === left);
+    if (length !== left) problems.push(`hand: ${length} clusters are alive, and not ${left}`);
   }
 
   async press(name) {

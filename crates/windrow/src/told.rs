@@ -130,16 +130,16 @@ fn period(period: Period, pages: u64) -> Value {
 pub(crate) const COLUMNS: [&str; 8] = ["change", "cluster", "label", "was", "before", "now", "share_before", "share_now"];
 
 /// A change as such a line.
-pub(crate) fn cells(change: &Change) -> [Value; 8] {
+pub(crate) fn cells(change: &Change) -> [String; 8] {
     [
-        change.kind.code().into(),
-        change.cluster.into(),
-        change.label.as_str().into(),
-        change.was.as_deref().unwrap_or_default().into(),
-        change.pages[0].into(),
-        change.pages[1].into(),
-        change.share[0].into(),
-        change.share[1].into(),
+        change.kind.code().to_owned(),
+        change.cluster.to_string(),
+        change.label.clone(),
+        change.was.clone().unwrap_or_default(),
+        change.pages[0].to_string(),
+        change.pages[1].to_string(),
+        change.share[0].to_string(),
+        change.share[1].to_string(),
     ]
 }
 

@@ -257,11 +257,7 @@ impl Case {
         if let Some(limit) = self.limit {
             command.args(["--limit", limit]);
         }
-        let eval: Eval = serde_json::from_str(&stdout(&mut command)?).context("eval's JSON")?;
-        if eval.rows == 0 || eval.rows_per_s <= 0.0 {
-            bail!("{}: eval scored nothing", self.name);
-        }
-        Ok(*eval.level(self.level))
+        Ok(*trial(self.name, &mut command)?.level(self.level))
     }
 
     fn yardstick(&self, method: &str) -> Result<Yardstick> {
@@ -271,6 +267,22 @@ impl Case {
         let limit = (limit != "all").then_some(limit);
         yardstick(method, (&self.input()?, &self.labels()?), self.k, texts, limit, &key)
     }
+}
+
+/// The trials that a call of `windrow eval -o json` prints, each of which has scored something.
+fn trials(name: &str, command: &mut Command) -> Result<Vec<Eval>> {
+    let printed = stdout(command)?;
+    let trials = printed.lines().filter(|line| line.contains("\"windrow.eval/1\""));
+    let trials = trials.map(serde_json::from_str).collect::<Result<Vec<Eval>, _>>().context("eval's JSON")?;
+    if trials.is_empty() || trials.iter().any(|trial| trial.rows == 0 || trial.rows_per_s <= 0.0) {
+        bail!("{name}: eval scored nothing");
+    }
+    Ok(trials)
+}
+
+/// The same, of a call that makes one.
+fn trial(name: &str, command: &mut Command) -> Result<Eval> {
+    trials(name, command)?.pop().with_context(|| format!("{name}: no trial"))
 }
 
 /// What others make of these rows, so many of them at most; kept under the key.

@@ -90,19 +90,19 @@ impl EditLog {
     /// [`EditLog::settle`]. A request that cannot be read is refused, and named in `notes`.
     pub fn take(&mut self, position: u64, notes: &mut Vec<String>) -> Result<Vec<PlacedEdit>> {
         let mut taken = Vec::new();
-        for name in files::names_in(&self.inbox)? {
-            let Some(request) = name.strip_suffix(".json").filter(|_| !name.starts_with('.')) else { continue };
-            if self.requests.contains(request) {
-                files::remove(&self.inbox.join(&name))?;
+        for request in waiting(&self.inbox)? {
+            let path = path_of(&self.inbox, &request);
+            if self.requests.contains(&request) {
+                files::remove(&path)?;
                 continue;
             }
-            let Some(bytes) = files::read_if_there(&self.inbox.join(&name))? else { continue };
+            let Some(bytes) = files::read_if_there(&path)? else { continue };
             match serde_json::from_slice::<Edit>(&bytes) {
-                Ok(edit) => taken.push(PlacedEdit { request: request.to_owned(), position, edit }),
+                Ok(edit) => taken.push(PlacedEdit { request, position, edit }),
                 Err(error) => {
                     let reason = format!("it cannot be read: {error}");
-                    refused::note(&self.inbox, request, &bytes, &reason)?;
-                    files::remove(&self.inbox.join(&name))?;
+                    refused::note(&self.inbox, &request, &bytes, &reason)?;
+                    files::remove(&path)?;
                     notes.push(format!("the edit {request} was refused: {reason}"));
                 }
             }
@@ -122,7 +122,7 @@ impl EditLog {
     /// Removes the requests of edits that were applied.
     pub fn settle(&mut self, edits: &[PlacedEdit]) -> Result<()> {
         for edit in edits {
-            files::remove(&self.inbox.join(format!("{}.json", edit.request)))?;
+            files::remove(&path_of(&self.inbox, &edit.request))?;
             failpoint!("after-edit-request-removed");
         }
         Ok(())
@@ -154,9 +154,8 @@ pub fn pending(log: &Path, inbox: &Path, committed: u64) -> Result<Vec<Edit>> {
     let logged: Vec<PlacedEdit> = bytes.split_inclusive(|&byte| byte == b'\n').filter_map(decode).collect();
     let mut pending: Vec<Edit> =
         logged.iter().skip(usize::try_from(committed).unwrap_or(usize::MAX)).map(|placed| placed.edit.clone()).collect();
-    for name in files::names_in(inbox)? {
-        let Some(request) = name.strip_suffix(".json").filter(|_| !name.starts_with('.')) else { continue };
-        let Some(bytes) = files::read_if_there(&inbox.join(&name))? else { continue };
+    for request in waiting(inbox)? {
+        let Some(bytes) = files::read_if_there(&path_of(inbox, &request))? else { continue };
         if logged.iter().all(|placed| placed.request != request) {
             pending.extend(serde_json::from_slice::<Edit>(&bytes));
         }
@@ -166,21 +165,32 @@ pub fn pending(log: &Path, inbox: &Path, committed: u64) -> Result<Vec<Edit>> {
 
 /// Edits in an inbox that nobody has taken yet.
 pub fn n_waiting(inbox: &Path) -> Result<u64> {
+    Ok(waiting(inbox)?.len() as u64)
+}
+
+/// Names of the requests in an inbox, oldest first.
+fn waiting(inbox: &Path) -> Result<Vec<String>> {
     let names = files::names_in(inbox)?;
-    Ok(names.iter().filter(|name| name.ends_with(".json") && !name.starts_with('.')).count() as u64)
+    let requests = names.iter().filter_map(|name| name.strip_suffix(".json")).filter(|request| !request.starts_with('.'));
+    Ok(requests.map(str::to_owned).collect())
+}
+
+/// Where a request lies.
+fn path_of(inbox: &Path, request: &str) -> PathBuf {
+    inbox.join(format!("{request}.json"))
 }
 
 /// Leaves an edit in the inbox of a pipeline; whoever runs it takes it from there. Gives the name of the request.
 pub fn request(inbox: &Path, edit: &Edit, clock: &dyn Clock) -> Result<String> {
     files::create_dir(inbox)?;
     let name = format!("{:020}-{}", clock.now(), &entropy()?[..8]);
-    files::replace(&inbox.join(format!("{name}.json")), &serde_json::to_vec(edit).expect("plain data serializes"))?;
+    files::replace(&path_of(inbox, &name), &serde_json::to_vec(edit).expect("plain data serializes"))?;
     Ok(name)
 }
 
 /// Whether a request has not been taken yet.
 pub(crate) fn is_waiting(inbox: &Path, request: &str) -> bool {
-    inbox.join(format!("{request}.json")).exists()
+    path_of(inbox, request).exists()
 }
 
 /// A whole line is not what was written. Behind the committed ones it concerns no output, and may be asked for again.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use windrow_core::clean;
 use windrow_core::record::Micros;
 use windrow_engine::changes::{self, Changes, Since};
@@ -110,8 +109,7 @@ fn print(found: &Changes, app: &mut App) -> Result<(), Failure> {
         Format::Json => found.changes.iter().try_for_each(|change| app.term.json(&told::object(found, change))),
         Format::Tsv => {
             app.term.tsv(&told::COLUMNS)?;
-            let text = |cell: &Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
-            found.changes.iter().try_for_each(|change| app.term.tsv(&told::cells(change).each_ref().map(text)))
+            found.changes.iter().try_for_each(|change| app.term.tsv(&told::cells(change)))
         }
         Format::Text => told::text(found, &mut app.term),
     }

@@ -85,7 +85,7 @@ pub(super) async fn changes(State(shared): At, Asked(query): Asked<ChangesQuery>
     let found = off_thread(&shared, read).await?;
     let all = found.as_ref().map(|found| found.changes.as_slice()).unwrap_or_default();
     Ok(match (query.format, &found) {
-        (Form::Csv, _) => csv(&told::COLUMNS, all.iter().map(|change| told::cells(change).to_vec())),
+        (Form::Csv, _) => csv(&told::COLUMNS, all.iter().map(|change| told::cells(change).map(Value::from).to_vec())),
         (Form::Json, None) => answer_json(StatusCode::OK, &json!({"schema": "windrow.changes/1", "said": "", "changes": []})),
         (Form::Json, Some(found)) => {
             let all: Vec<_> = all.iter().map(|change| told::object(found, change)).collect();

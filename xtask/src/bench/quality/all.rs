@@ -15,8 +15,8 @@ use anyhow::{Context, Result, bail};
 use super::Level::{Cluster, Micro};
 use super::models::{MODELS, Model};
 use super::ranking::{self, Ranked};
-use super::{Case, Eval, GOOGLE, LINKS, Level, Measures, STORIES, micro};
-use crate::shell::{cargo, run, say, shared_data, stdout, target, work_dir};
+use super::{Case, Eval, GOOGLE, LINKS, Level, Measures, STORIES, micro, trials};
+use crate::shell::{cargo, run, say, shared_data, target, work_dir};
 
 /// Bars of a set: order, level, least NMI (geometric) and ARI.
 type Bar = (&'static str, Level, f64, f64);
@@ -374,11 +374,5 @@ fn shared(file: &str) -> Result<String> {
 fn eval(windrow: &Path, model: &Model, args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Vec<Eval>> {
     let mut command = Command::new(windrow);
     command.args(["eval", "--quiet", "-o", "json", "--model", model.1]).args(args).envs(model.2.iter().copied());
-    let printed = stdout(&mut command)?;
-    let trials = printed.lines().filter(|line| line.contains("\"windrow.eval/1\""));
-    let trials = trials.map(serde_json::from_str).collect::<Result<Vec<Eval>, _>>().context("eval's JSON")?;
-    if trials.iter().any(|trial| trial.rows == 0 || trial.rows_per_s <= 0.0) {
-        bail!("{}: eval scored nothing", model.0);
-    }
-    Ok(trials)
+    trials(model.0, &mut command)
 }

@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::{Eval, GOOGLE, LINKS, Measures, SHUFFLED, STORIES};
-use crate::shell::{say, shared_data, stdout};
+use super::{GOOGLE, LINKS, Measures, SHUFFLED, STORIES, trial};
+use crate::shell::{say, shared_data};
 
 /// Orders of the rows, each shuffled in windows by its seed.
 const SEEDS: u64 = 3;
@@ -80,9 +80,5 @@ fn eval(windrow: &Path, set: (&str, &str, &str, u32), model: (&str, &str, &[(&st
     command.arg("eval").arg("--input").arg(find(format!("{file}.csv.gz"))?);
     command.arg("--labels").arg(find(format!("{file}.{labels}.csv.gz"))?);
     command.args(["-o", "json", "--model", model.1, "--clusters", &k.to_string()]).args(more).envs(model.2.iter().copied());
-    let eval: Eval = serde_json::from_str(&stdout(&mut command)?).context("eval's JSON")?;
-    if eval.rows == 0 {
-        bail!("{name}: eval scored nothing");
-    }
-    Ok(eval.cluster)
+    Ok(trial(name, &mut command)?.cluster)
 }
