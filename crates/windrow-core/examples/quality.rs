@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use windrow_core::cluster::{Decision, KMeansRule, ModelSettings, new_model};
+use windrow_core::cluster::{Clusters, Decision, KMeansRule, ModelSettings, new_model};
 use windrow_core::featurize::FieldWeights;
 use windrow_core::kept::Kept;
 use windrow_core::pipeline::{Prepared, Preparer};
@@ -279,7 +279,7 @@ fn options() -> Options {
             "--data" => options.data = value.into(),
             "--set" => options.sets.push(value),
             "--fields" => options.fields = FieldWeights::from_fields(&value).unwrap_or_else(|error| panic!("{name}: {error}")),
-            "--clusters" => options.model.clusters = number() as u32,
+            "--clusters" => options.model.clusters = (if value == Clusters::AUTO { 0 } else { number() as u32 }).into(),
             "--model" => options.model.kind = value,
             "--half-life" => options.model.kmeans.half_life = value.parse().expect("a half-life"),
             "--batch" => options.model.kmeans.batch = number() as u32,

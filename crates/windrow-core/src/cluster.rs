@@ -31,7 +31,7 @@ use crate::lineage::{Edit, EditError, LineageEvent};
 use crate::record::Pages;
 use crate::snapshot::SnapshotError;
 
-pub use settings::{HalfLife, HalfLifeError, KMeansRule, KMeansSettings, ModelSettings, OriginalSettings};
+pub use settings::{Clusters, HalfLife, HalfLifeError, KMeansRule, KMeansSettings, ModelSettings, OriginalSettings};
 
 /// Id of a cluster; never used again.
 pub type ClusterId = u32;

@@ -100,7 +100,7 @@ impl Random {
 }
 
 fn small(clusters: u32) -> ModelSettings {
-    ModelSettings { clusters, ..ModelSettings::default() }
+    ModelSettings { clusters: clusters.into(), ..ModelSettings::default() }
 }
 
 /// Learns all pages in batches of `cut`, each of pages of its own.
@@ -356,7 +356,7 @@ fn budgets_hold(make: &impl Make) {
 }
 
 fn a_pinned_cluster_never_dies(make: &impl Make) {
-    let mut model = make(&ModelSettings { clusters: 30, ..ModelSettings::default() });
+    let mut model = make(&ModelSettings { clusters: 30.into(), ..ModelSettings::default() });
     let pages = pages_of(drifting_texts(20_000, 300, 1));
     let (mut decisions, mut log) = (Vec::new(), Vec::new());
     learn_rows(&mut *model, &pages, 0..10, &mut decisions, &mut log);

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 use windrow_core::clean::Rules;
-use windrow_core::cluster::ModelSettings;
+use windrow_core::cluster::{Clusters, MODEL_KINDS, ModelSettings};
 use windrow_core::featurize::FieldWeights;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -85,7 +85,7 @@ impl Settings {
         match output.kafka {
             OutputTopics::None => None,
             OutputTopics::Auto if self.kafka.is_empty() => None,
-            OutputTopics::Auto => Some(if model.clusters > MOST_TOPICS { keyed } else { slots }),
+            OutputTopics::Auto => Some(if model.clusters.slots() > MOST_TOPICS { keyed } else { slots }),
             OutputTopics::Keyed => Some(keyed),
             OutputTopics::Topics => Some(slots),
         }
@@ -368,17 +368,21 @@ fn disagreements(settings: &Settings) -> Vec<String> {
     const LEAST_TERMS: u64 = 8;
     let mut problems = Vec::new();
     let (model, features) = (&settings.model, &settings.features);
-    if u64::from(model.clusters) > u64::from(model.max_micro_clusters) {
+    if model.clusters.slots() > model.max_micro_clusters {
         problems.push(format!(
             "model.clusters = {} is above model.max_micro_clusters = {}",
             model.clusters, model.max_micro_clusters
         ));
     }
-    if model.kind == "kmeans" && u64::from(model.max_terms) < LEAST_TERMS * u64::from(model.clusters) {
+    if model.kind == "kmeans" && u64::from(model.max_terms) < LEAST_TERMS * u64::from(model.clusters.slots()) {
         problems.push(format!(
             "model.max_terms = {} is below {LEAST_TERMS} for each of model.clusters = {}",
             model.max_terms, model.clusters
         ));
+    }
+    if model.clusters == Clusters::Auto && model.kind != MODEL_KINDS[0] {
+        problems
+            .push(format!("model.clusters = \"auto\" is for {}: tell {} how many there may be", MODEL_KINDS[0], model.kind));
     }
     let timeout = settings.kafka.get("transaction.timeout.ms");
     problems.extend(settings.route().and_then(|_| endless(settings.output.epoch_ms, timeout)));

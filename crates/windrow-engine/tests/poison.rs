@@ -155,7 +155,7 @@ impl Read {
 
     /// By the id of each page what was decided of it, and the label that its cluster had then.
     fn decisions(&self) -> Vec<(String, Decision, String)> {
-        let settings = ModelSettings { clusters: 5, ..ModelSettings::default() };
+        let settings = ModelSettings { clusters: 5.into(), ..ModelSettings::default() };
         let (mut pipeline, mut outcome, mut all) = (Pipeline::new(&settings).unwrap(), Outcome::default(), Vec::new());
         for batch in &self.batches {
             pipeline.learn(batch, &mut outcome);

@@ -7,7 +7,7 @@ use pyo3::PyResult;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use windrow_core::clean::{Duplicates, Lengths, OnDuplicate, Rules};
-use windrow_core::cluster::{HalfLife, KMeansRule, KMeansSettings, MODEL_KINDS, ModelSettings, OriginalSettings};
+use windrow_core::cluster::{Clusters, HalfLife, KMeansRule, KMeansSettings, MODEL_KINDS, ModelSettings, OriginalSettings};
 use windrow_core::featurize::{FieldWeights, language};
 use windrow_core::record::COLUMNS;
 
@@ -44,7 +44,7 @@ struct File {
 #[serde(default, deny_unknown_fields)]
 struct Model {
     kind: Option<String>,
-    clusters: Option<u32>,
+    clusters: Option<Number>,
     seed: Option<u64>,
     max_micro_clusters: Option<u32>,
     max_terms: Option<u32>,
@@ -66,6 +66,20 @@ struct KMeans {
     batch: Option<u32>,
     births: Option<u32>,
     rule: Option<KMeansRule>,
+}
+
+/// How many clusters.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number of clusters, or `auto`")]
+enum Number {
+    Plain(u32),
+    Word(Auto),
+}
+
+#[derive(Deserialize)]
+enum Auto {
+    #[serde(rename = "auto")]
+    Auto,
 }
 
 /// `3000` or `"3000"`.
@@ -159,7 +173,11 @@ impl Model {
         let default = ModelSettings::default();
         ModelSettings {
             kind: self.kind.unwrap_or(default.kind),
-            clusters: self.clusters.unwrap_or(default.clusters),
+            clusters: match self.clusters {
+                None => default.clusters,
+                Some(Number::Plain(n)) => Clusters::AtMost(n),
+                Some(Number::Word(_)) => Clusters::Auto,
+            },
             seed: self.seed.unwrap_or(default.seed),
             max_micro_clusters: self.max_micro_clusters.unwrap_or(default.max_micro_clusters),
             max_terms: self.max_terms.unwrap_or(default.max_terms),
@@ -211,7 +229,7 @@ impl Features {
 fn problems(settings: &Settings) -> Vec<String> {
     let Settings { model, rules, features } = settings;
     let counts: [(&str, u64, u64, u64); 8] = [
-        ("model.clusters", model.clusters.into(), 1, 100_000),
+        ("model.clusters", model.clusters.slots().into(), 1, 100_000),
         ("model.max_micro_clusters", model.max_micro_clusters.into(), 1, 10_000_000),
         ("model.max_terms", model.max_terms.into(), 1_000, 1_000_000_000),
         ("model.kmeans.batch", model.kmeans.batch.into(), 1, 100_000),
@@ -231,15 +249,18 @@ fn problems(settings: &Settings) -> Vec<String> {
     if !MODEL_KINDS.contains(&kind) {
         problems.push(format!("model.kind takes one of {}, not `{kind}`", MODEL_KINDS.join(", ")));
     }
-    if model.clusters > model.max_micro_clusters {
+    if model.clusters.slots() > model.max_micro_clusters {
         problems.push(format!(
             "model.clusters = {} is above model.max_micro_clusters = {}",
             model.clusters, model.max_micro_clusters
         ));
     }
-    if kind == MODEL_KINDS[1] && u64::from(model.max_terms) < 8 * u64::from(model.clusters) {
+    if kind == MODEL_KINDS[1] && u64::from(model.max_terms) < 8 * u64::from(model.clusters.slots()) {
         problems
             .push(format!("model.max_terms = {} is below 8 for each of model.clusters = {}", model.max_terms, model.clusters));
+    }
+    if model.clusters == Clusters::Auto && kind != MODEL_KINDS[0] {
+        problems.push(format!("model.clusters = \"auto\" is for {}: tell {kind} how many there may be", MODEL_KINDS[0]));
     }
     let unknown = |name: &str, words: &[String], is_known: &dyn Fn(&str) -> bool| -> Vec<String> {
         words.iter().filter(|word| !is_known(word)).map(|word| format!("{name} does not know `{word}`")).collect()

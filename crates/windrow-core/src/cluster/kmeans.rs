@@ -119,7 +119,7 @@ impl KMeans {
             vocabulary: Vocabulary::default(),
             centres: Centres::default(),
             block: Block::default(),
-            slots: Slots::new(settings.clusters),
+            slots: Slots::new(settings.clusters.slots()),
             boilerplate: Boilerplate::default(),
             time: ModelTime::default(),
             block_time: None,

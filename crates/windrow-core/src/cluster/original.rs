@@ -103,7 +103,7 @@ impl Original {
             settings: settings.clone(),
             n_pages: 0,
             generation: 0,
-            slots: Slots::new(settings.clusters),
+            slots: Slots::new(settings.clusters.slots()),
             lives: Lives::default(),
             names: Names::default(),
             fitted: None,
@@ -168,7 +168,7 @@ impl State {
     fn learn_block(&mut self, pages: &Pages, rows: Range<usize>, decisions: &mut Vec<Decision>, log: &mut Vec<LineageEvent>) {
         let settings = &self.settings;
         let domains = rows.clone().map(|row| main_domain(pages.url.get(row)));
-        let fit = Fit::of(domains, settings.original.features, settings.clusters as usize, settings.seed);
+        let fit = Fit::of(domains, settings.original.features, settings.clusters.slots() as usize, settings.seed);
         let shared = self.shared(&fit);
         let slots = self.lives.follow(&shared, &mut self.slots, self.n_pages, log);
         let points = fit.points.points.iter().zip(&fit.centres.nearest);

@@ -20,8 +20,8 @@ use crate::snapshot::SnapshotError;
 pub struct ModelSettings {
     /// Algorithm; `two-level` is the default.
     pub kind: String,
-    /// Most clusters alive at a time.
-    pub clusters: u32,
+    /// How many clusters are alive at a time.
+    pub clusters: Clusters,
     /// Seed of everything that is drawn by chance.
     pub seed: u64,
     /// Most micro-clusters alive at a time.
@@ -49,7 +49,7 @@ impl Default for ModelSettings {
     fn default() -> Self {
         Self {
             kind: two_level::KIND.into(),
-            clusters: 50,
+            clusters: Clusters::AtMost(50),
             seed: 1,
             max_micro_clusters: 20_000,
             max_terms: 1_000_000,
@@ -149,6 +149,55 @@ impl<'de> Visitor<'de> for Fields {
         match found.iter().position(|found| !found) {
             Some(missing) => Err(de::Error::missing_field(FIELDS[missing])),
             None => Ok(read),
+        }
+    }
+}
+
+/// How many clusters are alive at a time. As bytes a number, 0 for `auto`, so that older states read as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
+pub enum Clusters {
+    /// At most so many.
+    AtMost(u32),
+    /// As many as the stream has groups that hold; of `two-level` alone.
+    Auto,
+}
+
+impl Clusters {
+    /// The word for [`Clusters::Auto`].
+    pub const AUTO: &str = "auto";
+    /// Slots under `auto`.
+    const AUTO_SLOTS: u32 = 1_000;
+
+    /// Slots that there are for them.
+    pub fn slots(self) -> u32 {
+        match self {
+            Self::AtMost(n) => n,
+            Self::Auto => Self::AUTO_SLOTS,
+        }
+    }
+}
+
+impl From<u32> for Clusters {
+    fn from(n: u32) -> Self {
+        if n == 0 { Self::Auto } else { Self::AtMost(n) }
+    }
+}
+
+impl From<Clusters> for u32 {
+    fn from(clusters: Clusters) -> Self {
+        match clusters {
+            Clusters::AtMost(n) => n,
+            Clusters::Auto => 0,
+        }
+    }
+}
+
+impl fmt::Display for Clusters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(n) => write!(f, "{n}"),
+            Self::Auto => f.write_str(Self::AUTO),
         }
     }
 }

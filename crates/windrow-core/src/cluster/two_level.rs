@@ -57,7 +57,7 @@ struct State {
     empty: Option<EmptyMicro>,
     slots: Slots,
     boilerplate: Boilerplate,
-    /// Whether more than K micro-clusters, or K clusters, have been alive yet.
+    /// Whether more than K micro-clusters, or K clusters, have been alive yet; under `auto` whether the first pages are past.
     warm: bool,
     /// Whether terms may have lost their last holder since the vocabulary was compacted.
     holes: bool,
@@ -93,7 +93,7 @@ impl TwoLevel {
             vocabulary: Vocabulary::default(),
             micros: Micros::new(),
             empty: None,
-            slots: Slots::new(settings.clusters),
+            slots: Slots::new(settings.clusters.slots()),
             boilerplate: Boilerplate::default(),
             warm: false,
             holes: false,
@@ -487,10 +487,42 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::check_clusterer;
+    use crate::cluster::Clusters;
+    use crate::testing::{check_clusterer, pages_of};
 
     #[test]
     fn keeps_the_contract() {
         check_clusterer(|settings| Box::new(TwoLevel::new(settings)));
+    }
+
+    /// Clusters alive under `auto` after pages of each of these groups in turn, 200 of each, and pages that share words with nobody.
+    fn alive_after(model: &mut TwoLevel, groups: Range<usize>) -> usize {
+        let n = groups.len();
+        let text = |at: usize| match at % (n + 1) {
+            lone if lone == n => format!("lone{at}a lone{at}b lone{at}c"),
+            group => {
+                let group = groups.start + group;
+                (0..5).map(|i| format!("g{group}w{} ", (at * (i + 3) / n) % 9)).chain(["all".to_owned()]).collect()
+            }
+        };
+        let pages = pages_of((0..200 * (n + 1)).map(text));
+        model.learn(&pages, 0..pages.len(), &mut Vec::new(), &mut Vec::new());
+        model.summary().clusters.len()
+    }
+
+    #[test]
+    fn auto_follows_how_many_groups_there_are() {
+        let settings = ModelSettings { clusters: Clusters::Auto, ..ModelSettings::default() };
+        let mut model = TwoLevel::new(&settings);
+        for (groups, most) in [(0..20, 26), (20..80, 90), (80..90, 16)] {
+            let found = alive_after(&mut model, groups.clone());
+            assert!((groups.len()..=most).contains(&found), "{found} clusters for {} groups", groups.len());
+        }
+        let bytes = model.snapshot();
+        let mut other = TwoLevel::new(&settings);
+        other.restore(&bytes).expect("what was just written");
+        assert_eq!(other.snapshot(), bytes);
+        let told = ModelSettings { clusters: 1_000.into(), ..ModelSettings::default() };
+        assert!(TwoLevel::new(&told).restore(&bytes).is_err(), "as many slots, but not the same settings");
     }
 }

@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn pipeline(kind: &str) -> Pipeline {
-        let settings = ModelSettings { kind: kind.into(), clusters: 8, ..ModelSettings::default() };
+        let settings = ModelSettings { kind: kind.into(), clusters: 8.into(), ..ModelSettings::default() };
         Pipeline::new(&settings).expect("a model of this name")
     }
 

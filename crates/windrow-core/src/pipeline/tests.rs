@@ -34,7 +34,7 @@ pub(super) fn prepare(rows: &[[String; 6]], first: u64) -> Prepared {
 }
 
 fn new_pipeline() -> Pipeline {
-    Pipeline::new(&ModelSettings { clusters: 3, ..ModelSettings::default() }).expect("the default model is known")
+    Pipeline::new(&ModelSettings { clusters: 3.into(), ..ModelSettings::default() }).expect("the default model is known")
 }
 
 /// Learns `rows` in batches of `size`, through a snapshot and back after every `restart` batches.
@@ -246,7 +246,7 @@ fn snapshots_of_every_format_stay_readable() {
 #[test]
 fn snapshots_of_every_model_stay_readable() {
     for kind in ["kmeans", "original"] {
-        let settings = ModelSettings { kind: kind.into(), clusters: 3, ..ModelSettings::default() };
+        let settings = ModelSettings { kind: kind.into(), clusters: 3.into(), ..ModelSettings::default() };
         let mut pipeline = Pipeline::new(&settings).expect("a model");
         pipeline.learn(&prepare(&rows(40), 0), &mut Outcome::default());
         let path = format!("{}/tests/fixtures/snapshot-{kind}.bin", env!("CARGO_MANIFEST_DIR"));

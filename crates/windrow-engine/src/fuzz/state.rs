@@ -80,7 +80,7 @@ fn sealed(format: [u8; 4], body: &[u8]) -> Vec<u8> {
 static BODIES: LazyLock<Vec<([u8; 4], Vec<u8>)>> = LazyLock::new(|| MODEL_KINDS.map(body).to_vec());
 
 fn body(kind: &str) -> ([u8; 4], Vec<u8>) {
-    let settings = ModelSettings { kind: kind.to_owned(), clusters: 4, ..ModelSettings::default() };
+    let settings = ModelSettings { kind: kind.to_owned(), clusters: 4.into(), ..ModelSettings::default() };
     let mut pipeline = Pipeline::new(&settings).expect("a known model");
     let spec = "generator:rows=200,seed=1".parse().expect("a generator");
     let mut source = GeneratorSource::new(spec, 0, 0, Limits::default());

@@ -131,7 +131,7 @@ pub fn plan(settings: &Settings, making: Making, found: &Found) -> Result<Vec<Wa
         let message = format!("{replication} copies need as many brokers, and there are {}", found.brokers.len());
         return Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", message).hint("give a smaller --replication"));
     }
-    let (slots, longest) = (settings.model.clusters, widest_page(settings));
+    let (slots, longest) = (settings.model.clusters.slots(), widest_page(settings));
     let partitions = making.partitions.unwrap_or(1);
     let (pages, own) = match settings.route() {
         None => (Vec::new(), &[][..]),
@@ -263,6 +263,8 @@ fn options() -> AdminOptions {
 
 #[cfg(test)]
 mod tests {
+    use windrow_core::cluster::Clusters;
+
     use super::*;
     use crate::settings::{ClientKeys, OutputTopics};
 
@@ -270,7 +272,7 @@ mod tests {
 
     fn settings() -> Settings {
         let mut settings = Settings::default();
-        settings.model.clusters = 3;
+        settings.model.clusters = 3.into();
         settings.source.topic = "pages".into();
         settings.output.kafka = OutputTopics::Topics;
         settings
@@ -322,9 +324,9 @@ mod tests {
 
     #[test]
     fn one_keyed_topic_or_none_is_planned_too() {
-        let topics = |kafka, clusters| {
+        let topics = |kafka, clusters: u32| {
             let mut settings = settings();
-            (settings.output.kafka, settings.model.clusters) = (kafka, clusters);
+            (settings.output.kafka, settings.model.clusters) = (kafka, clusters.into());
             settings.kafka = ClientKeys::of(&[("bootstrap.servers", "b:1")]);
             let plan = plan(&settings, MAKING, &found(&[])).unwrap();
             plan.into_iter().map(|one| (one.topic, one.shape.partitions)).collect::<Vec<_>>()
@@ -334,6 +336,7 @@ mod tests {
         assert_eq!(topics(OutputTopics::Keyed, 3), keyed);
         assert_eq!(topics(OutputTopics::Auto, 201), keyed);
         assert_eq!(topics(OutputTopics::Auto, 200).len(), 204);
+        assert_eq!(topics(OutputTopics::Auto, Clusters::Auto.into()), keyed);
         assert_eq!(topics(OutputTopics::None, 3), [("pages".to_owned(), 4)]);
     }
 

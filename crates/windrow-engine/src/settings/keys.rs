@@ -1,7 +1,7 @@
 //! The table of keys.
 
 use windrow_core::clean::OnDuplicate;
-use windrow_core::cluster::{KMeansRule, MODEL_KINDS};
+use windrow_core::cluster::{Clusters, KMeansRule, MODEL_KINDS};
 
 use super::key::{Change, Key};
 use super::value::{Type, Value};
@@ -398,11 +398,17 @@ pub const KEYS: &[Key] = &[
         name: "model.clusters",
         flag: Some("clusters"),
         value_name: "K",
-        ty: Type::Count { min: 1, max: 100_000 },
+        ty: Type::Clusters,
         change: Change::NewState,
-        doc: "Most clusters alive at a time.",
-        set: |settings, value| settings.model.clusters = value.count_u32(),
-        get: |settings| Value::Count(settings.model.clusters.into()),
+        doc: "Most clusters alive at a time. `auto`, of `two-level`: as many as the stream has groups that hold, up to 1,000: one opens \
+              with the second page of what is far from all others, and ends when it has been light for a while.",
+        set: |settings, value| {
+            settings.model.clusters = if let Value::Count(_) = value { value.count_u32().into() } else { Clusters::Auto };
+        },
+        get: |settings| match settings.model.clusters {
+            Clusters::AtMost(n) => Value::Count(n.into()),
+            Clusters::Auto => Value::Text(Clusters::AUTO.into()),
+        },
     },
     Key {
         name: "model.seed",

@@ -60,7 +60,7 @@ mod tests {
         let settings = resolve(&from_text(Path::new("w.toml"), &file).unwrap()).unwrap().settings;
         assert_eq!((settings.source.topic.as_str(), settings.source.from.as_str()), ("topic_url", "earliest"));
         assert_eq!((settings.output.value, settings.produce.value), (ValueShape::Original, ValueShape::Original));
-        assert_eq!(settings.model.clusters, 50);
+        assert_eq!(settings.model.clusters, 50.into());
         assert_eq!((settings.model.kind.as_str(), settings.output.copy), ("original", PagesCopy::Original));
     }
 }

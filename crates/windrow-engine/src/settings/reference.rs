@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, json};
+use windrow_core::cluster::Clusters;
 use windrow_core::record::COLUMNS;
 
+use super::value::MOST_CLUSTERS;
 use super::{Change, KEYS, Key, Type, Value};
 
 /// docs/reference/settings.md.
@@ -79,6 +81,9 @@ fn property(key: &Key) -> serde_json::Value {
         Type::Choice(words) => json!({"type": "string", "enum": words}),
         Type::Count { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Type::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        Type::Clusters => json!({
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_CLUSTERS}, {"const": Clusters::AUTO}],
+        }),
         Type::HalfLife => json!({
             "type": ["string", "integer"],
             "pattern": "^(never|[1-9][0-9]* *(rows?|batch(es)?|[smhd])?)$",

@@ -1,4 +1,4 @@
-use windrow_core::cluster::{HalfLife, KMeansRule, KMeansSettings};
+use windrow_core::cluster::{Clusters, HalfLife, KMeansRule, KMeansSettings};
 
 use super::*;
 
@@ -16,7 +16,10 @@ fn later_layers_win_and_say_where_they_stand() {
     given.extend(from_env([("WINDROW__MODEL__SEED".into(), "3".into())].into_iter()).unwrap());
     given.push(Given { key: "run.threads".into(), texts: vec!["2".into()], origin: Origin::Flag("threads".into()) });
     let resolved = resolve(&given).unwrap();
-    assert_eq!((resolved.settings.model.clusters, resolved.settings.model.seed, resolved.settings.run.threads), (7, 3, 2));
+    assert_eq!(
+        (resolved.settings.model.clusters, resolved.settings.model.seed, resolved.settings.run.threads),
+        (7.into(), 3, 2)
+    );
     let origins: Vec<String> = resolved.origins.iter().map(ToString::to_string).filter(|origin| origin != "default").collect();
     assert_eq!(origins, ["windrow.toml:2", "WINDROW__MODEL__SEED", "--threads"]);
     assert!(resolved.is_given("model.seed") && !resolved.is_given("model.kind"));
@@ -76,6 +79,16 @@ fn kmeans_has_settings_of_its_own() {
     assert!(text.contains("takes rows such as `3000`, `10 batches`") && text.contains("not `soon`"), "{text}");
     let text = message("[model]\nkind = \"kmeans\"\nclusters = 200\nmax_terms = 1000\n");
     assert!(text.contains("model.max_terms = 1000 is below 8 for each of model.clusters = 200"), "{text}");
+    let text = message("[model]\nkind = \"kmeans\"\nclusters = \"auto\"\n");
+    assert!(text.contains("model.clusters = \"auto\" is for two-level: tell kmeans how many there may be"), "{text}");
+    let text = message("[model]\nclusters = \"many\"\n");
+    assert!(text.contains("takes a whole number from 1 to 100000, or `auto`, not `many`"), "{text}");
+}
+
+#[test]
+fn the_number_of_clusters_may_be_left_to_the_stream() {
+    let found = file("[model]\nclusters = \"auto\"\n").unwrap();
+    assert_eq!(found.settings.model.clusters, Clusters::Auto);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Types of settings: how a text becomes a value, and how a value is shown.
 
 use windrow_core::clean::Lengths;
-use windrow_core::cluster::HalfLife;
+use windrow_core::cluster::{Clusters, HalfLife};
 use windrow_core::featurize::language;
 use windrow_core::record::COLUMNS;
 
@@ -33,6 +33,9 @@ macro_rules! words {
 }
 pub(crate) use words;
 
+/// Most clusters that may be asked for.
+pub(super) const MOST_CLUSTERS: u64 = 100_000;
+
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Type {
@@ -60,6 +63,8 @@ pub enum Type {
         /// Largest value.
         max: f64,
     },
+    /// How many clusters: a number or `auto`.
+    Clusters,
     /// A half-life: rows, batches or time.
     HalfLife,
     /// A number of bytes, `128MB` or `4096`, from `min` to `max`.
@@ -128,6 +133,11 @@ impl Type {
                 Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
                 _ => Err(wrong(self.describe())),
             },
+            Self::Clusters => match text.parse() {
+                Ok(count) if (1..=MOST_CLUSTERS).contains(&count) => Ok(Value::Count(count)),
+                _ if text == Clusters::AUTO => Ok(Value::Text(text.clone())),
+                _ => Err(wrong(self.describe())),
+            },
             Self::HalfLife => match text.parse::<HalfLife>() {
                 Ok(half_life) => Ok(Value::Text(half_life.to_string())),
                 Err(_) => Err(wrong(self.describe())),
@@ -154,6 +164,7 @@ impl Type {
             Self::Count { min, max } if max >= u64::from(u32::MAX) => format!("a whole number from {min}"),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => format!("a number from {min} to {max}"),
+            Self::Clusters => format!("a whole number from 1 to {MOST_CLUSTERS}, or `{}`", Clusters::AUTO),
             Self::HalfLife => "rows such as `3000`, `10 batches`, a time such as `90s`, `30m`, `6h` or `2d`, or `never`".into(),
             Self::Size { min, max: u64::MAX } => format!("a size such as `64MB`, at least {}", show_size(min)),
             Self::Size { min, max } => format!("a size such as `64MB`, from {} to {}", show_size(min), show_size(max)),

@@ -21,7 +21,7 @@ fn rig(n: u64) -> Rig {
     let mut rig = Rig::new(0);
     rig.write("in/pages.csv", &rows(0..n));
     let original = OriginalSettings { features: 50, batch: BATCH as u32 };
-    rig.job.model = ModelSettings { kind: "original".into(), clusters: 3, original, ..ModelSettings::default() };
+    rig.job.model = ModelSettings { kind: "original".into(), clusters: 3.into(), original, ..ModelSettings::default() };
     rig
 }
 

@@ -148,7 +148,7 @@ fn an_older_copy_of_the_state_is_refused() {
 fn settings_that_need_new_state_are_named() {
     let mut rig = Rig::new(150);
     rig.run().unwrap();
-    rig.job.model = ModelSettings { clusters: 7, seed: 9, ..rig.job.model };
+    rig.job.model = ModelSettings { clusters: 7.into(), seed: 9, ..rig.job.model };
     rig.job.weights = FieldWeights { title: 2.5, ..FieldWeights::default() };
     let error = rig.run().unwrap_err();
     assert_eq!((error.code, error.exit_code()), ("E-SETTINGS-STATE", 2));

@@ -26,7 +26,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let inputs = vec![folder.path().join("in").display().to_string()];
         let job = Job {
-            model: ModelSettings { clusters: 5, ..ModelSettings::default() },
+            model: ModelSettings { clusters: 5.into(), ..ModelSettings::default() },
             threads: 2,
             roll: Roll { rows: 100, bytes: u64::MAX, age: Duration::MAX },
             ..Job::new(inputs, folder.path().join("out"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,9 +45,10 @@ class Clusterer:
     ``seed`` are for who needs no more than that.
     """
 
-    def __init__(self, *, clusters: int | None = None, seed: int | None = None, settings: str = "") -> None:
+    def __init__(self, *, clusters: int | Literal["auto"] | None = None, seed: int | None = None, settings: str = "") -> None:
         given = {"clusters": clusters, "seed": seed}
-        short = [f"{name} = {int(value)}" for name, value in given.items() if value is not None]
+        said = {name: "'auto'" if value == "auto" else int(value) for name, value in given.items() if value is not None}
+        short = [f"{name} = {value}" for name, value in said.items()]
         if short and settings:
             raise InvalidError("clusters and seed are given twice over", "E-SETTINGS", "write them into `settings`")
         self._settings = "\n".join(["[model]", *short]) if short else settings

@@ -234,7 +234,7 @@ pub(super) fn topic(settings: &Settings) -> Option<TopicInput> {
 
 /// The topics to write, if there are any.
 pub(super) fn topic_output(settings: &Settings) -> Option<TopicOutput> {
-    let (output, slots, route) = (&settings.output, settings.model.clusters, settings.route()?);
+    let (output, slots, route) = (&settings.output, settings.model.clusters.slots(), settings.route()?);
     let (value, key, time) = (output.value, output.key, output.message_time);
     let epoch = Duration::from_millis(output.epoch_ms);
     Some(TopicOutput {

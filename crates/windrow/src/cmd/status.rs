@@ -163,7 +163,7 @@ pub(crate) fn of_disk(out: &Path, state: Option<&Path>, now: i64) -> Result<Valu
         Some(Route::Slots(prefix)) => {
             let manifest = status.manifest.as_ref();
             let model = manifest.map(|manifest| manifest.model_settings(&status.layout.manifest())).transpose()?;
-            (0..model.map_or(0, |model| model.clusters)).map(|slot| format!("{prefix}{slot}")).collect()
+            (0..model.map_or(0, |model| model.clusters.slots())).map(|slot| format!("{prefix}{slot}")).collect()
         }
         None => Vec::new(),
     };

@@ -97,7 +97,7 @@ fn tail_output(args: &Args, settings: &Settings, app: &mut App) -> Done {
 /// The topics that hold pages.
 pub(super) fn page_topics(settings: &Settings) -> Result<Vec<String>, Error> {
     match settings.route() {
-        Some(Route::Slots(prefix)) => Ok((0..settings.model.clusters).map(|slot| format!("{prefix}{slot}")).collect()),
+        Some(Route::Slots(prefix)) => Ok((0..settings.model.clusters.slots()).map(|slot| format!("{prefix}{slot}")).collect()),
         Some(Route::Keyed(topic)) => Ok(vec![topic]),
         None => Err(Error::new(ErrorKind::Invalid, "E-KAFKA-TOPIC", "pages go to no topic: output.kafka is `none`")
             .hint("they are in the Parquet alone; --output topics or keyed looks at topics that an earlier run wrote")),

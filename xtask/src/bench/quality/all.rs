@@ -13,7 +13,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::Level::{Cluster, Micro};
-use super::models::{MODELS, Model};
+use super::models::{CLUSTERS, MODELS, Model};
 use super::ranking::{self, Ranked};
 use super::{Case, Eval, GOOGLE, LINKS, Level, Measures, STORIES, micro, trials};
 use crate::shell::{cargo, run, say, shared_data, target, work_dir};
@@ -173,7 +173,7 @@ fn fresh(windrow: &Path, extent: &Extent) -> Result<Vec<Ranked>> {
     let mut ranked = Vec::new();
     for seed in extent.unseen.clone() {
         let input = format!("generator:rows={},seed={seed}", extent.unseen_rows);
-        let call = |model: &Model, k: u32| eval(windrow, model, &["--input", &input, "--clusters", &k.to_string()]);
+        let call = |model: &Model, k: u32| eval(windrow, model, k, &["--input", &input]);
         let labels = one(call(&MODELS[0], 64)?)?.labels;
         let k = u32::try_from(labels)?;
         for model in &MODELS {
@@ -273,15 +273,15 @@ impl Set {
     fn measure(&self, windrow: &Path, seeds: u32) -> Result<(Vec<Found>, u32)> {
         let rows = self.rows()?;
         let k = match self.k {
-            0 => u32::try_from(one(eval(windrow, &MODELS[0], &rows)?)?.labels)?,
+            0 => u32::try_from(one(eval(windrow, &MODELS[0], 50, &rows)?)?.labels)?,
             k => k,
         };
         let mut found = Vec::new();
         for model in &MODELS {
             for (order, args) in self.orders()? {
-                let more = ["--clusters".to_owned(), k.to_string(), "--seeds".to_owned(), seeds.to_string()];
+                let more = ["--seeds".to_owned(), seeds.to_string()];
                 let args: Vec<String> = rows.iter().cloned().chain(args).chain(more).collect();
-                let trials = eval(windrow, model, &args)?;
+                let trials = eval(windrow, model, k, &args)?;
                 if trials.len() != seeds as usize {
                     bail!("{}: eval printed {} trials, not {seeds}", self.name, trials.len());
                 }
@@ -370,9 +370,13 @@ fn shared(file: &str) -> Result<String> {
     Ok(path.with_context(|| format!("{file} is not in ../shared/data"))?.display().to_string())
 }
 
-/// The trials that `windrow eval` prints.
-fn eval(windrow: &Path, model: &Model, args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Vec<Eval>> {
+/// The trials that `windrow eval` prints, of a model that is told K or finds it.
+fn eval(windrow: &Path, model: &Model, k: u32, args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Vec<Eval>> {
     let mut command = Command::new(windrow);
-    command.args(["eval", "--quiet", "-o", "json", "--model", model.1]).args(args).envs(model.2.iter().copied());
+    command
+        .args(["eval", "--quiet", "-o", "json", "--model", model.1])
+        .args(args)
+        .env(CLUSTERS, k.to_string())
+        .envs(model.2.iter().copied());
     trials(model.0, &mut command)
 }

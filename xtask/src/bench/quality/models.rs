@@ -21,11 +21,15 @@ const SETS: [(&str, &str, &str, u32); 3] = [
     ("links K=31", LINKS, "labels_coarse", 31),
 ];
 
-/// Its name, its kind, and its settings.
+/// The setting that tells K.
+pub(super) const CLUSTERS: &str = "WINDROW__MODEL__CLUSTERS";
+
+/// Its name, its kind, and its settings, which go before K.
 pub(super) type Model = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-pub(super) const MODELS: [Model; 4] = [
+pub(super) const MODELS: [Model; 5] = [
     ("two-level", "two-level", &[]),
+    ("two-level, auto", "two-level", &[(CLUSTERS, "auto")]),
     ("kmeans", "kmeans", &[]),
     ("kmeans, spark", "kmeans", &[("WINDROW__MODEL__KMEANS__RULE", "spark")]),
     ("original", "original", &[]),
@@ -36,7 +40,7 @@ pub(super) fn models(windrow: &Path) -> Result<()> {
         "{NAME}: clusters at arrival as given, then the mean of {SEEDS} orders shuffled in windows of 500 (ARI of each)"
     ));
     say(format_args!(
-        "{:<18} {:<14} {:>23} {:>9}   {:>23} {:>9}  {}",
+        "{:<18} {:<15} {:>23} {:>9}   {:>23} {:>9}  {}",
         "", "", "NMI geo / ARI / AMI", "clusters", "NMI geo / ARI / AMI", "clusters", "ARI"
     ));
     for set in SETS {
@@ -57,7 +61,7 @@ fn line(windrow: &Path, set: (&str, &str, &str, u32), model: (&str, &str, &[(&st
     let mean = |of: fn(&Measures) -> f64| seeds.iter().map(of).sum::<f64>() / seeds.len() as f64;
     let each: Vec<String> = seeds.iter().map(|m| format!("{:.3}", m.ari)).collect();
     say(format_args!(
-        "{:<18} {:<14} {:>7.3} {:>7.3} {:>7.3} {:>9}   {:>7.3} {:>7.3} {:>7.3} {:>9.0}  {}",
+        "{:<18} {:<15} {:>7.3} {:>7.3} {:>7.3} {:>9}   {:>7.3} {:>7.3} {:>7.3} {:>9.0}  {}",
         set.0,
         model.0,
         given.nmi_geometric,
@@ -79,6 +83,6 @@ fn eval(windrow: &Path, set: (&str, &str, &str, u32), model: (&str, &str, &[(&st
     let mut command = Command::new(windrow);
     command.arg("eval").arg("--input").arg(find(format!("{file}.csv.gz"))?);
     command.arg("--labels").arg(find(format!("{file}.{labels}.csv.gz"))?);
-    command.args(["-o", "json", "--model", model.1, "--clusters", &k.to_string()]).args(more).envs(model.2.iter().copied());
+    command.args(["-o", "json", "--model", model.1]).args(more).env(CLUSTERS, k.to_string()).envs(model.2.iter().copied());
     Ok(trial(name, &mut command)?.cluster)
 }

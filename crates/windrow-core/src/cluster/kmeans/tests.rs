@@ -12,7 +12,7 @@ fn spark(half_life: HalfLife) -> KMeansSettings {
 
 /// A model of `clusters` clusters that has learnt these texts, with what it said.
 fn learnt(clusters: u32, kmeans: KMeansSettings, texts: &[&str]) -> (KMeans, Vec<Decision>, Vec<LineageEvent>) {
-    let mut model = with(&ModelSettings { clusters, ..ModelSettings::default() }, kmeans);
+    let mut model = with(&ModelSettings { clusters: clusters.into(), ..ModelSettings::default() }, kmeans);
     let (mut decisions, mut log) = (Vec::new(), Vec::new());
     model.learn(&pages_of(texts), 0..texts.len(), &mut decisions, &mut log);
     (model, decisions, log)
@@ -37,7 +37,7 @@ type Told = (Vec<[f64; 3]>, Vec<f64>);
 
 /// Learns batches of dense vectors by Spark's rule, from given centres and weights, and tells them after each.
 fn as_spark(centres: &[[f64; 3]], weights: &[f64], half_life: HalfLife, batches: &[&[[f64; 3]]]) -> Vec<Told> {
-    let settings = ModelSettings { clusters: centres.len() as u32, ..ModelSettings::default() };
+    let settings = ModelSettings { clusters: (centres.len() as u32).into(), ..ModelSettings::default() };
     let mut state = with(&settings, spark(half_life)).state;
     let names = pages_of(["x y z"]);
     (0..3).for_each(|term| assert_eq!(state.vocabulary.intern(&names.terms, term), term));
@@ -293,9 +293,9 @@ fn pages_without_terms_keep_their_cluster_alive_and_never_spoil_another() {
 fn damaged_and_newer_snapshots_are_refused() {
     let (model, ..) = learnt(3, KMeansSettings::default(), &["a b", "c d"]);
     let mut bytes = model.snapshot();
-    let mut other = with(&ModelSettings { clusters: 3, ..ModelSettings::default() }, spark(HalfLife::Never));
+    let mut other = with(&ModelSettings { clusters: 3.into(), ..ModelSettings::default() }, spark(HalfLife::Never));
     assert!(matches!(other.restore(&bytes), Err(SnapshotError::OtherSettings { .. })));
     bytes[0] = 2;
-    let mut same = with(&ModelSettings { clusters: 3, ..ModelSettings::default() }, KMeansSettings::default());
+    let mut same = with(&ModelSettings { clusters: 3.into(), ..ModelSettings::default() }, KMeansSettings::default());
     assert_eq!(same.restore(&bytes), Err(SnapshotError::Newer { found: 2, supported: 1 }));
 }

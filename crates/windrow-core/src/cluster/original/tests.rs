@@ -109,7 +109,7 @@ fn as_many_clusters_as_features_are_a_hash_and_ids_stay_put() {
 
 #[test]
 fn who_has_had_no_pages_for_longest_makes_room_unless_it_is_pinned() {
-    let mut model = Original::new(&ModelSettings { clusters: 2, ..settings(100) });
+    let mut model = Original::new(&ModelSettings { clusters: 2.into(), ..settings(100) });
     let (first, _) = learn(&mut model, &["a.com", "b.com", "a.com"]);
     let (a, b) = (first[0].cluster, first[1].cluster);
     assert_ne!(a, b);
@@ -138,7 +138,7 @@ fn clusters_are_called_by_their_domains() {
 #[test]
 fn most_pages_stay_where_they_were_when_all_is_fitted_anew() {
     // Fewer clusters than features: what is put together changes from fit to fit.
-    let mut model = Titled(Original::new(&ModelSettings { clusters: 8, ..settings(200) }));
+    let mut model = Titled(Original::new(&ModelSettings { clusters: 8.into(), ..settings(200) }));
     let texts: Vec<String> =
         drifting_texts(4_000, 5, 3).iter().map(|text| text.split(' ').next().unwrap_or("").to_owned()).collect();
     let (mut decisions, mut log) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use super::{Scratch, State};
 use crate::cluster::coarse::Coarse;
 use crate::cluster::slots::{LIGHT, RESERVE, REST};
 use crate::cluster::vocabulary::TermId;
-use crate::cluster::{ModelSettings, Slot, memory, micro};
+use crate::cluster::{Clusters, ModelSettings, Slot, memory, micro};
 use crate::lineage::{Happening, LineageEvent};
 
 /// Pages until the second run of K-Means; later waits grow by a tenth, up to two thirds of the half-life of micro-clusters.
@@ -19,7 +19,7 @@ const FAR: f32 = 0.5;
 /// Most terms that a cluster remembers: memories together may hold half of the vocabulary's budget, so that evictions always make
 /// room.
 pub(super) fn most_remembered(settings: &ModelSettings) -> usize {
-    memory::MAX_TERMS.min(settings.max_terms as usize / 2 / settings.clusters.max(1) as usize)
+    memory::MAX_TERMS.min(settings.max_terms as usize / 2 / settings.clusters.slots().max(1) as usize)
 }
 
 impl State {
@@ -28,7 +28,7 @@ impl State {
         let max_micros = (self.settings.max_micro_clusters as usize).max(2);
         let most_terms = (self.settings.max_terms as usize).saturating_sub(n_terms);
         let due = self.micros.tick();
-        self.warm |= self.micros.len() > self.slots.len() || self.slots.living().count() == self.slots.len();
+        self.warm = self.warm || self.is_warm();
         if self.warm {
             self.until_recluster = self.until_recluster.saturating_sub(1);
         }
@@ -46,6 +46,16 @@ impl State {
             }
             self.compact();
         }
+    }
+
+    /// From when on clusters open on a second page only, and K-Means runs. Under `auto` slots do not run out: the first pages are over.
+    fn is_warm(&self) -> bool {
+        let is_full = || self.micros.len() > self.slots.len() || self.slots.living().count() == self.slots.len();
+        is_full() || (self.is_auto() && self.n_pages >= FIRST_WAIT)
+    }
+
+    fn is_auto(&self) -> bool {
+        self.settings.clusters == Clusters::Auto
     }
 
     fn clean_up(&mut self, evict: usize, scratch: &mut micro::Scratch, log: &mut Vec<LineageEvent>) {
@@ -129,7 +139,7 @@ impl State {
     }
 
     /// Clusters that have been too light for a whole horizon die: those without any micro-cluster, and the lightest of the others
-    /// while somebody waits for a slot.
+    /// while somebody waits for a slot; under `auto` all of them, for how many clusters there are is what the stream says.
     fn bury_clusters(&mut self, mut waiting: usize, coarse: &Coarse, log: &mut Vec<LineageEvent>) {
         let weights = self.living_weights();
         let mut lived_in = vec![false; self.slots.len()];
@@ -147,7 +157,7 @@ impl State {
         let reserve = self.slots.len() / RESERVE;
         waiting = waiting.max(reserve.saturating_sub(self.slots.len() - self.slots.living().count()));
         for (lived_in, slot) in dying {
-            if lived_in && waiting == 0 {
+            if lived_in && waiting == 0 && !self.is_auto() {
                 break;
             }
             if self.slots.living().count() == 1 {

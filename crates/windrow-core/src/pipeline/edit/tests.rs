@@ -30,7 +30,7 @@ fn go_on(pipeline: &mut Pipeline, rows: std::ops::Range<u64>, size: usize) -> Ve
 }
 
 fn started(clusters: u32) -> Pipeline {
-    let mut pipeline = Pipeline::new(&ModelSettings { clusters, ..ModelSettings::default() }).unwrap();
+    let mut pipeline = Pipeline::new(&ModelSettings { clusters: clusters.into(), ..ModelSettings::default() }).unwrap();
     go_on(&mut pipeline, 0..2_000, 500);
     pipeline
 }

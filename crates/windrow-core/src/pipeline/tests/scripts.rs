@@ -118,7 +118,7 @@ fn groups_and_labels_hold_in_any_script() {
 /// How well the themes of a language agree with its stories, and how many of the words of labels are as they were written.
 fn found(language: &Language) -> (f64, f64) {
     let (rows, stories) = headlines(language, 1_200);
-    let settings = ModelSettings { clusters: 4, ..ModelSettings::default() };
+    let settings = ModelSettings { clusters: 4.into(), ..ModelSettings::default() };
     let mut pipeline = Pipeline::new(&settings).expect("the default model is known");
     let mut outcome = Outcome::default();
     pipeline.learn(&prepare(&rows, 0), &mut outcome);

@@ -105,7 +105,7 @@ fn a_newer_format_is_refused_by_both_versions() {
 
 #[test]
 fn changed_settings_are_named_with_both_values() {
-    let model = ModelSettings { clusters: 20, ..ModelSettings::default() };
+    let model = ModelSettings { clusters: 20.into(), ..ModelSettings::default() };
     let same: FieldWeights = serde_json::from_value(manifest().fields).unwrap();
     let fields = FieldWeights { title: 3.0, ..same.clone() };
     let rules = Rules { required: vec!["title".into()], ..Rules::default() };

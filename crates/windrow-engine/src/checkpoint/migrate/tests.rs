@@ -19,7 +19,7 @@ use crate::run::{self, Control, Job, Roll};
 fn job(out: &Path) -> Job {
     Job {
         max_unpacked: 0,
-        model: ModelSettings { clusters: 5, ..ModelSettings::default() },
+        model: ModelSettings { clusters: 5.into(), ..ModelSettings::default() },
         roll: Roll { rows: 100, bytes: u64::MAX, age: Duration::MAX },
         ..Job::new(vec!["generator:rows=300,seed=1".into()], out.to_owned())
     }

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use windrow_core::cluster::Clusters;
 use windrow_engine::error::Error;
 use windrow_engine::eval::{EvalJob, Order, Report, Sequence, Trial};
 use windrow_engine::export;
@@ -71,7 +72,7 @@ fn facts(job: &EvalJob, found: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![("input", job.inputs.join(", "))];
     facts.extend(job.labels.iter().map(|path| ("labels", path.display().to_string())));
     facts.push(("scored", format!("{} of {}", counted(first.scored, "row"), counted(first.labels, "label"))));
-    facts.push(("clusters", format!("at most {}", job.model.clusters)));
+    facts.push(("clusters", most(job.model.clusters)));
     facts.push(("models", job.models.join(", ")));
     facts.push(("orders", orders.collect::<Vec<_>>().join("; ")));
     facts.push(("seeds", format!("{} from {} on", job.seeds, job.model.seed)));
@@ -186,13 +187,20 @@ fn html_table(table: &Table) -> String {
     )
 }
 
+fn most(clusters: Clusters) -> String {
+    match clusters {
+        Clusters::AtMost(n) => format!("at most {n}"),
+        Clusters::Auto => Clusters::AUTO.to_owned(),
+    }
+}
+
 fn svg(job: &EvalJob, found: &Report) -> String {
     let first = &found.trials[0];
     let facts = [
         format!("Windrow {}", env!("CARGO_PKG_VERSION")),
         job.inputs.join(", "),
         format!("{} of {}", counted(first.scored, "scored row"), counted(first.labels, "label")),
-        format!("at most {} clusters", job.model.clusters),
+        format!("clusters: {}", most(job.model.clusters)),
         counted(job.seeds.into(), "seed"),
     ];
     picture::scores(found, &facts.join(" · "), &Fonts::installed(), WIDTH)
@@ -208,7 +216,10 @@ fn object(job: &EvalJob, found: &Report) -> serde_json::Value {
         "shuffle_window": job.shuffle_window,
         "burst": job.burst,
         "limit": job.limit,
-        "clusters": job.model.clusters,
+        "clusters": match job.model.clusters {
+            Clusters::AtMost(n) => json!(n),
+            Clusters::Auto => json!(Clusters::AUTO),
+        },
         "trials": found.trials.iter().map(told::trial_object).collect::<Vec<_>>(),
         "spreads": found.summaries.iter().map(told::summary_object).collect::<Vec<_>>(),
     })
