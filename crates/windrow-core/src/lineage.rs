@@ -255,8 +255,12 @@ pub enum Edit {
         /// What goes; if none are named, what is less like its heaviest micro-cluster than like the rest.
         micro_clusters: Vec<MicroId>,
     },
-    /// Take back the latest edit that can still be taken back.
-    Undo,
+    /// Take back the latest edit.
+    Undo {
+        /// Pass over those that can be taken back no more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        older: bool,
+    },
 }
 
 /// Why an edit was refused.
@@ -294,6 +298,14 @@ pub enum EditError {
     /// The model has no micro-clusters that could be elsewhere.
     #[error("the model {0} has no themes apart from its clusters: it can rename and pin them, not move, merge or split")]
     NotByModel(&'static str),
+    /// The latest edit cannot be taken back, and an older one was not asked for.
+    #[error("the latest edit, {edit}, cannot be taken back: {why}")]
+    CannotUndo {
+        /// What it was.
+        edit: String,
+        /// Why not.
+        why: Box<EditError>,
+    },
     /// No edit is on record that could still be taken back.
     #[error("there is no edit that could be taken back")]
     NothingToUndo,

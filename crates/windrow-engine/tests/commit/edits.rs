@@ -224,8 +224,8 @@ fn merges_splits_and_what_is_taken_back_are_replayed_like_rows() {
         (200, Edit::Rename { cluster: a, label: "mine".into() }),
         (250, Edit::Merge { cluster: a, into: b }),
         (300, Edit::Split { cluster: b, micro_clusters: Vec::new() }),
-        (350, Edit::Undo),
-        (400, Edit::Undo),
+        (350, Edit::Undo { older: false }),
+        (400, Edit::Undo { older: false }),
         (450, Edit::Pin { cluster: b, pinned: true }),
     ];
     let edited = |deaths: &[u64]| {
