@@ -232,7 +232,7 @@ export type Edit =
   | { edit: "split"; cluster: number; micro_clusters: number[] }
   | { edit: "move"; micro_clusters: number[]; to: number }
   | { edit: "release"; micro_clusters: number[] }
-  | { edit: "undo" };
+  | { edit: "undo"; older?: boolean };
 
 /** What an edit would do to the newest pages. */
 export interface Preview {

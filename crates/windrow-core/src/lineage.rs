@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::{ClusterId, MicroId, Slot};
 
+mod evidence;
+
+pub use evidence::{Birth, Death, Evidence, Fade, Move, Near, Relabel};
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Happening {
@@ -13,11 +17,15 @@ pub enum Happening {
         slot: Slot,
         /// Its first micro-cluster.
         micro_cluster: MicroId,
+        /// Why.
+        why: Birth,
     },
     /// A cluster died; its slot rests.
     ClusterDied {
         /// Its slot.
         slot: Slot,
+        /// Why.
+        why: Death,
     },
     /// A micro-cluster went over to this cluster.
     MicroMoved {
@@ -25,6 +33,8 @@ pub enum Happening {
         micro_cluster: MicroId,
         /// The cluster it left.
         from: ClusterId,
+        /// Why.
+        why: Move,
     },
     /// A micro-cluster of this cluster was merged into another one (of this or another cluster).
     MicroMerged {
@@ -34,6 +44,8 @@ pub enum Happening {
         into: MicroId,
         /// The cluster that the mass went to.
         into_cluster: ClusterId,
+        /// Why.
+        why: Near,
     },
     /// A micro-cluster of this cluster faded away.
     MicroFaded {
@@ -41,11 +53,15 @@ pub enum Happening {
         micro_cluster: MicroId,
         /// Pages that it took in its life, with those of micro-clusters merged into it.
         n_pages: u64,
+        /// Why.
+        why: Fade,
     },
     /// The cluster's label changed by itself.
     Relabelled {
         /// The new label.
         label: String,
+        /// Why.
+        why: Relabel,
     },
     /// A user named the cluster (an empty name takes the name away).
     Renamed {
@@ -126,35 +142,43 @@ pub struct Line<'a> {
     /// Whether it is pinned now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pinned: Option<bool>,
-    /// Pages that it took in its life.
+    /// Pages that it took in its life; of a death those for which that had come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<u64>,
+    /// Why the model did it.
+    #[serde(flatten)]
+    pub evidence: Evidence,
 }
 
 /// The code of an event, and what it has to say.
 pub fn flatten(happening: &Happening) -> (&'static str, Line<'_>) {
     let none = Line::default();
     match happening {
-        Happening::ClusterBorn { slot, micro_cluster } => {
-            ("cluster_born", Line { slot: Some(*slot), micro_cluster: Some(*micro_cluster), ..none })
+        Happening::ClusterBorn { slot, micro_cluster, why } => {
+            ("cluster_born", Line { slot: Some(*slot), micro_cluster: Some(*micro_cluster), evidence: why.evidence(), ..none })
         }
-        Happening::ClusterDied { slot } => ("cluster_died", Line { slot: Some(*slot), ..none }),
-        Happening::MicroMoved { micro_cluster, from } => {
-            ("micro_moved", Line { micro_cluster: Some(*micro_cluster), from_cluster: Some(*from), ..none })
+        Happening::ClusterDied { slot, why } => {
+            ("cluster_died", Line { slot: Some(*slot), pages: why.pages(), evidence: why.evidence(), ..none })
         }
-        Happening::MicroMerged { micro_cluster, into, into_cluster } => (
+        Happening::MicroMoved { micro_cluster, from, why } => (
+            "micro_moved",
+            Line { micro_cluster: Some(*micro_cluster), from_cluster: Some(*from), evidence: why.evidence(), ..none },
+        ),
+        Happening::MicroMerged { micro_cluster, into, into_cluster, why } => (
             "micro_merged",
             Line {
                 micro_cluster: Some(*micro_cluster),
                 into_micro_cluster: Some(*into),
                 into_cluster: Some(*into_cluster),
+                evidence: why.evidence(),
                 ..none
             },
         ),
-        Happening::MicroFaded { micro_cluster, n_pages } => {
-            ("micro_faded", Line { micro_cluster: Some(*micro_cluster), pages: Some(*n_pages), ..none })
-        }
-        Happening::Relabelled { label } => ("relabelled", Line { label: Some(label), ..none }),
+        Happening::MicroFaded { micro_cluster, n_pages, why } => (
+            "micro_faded",
+            Line { micro_cluster: Some(*micro_cluster), pages: Some(*n_pages), evidence: why.evidence(), ..none },
+        ),
+        Happening::Relabelled { label, why } => ("relabelled", Line { label: Some(label), evidence: why.evidence(), ..none }),
         Happening::Renamed { label } => ("renamed", Line { label: Some(label), ..none }),
         Happening::Pinned { pinned } => ("pinned", Line { pinned: Some(*pinned), ..none }),
         Happening::MicroPlaced { micro_cluster, from } => {
@@ -231,8 +255,12 @@ pub enum Edit {
         /// What goes; if none are named, what is less like its heaviest micro-cluster than like the rest.
         micro_clusters: Vec<MicroId>,
     },
-    /// Take back the latest edit that can still be taken back.
-    Undo,
+    /// Take back the latest edit.
+    Undo {
+        /// Pass over those that can be taken back no more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        older: bool,
+    },
 }
 
 /// Why an edit was refused.
@@ -270,6 +298,14 @@ pub enum EditError {
     /// The model has no micro-clusters that could be elsewhere.
     #[error("the model {0} has no themes apart from its clusters: it can rename and pin them, not move, merge or split")]
     NotByModel(&'static str),
+    /// The latest edit cannot be taken back, and an older one was not asked for.
+    #[error("the latest edit, {edit}, cannot be taken back: {why}")]
+    CannotUndo {
+        /// What it was.
+        edit: String,
+        /// Why not.
+        why: Box<EditError>,
+    },
     /// No edit is on record that could still be taken back.
     #[error("there is no edit that could be taken back")]
     NothingToUndo,

@@ -28,7 +28,7 @@ use crate::featurize::language::Languages;
 use crate::featurize::{Featurizer, FieldWeights};
 use crate::kept::KeptBook;
 use crate::label::{self, LabelTerm};
-use crate::lineage::{Happening, LineageEvent};
+use crate::lineage::{Happening, LineageEvent, Relabel};
 use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
 use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WINDOW, SnapshotError};
 
@@ -333,8 +333,9 @@ impl Pipeline {
         terms.truncate(label::TERMS_KEPT);
         entry.terms = terms;
         if label != entry.label {
+            let why = Relabel::between(&entry.label, &label);
             entry.label.clone_from(&label);
-            lineage.push(LineageEvent { position: self.position, cluster, happening: Happening::Relabelled { label } });
+            lineage.push(LineageEvent { position: self.position, cluster, happening: Happening::Relabelled { label, why } });
         }
     }
 

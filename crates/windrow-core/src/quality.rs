@@ -30,6 +30,15 @@ impl Scores {
     /// Names of the measures, as in the fields.
     pub const NAMES: [&str; 7] = ["n", "nmi_geometric", "nmi_arithmetic", "ami", "ari", "homogeneity", "completeness"];
 
+    /// Place of the number of groups among the measures.
+    pub const N: usize = 0;
+    /// Place of NMI with the geometric mean.
+    pub const NMI: usize = 1;
+    /// Place of AMI.
+    pub const AMI: usize = 3;
+    /// Place of ARI.
+    pub const ARI: usize = 4;
+
     /// The measures, in the order of their names.
     pub fn values(&self) -> [f64; 7] {
         let Self { n, nmi_geometric, nmi_arithmetic, ami, ari, homogeneity, completeness } = *self;
@@ -192,6 +201,12 @@ mod tests {
         for (got, expected) in got.into_iter().zip(expected) {
             assert!((got - expected).abs() < 1e-9, "{scores:?} is not {expected:?}");
         }
+    }
+
+    #[test]
+    fn measures_stand_where_their_names_do() {
+        let places = [Scores::N, Scores::NMI, Scores::AMI, Scores::ARI].map(|at| Scores::NAMES[at]);
+        assert_eq!(places, ["n", "nmi_geometric", "ami", "ari"]);
     }
 
     /// Expected values: scikit-learn 1.x, `normalized_mutual_info_score` (geometric, arithmetic), `adjusted_mutual_info_score`,

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::cluster::{Clusterer, Decision, ModelSettings};
 use crate::featurize::TermKind;
-use crate::lineage::{Edit, EditError, Happening, LineageEvent};
+use crate::lineage::{Birth, Death, Edit, EditError, Fade, Happening, LineageEvent, Move};
 use crate::record::{Pages, RecordId};
 
 /// How an algorithm under test is made.
@@ -26,6 +26,7 @@ pub fn check_clusterer(make: impl Make) {
     explanations_add_up(&make);
     places_are_among_the_living(&make);
     ids_are_never_used_again(&make);
+    evidence_bears_out_what_happened(&make);
     clusters_and_slots_are_bounded(&make);
     budgets_hold(&make);
     damaged_snapshots_are_refused(&make);
@@ -299,11 +300,11 @@ fn ids_are_never_used_again(make: &impl Make) {
                     assert!(!dead.contains(&event.cluster), "cluster {} was used again", event.cluster);
                     assert_eq!(alive.insert(event.cluster, *slot), None, "cluster {} was born twice", event.cluster);
                 }
-                Happening::ClusterDied { slot } => {
+                Happening::ClusterDied { slot, .. } => {
                     assert_eq!(alive.remove(&event.cluster), Some(*slot), "cluster {} died on its slot", event.cluster);
                     dead.insert(event.cluster);
                 }
-                Happening::MicroMoved { micro_cluster, from } => {
+                Happening::MicroMoved { micro_cluster, from, .. } => {
                     assert_eq!(home.insert(*micro_cluster, event.cluster), Some(*from), "a move starts at home");
                 }
                 Happening::MicroMerged { micro_cluster, .. } | Happening::MicroFaded { micro_cluster, .. } => {
@@ -329,6 +330,44 @@ fn ids_are_never_used_again(make: &impl Make) {
     assert_eq!(summary.clusters.iter().map(|c| (c.cluster, c.slot)).collect::<BTreeMap<_, _>>(), alive, "the summary agrees");
     let homes: BTreeMap<_, _> = summary.micro_clusters.iter().map(|m| (m.micro_cluster, m.cluster)).collect();
     assert_eq!(homes, home, "the summary agrees on micro-clusters");
+}
+
+/// What the numbers of a reason must say.
+fn evidence_bears_out_what_happened(make: &impl Make) {
+    // Few slots and little room: everything happens that can.
+    let settings = ModelSettings { max_micro_clusters: 150, ..small(12) };
+    let (_, log) = learn_all(&mut *make(&settings), &drifting_texts(12_000, 200, 11), 400);
+    for LineageEvent { position, happening, .. } in &log {
+        let holds = match happening {
+            Happening::ClusterBorn { why, .. } => match *why {
+                Birth::FreeSlot { likeness, threshold } | Birth::SecondPage { likeness, threshold } => likeness <= threshold,
+                Birth::Far { likeness, threshold, weight } => likeness <= threshold && weight >= 1.0,
+                Birth::Waiting { likeness, threshold } => likeness >= threshold,
+                Birth::Unshared => true,
+                Birth::Split => false,
+            },
+            Happening::ClusterDied { why, .. } => match *why {
+                Death::Light { weight, threshold, n_pages } => weight < threshold && n_pages > 0,
+                Death::Outweighed { weight, threshold } => weight < threshold,
+                Death::Idle { n_pages } => n_pages > 0,
+                Death::Merged => false,
+            },
+            Happening::MicroMoved { why, .. } => match *why {
+                Move::Nearer { likeness, before, threshold } => likeness > threshold && threshold > before,
+                Move::Opened => true,
+                Move::Orphaned { likeness } => likeness.is_none_or(|likeness| likeness > 0.0),
+            },
+            Happening::MicroMerged { why, .. } => why.distance < why.threshold,
+            Happening::MicroFaded { why, .. } => match *why {
+                Fade::Light { weight, threshold } => weight <= threshold,
+                Fade::Termless { weight, threshold } => weight > threshold,
+                Fade::Evicted { weight } => weight > 0.0,
+                Fade::Ended { weight } => weight.is_none_or(|weight| weight >= 0.0),
+            },
+            _ => true,
+        };
+        assert!(holds, "at page {position}: {happening:?}");
+    }
 }
 
 fn clusters_and_slots_are_bounded(make: &impl Make) {

@@ -69,7 +69,7 @@ impl Current {
             Happening::MicroMoved { micro_cluster, .. } | Happening::MicroPlaced { micro_cluster, .. } => {
                 self.move_to(micro_cluster, event.cluster);
             }
-            Happening::MicroMerged { micro_cluster, into, into_cluster } => self.merge(micro_cluster, (into, into_cluster)),
+            Happening::MicroMerged { micro_cluster, into, into_cluster, .. } => self.merge(micro_cluster, (into, into_cluster)),
             Happening::ClusterMerged { into } | Happening::ClusterBack { into } => {
                 self.stands_for.insert(event.cluster, into);
             }
@@ -111,14 +111,17 @@ impl Current {
 
 #[cfg(test)]
 mod tests {
+    use windrow_core::lineage::{Move, Near};
+
     use super::*;
 
     #[test]
     fn pages_follow_their_theme_and_their_cluster() {
         let mut current = Current::default();
         let mut happen = |cluster, happening| current.follow(&LineageEvent { position: 0, cluster, happening });
-        happen(2, Happening::MicroMoved { micro_cluster: 10, from: 1 });
-        happen(2, Happening::MicroMerged { micro_cluster: 10, into: 11, into_cluster: 3 });
+        happen(2, Happening::MicroMoved { micro_cluster: 10, from: 1, why: Move::Opened });
+        let why = Near { distance: 0.1, threshold: 0.2 };
+        happen(2, Happening::MicroMerged { micro_cluster: 10, into: 11, into_cluster: 3, why });
         happen(4, Happening::MicroPlaced { micro_cluster: 11, from: 3 });
         happen(4, Happening::ClusterMerged { into: 5 });
         happen(5, Happening::MicroPlaced { micro_cluster: 12, from: 4 });

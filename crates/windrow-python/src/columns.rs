@@ -9,7 +9,7 @@ use arrow_array::{
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{Field, Schema};
 use windrow_core::cluster::Assignment;
-use windrow_core::lineage::{LineageEvent, flatten};
+use windrow_core::lineage::{Evidence, Line, LineageEvent, flatten};
 use windrow_core::pipeline::{Outcome, Pipeline, Prepared};
 use windrow_core::record::TextColumn;
 
@@ -113,13 +113,19 @@ pub(crate) fn places(places: &[Option<Assignment>], pipeline: &Pipeline) -> Reco
 pub(crate) fn lineage(events: &[LineageEvent]) -> RecordBatch {
     let lines: Vec<_> = events.iter().map(|event| (event, flatten(&event.happening))).collect();
     let lines = || lines.iter().map(|(event, (code, line))| (event, code, line));
-    let int = |of: fn(&windrow_core::lineage::Line<'_>) -> Option<u32>| -> ArrayRef {
+    let int = |of: fn(&Line<'_>) -> Option<u32>| -> ArrayRef {
         Arc::new(lines().map(|(.., line)| of(line).map(u32::cast_signed)).collect::<Int32Array>())
     };
-    let long = |of: fn(&windrow_core::lineage::Line<'_>) -> Option<u64>| -> ArrayRef {
+    let long = |of: fn(&Line<'_>) -> Option<u64>| -> ArrayRef {
         Arc::new(lines().map(|(.., line)| of(line).map(u64::cast_signed)).collect::<Int64Array>())
     };
-    batch([
+    let text = |of: fn(&Evidence) -> Option<&str>| -> ArrayRef {
+        Arc::new(lines().map(|(.., line)| of(&line.evidence)).collect::<StringArray>())
+    };
+    let number = |(name, of): (&'static str, fn(&Evidence) -> Option<f64>)| -> (&'static str, bool, ArrayRef) {
+        (name, true, Arc::new(lines().map(|(.., line)| of(&line.evidence)).collect::<Float64Array>()))
+    };
+    let mut columns = vec![
         ("position", false, Arc::new(Int64Array::from_iter_values(lines().map(|it| it.0.position.cast_signed()))) as ArrayRef),
         ("event", false, Arc::new(StringArray::from_iter_values(lines().map(|it| it.1)))),
         ("cluster", false, Arc::new(Int32Array::from_iter_values(lines().map(|it| it.0.cluster.cast_signed())))),
@@ -131,7 +137,12 @@ pub(crate) fn lineage(events: &[LineageEvent]) -> RecordBatch {
         ("label", true, Arc::new(lines().map(|(.., line)| line.label).collect::<StringArray>())),
         ("pinned", true, Arc::new(lines().map(|(.., line)| line.pinned).collect::<BooleanArray>())),
         ("pages", true, long(|line| line.pages)),
-    ])
+        ("why", true, text(|it| it.why.as_deref())),
+    ];
+    columns.extend(Evidence::NUMBERS.map(number));
+    columns.push(("words_gone", true, text(|it| it.words_gone.as_deref())));
+    columns.push(("words_came", true, text(|it| it.words_came.as_deref())));
+    batch(columns)
 }
 
 /// An array out of a column's own memory.

@@ -8,6 +8,9 @@ use crate::picture;
 use crate::term::text::{self, count, counted};
 use crate::term::{Style, Term};
 
+/// So many times as many is said so; what is less, in percent.
+const TIMES: u64 = 10;
+
 /// Clusters of a kind that are told on a terminal; data formats and the page have all.
 const TOLD: usize = 10;
 
@@ -32,6 +35,10 @@ pub(crate) fn summary(found: &Changes) -> String {
     let beside = match (before, now) {
         (0, _) => "and none before".to_owned(),
         (before, now) if before == now => format!("as many as before ({})", when(found.periods[0])),
+        (before, now) if now >= before.saturating_mul(TIMES) => {
+            let times = (now as f64 / before as f64).round() as u64;
+            format!("{} times as many as the {} before ({})", count(times), count(before), when(found.periods[0]))
+        }
         (before, now) => {
             let percent = (now as f64 / before as f64 - 1.0) * 100.0;
             let word = if now > before { "more" } else { "fewer" };
@@ -257,6 +264,23 @@ mod tests {
             summary(&found),
             "2022-01-09 to 2022-01-10: 200 pages, 100 % more than the 100 before (2022-01-08 to 2022-01-09). 4 clusters: 1 new, 1 shrunk."
         );
+        let beside = |pages| {
+            let told = summary(&Changes { pages, ..self::found() });
+            told.split_once(" pages, ")
+                .and_then(|(_, rest)| rest.split_once(" ("))
+                .map(|(beside, _)| beside.to_owned())
+                .unwrap()
+        };
+        for (pages, told) in [
+            ([100, 14_488], "145 times as many as the 100 before"),
+            ([100, 1_000], "10 times as many as the 100 before"),
+            ([100, 999], "899 % more than the 100 before"),
+            ([1_000, 1_004], "some more than the 1,000 before"),
+            ([1_000, 10], "99 % fewer than the 1,000 before"),
+            ([3, 3], "as many as before"),
+        ] {
+            assert_eq!(beside(pages), told);
+        }
         assert_eq!(sentence(&found.changes[0]), "20 pages, 10.0 % of all.");
         assert_eq!(sentence(&found.changes[1]), "10 pages after 30: 5.0 % of all, down from 30.0 %.");
         assert_eq!(domains(&found.changes[0]).unwrap(), "From example.org (2) and 2 more.");

@@ -336,8 +336,9 @@ function Latest({ id }: { id: number }) {
   );
 }
 
-/** Fields of an event that have columns of their own, or say nothing here. */
+/** Fields of an event that have columns of their own, or say nothing here; and those that `said` has in words. */
 const OWN = ["schema", "event", "kind", "position", "epoch", "commit"];
+const REASON = ["said", "why", "likeness", "likeness_before", "distance", "weight", "threshold", "words_gone", "words_came"];
 
 function History({ id }: { id: number }) {
   const { data, error, old } = useAnswer<Lineage>(path("/lineage", { cluster: id, limit: 20 }), commits.value);
@@ -365,14 +366,21 @@ const worded = (name: string): string => name.replace("micro_cluster", "theme").
 const cell = (of: unknown): string => (typeof of === "number" ? count(of) : "–");
 
 function Details({ event, id }: { event: Record<string, unknown>; id: number }) {
-  const said = Object.entries(event).filter(([name, value]) => !OWN.includes(name) && value !== null && !(name === "cluster" && value === id));
+  const hidden = [...OWN, ...REASON, ...(event["event"] === "cluster_died" ? ["pages"] : [])];
+  const facts = Object.entries(event).filter(([name, value]) => !hidden.includes(name) && value !== null && !(name === "cluster" && value === id));
+  const said = event["said"];
   return (
     <>
-      {said.map(([name, value]) => (
+      {facts.map(([name, value]) => (
         <span key={name} class="detail">
           <span class="faint">{worded(name)}</span> <Text of={typeof value === "object" ? JSON.stringify(value) : String(value)} />
         </span>
       ))}
+      {typeof said === "string" && (
+        <span class="detail">
+          <Text of={said} />
+        </span>
+      )}
     </>
   );
 }

@@ -14,6 +14,7 @@ use super::Slot;
 use super::micro::{Micros, widest};
 use super::slots::Slots;
 use super::vocabulary::TermId;
+use crate::lineage::{Birth, Move};
 
 /// Gain in likeness for which a micro-cluster moves.
 const CLEAR_GAIN: f32 = 0.02;
@@ -94,6 +95,14 @@ impl Centres {
     }
 }
 
+/// A micro-cluster that gains clearly.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gain {
+    pub(super) micro: usize,
+    pub(super) to: Slot,
+    pub(super) why: Move,
+}
+
 /// One run's view of micro-clusters and clusters. Rows 0..M are micro-clusters, rows M..M+K the memories of the slots. It is kept for
 /// its memory alone: each run begins with `look`.
 #[derive(Debug, Default)]
@@ -110,6 +119,7 @@ pub(super) struct Coarse {
     centres: Centres,
     /// Of each micro-cluster the slots with the two nearest centres, and its likeness to them.
     nearest: Vec<[(Slot, f32); 2]>,
+    gains: Vec<Gain>,
     /// A value for each slot, for whoever needs one; of many micro-clusters.
     slots: Vec<f32>,
     sums: Vec<f32>,
@@ -131,9 +141,9 @@ impl Coarse {
         self.make_centres();
     }
 
-    /// Slots of the micro-clusters.
-    pub(super) fn homes(&self) -> &[Slot] {
-        &self.home[..self.n_micros]
+    /// Those that moved.
+    pub(super) fn gains(&self) -> &[Gain] {
+        &self.gains
     }
 
     /// Moves the micro-clusters that gain clearly: one round, for the stream never stands still and the next run goes on from here.
@@ -141,6 +151,7 @@ impl Coarse {
     pub(super) fn settle(&mut self) -> Vec<f32> {
         let mut nearest_likeness = Vec::with_capacity(self.n_micros);
         self.nearest.clear();
+        self.gains.clear();
         let at_once = (MOST_SUMS / self.stride).max(1);
         for first in (0..self.n_micros).step_by(at_once) {
             self.likenesses(first..self.n_micros.min(first + at_once));
@@ -150,7 +161,10 @@ impl Coarse {
                 sums[nearest as usize] = 0.0;
                 self.nearest.push([(nearest, likeness), largest(sums)]);
                 nearest_likeness.push(likeness.max(own));
-                if likeness > own + CLEAR_GAIN {
+                let threshold = own + CLEAR_GAIN;
+                if likeness > threshold {
+                    let why = Move::Nearer { likeness: likeness.into(), before: own.into(), threshold: threshold.into() };
+                    self.gains.push(Gain { micro: self.nearest.len() - 1, to: nearest, why });
                     *home = nearest;
                 }
             }
@@ -160,7 +174,13 @@ impl Coarse {
 
     /// Micro-clusters that deserve a cluster of their own: at least `least_mass`, no more like any centre than `most_likeness`;
     /// farthest first by mass x distance, each counted as a centre for those after it. At most `most`.
-    pub(super) fn strangers(&self, likenesses: &[f32], least_mass: f32, most_likeness: f32, most: usize) -> Vec<usize> {
+    pub(super) fn strangers(
+        &self,
+        likenesses: &[f32],
+        least_mass: f32,
+        most_likeness: f32,
+        most: usize,
+    ) -> Vec<(usize, Birth)> {
         let is_one = |&(micro, likeness): &(usize, f32)| self.mass[micro] >= least_mass && likeness <= most_likeness;
         let mut waiting: Vec<(usize, f32)> = likenesses.iter().copied().enumerate().filter(is_one).collect();
         let gain = |micro: usize, likeness: f32| self.mass[micro] * (1.0 - likeness);
@@ -186,7 +206,11 @@ impl Coarse {
             at_hand.retain(|candidate| candidate.likeness <= most_likeness);
             strangers.push(stranger);
         }
-        strangers.into_iter().map(|stranger| stranger.micro).collect()
+        let why = |Candidate { micro, likeness, .. }: Candidate| {
+            let (likeness, threshold, weight) = (likeness.into(), most_likeness.into(), self.mass[micro].into());
+            (micro, Birth::Far { likeness, threshold, weight })
+        };
+        strangers.into_iter().map(why).collect()
     }
 
     /// Some micro-clusters with their vectors.
@@ -205,11 +229,12 @@ impl Coarse {
         candidates
     }
 
-    /// The slot with the nearest centre for each of `micros`, not counting its own; none where no other shares a term.
-    pub(super) fn second_homes(&self, micros: impl Iterator<Item = usize>) -> Vec<(usize, Option<Slot>)> {
+    /// The slot with the nearest centre for each of `micros`, not counting its own, and its likeness to that; none where no other shares
+    /// a term.
+    pub(super) fn second_homes(&self, micros: impl Iterator<Item = usize>) -> Vec<(usize, Option<(Slot, f32)>)> {
         let second = |micro: usize| {
             let mut others = self.nearest[micro].into_iter().filter(|&(slot, most)| most > 0.0 && slot != self.home[micro]);
-            (micro, others.next().map(|(slot, _)| slot))
+            (micro, others.next())
         };
         micros.map(second).collect()
     }
@@ -459,6 +484,7 @@ mod tests {
         assert!(expected.len() > MORE_CANDIDATES, "{} strangers", expected.len());
         for most in [0, 1, 5, 100, MICROS] {
             let found = coarse.strangers(&likenesses, least_mass, most_likeness, most);
+            let found: Vec<usize> = found.into_iter().map(|(micro, _)| micro).collect();
             assert_eq!(found, expected[..most.min(expected.len())], "at most {most}");
         }
     }
@@ -471,7 +497,9 @@ mod tests {
         let mut coarse = Coarse::default();
         coarse.look(&micros, &slots);
         let likenesses = coarse.settle();
-        assert_eq!((likenesses.as_slice(), coarse.strangers(&likenesses, 0.5, 0.5, 5)), ([0.0, 0.0].as_slice(), vec![0, 1]));
+        let far = |micro| (micro, Birth::Far { likeness: 0.0, threshold: 0.5, weight: 1.0 });
+        let found = coarse.strangers(&likenesses, 0.5, 0.5, 5);
+        assert_eq!((likenesses.as_slice(), found), ([0.0, 0.0].as_slice(), vec![far(0), far(1)]));
     }
 
     #[test]

@@ -37,7 +37,7 @@ use super::{
     MicroSummary, ModelSettings, ModelSummary, Part, Slot, score_of,
 };
 use crate::featurize::TermKind;
-use crate::lineage::{Edit, EditError, Happening, LineageEvent};
+use crate::lineage::{Birth, Edit, EditError, Happening, LineageEvent};
 use crate::record::{Micros, Pages};
 use crate::snapshot::{self, SnapshotError};
 
@@ -95,7 +95,7 @@ enum Way {
     /// To the cluster of the centre at this place, which does not explain it.
     Lodge(usize),
     /// It opens a cluster: of the waiting centre at this place, or with a centre of its own.
-    Open(Option<usize>),
+    Open(Option<usize>, Birth),
 }
 
 /// What a page finds.
@@ -234,8 +234,10 @@ impl State {
             && score > likeness
             && may_open
         {
-            return look(Way::Open(Some(place)), score, score);
+            let why = Birth::Waiting { likeness: score, threshold: likeness.max(EXPLAINED) };
+            return look(Way::Open(Some(place), why), score, score);
         }
+        let free_slot = Birth::FreeSlot { likeness, threshold: EXPLAINED };
         // A centre without terms has nothing to lose by what it does not explain: one for pages without terms, or the only one.
         let lodge = |place: usize| {
             let is_bare = self.centres.all[place].mean.terms.is_empty();
@@ -248,12 +250,12 @@ impl State {
         }
         match nearest {
             Some(place) if likeness >= EXPLAINED => look(Way::Join(place), likeness, EXPLAINED),
-            Some(_) if may_open && (!self.warm || page.entries.is_empty()) => look(Way::Open(None), 1.0, EXPLAINED),
+            Some(_) if may_open && (!self.warm || page.entries.is_empty()) => look(Way::Open(None, free_slot), 1.0, EXPLAINED),
             Some(place) => {
                 let place = if likeness > 0.0 { place } else { self.centres.lightest().unwrap_or(place) };
                 look(lodge(place), likeness, EXPLAINED)
             }
-            None => look(Way::Open(None), 1.0, EXPLAINED),
+            None => look(Way::Open(None, free_slot), 1.0, EXPLAINED),
         }
     }
 
@@ -267,8 +269,14 @@ impl State {
         };
         let best = living.into_iter().chain(waiting).reduce(nearer);
         match best.filter(|&(_, score)| score >= SAME || self.centres.all.len() >= self.slots.len()) {
-            None => look(Way::Open(None), 1.0, SAME),
-            Some((place, score)) if self.centres.all[place].slot.is_none() => look(Way::Open(Some(place)), score, score),
+            None => {
+                let likeness = best.map_or(0.0, |(_, score)| score);
+                look(Way::Open(None, Birth::FreeSlot { likeness, threshold: SAME }), 1.0, SAME)
+            }
+            Some((place, score)) if self.centres.all[place].slot.is_none() => {
+                let why = Birth::Waiting { likeness: score, threshold: living.map_or(0.0, |(_, likeness)| likeness) };
+                look(Way::Open(Some(place), why), score, score)
+            }
             Some((place, score)) => look(Way::Join(place), score, 0.0),
         }
     }
@@ -276,7 +284,7 @@ impl State {
     fn learn(&mut self, page: &Vector, look: &Look, log: &mut Vec<LineageEvent>) -> Decision {
         let (place, novel) = match look.way {
             Way::Join(place) | Way::Lodge(place) => (place, false),
-            Way::Open(waiting) => (self.open_cluster(waiting, page, log), true),
+            Way::Open(waiting, why) => (self.open_cluster(waiting, page, why, log), true),
         };
         if page.entries.is_empty() {
             self.empty = Some(self.centres.all[place].micro);
@@ -296,7 +304,7 @@ impl State {
     }
 
     /// Opens a cluster around a waiting centre, or around the page. Gives the place of its centre.
-    fn open_cluster(&mut self, waiting: Option<usize>, page: &Vector, log: &mut Vec<LineageEvent>) -> usize {
+    fn open_cluster(&mut self, waiting: Option<usize>, page: &Vector, why: Birth, log: &mut Vec<LineageEvent>) -> usize {
         let slot = self.slots.open(self.n_pages).expect("asked for before: a slot is free");
         let micro = self.next_micro;
         self.next_micro += 1;
@@ -308,7 +316,7 @@ impl State {
         let centre = &mut self.centres.all[place];
         (centre.slot, centre.micro) = (Some(slot), micro);
         self.warm |= self.centres.living().count() == self.slots.len();
-        self.log(slot, Happening::ClusterBorn { slot, micro_cluster: micro }, log);
+        self.log(slot, Happening::ClusterBorn { slot, micro_cluster: micro, why }, log);
         place
     }
 
@@ -368,7 +376,7 @@ impl Clusterer for KMeans {
                 let (cluster, micro_cluster) = (state.slots.owner(slot), centre.micro);
                 Some(Decision { cluster, slot, micro_cluster, novel: false, score: look.score })
             }
-            Way::Open(_) => {
+            Way::Open(..) => {
                 let (slot, cluster) = state.slots.would_open(state.n_pages)?;
                 Some(Decision { cluster, slot, micro_cluster: state.next_micro, novel: true, score: look.score })
             }
@@ -381,7 +389,7 @@ impl Clusterer for KMeans {
             let look = state.look(&self.page(pages, row), &mut likenesses);
             let (place, novel) = match look.way {
                 Way::Join(place) | Way::Lodge(place) => (Some(place), false),
-                Way::Open(_) => (look.nearest, true),
+                Way::Open(..) => (look.nearest, true),
             };
             places.push(place.and_then(|place| {
                 let centre = &state.centres.all[place];
@@ -400,7 +408,7 @@ impl Clusterer for KMeans {
         let candidate = |place| state.candidate(pages, row, &page, place);
         let (place, novel) = match look.way {
             Way::Join(place) | Way::Lodge(place) => (Some(place), false),
-            Way::Open(_) => (look.nearest, true),
+            Way::Open(..) => (look.nearest, true),
         };
         let place = place.filter(|_| !page.entries.is_empty());
         let others = state.centres.living().map(|(other, ..)| other).filter(|&other| Some(other) != place);
@@ -454,7 +462,7 @@ impl Clusterer for KMeans {
     fn edit(&mut self, edit: &Edit, _log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         match edit {
             Edit::Pin { cluster, pinned } => self.state.slots.pin(*cluster, *pinned),
-            Edit::Rename { .. } | Edit::Undo => Ok(()),
+            Edit::Rename { .. } | Edit::Undo { .. } => Ok(()),
             Edit::Move { .. } | Edit::Release { .. } | Edit::Merge { .. } | Edit::Split { .. } => {
                 Err(EditError::NotByModel(KIND))
             }

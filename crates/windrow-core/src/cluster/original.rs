@@ -298,7 +298,7 @@ impl Clusterer for Original {
     fn edit(&mut self, edit: &Edit, _log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         match edit {
             Edit::Pin { cluster, pinned } => self.0.slots.pin(*cluster, *pinned),
-            Edit::Rename { .. } | Edit::Undo => Ok(()),
+            Edit::Rename { .. } | Edit::Undo { .. } => Ok(()),
             Edit::Move { .. } | Edit::Release { .. } | Edit::Merge { .. } | Edit::Split { .. } => {
                 Err(EditError::NotByModel(KIND))
             }

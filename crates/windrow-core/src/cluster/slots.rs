@@ -30,10 +30,10 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Notes whether it is light now; whether it has been for a whole horizon. One that is pinned never is.
-    pub(super) fn is_long_light(&mut self, is_light: bool, position: u64) -> bool {
+    /// Notes whether it is light now; the pages for which it has been, if for a whole horizon. One that is pinned never is.
+    pub(super) fn long_light(&mut self, is_light: bool, position: u64) -> Option<u64> {
         self.light_since = if is_light && !self.pinned { self.light_since.or(Some(position)) } else { None };
-        self.light_since.is_some_and(|since| position - since >= HORIZON)
+        self.light_since.map(|since| position - since).filter(|&n_pages| n_pages >= HORIZON)
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
     ModelSummary, Part, Sampling, Slot, score_of,
 };
 use crate::featurize::TermKind;
-use crate::lineage::{Edit, EditError, Happening, LineageEvent};
+use crate::lineage::{Birth, Edit, EditError, Happening, LineageEvent, Move};
 use crate::record::Pages;
 use crate::snapshot::{self, SnapshotError};
 
@@ -178,33 +178,36 @@ impl State {
     fn learn_terms(&mut self, entries: &[Entry], scratch: &mut micro::Scratch, log: &mut Vec<LineageEvent>) -> Decision {
         let look = self.micros.look(entries, scratch);
         if let Some(micro) = look.joins() {
-            if self.is_promoted(micro, &look, scratch) {
-                let to = self.open_cluster(self.micros.id[micro], log);
-                self.move_home(micro, to, log);
+            if let Some(why) = self.promotes(micro, &look, scratch) {
+                let to = self.open_cluster(self.micros.id[micro], why, log);
+                self.move_home(micro, to, Move::Opened, log);
             }
             self.micros.join(micro, look.likeness, entries);
             return self.decision(self.micros.id[micro], self.micros.home[micro], false, look.likeness);
         }
         let id = self.next_micro;
         let home = match self.home_for_new(&look) {
-            Some(home) => home,
-            None => self.open_cluster(id, log),
+            Ok(home) => home,
+            Err(why) => self.open_cluster(id, why, log),
         };
         self.micros.open(id, home, entries);
         self.next_micro += 1;
         self.decision(id, home, true, 1.0)
     }
 
-    /// Whether a page that joins `micro` makes it a cluster: it is the second page, no other micro-cluster of its cluster is near,
-    /// and a slot is free.
-    fn is_promoted(&self, micro: usize, look: &Look, scratch: &micro::Scratch) -> bool {
+    /// Why a page that joins `micro` makes it a cluster, if it does: it is the second page, no other micro-cluster of its cluster is
+    /// near, and a slot is free.
+    fn promotes(&self, micro: usize, look: &Look, scratch: &micro::Scratch) -> Option<Birth> {
         if !self.warm || self.is_held(micro) || self.micros.n_pages[micro] != 1 || self.slots.would_open(self.n_pages).is_none()
         {
-            return false;
+            return None;
         }
         let home = self.micros.home[micro];
         let other = scratch.best_where(|other| other != micro && self.micros.home[other] == home);
-        other.is_none_or(|(_, share)| share * look.likeness <= look.threshold)
+        let near = other.map(|(_, share)| share * look.likeness);
+        let is_far = near.is_none_or(|likeness| likeness <= look.threshold);
+        // Without a shared term a likeness is 0.
+        is_far.then_some(Birth::SecondPage { likeness: near.unwrap_or(0.0), threshold: look.threshold })
     }
 
     fn learn_empty(&mut self, log: &mut Vec<LineageEvent>) -> Decision {
@@ -215,8 +218,8 @@ impl State {
         }
         let id = self.next_micro;
         let home = match self.home_for_new(&NOTHING) {
-            Some(home) => home,
-            None => self.open_cluster(id, log),
+            Ok(home) => home,
+            Err(why) => self.open_cluster(id, why, log),
         };
         self.next_micro += 1;
         self.empty = Some(EmptyMicro { id, home, n_pages: 1 });
@@ -227,13 +230,14 @@ impl State {
         Decision { cluster: self.slots.owner(slot), slot, micro_cluster, novel, score }
     }
 
-    /// The cluster of a new micro-cluster; none when it is to open one.
-    fn home_for_new(&self, look: &Look) -> Option<Slot> {
+    /// The cluster of a new micro-cluster, or why it is to open one.
+    fn home_for_new(&self, look: &Look) -> Result<Slot, Birth> {
+        let why = Birth::FreeSlot { likeness: look.likeness, threshold: look.threshold };
         if !self.warm && self.slots.would_open(self.n_pages).is_some() {
-            return None;
+            return Err(why);
         }
         let near = look.nearest.map(|micro| self.micros.home[micro]);
-        near.or_else(|| self.lightest())
+        near.or_else(|| self.lightest()).ok_or(why)
     }
 
     fn lightest(&self) -> Option<Slot> {
@@ -253,9 +257,9 @@ impl State {
         weights
     }
 
-    fn open_cluster(&mut self, micro_cluster: MicroId, log: &mut Vec<LineageEvent>) -> Slot {
+    fn open_cluster(&mut self, micro_cluster: MicroId, why: Birth, log: &mut Vec<LineageEvent>) -> Slot {
         let slot = self.slots.open(self.n_pages).expect("asked for before: a slot is free");
-        self.log(slot, Happening::ClusterBorn { slot, micro_cluster }, log);
+        self.log(slot, Happening::ClusterBorn { slot, micro_cluster, why }, log);
         slot
     }
 
@@ -311,7 +315,7 @@ impl Clusterer for TwoLevel {
         let mut scratch = micro::Scratch::default();
         let look = if empty { NOTHING } else { state.micros.look(&entries, &mut scratch) };
         if let Some(micro) = look.joins() {
-            if state.is_promoted(micro, &look, &scratch) {
+            if state.promotes(micro, &look, &scratch).is_some() {
                 let (slot, cluster) = state.slots.would_open(state.n_pages)?;
                 let micro_cluster = state.micros.id[micro];
                 return Some(Decision { cluster, slot, micro_cluster, novel: false, score: look.likeness });
@@ -319,8 +323,8 @@ impl Clusterer for TwoLevel {
             return Some(state.decision(state.micros.id[micro], state.micros.home[micro], false, look.likeness));
         }
         let (slot, cluster) = match state.home_for_new(&look) {
-            Some(home) => (home, state.slots.owner(home)),
-            None => state.slots.would_open(state.n_pages)?,
+            Ok(home) => (home, state.slots.owner(home)),
+            Err(_) => state.slots.would_open(state.n_pages)?,
         };
         let score = if empty { 0.0 } else { 1.0 };
         Some(Decision { cluster, slot, micro_cluster: state.next_micro, novel: true, score })
@@ -345,7 +349,7 @@ impl Clusterer for TwoLevel {
         });
         let mut winner = look.nearest.map(candidate);
         if let (Some(winner), Some(micro)) = (&mut winner, look.joins())
-            && state.is_promoted(micro, &look, &scratch)
+            && state.promotes(micro, &look, &scratch).is_some()
             && let Some((_, cluster)) = state.slots.would_open(state.n_pages)
         {
             winner.cluster = cluster;
@@ -418,7 +422,7 @@ impl Clusterer for TwoLevel {
             Edit::Release { micro_clusters } => state.release(micro_clusters, log),
             Edit::Merge { cluster, into } => state.take_in(*cluster, *into, log),
             Edit::Split { cluster, micro_clusters } => state.part(*cluster, micro_clusters, &mut self.scratch.coarse, log),
-            Edit::Rename { .. } | Edit::Undo => Ok(()),
+            Edit::Rename { .. } | Edit::Undo { .. } => Ok(()),
         }
     }
 

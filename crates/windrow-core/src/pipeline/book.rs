@@ -180,7 +180,7 @@ impl Book {
                     entry.faded += n_pages;
                 }
             }
-            Happening::Relabelled { label } => self.change(event.cluster, |entry| entry.label.clone_from(label)),
+            Happening::Relabelled { label, .. } => self.change(event.cluster, |entry| entry.label.clone_from(label)),
             Happening::Renamed { label } => {
                 let name = Some(label.clone()).filter(|name| !name.is_empty());
                 self.change(event.cluster, |entry| entry.name = name);

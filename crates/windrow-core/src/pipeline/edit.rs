@@ -45,6 +45,24 @@ pub(super) enum Inverse {
     },
 }
 
+impl Inverse {
+    /// What it takes back.
+    fn told(&self) -> String {
+        let themes = |moved: &[Before]| match moved {
+            [(id, ..)] => format!("theme {id}"),
+            moved => format!("{} themes", moved.len()),
+        };
+        match self {
+            Self::Name { cluster, .. } => format!("the name of cluster {cluster}"),
+            Self::Pin { cluster, pinned: true } => format!("that cluster {cluster} is not pinned"),
+            Self::Pin { cluster, pinned: false } => format!("the pin of cluster {cluster}"),
+            Self::Back { ends: Some(cluster), .. } => format!("the split that made cluster {cluster}"),
+            Self::Back { moved, ends: None } => format!("the place of {}", themes(moved)),
+            Self::Part { into, ended, .. } => format!("the merge of cluster {ended} into {into}"),
+        }
+    }
+}
+
 /// The latest edits, oldest first.
 pub(super) type Done = VecDeque<Inverse>;
 
@@ -52,8 +70,8 @@ impl Pipeline {
     /// Does what a user asked for, at this position. What is refused changes nothing.
     pub fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         self.settle();
-        if *edit == Edit::Undo {
-            return self.undo(log);
+        if let Edit::Undo { older } = *edit {
+            return self.undo(older, log);
         }
         let inverse = self.inverse(edit)?;
         let noted = log.len();
@@ -69,8 +87,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Takes back the latest edit that can still be taken back; those before it whose clusters are gone are past that.
-    fn undo(&mut self, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+    /// Takes back the latest edit; or the latest `older` one that can be, where the clusters of those behind it are gone.
+    fn undo(&mut self, older: bool, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         let noted = log.len();
         for at in (0..self.done.len()).rev() {
             match self.take_back(&self.done[at].clone(), log) {
@@ -80,6 +98,7 @@ impl Pipeline {
                     log.push(event);
                     return Ok(());
                 }
+                Err(why) if !older => return Err(EditError::CannotUndo { edit: self.done[at].told(), why: Box::new(why) }),
                 Err(EditError::NoFreeSlot) => return Err(EditError::NoFreeSlot),
                 Err(_) => debug_assert_eq!(log.len(), noted, "what is refused changes nothing"),
             }
@@ -223,7 +242,7 @@ impl Pipeline {
                     moved: before(&|_, home| home == *cluster || home == *into),
                 }
             }
-            Edit::Undo => return Err(EditError::NothingToUndo),
+            Edit::Undo { .. } => return Err(EditError::NothingToUndo),
         })
     }
 

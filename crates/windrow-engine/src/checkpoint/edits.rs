@@ -264,6 +264,16 @@ mod tests {
     }
 
     #[test]
+    fn an_undo_is_written_as_it_always_was() {
+        let json = r#"{"request":"r","position":5,"edit":"undo"}"#;
+        let line = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
+        let placed = decode(line.as_bytes()).unwrap();
+        assert_eq!((&placed.edit, encode(&placed)), (&Edit::Undo { older: false }, line));
+        let older = PlacedEdit { edit: Edit::Undo { older: true }, ..placed };
+        assert_eq!(decode(encode(&older).as_bytes()), Some(older));
+    }
+
+    #[test]
     fn a_torn_end_is_cut_and_damage_inside_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (path, inbox) = (folder.path().join("edits.jsonl"), folder.path().join("edits"));

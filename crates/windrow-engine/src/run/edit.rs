@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use windrow_core::cluster::ClusterId;
-use windrow_core::lineage::{Edit, LineageEvent};
+use windrow_core::lineage::{Edit, EditError, LineageEvent};
 
 use super::work::Work;
 use super::{Ended, Job};
@@ -20,7 +20,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     let Some(mut reading) = checkpoint::read_state(out, state)? else { return Err(nothing_yet(out)) };
     // A copy of the model says whether the edit can be done at all.
     apply_pending(&mut reading, &mut Vec::new())?;
-    reading.pipeline.edit(edit, &mut Vec::new()).map_err(|error| no_edit(error.to_string()))?;
+    reading.pipeline.edit(edit, &mut Vec::new()).map_err(|error| refusal(&error))?;
     let request = edits::request(&reading.layout.inbox(), edit, clock)?;
     if reading.holder.is_some() {
         return Ok(Edited::LeftToRun { request });
@@ -97,7 +97,7 @@ pub fn preview(out: &Path, state: Option<&Path>, edit: &Edit) -> Result<Preview>
     apply_pending(&mut copy, &mut lineage)?;
     lineage.drain(..).for_each(|event| current.follow(&event));
     let before: Vec<ClusterId> = newest.iter().map(|page| current.of(page.micro_cluster, page.cluster)).collect();
-    copy.pipeline.edit(edit, &mut lineage).map_err(|error| no_edit(error.to_string()))?;
+    copy.pipeline.edit(edit, &mut lineage).map_err(|error| refusal(&error))?;
     lineage.iter().for_each(|event| current.follow(event));
     let after = newest.iter().map(|page| current.of(page.micro_cluster, page.cluster));
     let moved = before.iter().zip(after).filter(|(before, after)| **before != *after).count() as u64;
@@ -107,6 +107,16 @@ pub fn preview(out: &Path, state: Option<&Path>, edit: &Edit) -> Result<Preview>
 fn nothing_yet(out: &Path) -> Error {
     let message = format!("there are no clusters in {} yet", out.display());
     Error::new(ErrorKind::Invalid, "E-STATE-NONE", message).hint("start with `windrow run`")
+}
+
+fn refusal(error: &EditError) -> Error {
+    let refused = no_edit(error.to_string());
+    if !matches!(error, EditError::CannotUndo { .. }) {
+        return refused;
+    }
+    refused.hint(
+        "`windrow clusters undo --older` takes back the latest edit before it that can be; `--dry-run` says what that does",
+    )
 }
 
 /// `E-EDIT`.

@@ -150,10 +150,11 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Takes edits out of the inbox, unless older ones still wait for their position.
+    /// Takes edits out of the inbox. Older ones that wait for their position come first: those that have reached it are applied, as before
+    /// the next row, which may be long in coming.
     pub(super) fn take_edits(&mut self) -> Result<()> {
         if !self.pending.is_empty() {
-            return Ok(());
+            return self.apply_due(self.pipeline.position());
         }
         let taken = self.store.edits().take(self.pipeline.position(), &mut self.notes)?;
         if !taken.is_empty() {
@@ -162,6 +163,15 @@ impl<'a> Work<'a> {
             self.store.edits().settle(&taken)?;
         }
         Ok(())
+    }
+
+    /// Applies those that wait for a position up to this one.
+    fn apply_due(&mut self, position: u64) -> Result<()> {
+        let mut due = Vec::new();
+        while let Some(edit) = self.pending.pop_front_if(|edit| edit.position <= position) {
+            due.push(edit);
+        }
+        self.apply(&due)
     }
 
     /// Applies edits that are in the log, and stages what they did.
@@ -410,12 +420,7 @@ impl<'a> Work<'a> {
     /// Applies the edits whose position is reached, and commits if there is anything new. An input that was read through before it came
     /// to an edit's position has changed: the edit then counts from here on.
     pub(super) fn finish(&mut self, read_through: bool) -> Result<()> {
-        let position = self.pipeline.position();
-        let mut due = Vec::new();
-        while let Some(edit) = self.pending.pop_front_if(|edit| read_through || edit.position <= position) {
-            due.push(edit);
-        }
-        self.apply(&due)?;
+        self.apply_due(if read_through { u64::MAX } else { self.pipeline.position() })?;
         self.take_edits()?;
         let manifest = self.store.manifest();
         let is_new = manifest.epoch == 0 || self.edits != manifest.edits || self.positions != manifest.positions;

@@ -1,12 +1,14 @@
 //! Rejects, lineage and commits, newest first.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
 use windrow_core::cluster::ClusterId;
+use windrow_core::lineage::Evidence;
 use windrow_core::record::{Micros, RejectReason};
 
 use super::{Cursor, Found, files_of, newest_rows};
@@ -69,7 +71,7 @@ pub fn rejects(
 }
 
 /// Something that happened to a cluster or a micro-cluster: the columns of the lineage.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Event {
     /// Pages learnt before.
     pub position: i64,
@@ -93,14 +95,22 @@ pub struct Event {
     pub label: Option<String>,
     /// Whether it is pinned now.
     pub pinned: Option<bool>,
-    /// Pages that moved.
+    /// Pages that moved, or for which it had come to that.
     pub pages: Option<i64>,
+    /// Why; older outputs do not say.
+    #[serde(flatten)]
+    pub evidence: Evidence,
 }
 
 impl Event {
     fn concerns(&self, cluster: ClusterId) -> bool {
         let is = |other: Option<i32>| other.map(i32::cast_unsigned) == Some(cluster);
         self.cluster == cluster || is(self.from_cluster) || is(self.into_cluster)
+    }
+
+    /// Why, in words.
+    pub fn said(&self) -> Option<String> {
+        self.evidence.said(self.pages.map(i64::cast_unsigned))
     }
 }
 
@@ -110,8 +120,12 @@ impl Event {
 /// `E-OUTPUT-READ`: a file cannot be read.
 pub fn events(committed: &Committed, cluster: Option<ClusterId>, before: Option<Cursor>, limit: usize) -> Result<Found<Event>> {
     let select = |batch: &RecordBatch| {
-        let wanted = |event: Event| cluster.is_none_or(|cluster| event.concerns(cluster)).then_some(event);
-        (0..batch.num_rows()).map(|row| event(batch, row).map(wanted)).collect()
+        let is_wanted = |event: &Event| cluster.is_none_or(|cluster| event.concerns(cluster));
+        let told = |row| {
+            let event = Some(event(batch, row)?).filter(is_wanted);
+            Ok(event.map(|event| Event { evidence: evidence(batch, row), ..event }))
+        };
+        (0..batch.num_rows()).map(told).collect()
     };
     newest_rows(committed, Family::Lineage, &select, before, (limit, cluster.is_none()))
 }
@@ -139,7 +153,25 @@ fn event(batch: &RecordBatch, row: usize) -> Result<Event> {
         label: label.is_valid(row).then(|| text(label, row).to_owned()),
         pinned: pinned.is_valid(row).then(|| pinned.value(row)),
         pages: long("pages")?,
+        evidence: Evidence::default(),
     })
+}
+
+/// Files of before there was evidence have no columns for it.
+fn evidence(batch: &RecordBatch, row: usize) -> Evidence {
+    let value = |name: &str| batch.column_by_name(name).filter(|values| values.is_valid(row));
+    let number = |name: &str| Some(value(name)?.as_primitive_opt::<Float64Type>()?.value(row));
+    let words = |name: &str| Some(text(value(name)?, row).to_owned());
+    Evidence {
+        why: words("why").map(Cow::Owned),
+        likeness: number("likeness"),
+        likeness_before: number("likeness_before"),
+        distance: number("distance"),
+        weight: number("weight"),
+        threshold: number("threshold"),
+        words_gone: words("words_gone"),
+        words_came: words("words_came"),
+    }
 }
 
 /// A commit, by its files.

@@ -6,7 +6,8 @@ use windrow_core::lineage::Edit;
 use windrow_engine::checkpoint::edits::{n_waiting, request};
 use windrow_engine::checkpoint::refused;
 use windrow_engine::clock::SystemClock;
-use windrow_engine::run::{Edited, edit};
+use windrow_engine::observe::Progress;
+use windrow_engine::run::{Control, Edited, edit, run};
 
 use crate::rig::{Rig, assert_same, csv};
 
@@ -156,6 +157,48 @@ fn an_edit_waits_for_its_position_however_early_the_next_run_ends() {
 }
 
 #[test]
+fn an_edit_behind_the_last_row_is_not_left_until_another_one_comes() {
+    let follow = |rig: &Rig, seen: &mut dyn FnMut(&Progress<'_>) -> bool| {
+        let control = Control::default();
+        let mut quiet = 0;
+        let mut observer = |progress: &Progress<'_>| {
+            quiet += u64::from(progress.total.rows == 200);
+            assert!(quiet < 10, "no row comes any more, and the edit waits");
+            if seen(progress) {
+                control.stop();
+            }
+        };
+        run(&rig.job, &SystemClock::new(), &control, &mut observer).unwrap();
+    };
+    let edited = |died: bool| {
+        let mut rig = Rig::new(200);
+        rig.job.follow = true;
+        let inbox = rig.job.out.join(".windrow/edits");
+        let is_named = |progress: &Progress<'_>| progress.pipeline.label(0) == Some("holidays");
+        let mut asked = false;
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            follow(&rig, &mut |progress| {
+                if progress.run.rows == 200 && !asked {
+                    asked = true;
+                    request(&inbox, &rename(0), &SystemClock::new()).unwrap();
+                }
+                assert!(!died || !is_named(progress), "dies here, as planned");
+                is_named(progress)
+            });
+        }));
+        assert_eq!(ended.is_err(), died);
+        if died {
+            assert_eq!((n_waiting(&inbox).unwrap(), rig.state().manifest.edits), (0, 0), "taken, and not committed");
+            follow(&rig, &mut |progress| is_named(progress));
+        }
+        rig.answer()
+    };
+    let undisturbed = edited(false);
+    assert!(undisturbed.lineage.iter().any(|line| line.contains("holidays")));
+    assert_same(&edited(true), &undisturbed, "killed");
+}
+
+#[test]
 fn an_edit_survives_falling_back_to_an_older_snapshot() {
     let rig = Rig::new(200);
     rig.run().unwrap();
@@ -181,8 +224,8 @@ fn merges_splits_and_what_is_taken_back_are_replayed_like_rows() {
         (200, Edit::Rename { cluster: a, label: "mine".into() }),
         (250, Edit::Merge { cluster: a, into: b }),
         (300, Edit::Split { cluster: b, micro_clusters: Vec::new() }),
-        (350, Edit::Undo),
-        (400, Edit::Undo),
+        (350, Edit::Undo { older: false }),
+        (400, Edit::Undo { older: false }),
         (450, Edit::Pin { cluster: b, pinned: true }),
     ];
     let edited = |deaths: &[u64]| {

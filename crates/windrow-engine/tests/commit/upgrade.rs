@@ -6,10 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use windrow_core::lineage::Evidence;
 use windrow_engine::checkpoint::manifest::{FORMAT, Manifest};
 use windrow_engine::checkpoint::migrate::{self, Change};
 use windrow_engine::checkpoint::{Layout, verify};
 use windrow_engine::clock::SystemClock;
+use windrow_engine::search;
 
 use crate::audit::{audit, job_of};
 use crate::copy::copy;
@@ -108,6 +110,20 @@ fn both_ways_give_the_same_answer() {
         migrate::migrate(&migrated.job.out, None, &SystemClock::new()).unwrap();
         [&read, &migrated].into_iter().for_each(|rig| go_on(rig, "to be compared"));
         crate::rig::assert_same(&migrated.answer(), &read.answer(), &format!("format {format}"));
+    }
+}
+
+#[test]
+fn lineage_without_evidence_is_read_beside_newer_one() {
+    for (format, state) in states() {
+        let rig = rig_of(&state);
+        go_on(&rig, &format!("format {format}"));
+        let committed = windrow_engine::checkpoint::read_committed(&rig.job.out, None).unwrap().unwrap();
+        let events = search::events(&committed, None, None, 10_000).unwrap().rows;
+        let (old, new): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.epoch <= 2);
+        assert!(!old.is_empty() && !new.is_empty(), "format {format}: {} and {} events", old.len(), new.len());
+        assert!(old.iter().all(|event| event.evidence == Evidence::default() && event.said().is_none()), "format {format}");
+        assert!(new.iter().all(|event| event.evidence.why.is_some() && event.said().is_some()), "format {format}: {new:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Models are told apart by colour and by how their lines are broken; the shade behind a line is from the least to the most of its seeds.
 
+use windrow_core::quality::Scores;
 use windrow_engine::eval::{Order, Report, Trial, Window};
 
 use super::svg::{Anchor, Area, Ink, Look, MARGIN, SMALL, Stroke, Svg};
@@ -13,8 +14,9 @@ const HEIGHT: f64 = 150.0;
 const GAP: f64 = 62.0;
 const SAMPLE: f64 = 34.0;
 
-/// What is drawn, and whether it is a share of 1.
-const CHARTS: [(&str, usize, bool); 3] = [("NMI (geometric)", 1, true), ("ARI", 4, true), ("groups", 0, false)];
+/// What is drawn: its name, its place among the measures, and whether it is a share of 1.
+const CHARTS: [(&str, usize, bool); 3] =
+    [("NMI (geometric)", Scores::NMI, true), ("ARI", Scores::ARI, true), ("groups", Scores::N, false)];
 /// Where the axis of shares begins that are all above.
 const HALF: f64 = 0.5;
 

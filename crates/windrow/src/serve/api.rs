@@ -1,5 +1,6 @@
 //! The routes of the API: docs/reference/api.md.
 
+use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use windrow_core::pipeline::ClusterView;
-use windrow_engine::{checkpoint, lookup};
+use windrow_engine::checkpoint;
+use windrow_engine::lookup::{self, ClusterEnd};
 
 use super::ask::{Asked, Named};
 use super::now::now_object;
@@ -134,15 +136,17 @@ pub(super) async fn cluster(State(shared): At, Named(id): Named) -> Result<Respo
         let reading = checkpoint::read_state(&shared.out, shared.state.as_deref())?;
         reading.map(|reading| lookup::cluster_end(&reading, id)).transpose().map(Option::flatten)
     });
-    let Some(end) = end.await? else {
+    // One that ended since the last commit is in no lineage yet.
+    let dead = view.dead.iter().find(|dead| dead.cluster == id);
+    let fresh = dead.map(|dead| ClusterEnd { slot: dead.slot, position: dead.died, went_to: BTreeMap::new() });
+    let Some(end) = end.await?.or(fresh) else {
         let message = format!("there is no cluster {id}");
         let hint = "GET /api/v1/clusters lists those that are alive";
         return Err(refusal(StatusCode::NOT_FOUND, "E-HTTP-CLUSTER", &message, hint).into());
     };
     let went_to = end.went_to.iter().map(|(cluster, n)| json!({"cluster": cluster, "micro_clusters": n}));
-    let label = view.dead.iter().find(|dead| dead.cluster == id).map(|dead| &dead.label);
     let object = json!({
-        "schema": "windrow.cluster/1", "state": "dead", "cluster": id, "slot": end.slot, "label": label,
+        "schema": "windrow.cluster/1", "state": "dead", "cluster": id, "slot": end.slot, "label": dead.map(|dead| &dead.label),
         "died_at_position": end.position, "went_to": went_to.collect::<Vec<_>>(),
     });
     Ok(answer_json(StatusCode::OK, &object))

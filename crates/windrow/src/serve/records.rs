@@ -144,8 +144,14 @@ pub(super) async fn lineage(State(shared): At, Asked(query): Asked<LineageQuery>
     }
     let found = newest(&shared, extent, read).await?;
     let next = found.next.map(|next| next.to_string());
+    let told = |event: &Event| {
+        let mut object = json!(event);
+        object["said"] = event.said().into();
+        object
+    };
+    let events: Vec<Value> = found.rows.iter().map(told).collect();
     let object = json!({
-        "schema": "windrow.lineage/1", "events": found.rows, "read": found.read, "total": found.total, "next": next,
+        "schema": "windrow.lineage/1", "events": events, "read": found.read, "total": found.total, "next": next,
     });
     Ok(answer_json(StatusCode::OK, &object))
 }
@@ -163,6 +169,14 @@ const EVENT_COLUMNS: &[&str] = &[
     "label",
     "pinned",
     "pages",
+    "why",
+    "likeness",
+    "likeness_before",
+    "distance",
+    "weight",
+    "threshold",
+    "words_gone",
+    "words_came",
 ];
 
 fn event_cells(event: &Event) -> Vec<Value> {

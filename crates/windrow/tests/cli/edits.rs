@@ -43,6 +43,12 @@ fn a_wrong_group_is_put_right_and_stays_right() {
     let back = clusters(&rig);
     let again = back.iter().find(|cluster| cluster["label"] == "mine").unwrap_or_else(|| panic!("{back:?}"));
     assert_ne!(id(again), a, "no id is used again");
+    let refused = rig.run(&["clusters", "undo", "--out", "out"]).failed(2, "E-EDIT");
+    let why = format!("the latest edit, the name of cluster {a}, cannot be taken back: cluster {a} is not alive");
+    assert!(refused.err.contains(&why) && refused.err.contains("undo --older"), "{}", refused.err);
+    assert_eq!(clusters(&rig), back, "nothing older is taken back unasked");
+    let nothing = rig.run(&["clusters", "undo", "--older", "--out", "out"]).failed(2, "E-EDIT");
+    assert!(nothing.err.contains("no edit that could be taken back"), "{}", nothing.err);
 
     rig.run(&["clusters", "merge", &id(again), "--into", &b, "--out", "out"]).fine();
     rig.run(&["clusters", "split", &b, "--out", "out"]).fine();

@@ -493,6 +493,28 @@ fn changes_ask_for_what_a_page_elsewhere_cannot_send() {
     server.end(Signal::INT, 130);
 }
 
+#[test]
+fn a_cluster_that_ended_since_the_last_commit_is_no_stranger() {
+    let rig = Rig::new();
+    rig.write("rows.csv", &std::fs::read_to_string(SAMPLE).unwrap());
+    let run = ["run", "--input", "rows.csv", "--follow", "--out", "out", "--roll-rows", "100", "--roll-seconds", "86400"];
+    let server = Server::call(&rig, &[&run[..], &SHOWN].concat());
+    server.until("/api/v1/now", |answer| answer.json()["commit"] == 1);
+    let clusters = server.get("/api/v1/clusters?sort=cluster").json();
+    let [ended, into] = [0, 1].map(|at| clusters["clusters"][at]["cluster"].as_u64().unwrap());
+    let merge = format!("{{\"edit\":\"merge\",\"cluster\":{ended},\"into\":{into}}}");
+    let ours = [("X-Windrow", "1"), ("Content-Type", "application/json")];
+    assert_eq!(server.post("/api/v1/edits", &merge, &ours).status, 202);
+    let path = format!("/api/v1/clusters/{ended}");
+    let told = server.until(&path, |answer| answer.status != 200 || answer.json()["state"] == "dead");
+    assert_eq!((told.status, server.get("/api/v1/now").json()["commit"].clone()), (200, 1.into()), "{}", told.body);
+    let told = told.json();
+    assert_eq!((&told["label"], &told["went_to"]), (&clusters["clusters"][0]["label"], &serde_json::json!([])));
+    assert!(told["slot"].is_u64() && told["died_at_position"].as_u64() > Some(0), "{told}");
+    server.end(Signal::INT, 130);
+    rig.run(&["audit", "--out", "out"]).fine();
+}
+
 /// What a client has put together is what one is told that has just come. Shares and weights of clusters that got nothing are not told.
 fn pieces_make_the_whole(server: &Server) {
     let put_together = |known: &mut BTreeMap<u64, Value>, told: Value| {

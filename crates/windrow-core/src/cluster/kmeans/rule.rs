@@ -13,6 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TermId;
+use crate::lineage::Death;
 
 /// A cluster dies when it is lighter than this share of the heaviest.
 const DYING: f64 = 1e-8;
@@ -80,22 +81,23 @@ impl Mean {
     }
 }
 
-/// Splits the heaviest of some means when the lightest of those that `may_die` is dying. Gives the places of both, and the twin that
-/// takes the place of the lightest. Of equally heavy ones the first counts.
+/// Splits the heaviest of some means when the lightest of those that `may_die` is dying. Gives the place of the lightest, the twin that
+/// takes it, and why. Of equally heavy ones the first counts.
 pub(super) fn split_heaviest<'a>(
     means: impl Iterator<Item = &'a mut Mean>,
     may_die: impl Fn(usize) -> bool,
-) -> Option<(usize, usize, Mean)> {
-    let mut heaviest: Option<(usize, &mut Mean)> = None;
+) -> Option<(usize, Mean, Death)> {
+    let mut heaviest: Option<&mut Mean> = None;
     let mut lightest: Option<(usize, f64)> = None;
     for (at, mean) in means.enumerate() {
         if may_die(at) && lightest.is_none_or(|(_, least)| mean.weight < least) {
             lightest = Some((at, mean.weight));
         }
-        if heaviest.as_ref().is_none_or(|(_, most)| mean.weight > most.weight) {
-            heaviest = Some((at, mean));
+        if heaviest.as_ref().is_none_or(|most| mean.weight > most.weight) {
+            heaviest = Some(mean);
         }
     }
-    let ((large, heaviest), (small, least)) = (heaviest?, lightest?);
-    (least < DYING * heaviest.weight).then(|| (large, small, heaviest.split(least)))
+    let (heaviest, (small, weight)) = (heaviest?, lightest?);
+    let threshold = DYING * heaviest.weight;
+    (weight < threshold).then(|| (small, heaviest.split(weight), Death::Outweighed { weight, threshold }))
 }

@@ -49,7 +49,7 @@ fn as_spark(centres: &[[f64; 3]], weights: &[f64], half_life: HalfLife, batches:
     };
     let mut log = Vec::new();
     for (centre, &weight) in centres.iter().zip(weights) {
-        let place = state.open_cluster(None, &sparse(centre), &mut log);
+        let place = state.open_cluster(None, &sparse(centre), Birth::Unshared, &mut log);
         state.centres.all[place].mean.weight = weight;
     }
     let mut told = Vec::new();

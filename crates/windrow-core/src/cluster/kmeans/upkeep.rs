@@ -7,7 +7,7 @@ use super::rule::split_heaviest;
 use super::{EXPLAINED, State};
 use crate::cluster::slots::{LIGHT, RESERVE, REST};
 use crate::cluster::{HalfLife, KMeansRule, Slot};
-use crate::lineage::{Happening, LineageEvent};
+use crate::lineage::{Death, Fade, Happening, LineageEvent};
 
 /// Pages until labels follow for the second time; later waits grow by a tenth, up to this many pages a cluster.
 pub(super) const FIRST_WAIT: u64 = 250;
@@ -103,10 +103,10 @@ impl State {
         let is_pinned = |slot: Option<Slot>| slot.and_then(|slot| self.slots.get(slot)).is_some_and(|cluster| cluster.pinned);
         let pinned: Vec<bool> = self.centres.all.iter().map(|centre| is_pinned(centre.slot)).collect();
         let means = self.centres.all.iter_mut().map(|centre| &mut centre.mean);
-        let Some((_, small, twin)) = split_heaviest(means, |place| !pinned[place]) else { return };
+        let Some((small, twin, why)) = split_heaviest(means, |place| !pinned[place]) else { return };
         let dead = std::mem::replace(&mut self.centres.all[small], Centre::unborn(twin));
         // The twin takes the place at once.
-        self.bury(&dead, 0, log);
+        self.bury(&dead, 0, why, log);
     }
 
     /// Clusters that have been too light for a whole horizon die while others wait for their slots, the lightest first.
@@ -114,8 +114,9 @@ impl State {
         let mut dying = Vec::new();
         for centre in &self.centres.all {
             let Some(cluster) = centre.slot.and_then(|slot| self.slots.get_mut(slot)) else { continue };
-            if cluster.is_long_light(centre.mean.weight < LIGHT, self.n_pages) {
-                dying.push((centre.mean.weight, centre.micro));
+            let weight = centre.mean.weight;
+            if let Some(n_pages) = cluster.long_light(weight < LIGHT, self.n_pages) {
+                dying.push((weight, centre.micro, n_pages));
             }
         }
         dying.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -123,17 +124,18 @@ impl State {
         let waiting = self.centres.all.len() - living;
         let wanted = if self.warm { waiting.max(self.slots.len() / RESERVE) } else { 0 };
         let most = wanted.saturating_sub(self.slots.len() - living).min(living - 1);
-        for &(_, micro) in dying.iter().take(most) {
+        for &(weight, micro, n_pages) in dying.iter().take(most) {
             let place = self.centres.find(micro).expect("it was alive just now");
             let dead = self.centres.all.remove(place);
-            self.bury(&dead, REST, log);
+            self.bury(&dead, REST, Death::Light { weight, threshold: LIGHT, n_pages }, log);
         }
     }
 
-    fn bury(&mut self, dead: &Centre, rest: u64, log: &mut Vec<LineageEvent>) {
+    fn bury(&mut self, dead: &Centre, rest: u64, why: Death, log: &mut Vec<LineageEvent>) {
         let Some(slot) = dead.slot else { return };
-        self.log(slot, Happening::MicroFaded { micro_cluster: dead.micro, n_pages: dead.n_pages }, log);
-        self.log(slot, Happening::ClusterDied { slot }, log);
+        let faded = Fade::Ended { weight: Some(dead.mean.weight) };
+        self.log(slot, Happening::MicroFaded { micro_cluster: dead.micro, n_pages: dead.n_pages, why: faded }, log);
+        self.log(slot, Happening::ClusterDied { slot, why }, log);
         self.slots.close(slot, self.n_pages + rest);
     }
 

@@ -10,6 +10,7 @@ use super::index::{Entry, Scratch};
 use super::lists::{Posting, current};
 use super::{CLEANUP, Micros, TermId};
 use crate::cluster::{MicroId, Slot};
+use crate::lineage::{Fade, Near};
 
 /// What a clean-up did.
 #[derive(Debug, Default)]
@@ -30,6 +31,7 @@ pub(in super::super) struct Faded {
     pub(in super::super) n_pages: u64,
     /// What it held, each term's weight scaled to its mass; terms ascending.
     pub(in super::super) left: Vec<(TermId, f32)>,
+    pub(in super::super) why: Fade,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub(in super::super) struct Merged {
     pub(in super::super) home: Slot,
     pub(in super::super) into: MicroId,
     pub(in super::super) into_home: Slot,
+    pub(in super::super) why: Near,
 }
 
 impl Micros {
@@ -114,10 +117,21 @@ impl Micros {
                 mass: self.mass[micro],
                 n_pages: self.n_pages[micro],
                 left: std::mem::take(&mut left[micro]),
+                why: self.fading(micro, dead[micro]),
             })
             .collect();
         self.close_gaps(&gone);
         faded
+    }
+
+    /// Why one goes that is `dead`, or has no terms left.
+    fn fading(&self, micro: usize, dead: bool) -> Fade {
+        let (weight, least) = (self.weight[micro], libm::exp2(-CLEANUP));
+        match dead {
+            true if weight <= least => Fade::Light { weight, threshold: least },
+            true => Fade::Evicted { weight },
+            false => Fade::Termless { weight, threshold: (least as f32).into() },
+        }
     }
 
     fn close_gaps(&mut self, gone: &[bool]) {
@@ -153,13 +167,15 @@ impl Micros {
                 continue;
             }
             let found = self.index.sweep(&terms, micro, scratch);
-            let Some(into) = found.nearest.filter(|_| 1.0 - found.likeness < radius) else { continue };
+            let why = Near { distance: 1.0 - found.likeness, threshold: radius };
+            let Some(into) = found.nearest.filter(|_| why.distance < why.threshold) else { continue };
             if self.home[into] != self.home[micro] && held.contains(&self.id[micro]) {
                 continue;
             }
             self.merge(micro, into, &terms);
             gone[micro] = true;
-            merged.push(Merged { id: self.id[micro], home: self.home[micro], into: self.id[into], into_home: self.home[into] });
+            let (id, home) = (self.id[micro], self.home[micro]);
+            merged.push(Merged { id, home, into: self.id[into], into_home: self.home[into], why });
         }
         if !merged.is_empty() {
             self.close_gaps(&gone);

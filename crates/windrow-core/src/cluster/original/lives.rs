@@ -8,7 +8,7 @@ use super::features::Sparse;
 use super::{Fit, hungarian};
 use crate::cluster::slots::Slots;
 use crate::cluster::{MicroId, Slot};
-use crate::lineage::{Happening, LineageEvent};
+use crate::lineage::{Birth, Death, Fade, Happening, LineageEvent};
 
 /// Most registrable domains that a cluster is remembered by.
 const NAMES: usize = 32;
@@ -116,7 +116,7 @@ impl Lives {
             like: Vec::new(),
             domains: BTreeMap::new(),
         });
-        let happening = Happening::ClusterBorn { slot, micro_cluster: micro };
+        let happening = Happening::ClusterBorn { slot, micro_cluster: micro, why: Birth::Unshared };
         log.push(LineageEvent { position, cluster: slots.owner(slot), happening });
         slot
     }
@@ -130,8 +130,8 @@ impl Lives {
         let dead = self.all.remove(place);
         let cluster = slots.owner(dead.slot);
         let ends = [
-            Happening::MicroFaded { micro_cluster: dead.micro, n_pages: dead.n_pages },
-            Happening::ClusterDied { slot: dead.slot },
+            Happening::MicroFaded { micro_cluster: dead.micro, n_pages: dead.n_pages, why: Fade::Ended { weight: None } },
+            Happening::ClusterDied { slot: dead.slot, why: Death::Idle { n_pages: position - dead.last_at } },
         ];
         log.extend(ends.map(|happening| LineageEvent { position, cluster, happening }));
         slots.close(dead.slot, position);

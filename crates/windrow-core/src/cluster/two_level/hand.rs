@@ -11,7 +11,7 @@ use crate::cluster::coarse::Coarse;
 use crate::cluster::micro::Cleaned;
 use crate::cluster::slots::REST;
 use crate::cluster::{ClusterId, MicroId, Slot};
-use crate::lineage::{EditError, Happening, LineageEvent};
+use crate::lineage::{Birth, Death, EditError, Happening, LineageEvent};
 
 impl State {
     /// Puts micro-clusters into a cluster and holds them there.
@@ -52,7 +52,7 @@ impl State {
         kept.add(memory.pages, &memory.terms);
         kept.prune(most);
         self.holes = true;
-        self.log(from, Happening::ClusterDied { slot: from }, log);
+        self.log(from, Happening::ClusterDied { slot: from, why: Death::Merged }, log);
         self.slots.close(from, self.n_pages + REST);
         self.generation += 1;
         Ok(())
@@ -78,7 +78,7 @@ impl State {
         };
         let first = *going.first().ok_or(EditError::CannotPart(cluster))?;
         let to = self.slots.open_at_once().ok_or(EditError::NoFreeSlot)?;
-        self.log(to, Happening::ClusterBorn { slot: to, micro_cluster: first }, log);
+        self.log(to, Happening::ClusterBorn { slot: to, micro_cluster: first, why: Birth::Split }, log);
         self.log(to, Happening::ClusterSplit { from: cluster, n_pages: 0 }, log);
         going.into_iter().for_each(|id| self.put(id, to, log));
         self.at_home(from).into_iter().for_each(|id| self.put(id, from, log));

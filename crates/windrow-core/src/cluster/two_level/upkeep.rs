@@ -7,7 +7,7 @@ use crate::cluster::coarse::Coarse;
 use crate::cluster::slots::{LIGHT, RESERVE, REST};
 use crate::cluster::vocabulary::TermId;
 use crate::cluster::{Clusters, ModelSettings, Slot, memory, micro};
-use crate::lineage::{Happening, LineageEvent};
+use crate::lineage::{Death, Happening, LineageEvent, Move};
 
 /// Pages until the second run of K-Means; later waits grow by a tenth, up to two thirds of the half-life of micro-clusters.
 pub(super) const FIRST_WAIT: u64 = 250;
@@ -65,15 +65,16 @@ impl State {
         let cleaned = self.micros.clean_up(evict, &self.held, scratch);
         self.hold_on(&cleaned);
         for faded in &cleaned.faded {
-            self.log(faded.home, Happening::MicroFaded { micro_cluster: faded.id, n_pages: faded.n_pages }, log);
+            let (micro_cluster, n_pages, why) = (faded.id, faded.n_pages, faded.why);
+            self.log(faded.home, Happening::MicroFaded { micro_cluster, n_pages, why }, log);
             let cluster = self.slots.get_mut(faded.home).expect("a micro-cluster's home is alive");
             cluster.memory.add(faded.mass, &faded.left);
         }
         let most = most_remembered(&self.settings);
         for merged in &cleaned.merged {
             let into_cluster = self.slots.owner(merged.into_home);
-            let happening = Happening::MicroMerged { micro_cluster: merged.id, into: merged.into, into_cluster };
-            self.log(merged.home, happening, log);
+            let (micro_cluster, into, why) = (merged.id, merged.into, merged.why);
+            self.log(merged.home, Happening::MicroMerged { micro_cluster, into, into_cluster, why }, log);
         }
         self.slots.living_mut().for_each(|(_, cluster)| cluster.memory.prune(most));
         self.holes = true;
@@ -97,10 +98,9 @@ impl State {
         self.generation += 1;
         coarse.look(&self.micros, &self.slots);
         let likenesses = coarse.settle();
-        let homes = coarse.homes().to_vec();
-        for (micro, to) in homes.into_iter().enumerate() {
-            if !self.is_held(micro) {
-                self.move_home(micro, to, log);
+        for gain in coarse.gains() {
+            if !self.is_held(gain.micro) {
+                self.move_home(gain.micro, gain.to, gain.why, log);
             }
         }
         let waiting = self.open_clusters(coarse, &likenesses, log);
@@ -110,11 +110,11 @@ impl State {
         self.wait = (self.wait + self.wait / 10).min(u64::MAX / 2);
     }
 
-    pub(super) fn move_home(&mut self, micro: usize, to: Slot, log: &mut Vec<LineageEvent>) {
+    pub(super) fn move_home(&mut self, micro: usize, to: Slot, why: Move, log: &mut Vec<LineageEvent>) {
         let from = self.micros.home[micro];
         if from != to {
             let micro_cluster = self.micros.id[micro];
-            self.log(to, Happening::MicroMoved { micro_cluster, from: self.slots.owner(from) }, log);
+            self.log(to, Happening::MicroMoved { micro_cluster, from: self.slots.owner(from), why }, log);
             self.micros.home[micro] = to;
         }
     }
@@ -124,7 +124,7 @@ impl State {
         let mut waiting = 0;
         let free = self.slots.len() - self.slots.living().count();
         let most = free + (self.slots.len() / RESERVE).max(1);
-        for micro in coarse.strangers(likenesses, HEAVY, FAR, most) {
+        for (micro, why) in coarse.strangers(likenesses, HEAVY, FAR, most) {
             if self.is_held(micro) {
                 continue;
             }
@@ -132,8 +132,8 @@ impl State {
                 waiting += 1;
                 continue;
             }
-            let to = self.open_cluster(self.micros.id[micro], log);
-            self.move_home(micro, to, log);
+            let to = self.open_cluster(self.micros.id[micro], why, log);
+            self.move_home(micro, to, Move::Opened, log);
         }
         waiting
     }
@@ -149,14 +149,14 @@ impl State {
         let mut dying = Vec::new();
         for (slot, cluster) in self.slots.living_mut() {
             let is_light = weights[slot as usize] < LIGHT && needed != Some(slot);
-            if cluster.is_long_light(is_light, position) {
-                dying.push((lived_in[slot as usize], slot));
+            if let Some(n_pages) = cluster.long_light(is_light, position) {
+                dying.push((lived_in[slot as usize], slot, n_pages));
             }
         }
         dying.sort_by(|a, b| a.0.cmp(&b.0).then(weights[a.1 as usize].total_cmp(&weights[b.1 as usize])).then(a.1.cmp(&b.1)));
         let reserve = self.slots.len() / RESERVE;
         waiting = waiting.max(reserve.saturating_sub(self.slots.len() - self.slots.living().count()));
-        for (lived_in, slot) in dying {
+        for (lived_in, slot, n_pages) in dying {
             if lived_in && waiting == 0 && !self.is_auto() {
                 break;
             }
@@ -165,7 +165,8 @@ impl State {
             }
             waiting = waiting.saturating_sub(1);
             self.move_out(slot, coarse, log);
-            self.log(slot, Happening::ClusterDied { slot }, log);
+            let why = Death::Light { weight: weights[slot as usize], threshold: LIGHT, n_pages };
+            self.log(slot, Happening::ClusterDied { slot, why }, log);
             self.slots.close(slot, position + REST);
         }
     }
@@ -174,11 +175,12 @@ impl State {
     fn move_out(&mut self, slot: Slot, coarse: &Coarse, log: &mut Vec<LineageEvent>) {
         let leaving = (0..self.micros.len()).filter(|&micro| self.micros.home[micro] == slot);
         for (micro, to) in coarse.second_homes(leaving) {
-            let alive = to.filter(|&to| to != slot && self.slots.get(to).is_some());
-            let lightest = || self.slots.living().map(|(other, _)| other).find(|&other| other != slot);
-            let to = alive.or_else(lightest).expect("another cluster is alive");
+            let alive = to.filter(|&(to, _)| to != slot && self.slots.get(to).is_some());
+            let any = || self.slots.living().map(|(other, _)| other).find(|&other| other != slot);
+            let to = alive.map(|(to, _)| to).or_else(any).expect("another cluster is alive");
+            let why = Move::Orphaned { likeness: alive.map(|(_, likeness)| likeness.into()) };
             self.held.remove(&self.micros.id[micro]);
-            self.move_home(micro, to, log);
+            self.move_home(micro, to, why, log);
         }
     }
 }

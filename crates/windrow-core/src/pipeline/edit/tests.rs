@@ -71,6 +71,8 @@ fn joined(pipeline: &mut Pipeline) -> ClusterView {
     largest(pipeline).remove(0)
 }
 
+const UNDO: Edit = Edit::Undo { older: false };
+
 #[test]
 fn what_is_moved_stays_and_what_is_let_go_returns() {
     let mut pipeline = started(3);
@@ -114,7 +116,7 @@ fn a_cluster_that_is_taken_in_ends_and_comes_back_when_that_is_undone() {
         assert!(home(&pipeline, theme).is_none_or(|home| home == into), "its themes stay together");
     }
 
-    let log = edit(&mut pipeline, &Edit::Undo).unwrap();
+    let log = edit(&mut pipeline, &UNDO).unwrap();
     let again = born(&log).unwrap();
     assert!(again > ended, "no id is used again");
     assert!(log.iter().any(|e| e.cluster == ended && e.happening == Happening::ClusterBack { into: again }));
@@ -144,7 +146,7 @@ fn a_cluster_is_parted_by_name_or_by_likeness_and_joined_again() {
         go_on(&mut pipeline, 2_000..2_500, 100);
         assert!(parted.iter().all(|&theme| home(&pipeline, theme).is_none_or(|home| home == child)), "they stay");
 
-        let log = edit(&mut pipeline, &Edit::Undo).unwrap();
+        let log = edit(&mut pipeline, &UNDO).unwrap();
         assert_eq!(log[0].happening, Happening::ClusterMerged { into: parent.cluster });
         assert!(parted.iter().all(|&theme| home(&pipeline, theme).is_none_or(|home| home == parent.cluster)));
         let held = pipeline.summary().micro_clusters.into_iter().filter(|micro| micro.held);
@@ -167,7 +169,7 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
     let (theme, foreign) = (clusters[0].themes[0].micro_cluster, clusters[1].themes[0].micro_cluster);
     let all = pipeline.summary().micro_clusters.into_iter().filter(|m| m.cluster == cluster).map(|m| m.micro_cluster).collect();
     let wrong = [
-        (Edit::Undo, EditError::NothingToUndo),
+        (UNDO, EditError::NothingToUndo),
         (Edit::Move { micro_clusters: vec![theme], to: 99 }, EditError::NoSuchCluster(99)),
         (Edit::Move { micro_clusters: vec![theme, 999_999], to: other }, EditError::NoSuchMicro(999_999)),
         (Edit::Move { micro_clusters: vec![], to: other }, EditError::NoMicro),
@@ -198,18 +200,25 @@ fn edits_are_taken_back_one_by_one_and_what_is_past_is_passed_over() {
     edit(&mut pipeline, &Edit::Pin { cluster: b, pinned: true }).unwrap();
     edit(&mut pipeline, &Edit::Rename { cluster: b, label: "gone".into() }).unwrap();
     edit(&mut pipeline, &Edit::Merge { cluster: b, into: a }).unwrap();
-    edit(&mut pipeline, &Edit::Undo).unwrap();
-    // The name and the pin of `b` belong to a cluster that has ended: they cannot be taken back any more.
+    edit(&mut pipeline, &UNDO).unwrap();
+    // The name and the pin of `b` belong to a cluster that has ended: they cannot be taken back any more, and nothing else is in their place.
+    let before = pipeline.snapshot();
+    let refused = edit(&mut pipeline, &UNDO).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!("the latest edit, the name of cluster {b}, cannot be taken back: cluster {b} is not alive")
+    );
+    assert!(pipeline.snapshot() == before, "what is refused changes nothing");
     let name = |pipeline: &Pipeline| {
         let view = pipeline.view();
         let named = view.clusters.iter().find(|c| c.cluster == a).unwrap();
         named.renamed.then(|| named.label.clone())
     };
-    edit(&mut pipeline, &Edit::Undo).unwrap();
+    edit(&mut pipeline, &Edit::Undo { older: true }).unwrap();
     assert_eq!(name(&pipeline).as_deref(), Some("one"));
-    edit(&mut pipeline, &Edit::Undo).unwrap();
+    edit(&mut pipeline, &UNDO).unwrap();
     assert_eq!(name(&pipeline), None);
-    assert_eq!(edit(&mut pipeline, &Edit::Undo), Err(EditError::NothingToUndo));
+    assert_eq!(edit(&mut pipeline, &UNDO), Err(EditError::NothingToUndo));
 }
 
 #[test]
@@ -221,7 +230,7 @@ fn a_merge_into_a_cluster_without_themes_is_taken_back() {
     edit(&mut pipeline, &Edit::Move { micro_clusters: themes(&clusters[0]), to: other }).unwrap();
     assert!(pipeline.summary().micro_clusters.iter().all(|micro| micro.cluster != empty));
     edit(&mut pipeline, &Edit::Merge { cluster: ended, into: empty }).unwrap();
-    let log = edit(&mut pipeline, &Edit::Undo).unwrap();
+    let log = edit(&mut pipeline, &UNDO).unwrap();
     let back = log.iter().find_map(|event| match event.happening {
         Happening::ClusterBack { into } if event.cluster == ended => Some(into),
         _ => None,

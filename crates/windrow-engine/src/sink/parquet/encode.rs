@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryBuilder, StringBuilder};
+use arrow_array::builder::BinaryBuilder;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -15,7 +15,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use windrow_core::featurize::main_domain;
-use windrow_core::lineage::{Line, LineageEvent, flatten};
+use windrow_core::lineage::{Evidence, Line, LineageEvent, flatten};
 use windrow_core::pipeline::Outcome;
 use windrow_core::record::{Pages, RecordId, Reject, TextColumn};
 
@@ -29,8 +29,8 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 /// zstd level: on links_stream one core encodes 940,000 rows/s at level 1; level 3 saves 13 % of the bytes and makes 570,000.
 const ZSTD_LEVEL: i32 = 1;
 /// Columns with few distinct values: a dictionary pays. For the others it costs a third of the speed, and 4 % more bytes.
-const DICTIONARY: [&str; 9] =
-    ["cluster", "slot", "micro_cluster", "label", "domain", "reason", "source", "event", "main_domain"];
+const DICTIONARY: [&str; 10] =
+    ["cluster", "slot", "micro_cluster", "label", "domain", "reason", "source", "event", "main_domain", "why"];
 
 /// Columns of a family; pages have those behind them that are carried along.
 pub fn schema(family: Family, kept: &[String]) -> SchemaRef {
@@ -70,6 +70,12 @@ pub fn schema(family: Family, kept: &[String]) -> SchemaRef {
             long("pages", true),
         ],
     };
+    if family == Family::Lineage {
+        let nullable = |name: &str| Field::new(name, DataType::Utf8, true);
+        fields.push(nullable("why"));
+        fields.extend(Evidence::NUMBERS.map(|(name, _)| Field::new(name, DataType::Float64, true)));
+        fields.extend(["words_gone", "words_came"].map(nullable));
+    }
     if family == Family::Pages {
         fields.extend(kept.iter().map(|name| text(name)));
     }
@@ -192,9 +198,10 @@ pub(super) fn lineage(events: &[LineageEvent], epoch: u64) -> RecordBatch {
     let long = |of: fn(&Line<'_>) -> Option<u64>| -> ArrayRef {
         Arc::new(lines.iter().map(|(_, line)| of(line).map(u64::cast_signed)).collect::<Int64Array>())
     };
-    let mut label = StringBuilder::new();
-    lines.iter().for_each(|(_, line)| label.append_option(line.label));
-    let columns: Vec<ArrayRef> = vec![
+    let text = |of: fn(&Evidence) -> Option<&str>| -> ArrayRef {
+        Arc::new(lines.iter().map(|(_, line)| of(&line.evidence)).collect::<StringArray>())
+    };
+    let mut columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(events.iter().map(|event| event.position.cast_signed()))),
         Arc::new(Int64Array::from_value(epoch.cast_signed(), events.len())),
         Arc::new(StringArray::from_iter_values(lines.iter().map(|(code, _)| code))),
@@ -204,10 +211,17 @@ pub(super) fn lineage(events: &[LineageEvent], epoch: u64) -> RecordBatch {
         int(|line| line.from_cluster),
         long(|line| line.into_micro_cluster),
         int(|line| line.into_cluster),
-        Arc::new(label.finish()),
+        Arc::new(lines.iter().map(|(_, line)| line.label).collect::<StringArray>()),
         Arc::new(BooleanArray::from_iter(lines.iter().map(|(_, line)| line.pinned))),
         long(|line| line.pages),
+        text(|it| it.why.as_deref()),
     ];
+    columns.extend(
+        Evidence::NUMBERS.map(|(_, of)| -> ArrayRef {
+            Arc::new(lines.iter().map(|(_, line)| of(&line.evidence)).collect::<Float64Array>())
+        }),
+    );
+    columns.extend([text(|it| it.words_gone.as_deref()), text(|it| it.words_came.as_deref())]);
     RecordBatch::try_new(schema(Family::Lineage, &[]), columns).expect("columns follow the schema")
 }
 

@@ -53,10 +53,13 @@ LINEAGE = pa.schema(
         pa.field("label", pa.string()),
         pa.field("pinned", pa.bool_()),
         pa.field("pages", pa.int64()),
+        pa.field("why", pa.string()),
     ]
+    + [pa.field(name, pa.float64()) for name in ("likeness", "likeness_before", "distance", "weight", "threshold")]
+    + [pa.field(name, pa.string()) for name in ("words_gone", "words_came")]
 )
 _SCHEMAS = {"pages": PAGES, "rejects": REJECTS, "lineage": LINEAGE}
-_DICTIONARY = ("cluster", "slot", "micro_cluster", "label", "domain", "reason", "source", "event")
+_DICTIONARY = ("cluster", "slot", "micro_cluster", "label", "domain", "reason", "source", "event", "why")
 _ROW_GROUP_ROWS = 131_072
 
 

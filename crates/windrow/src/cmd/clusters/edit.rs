@@ -103,9 +103,12 @@ are now.
         #[command(flatten)]
         how: How,
     },
-    /// Take back the latest edit that can still be taken back
+    /// Take back the latest edit
     #[command(before_help = "Examples:\n  windrow clusters undo --out out\n")]
     Undo {
+        /// Pass over edits that can be taken back no more
+        #[arg(long)]
+        older: bool,
         #[command(flatten)]
         how: How,
     },
@@ -131,7 +134,7 @@ pub(super) fn run(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
         EditVerb::Split { id, themes, how } => (Edit::Split { cluster: *id, micro_clusters: themes.clone() }, how),
         EditVerb::Move { themes, to, how } => (Edit::Move { micro_clusters: themes.clone(), to: *to }, how),
         EditVerb::Release { themes, how } => (Edit::Release { micro_clusters: themes.clone() }, how),
-        EditVerb::Undo { how } => (Edit::Undo, how),
+        EditVerb::Undo { older, how } => (Edit::Undo { older: *older }, how),
     };
     let at = place(args, &how.settings, app)?;
     if how.dry_run {

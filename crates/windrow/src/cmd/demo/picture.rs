@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use windrow_core::cluster::ClusterId;
-use windrow_core::lineage::Happening;
+use windrow_core::lineage::{Happening, flatten};
 use windrow_core::pipeline::{ClusterView, View};
 use windrow_engine::observe::Progress;
 
@@ -64,8 +64,8 @@ impl Picture {
                     self.born.insert(event.cluster, at);
                     ("+", "born".to_owned())
                 }
-                Happening::ClusterDied { .. } => ("-", "died: nothing came for long".to_owned()),
-                Happening::Relabelled { label } => ("~", format!("now {label}")),
+                Happening::ClusterDied { .. } => ("-", died(&event.happening)),
+                Happening::Relabelled { label, .. } => ("~", format!("now {label}")),
                 _ => continue,
             };
             // A new name of a new cluster is its first one: one line for both.
@@ -206,6 +206,12 @@ impl Picture {
         lines.resize(NEWS, String::new());
         lines
     }
+}
+
+/// A death with its reason.
+fn died(happening: &Happening) -> String {
+    let (_, line) = flatten(happening);
+    line.evidence.said(line.pages).map_or_else(|| "died".to_owned(), |why| format!("died: {why}"))
 }
 
 /// The volume in at most [`SPARK`] parts, each the mean of its buckets.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use windrow_core::cluster::Clusters;
+use windrow_core::quality::Scores;
 use windrow_engine::error::Error;
 use windrow_engine::eval::{EvalJob, Order, Report, Sequence, Trial};
 use windrow_engine::export;
@@ -105,7 +106,8 @@ fn summaries(found: &Report) -> Table {
 /// The scores over time of one order: a line a window.
 fn over_time(found: &Report, trials: &[&Trial]) -> Table {
     let series = picture::series(found);
-    let values: Vec<_> = series.iter().map(|one| [1, 4, 0].map(|measure| one.over_time(trials, measure))).collect();
+    let measures = [Scores::NMI, Scores::ARI, Scores::N];
+    let values: Vec<_> = series.iter().map(|one| measures.map(|measure| one.over_time(trials, measure))).collect();
     let mut heads = vec!["scored rows".to_owned(), "labels".to_owned()];
     heads.extend(series.into_iter().map(|one| one.name));
     let windows = trials.first().map_or(&[][..], |trial| &trial.windows);

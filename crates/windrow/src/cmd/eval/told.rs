@@ -12,9 +12,6 @@ use crate::term::{Style, Term, text};
 
 /// The kinds of groups that are scored.
 const LEVELS: [&str; 2] = ["micro", "cluster"];
-/// Where NMI (geometric) and ARI stand among the measures.
-const NMI: usize = 1;
-const ARI: usize = 4;
 
 pub(super) fn print(found: &Report, term: &mut Term) -> Result<(), Failure> {
     match (term.format, found.trials.as_slice()) {
@@ -123,8 +120,8 @@ pub(super) fn summary_cells(found: &Report, summary: &Summary) -> [Vec<String>; 
     ];
     levels.map(|(name, level, cost)| {
         let mut cells =
-            vec![summary.model.clone(), summary.order.to_string(), name.to_owned(), format!("{:.0}", level[0].mean)];
-        for measure in [NMI, ARI] {
+            vec![summary.model.clone(), summary.order.to_string(), name.to_owned(), format!("{:.0}", level[Scores::N].mean)];
+        for measure in [Scores::NMI, Scores::ARI] {
             let Spread { mean, least, most, deviation } = level[measure];
             cells.push(format!("{mean:.3}"));
             if seeds {
@@ -132,10 +129,10 @@ pub(super) fn summary_cells(found: &Report, summary: &Summary) -> [Vec<String>; 
                 cells.extend([format!("{least:.3}-{most:.3}"), deviation]);
             }
         }
-        cells.push(format!("{:.3}", level[3].mean));
+        cells.push(format!("{:.3}", level[Scores::AMI].mean));
         if costs {
             let cost = |at: usize| cost.map_or_else(String::new, |cost| format!("{:.3}", cost[at]));
-            cells.extend([cost(NMI), cost(ARI)]);
+            cells.extend([cost(Scores::NMI), cost(Scores::ARI)]);
         }
         cells.push(text::count(summary.rate.mean.round() as u64));
         cells
