@@ -499,11 +499,11 @@ mod tests {
         check_clusterer(|settings| Box::new(TwoLevel::new(settings)));
     }
 
-    /// Clusters alive under `auto` after pages of each of these groups in turn, 200 of each, and pages that share words with nobody.
+    /// Clusters alive under `auto` after pages of each of these groups in turn, 200 of each, and pages that share one common word with all.
     fn alive_after(model: &mut TwoLevel, groups: Range<usize>) -> usize {
         let n = groups.len();
         let text = |at: usize| match at % (n + 1) {
-            lone if lone == n => format!("lone{at}a lone{at}b lone{at}c"),
+            lone if lone == n => format!("lone{at}a lone{at}b all"),
             group => {
                 let group = groups.start + group;
                 (0..5).map(|i| format!("g{group}w{} ", (at * (i + 3) / n) % 9)).chain(["all".to_owned()]).collect()

@@ -41,7 +41,10 @@ fn all_problems_are_reported_at_once() {
         file("[model]\nclusters = 0\nkind = \"k\"\n[limits]\nmemory = \"1XB\"\n[features]\ntitle = -1.0\n").unwrap_err();
     assert_eq!(error.causes.len(), 4, "{error}");
     assert_eq!(error.exit_code(), 2);
-    assert!(error.causes.iter().any(|cause| cause.contains("takes a whole number from 1 to 100000, not `0`")), "{error}");
+    assert!(
+        error.causes.iter().any(|cause| cause.contains("takes a whole number from 1 to 100000, or `auto`, not `0`")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl State {
     /// Clusters that have been too light for a whole horizon die: those without any micro-cluster, and the lightest of the others
     /// while somebody waits for a slot; under `auto` all of them, for how many clusters there are is what the stream says.
     fn bury_clusters(&mut self, mut waiting: usize, coarse: &Coarse, log: &mut Vec<LineageEvent>) {
-        let weights = self.living_weights();
+        let weights = if self.is_auto() { self.heaviest_weights() } else { self.living_weights() };
         let mut lived_in = vec![false; self.slots.len()];
         self.micros.home.iter().for_each(|&home| lived_in[home as usize] = true);
         let needed = self.empty.as_ref().map(|empty| empty.home);
@@ -169,6 +169,16 @@ impl State {
             self.log(slot, Happening::ClusterDied { slot, why }, log);
             self.slots.close(slot, position + REST);
         }
+    }
+
+    /// Faded weight of the heaviest micro-cluster of each slot: many that came once and have little to do with each other hold no cluster.
+    fn heaviest_weights(&self) -> Vec<f64> {
+        let mut weights = vec![0.0; self.slots.len()];
+        for micro in 0..self.micros.len() {
+            let most = &mut weights[self.micros.home[micro] as usize];
+            *most = f64::max(*most, self.micros.weight(micro));
+        }
+        weights
     }
 
     /// The micro-clusters of a dying cluster go to the next nearest.
