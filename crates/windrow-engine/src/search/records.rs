@@ -10,6 +10,7 @@ use windrow_core::cluster::ClusterId;
 use windrow_core::record::{Micros, RejectReason};
 
 use super::{Cursor, Found, files_of, newest_rows};
+use crate::alarms;
 use crate::checkpoint::Committed;
 use crate::error::Result;
 use crate::lookup::column;
@@ -69,7 +70,7 @@ pub fn rejects(
 }
 
 /// Something that happened to a cluster or a micro-cluster: the columns of the lineage.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Event {
     /// Pages learnt before.
     pub position: i64,
@@ -95,6 +96,24 @@ pub struct Event {
     pub pinned: Option<bool>,
     /// Pages that moved.
     pub pages: Option<i64>,
+    /// What is unusual of a cluster that drifted.
+    pub measure: Option<&'static str>,
+    /// Above what is usual, or below.
+    pub above: Option<bool>,
+    /// Its value.
+    pub value: Option<f64>,
+    /// Where what is usual begins, and ends.
+    pub usual_from: Option<f64>,
+    /// Where it ends.
+    pub usual_to: Option<f64>,
+    /// Windows with that value.
+    pub windows: Option<u32>,
+    /// Windows before.
+    pub before: Option<u32>,
+    /// What fair bets would have made of one.
+    pub odds: Option<f64>,
+    /// Pages learnt when it began.
+    pub since: Option<u64>,
 }
 
 impl Event {
@@ -126,6 +145,7 @@ fn event(batch: &RecordBatch, row: usize) -> Result<Event> {
         Ok(values.is_valid(row).then(|| values.value(row)))
     };
     let (label, pinned) = (column(batch, "label")?, column(batch, "pinned")?.as_boolean());
+    let alarm = alarms::alarm_of(batch, row);
     Ok(Event {
         position: long("position")?.unwrap_or_default(),
         epoch: long("epoch")?.unwrap_or_default(),
@@ -139,6 +159,15 @@ fn event(batch: &RecordBatch, row: usize) -> Result<Event> {
         label: label.is_valid(row).then(|| text(label, row).to_owned()),
         pinned: pinned.is_valid(row).then(|| pinned.value(row)),
         pages: long("pages")?,
+        measure: alarm.map(|alarm| alarm.measure.code()),
+        above: alarm.map(|alarm| alarm.is_above),
+        value: alarm.map(|alarm| alarm.value),
+        usual_from: alarm.map(|alarm| alarm.usual[0]),
+        usual_to: alarm.map(|alarm| alarm.usual[1]),
+        windows: alarm.map(|alarm| alarm.windows),
+        before: alarm.map(|alarm| alarm.before),
+        odds: alarm.map(|alarm| alarm.odds),
+        since: alarm.map(|alarm| alarm.since),
     })
 }
 

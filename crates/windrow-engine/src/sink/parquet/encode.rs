@@ -37,6 +37,7 @@ pub fn schema(family: Family, kept: &[String]) -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let int = |name: &str, nullable| Field::new(name, DataType::Int32, nullable);
     let long = |name: &str, nullable| Field::new(name, DataType::Int64, nullable);
+    let double = |name: &str| Field::new(name, DataType::Float64, true);
     let mut fields = match family {
         Family::Pages => vec![
             text("record_id"),
@@ -68,6 +69,15 @@ pub fn schema(family: Family, kept: &[String]) -> SchemaRef {
             Field::new("label", DataType::Utf8, true),
             Field::new("pinned", DataType::Boolean, true),
             long("pages", true),
+            Field::new("measure", DataType::Utf8, true),
+            Field::new("above", DataType::Boolean, true),
+            double("value"),
+            double("usual_from"),
+            double("usual_to"),
+            int("windows", true),
+            int("before", true),
+            double("odds"),
+            long("since", true),
         ],
     };
     if family == Family::Pages {
@@ -192,6 +202,12 @@ pub(super) fn lineage(events: &[LineageEvent], epoch: u64) -> RecordBatch {
     let long = |of: fn(&Line<'_>) -> Option<u64>| -> ArrayRef {
         Arc::new(lines.iter().map(|(_, line)| of(line).map(u64::cast_signed)).collect::<Int64Array>())
     };
+    let double = |of: fn(&Line<'_>) -> Option<f64>| -> ArrayRef {
+        Arc::new(lines.iter().map(|(_, line)| of(line)).collect::<Float64Array>())
+    };
+    let bool = |of: fn(&Line<'_>) -> Option<bool>| -> ArrayRef {
+        Arc::new(lines.iter().map(|(_, line)| of(line)).collect::<BooleanArray>())
+    };
     let mut label = StringBuilder::new();
     lines.iter().for_each(|(_, line)| label.append_option(line.label));
     let columns: Vec<ArrayRef> = vec![
@@ -205,8 +221,17 @@ pub(super) fn lineage(events: &[LineageEvent], epoch: u64) -> RecordBatch {
         long(|line| line.into_micro_cluster),
         int(|line| line.into_cluster),
         Arc::new(label.finish()),
-        Arc::new(BooleanArray::from_iter(lines.iter().map(|(_, line)| line.pinned))),
+        bool(|line| line.pinned),
         long(|line| line.pages),
+        Arc::new(lines.iter().map(|(_, line)| line.measure).collect::<StringArray>()),
+        bool(|line| line.above),
+        double(|line| line.value),
+        double(|line| line.usual_from),
+        double(|line| line.usual_to),
+        int(|line| line.windows),
+        int(|line| line.before),
+        double(|line| line.odds),
+        long(|line| line.since),
     ];
     RecordBatch::try_new(schema(Family::Lineage, &[]), columns).expect("columns follow the schema")
 }
