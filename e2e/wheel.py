@@ -279,7 +279,7 @@ def settings_are_the_engines():
         for line in file:
             section = line.strip("#[ ]\n") if line.startswith("## [") else section
             cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)]
-            if section not in ("model", "clean", "features") or not line.startswith("| `"):
+            if section not in ("model", "watch", "clean", "features") or not line.startswith("| `"):
                 continue
             name, takes, default = cells[1].strip("`"), cells[3], cells[4].strip("`")
             head = f"[{section}]\n"

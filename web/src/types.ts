@@ -33,10 +33,33 @@ export interface Change {
   titles: string[];
 }
 
+/** A cluster whose pages are not what they were. */
+export interface Alarm {
+  change: "drifted";
+  cluster: number;
+  label: string;
+  position: number;
+  measure: Measure;
+  value: number;
+  usual: [number, number];
+  since: number;
+  said: string;
+}
+
+export type Measure = "shift" | "breadth" | "new_words" | "volume";
+
+/** How a cluster stands beside its own past. */
+export interface Drift {
+  measures: { measure: Measure; now: number; usual: [number, number]; values: number }[];
+  alarms: number;
+  last: Alarm | null;
+}
+
 export interface Changes {
   /** In a sentence; empty when no page has a time. */
   said: string;
   changes: Change[];
+  alarms?: Alarm[];
 }
 
 export interface Now {
@@ -64,6 +87,7 @@ export interface Now {
   resume?: string | null;
   topics?: { prefix: string; keyed: boolean; servers: string } | null;
   changes?: Recent[];
+  alarms?: Alarm[];
 }
 
 export interface Term {
@@ -107,6 +131,7 @@ export interface Cluster {
   domains: { domain: string; pages: number }[];
   languages: { language: string; share: number }[];
   volume: number[];
+  drift?: Drift | null;
   kept?: { column: string; sum: string; numbers: number; others: number }[];
   examples?: Example[];
   themes?: Theme[];

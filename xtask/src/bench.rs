@@ -1,5 +1,6 @@
 //! `cargo xtask bench …`: quality and speed against bars, in one run on one machine, with the yardsticks beside them.
 
+mod drift;
 mod embedded;
 mod kafka;
 mod long;
@@ -24,6 +25,8 @@ pub(crate) struct Args {
 enum What {
     /// Quality on all labelled sets, one default setting, beside scikit-learn and River
     Quality(quality::Args),
+    /// What the watch over clusters finds in streams that change at known rows, and how often it cries wolf
+    Drift(drift::Args),
     /// Rows a second from CSV to clusters to Parquet, beside DuckDB's plain conversion
     Embedded(embedded::Args),
     /// Rows a second and latency between topics, beside a bare copy and a Spark job
@@ -45,9 +48,10 @@ pub(crate) fn soak() -> Result<()> {
     soak::soak(&soak::Args::short())
 }
 
-/// Every model on the two small labelled sets.
+/// Every model on the two small labelled sets, and a few streams that drift.
 pub(crate) fn models() -> Result<()> {
-    quality::quality(&quality::Args::quick())
+    quality::quality(&quality::Args::quick())?;
+    drift::drift(&drift::Args::quick())
 }
 
 /// Little of everything on Spark, as a suite.
@@ -59,6 +63,7 @@ pub(crate) fn on_spark() -> Result<()> {
 pub(crate) fn bench(args: &Args) -> Result<()> {
     match &args.what {
         What::Quality(args) => quality::quality(args),
+        What::Drift(args) => drift::drift(args),
         What::Embedded(args) => embedded::embedded(args),
         What::Kafka(args) => kafka::kafka(args),
         What::Spark(args) => spark::spark(args),

@@ -4,11 +4,13 @@
 //! cargo run --profile fast --example quality -- [--data DIR] [--set NAME]… [--fields title,…] [--clusters K] [--coarse]
 //!                                                [--model KIND] [--half-life H] [--batch N] [--births N] [--rule RULE]
 //!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N] [--pauses] [--show FILE]
+//!                                                [--pipeline ROUNDS]
 //! ```
 //!
 //! Scores are those of the decision at arrival. `--dilute N` mixes N rows of the link stream between any two rows of the set, in
 //! order, repeated as needed; only the set's rows are scored. The set `themes:N` is made up: N themes at once. Rates are the learner's alone: pages are prepared before the clock
-//! starts; `--pauses` adds the longest time that one page took (and spoils the rate).
+//! starts; `--pauses` adds the longest time that one page took (and spoils the rate). `--pipeline N` measures instead what a pipeline costs besides
+//! its model: N times in turns without a watch for drift and with one.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a workbench: it has a clock and prints")]
 
 use std::collections::HashMap;
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 use windrow_core::cluster::{Clusters, Decision, KMeansRule, ModelSettings, new_model};
 use windrow_core::featurize::FieldWeights;
 use windrow_core::kept::Kept;
-use windrow_core::pipeline::{Prepared, Preparer};
+use windrow_core::pipeline::{Outcome, Pipeline, Prepared, Preparer, WatchSettings};
 use windrow_core::quality::{Scores, score};
 use windrow_core::record::{RecordId, Row};
 
@@ -40,12 +42,16 @@ struct Options {
     rows: usize,
     repeat: usize,
     show: Option<PathBuf>,
+    pipeline: usize,
 }
 
 fn main() {
     let options = options();
     if let Some(file) = &options.show {
         return show(&options, file);
+    }
+    if options.pipeline > 0 {
+        return options.sets.iter().for_each(|set| pipelines(&options, set));
     }
     println!(
         "{:<28} {:>4} {:<7} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} | {:>9} {:>7} {:>6} {:>8}",
@@ -120,6 +126,35 @@ fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
         );
     }
     scores
+}
+
+/// Rows a second of pipelines without a watch and with one, in turns.
+fn pipelines(options: &Options, set: &str) {
+    let mut rows = load(&options.data, set, options.coarse);
+    rows.truncate(options.rows);
+    let batches: Vec<Prepared> = rows.chunks(BATCH).map(|rows| prepare(rows, &options.fields)).collect();
+    let mut outcome = Outcome::default();
+    let mut rates = [Vec::new(), Vec::new()];
+    for round in 0..options.pipeline {
+        for at in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
+            let watch = WatchSettings { false_alarms: at as f64, from: 0 };
+            let mut pipeline = Pipeline::new(&options.model).expect("a known model").watching(watch);
+            let start = cpu_seconds();
+            for batch in (0..options.repeat).flat_map(|_| &batches) {
+                pipeline.learn(batch, &mut outcome);
+            }
+            rates[at].push((rows.len() * options.repeat) as f64 / (cpu_seconds() - start));
+        }
+    }
+    let [plain, watched] = rates.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    });
+    println!(
+        "{set:<28} median of {}: {plain:.0} rows/s, watched {watched:.0}: {:+.1} %",
+        options.pipeline,
+        (watched / plain - 1.0) * 100.0
+    );
 }
 
 /// Processor time of this thread, so that other work on the machine does not count.
@@ -264,6 +299,7 @@ fn options() -> Options {
         rows: usize::MAX,
         repeat: 1,
         show: None,
+        pipeline: 0,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -275,6 +311,7 @@ fn options() -> Options {
         let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
         let number = || value.parse::<usize>().unwrap_or_else(|error| panic!("{name} {value}: {error}"));
         match name.as_str() {
+            "--pipeline" => options.pipeline = number(),
             "--show" => options.show = Some(value.into()),
             "--data" => options.data = value.into(),
             "--set" => options.sets.push(value),

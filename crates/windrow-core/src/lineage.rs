@@ -104,6 +104,78 @@ pub enum Happening {
     },
     /// A user took back an edit that concerned the cluster; what that changed comes before.
     Undone,
+    /// The cluster's pages are not what they were.
+    Drifted {
+        /// What is unusual about them.
+        alarm: Alarm,
+    },
+}
+
+/// What is measured of a cluster, to tell when it drifts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// How far the words of its pages are from those before: one minus the cosine.
+    Shift,
+    /// How many words its pages are spread over: as many, all equally frequent, would be as broad.
+    Breadth,
+    /// Share of its pages' words that are new to it.
+    NewWords,
+    /// Its pages among a thousand of all.
+    Volume,
+}
+
+impl Measure {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Shift, Self::Breadth, Self::NewWords, Self::Volume];
+
+    /// Its place among them.
+    pub const fn place(self) -> usize {
+        self as usize
+    }
+
+    /// Its name in data.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Shift => "shift",
+            Self::Breadth => "breadth",
+            Self::NewWords => "new_words",
+            Self::Volume => "volume",
+        }
+    }
+
+    /// The measure of this name.
+    pub fn named(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|measure| measure.code() == code)
+    }
+}
+
+/// What is unusual about a cluster's pages since some position, with the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What is unusual.
+    pub measure: Measure,
+    /// Above what is usual, or below.
+    pub is_above: bool,
+    /// The mean of the windows since then.
+    pub value: f64,
+    /// Between which values four fifths of the windows before were.
+    pub usual: [f64; 2],
+    /// Windows since then.
+    pub windows: u32,
+    /// Windows before that are known.
+    pub before: u32,
+    /// What fair bets on such windows would have made of one.
+    pub odds: f64,
+    /// Pages learnt when the first of the windows began.
+    pub since: u64,
+}
+
+impl Alarm {
+    /// Whether its numbers can be shown.
+    pub fn is_sound(&self) -> bool {
+        [self.value, self.usual[0], self.usual[1], self.odds].iter().all(|number| number.is_finite())
+    }
 }
 
 /// One line of the lineage.
@@ -145,6 +217,33 @@ pub struct Line<'a> {
     /// Pages that it took in its life; of a death those for which that had come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<u64>,
+    /// What is unusual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measure: Option<&'static str>,
+    /// Above what is usual, or below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub above: Option<bool>,
+    /// Its value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Where what is usual begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usual_from: Option<f64>,
+    /// Where it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usual_to: Option<f64>,
+    /// Windows with that value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<u32>,
+    /// Windows before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<u32>,
+    /// What fair bets would have made of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub odds: Option<f64>,
+    /// Pages learnt when it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
     /// Why the model did it.
     #[serde(flatten)]
     pub evidence: Evidence,
@@ -191,6 +290,22 @@ pub fn flatten(happening: &Happening) -> (&'static str, Line<'_>) {
         }
         Happening::ClusterBack { into } => ("cluster_back", Line { into_cluster: Some(*into), ..none }),
         Happening::Undone => ("undone", none),
+        Happening::Drifted { alarm } => ("drifted", drifted(alarm)),
+    }
+}
+
+fn drifted(alarm: &Alarm) -> Line<'static> {
+    Line {
+        measure: Some(alarm.measure.code()),
+        above: Some(alarm.is_above),
+        value: Some(alarm.value),
+        usual_from: Some(alarm.usual[0]),
+        usual_to: Some(alarm.usual[1]),
+        windows: Some(alarm.windows),
+        before: Some(alarm.before),
+        odds: Some(alarm.odds),
+        since: Some(alarm.since),
+        ..Line::default()
     }
 }
 

@@ -9,11 +9,13 @@
 //! generations, which stand at fixed positions of the order.
 
 pub(crate) mod book;
+mod drift;
 mod edit;
 mod near;
 mod parcel;
 mod sample;
 pub(crate) mod view;
+mod watch;
 mod window;
 
 use std::ops::Range;
@@ -30,14 +32,16 @@ use crate::kept::KeptBook;
 use crate::label::{self, LabelTerm};
 use crate::lineage::{Happening, LineageEvent, Relabel};
 use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
-use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WINDOW, SnapshotError};
+use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WATCH, FORMAT_WINDOW, SnapshotError};
 
 pub use book::{DeadCluster, Example};
 pub use sample::{NoSampling, Sample};
 pub use view::{ClusterView, Likeness, Theme, View};
+pub use watch::{Gauge, MOST_FALSE_ALARMS, Standing, WatchSettings};
 pub use window::{Window, hash_of};
 
 use book::Book;
+use watch::Watch;
 
 /// A batch after cleaning and featurizing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -157,6 +161,7 @@ pub struct Pipeline {
     window: Option<Window>,
     /// Edits that can be taken back.
     done: edit::Done,
+    watch: Option<Watch>,
     position: u64,
     generation: u64,
     /// While a batch is learnt from a sample, what became of micro-clusters that ended since it began; in no snapshot.
@@ -200,6 +205,7 @@ impl Pipeline {
             kept: KeptBook::default(),
             window: None,
             done: edit::Done::default(),
+            watch: None,
             position: 0,
             generation: 0,
             ended: None,
@@ -222,6 +228,18 @@ impl Pipeline {
     #[must_use]
     pub fn with_window(self, duplicates: Duplicates) -> Self {
         Self { window: Window::new(duplicates), ..self }
+    }
+
+    /// The same, with its clusters under watch; one that watches already goes on as it does.
+    #[must_use]
+    pub fn watching(mut self, settings: WatchSettings) -> Self {
+        self.watch(settings);
+        self
+    }
+
+    /// Has its clusters watched, unless they are.
+    pub fn watch(&mut self, settings: WatchSettings) {
+        self.watch = self.watch.take().or_else(|| Watch::new(settings));
     }
 
     /// Pages learnt.
@@ -291,8 +309,15 @@ impl Pipeline {
             if !self.kept.is_empty() {
                 self.kept.count(decision.cluster, pages, row);
             }
+            if let Some(watch) = &mut self.watch {
+                watch.see(&decision, self.position, Some((pages, row)), &mut outcome.lineage);
+            }
             self.position += 1;
             outcome.label.push(self.label_of(decision.cluster, used, &mut outcome.labels));
+        }
+        if self.model.block_len() > 1 {
+            // What the model tells of a block comes all at once, before what is seen in it.
+            outcome.lineage[noted..].sort_by_key(|event| event.position);
         }
     }
 
@@ -343,6 +368,9 @@ impl Pipeline {
         if let Some(forgotten) = self.book.note(event) {
             self.kept.forget(forgotten);
         }
+        if let Some(watch) = &mut self.watch {
+            watch.note(event);
+        }
     }
 
     /// Where pages belong among the clusters as they stand, without learning them: one a page, none while nothing was learnt.
@@ -379,7 +407,9 @@ impl Pipeline {
         let bytes = |result: postcard::Result<Vec<u8>>| result.expect("plain data in memory always serializes");
         let state = bytes(postcard::to_stdvec(&state));
         // A state that an older format can say stays in it: learning its rows again gives the bytes that are on record.
+        let watch = self.watch.as_ref().filter(|watch| watch.is_written(self.position));
         let format = match (&self.window, self.done.is_empty()) {
+            _ if watch.is_some() => FORMAT_WATCH,
             (_, false) => FORMAT_HAND,
             (Some(_), true) => FORMAT_WINDOW,
             (None, true) if self.kept.is_empty() => return snapshot::seal(FORMAT_ALONE, &state),
@@ -388,10 +418,13 @@ impl Pipeline {
         let mut state = bytes(postcard::to_extend(&More { kept: self.kept.clone() }, state));
         let window = self.window.as_ref().map(Window::state);
         state = match (format, window) {
-            (FORMAT_HAND, window) => bytes(postcard::to_extend(&Hand { window, done: self.done.clone() }, state)),
+            (FORMAT_HAND.., window) => bytes(postcard::to_extend(&Hand { window, done: self.done.clone() }, state)),
             (_, Some(window)) => bytes(postcard::to_extend(&window, state)),
             (_, None) => state,
         };
+        if let Some(watch) = watch {
+            state = bytes(postcard::to_extend(watch, state));
+        }
         snapshot::seal(format, &state)
     }
 
@@ -401,11 +434,12 @@ impl Pipeline {
         let (format, body) = snapshot::open(bytes)?;
         let (state, rest): (State, _) = postcard::take_from_bytes(body).map_err(|error| damaged(&error))?;
         let (more, rest) = if format < FORMAT_KEPT { Default::default() } else { part::<More>(rest)? };
-        let Hand { window, done } = match format {
-            FORMAT_WINDOW => Hand { window: Some(part(rest)?.0), ..Hand::default() },
-            format if format > FORMAT_WINDOW => part(rest)?.0,
-            _ => Hand::default(),
+        let (Hand { window, done }, rest) = match format {
+            FORMAT_WINDOW => (Hand { window: Some(part(rest)?.0), ..Hand::default() }, rest),
+            FORMAT_HAND.. => part(rest)?,
+            _ => (Hand::default(), rest),
         };
+        let watch = if format < FORMAT_WATCH { None } else { Some(part::<Watch>(rest)?.0.check(state.settings.clusters.slots())?) };
         let window = window.map(|window| Window::restore(&window)).transpose()?;
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;
@@ -417,6 +451,7 @@ impl Pipeline {
             kept,
             window,
             done,
+            watch,
             position,
             generation,
             ended: None,

@@ -14,6 +14,7 @@ mod tally;
 
 use windrow_core::cluster::ClusterId;
 
+use crate::alarms::{self, Raised};
 use crate::checkpoint::Committed;
 use crate::error::Result;
 
@@ -86,6 +87,15 @@ pub struct Change {
     pub titles: Vec<String>,
 }
 
+/// A cluster that drifted: an alarm that was raised in the period now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drift {
+    /// The alarm.
+    pub raised: Raised,
+    /// The cluster's last label by then.
+    pub label: String,
+}
+
 /// What changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changes {
@@ -99,6 +109,8 @@ pub struct Changes {
     pub without_time: u64,
     /// By kind, those with the most pages first.
     pub changes: Vec<Change>,
+    /// Alarms, in their order.
+    pub drifts: Vec<Drift>,
 }
 
 /// What changed since then, until `until` or now; none where nothing was published.
@@ -108,7 +120,7 @@ pub struct Changes {
 pub fn changes(committed: &Committed, since: Since, until: Option<i64>) -> Result<Option<Changes>> {
     let files = tally::files(committed)?;
     let Some(periods) = Periods::find(committed, &files, since, until)? else { return Ok(None) };
-    let mut tally = Tally::default();
+    let mut tally = Tally::new(alarms::all(committed)?);
     for file in &files {
         tally.read(committed, file, &periods)?;
     }
@@ -145,7 +157,8 @@ fn told(tally: Tally, periods: Periods) -> Changes {
     }
     let weight = |change: &Change| if change.kind == Kind::Gone { change.pages[0] } else { change.pages[1] };
     changes.sort_by(|a, b| a.kind.cmp(&b.kind).then(weight(b).cmp(&weight(a))).then(a.cluster.cmp(&b.cluster)));
-    Changes { periods: periods.shown(), pages, clusters, without_time: tally.without_time, changes }
+    let (without_time, drifts) = (tally.without_time, tally.drifts);
+    Changes { periods: periods.shown(), pages, clusters, without_time, changes, drifts }
 }
 
 fn kind(seen: &tally::Seen, all: [u64; 2], share: [f64; 2], was: Option<&str>) -> Option<Kind> {

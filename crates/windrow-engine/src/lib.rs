@@ -1,5 +1,6 @@
 //! Windrow's engine: everything that touches the world. Reads sources, drives the pure core, writes sinks, commits.
 
+pub mod alarms;
 pub mod audit;
 pub mod batch;
 pub mod changes;

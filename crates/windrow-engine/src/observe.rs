@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use windrow_core::lineage::LineageEvent;
+use windrow_core::lineage::{Happening, LineageEvent};
 use windrow_core::pipeline::{Outcome, Pipeline, Prepared};
 use windrow_core::record::RejectReason;
 
@@ -25,6 +25,9 @@ pub struct Counters {
     /// Pages whose texts stood among the last ones, where that is counted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub duplicates: u64,
+    /// Alarms about drift.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub alarms: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -46,6 +49,7 @@ impl Counters {
             rejects: std::array::from_fn(|place| self.rejects[place] - before.rejects[place]),
             novel: self.novel - before.novel,
             duplicates: self.duplicates - before.duplicates,
+            alarms: self.alarms - before.alarms,
         }
     }
 
@@ -54,6 +58,8 @@ impl Counters {
         self.rows += prepared.n_rows;
         self.pages += prepared.pages.len() as u64;
         self.duplicates += prepared.n_duplicates;
+        let is_alarm = |event: &&LineageEvent| matches!(event.happening, Happening::Drifted { .. });
+        self.alarms += outcome.lineage.iter().filter(is_alarm).count() as u64;
         self.novel += outcome.decisions.iter().map(|decision| u64::from(decision.novel)).sum::<u64>();
         for reject in &prepared.rejects {
             self.rejects[reject.reason.place()] += 1;

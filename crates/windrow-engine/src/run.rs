@@ -27,6 +27,7 @@ use crossbeam_channel::RecvTimeoutError;
 use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
+use windrow_core::pipeline::WatchSettings;
 
 use crate::checkpoint::life::Life;
 use crate::checkpoint::manifest::Manifest;
@@ -84,6 +85,8 @@ pub struct Job {
     pub model: ModelSettings,
     /// Weights of the fields; they need new state.
     pub weights: FieldWeights,
+    /// False alarms about drift in a million pages; another number needs new state.
+    pub false_alarms: f64,
     /// Threads that parse and prepare, at least 1.
     pub threads: usize,
     /// When to roll.
@@ -115,6 +118,7 @@ impl Job {
             copy: PagesCopy::None,
             model: ModelSettings::default(),
             weights: FieldWeights::default(),
+            false_alarms: WatchSettings::default().false_alarms,
             threads: 1,
             roll: Roll::default(),
             memory_bytes: 64 << 20,

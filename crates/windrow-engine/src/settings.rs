@@ -29,6 +29,7 @@ use toml::de::{DeTable, DeValue};
 use windrow_core::clean::Rules;
 use windrow_core::cluster::{Clusters, MODEL_KINDS, ModelSettings};
 use windrow_core::featurize::FieldWeights;
+use windrow_core::pipeline::WatchSettings;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Asked, Keep, MessageFormat};
@@ -64,6 +65,8 @@ pub struct Settings {
     pub produce: ProduceSettings,
     /// The clustering.
     pub model: ModelSettings,
+    /// What clusters are watched for.
+    pub watch: WatchSettings,
     /// Which fields of a page count, and how much.
     pub features: FieldWeights,
     /// How the work is done; never changes an answer.

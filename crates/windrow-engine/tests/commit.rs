@@ -14,6 +14,8 @@ mod blocks;
 mod bombs;
 #[path = "commit/damage.rs"]
 mod damage;
+#[path = "commit/drift.rs"]
+mod drift;
 #[path = "commit/duplicates.rs"]
 mod duplicates;
 #[path = "commit/edits.rs"]

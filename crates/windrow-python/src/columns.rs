@@ -125,6 +125,9 @@ pub(crate) fn lineage(events: &[LineageEvent]) -> RecordBatch {
     let number = |(name, of): (&'static str, fn(&Evidence) -> Option<f64>)| -> (&'static str, bool, ArrayRef) {
         (name, true, Arc::new(lines().map(|(.., line)| of(&line.evidence)).collect::<Float64Array>()))
     };
+    let double = |of: fn(&Line<'_>) -> Option<f64>| -> ArrayRef {
+        Arc::new(lines().map(|(.., line)| of(line)).collect::<Float64Array>())
+    };
     let mut columns = vec![
         ("position", false, Arc::new(Int64Array::from_iter_values(lines().map(|it| it.0.position.cast_signed()))) as ArrayRef),
         ("event", false, Arc::new(StringArray::from_iter_values(lines().map(|it| it.1)))),
@@ -137,6 +140,15 @@ pub(crate) fn lineage(events: &[LineageEvent]) -> RecordBatch {
         ("label", true, Arc::new(lines().map(|(.., line)| line.label).collect::<StringArray>())),
         ("pinned", true, Arc::new(lines().map(|(.., line)| line.pinned).collect::<BooleanArray>())),
         ("pages", true, long(|line| line.pages)),
+        ("measure", true, Arc::new(lines().map(|(.., line)| line.measure).collect::<StringArray>())),
+        ("above", true, Arc::new(lines().map(|(.., line)| line.above).collect::<BooleanArray>())),
+        ("value", true, double(|line| line.value)),
+        ("usual_from", true, double(|line| line.usual_from)),
+        ("usual_to", true, double(|line| line.usual_to)),
+        ("windows", true, int(|line| line.windows)),
+        ("before", true, int(|line| line.before)),
+        ("odds", true, double(|line| line.odds)),
+        ("since", true, long(|line| line.since)),
         ("why", true, text(|it| it.why.as_deref())),
     ];
     columns.extend(Evidence::NUMBERS.map(number));

@@ -7,7 +7,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use windrow_core::cluster::Candidate;
 use windrow_core::featurize::TermKind;
 use windrow_core::lineage::{Edit, LineageEvent};
-use windrow_core::pipeline::{NoSampling, Outcome, Pipeline, Sample};
+use windrow_core::pipeline::{NoSampling, Outcome, Pipeline, Sample, WatchSettings};
 
 use crate::arrow::Batch;
 use crate::columns;
@@ -56,9 +56,10 @@ impl Model {
     #[new]
     #[pyo3(signature = (settings="", keep=Vec::new()))]
     fn new(settings: &str, keep: Vec<String>) -> PyResult<Self> {
-        let pipeline = Pipeline::new(&settings::parse(settings)?.model);
+        let settings = settings::parse(settings)?;
+        let pipeline = Pipeline::new(&settings.model);
         let pipeline = pipeline.map_err(|error| invalid("E-SETTINGS", error, "mend model.kind"))?;
-        Ok(Self::of(pipeline.keeping(keep)))
+        Ok(Self::of(pipeline.keeping(keep).watching(settings.watch)))
     }
 
     /// The model that a snapshot was made of, by this package or by the engine; also a file of the engine's `snapshots/`, frame and all.
@@ -70,6 +71,11 @@ impl Model {
             return Err(invalid("E-SETTINGS", message, "go on with `windrow run`"));
         }
         Ok(Self::of(pipeline))
+    }
+
+    /// Has its clusters watched once `start` pages are learnt, unless they are watched: a model that has not come so far does not know of it.
+    fn watch(&self, py: Python<'_>, false_alarms: f64, start: u64) {
+        py.detach(|| self.state().pipeline.watch(WatchSettings { false_alarms, from: start }));
     }
 
     /// The whole model as bytes; equal models give equal bytes.

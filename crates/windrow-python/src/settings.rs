@@ -1,4 +1,4 @@
-//! Settings: the sections `[model]`, `[clean]` and `[features]` of the engine's settings file, with its names, values and limits.
+//! Settings: the sections `[model]`, `[watch]`, `[clean]` and `[features]` of the engine's settings file, with its names, values and limits.
 //!
 //! The whole file may be given: the engine's other sections say nothing about an answer and are passed over. Anything else that is unknown
 //! is an error. `e2e/wheel.py` holds the names, defaults and limits against those of the engine.
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use windrow_core::clean::{Duplicates, Lengths, OnDuplicate, Rules};
 use windrow_core::cluster::{Clusters, HalfLife, KMeansRule, KMeansSettings, MODEL_KINDS, ModelSettings, OriginalSettings};
 use windrow_core::featurize::{FieldWeights, language};
+use windrow_core::pipeline::{MOST_FALSE_ALARMS, WatchSettings};
 use windrow_core::record::COLUMNS;
 
 use crate::error::invalid;
@@ -18,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) model: ModelSettings,
     pub(crate) rules: Rules,
     pub(crate) features: FieldWeights,
+    pub(crate) watch: WatchSettings,
 }
 
 #[derive(Default, Deserialize)]
@@ -26,6 +28,7 @@ struct File {
     model: Model,
     clean: Clean,
     features: Features,
+    watch: Watch,
     #[serde(rename = "source")]
     _source: IgnoredAny,
     #[serde(rename = "output")]
@@ -130,6 +133,12 @@ impl Words {
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct Watch {
+    false_alarms: Option<f64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct Features {
     title: Option<f32>,
     keywords: Option<f32>,
@@ -163,6 +172,10 @@ pub(crate) fn parse(text: &str) -> PyResult<Settings> {
             },
         },
         features: file.features.into_weights(),
+        watch: WatchSettings {
+            false_alarms: file.watch.false_alarms.unwrap_or(WatchSettings::default().false_alarms),
+            ..WatchSettings::default()
+        },
     };
     let problems = problems(&settings);
     if problems.is_empty() { Ok(settings) } else { Err(invalid("E-SETTINGS", problems.join("; "), "mend the settings")) }
@@ -227,7 +240,7 @@ impl Features {
 
 /// What is wrong with values that are of the right type.
 fn problems(settings: &Settings) -> Vec<String> {
-    let Settings { model, rules, features } = settings;
+    let Settings { model, rules, features, watch } = settings;
     let counts: [(&str, u64, u64, u64); 8] = [
         ("model.clusters", model.clusters.slots().into(), 1, 100_000),
         ("model.max_micro_clusters", model.max_micro_clusters.into(), 1, 10_000_000),
@@ -269,6 +282,10 @@ fn problems(settings: &Settings) -> Vec<String> {
     problems.extend(unknown("clean.languages", &rules.languages, &language::is_known));
     if rules.duplicates.action != OnDuplicate::Keep {
         problems.push("clean.duplicates is for the engine: here it takes `keep`".into());
+    }
+    if !(0.0..=MOST_FALSE_ALARMS).contains(&watch.false_alarms) {
+        let rate = watch.false_alarms;
+        problems.push(format!("watch.false_alarms takes a number from 0 to {MOST_FALSE_ALARMS}, not {rate}"));
     }
     let weights = FieldWeights::NAMES.iter().zip(features.as_array());
     let wrong = weights.filter(|(_, weight)| !(0.0..=100.0).contains(weight));

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
+use windrow_core::pipeline::WatchSettings;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::data;
-use crate::settings;
+use crate::settings::{self, Settings};
 
 /// Adds the functions of this file to the module.
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -24,6 +25,8 @@ struct Kept {
     fields: FieldWeights,
     #[serde(default)]
     clean: Rules,
+    #[serde(default)]
+    watch: WatchSettings,
 }
 
 /// XXH3, 64 bits.
@@ -32,11 +35,12 @@ fn hash64(py: Python<'_>, bytes: &[u8]) -> u64 {
     py.detach(|| xxh3_64(bytes))
 }
 
-/// Checked settings as the manifest has them: a JSON object with `model`, `fields` and `clean`, every value in it.
+/// Checked settings as the manifest has them: a JSON object with `model`, `fields`, `clean` and `watch`, every value in it.
 #[pyfunction]
 fn settings_json(settings: &str) -> PyResult<String> {
     let settings = settings::parse(settings)?;
-    let kept = Kept { model: settings.model, fields: settings.features, clean: settings.rules };
+    let Settings { model, features: fields, rules: clean, watch } = settings;
+    let kept = Kept { model, fields, clean, watch };
     Ok(serde_json::to_string(&kept).expect("plain settings are JSON"))
 }
 
@@ -48,10 +52,16 @@ fn settings_toml(kept: &str) -> PyResult<String> {
         model: ModelSettings,
         features: FieldWeights,
         clean: Rules,
+        watch: Watch,
+    }
+    #[derive(Serialize)]
+    struct Watch {
+        false_alarms: f64,
     }
     let kept: Kept = serde_json::from_str(kept).map_err(|error| {
         data("E-STATE-DAMAGED", format_args!("these are no settings of a state: {error}"), "take an undamaged copy")
     })?;
-    let file = File { model: kept.model, features: kept.fields, clean: kept.clean };
+    let watch = Watch { false_alarms: kept.watch.false_alarms };
+    let file = File { model: kept.model, features: kept.fields, clean: kept.clean, watch };
     Ok(toml::to_string(&file).expect("plain settings are TOML"))
 }

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 use windrow_core::kept::KeptTally;
-use windrow_core::pipeline::{ClusterView, Example, View};
+use windrow_core::pipeline::{ClusterView, Example, Gauge, Standing, View};
+use windrow_engine::alarms::Raised;
 use windrow_engine::run::Preview;
 
 use crate::term::text::time;
+use crate::told;
 
 /// One cluster as the contract has it.
 pub(crate) fn cluster_object(cluster: &ClusterView, view: &View, epoch: u64) -> Value {
@@ -33,6 +35,21 @@ pub(crate) fn cluster_object(cluster: &ClusterView, view: &View, epoch: u64) -> 
         "examples": examples,
         "volume": cluster.volume,
         "kept": kept(&cluster.kept),
+        "drift": cluster.drift.as_ref().map(|standing| drift(cluster, standing)),
+    })
+}
+
+/// How a cluster stands beside its own past.
+fn drift(cluster: &ClusterView, standing: &Standing) -> Value {
+    let gauge = |gauge: &Gauge| {
+        let measure = gauge.measure.code();
+        json!({"measure": measure, "now": gauge.now, "usual": gauge.usual, "values": gauge.values})
+    };
+    let last = standing.last.map(|(position, alarm)| Raised { position, cluster: cluster.cluster, alarm });
+    json!({
+        "measures": standing.gauges.iter().map(gauge).collect::<Vec<_>>(),
+        "alarms": standing.alarms,
+        "last": last.map(|raised| told::alarm_object(&cluster.label, &raised)),
     })
 }
 

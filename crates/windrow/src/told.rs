@@ -1,7 +1,9 @@
 //! Changes as a colleague would tell them: on a terminal, as data with their sentences, and as a page to keep.
 
 use serde_json::{Value, json};
-use windrow_engine::changes::{Change, Changes, Kind, Period};
+use windrow_core::lineage::{Alarm, Measure};
+use windrow_engine::alarms::Raised;
+use windrow_engine::changes::{Change, Changes, Drift, Kind, Period};
 
 use crate::cmd::Failure;
 use crate::picture;
@@ -48,7 +50,10 @@ pub(crate) fn summary(found: &Changes) -> String {
     };
     let number = |kind: Kind| found.changes.iter().filter(|change| change.kind == kind).count() as u64;
     let kinds = Kind::ALL.map(|kind| (number(kind), kind)).into_iter().filter(|(number, _)| *number > 0);
-    let kinds: Vec<String> = kinds.map(|(number, kind)| format!("{} {}", count(number), kind.code())).collect();
+    let mut kinds: Vec<String> = kinds.map(|(number, kind)| format!("{} {}", count(number), kind.code())).collect();
+    if !found.drifts.is_empty() {
+        kinds.push(format!("{} {DRIFTED}", count(found.drifts.len() as u64)));
+    }
     let kinds = if kinds.is_empty() { "nothing changed that chance would not explain".to_owned() } else { kinds.join(", ") };
     format!(
         "{}: {}, {beside}. {}: {kinds}.",
@@ -89,6 +94,65 @@ fn sentence(change: &Change) -> String {
         }
         Kind::Renamed => format!("{} after {}.", counted(now, "page"), count(before)),
     }
+}
+
+/// What is told of a cluster that drifted, where others are new or gone.
+pub(crate) const DRIFTED: &str = "drifted";
+
+/// An alarm in one sentence, of whom it concerns.
+pub(crate) fn drifted(who: &str, raised: &Raised) -> String {
+    format!("{who} drifted at page {}: {}.", count(raised.position), unusual(&raised.alarm))
+}
+
+/// The same where the cluster's name stands before it.
+fn drift_sentence(raised: &Raised) -> String {
+    let (at, since) = (count(raised.position), count(raised.alarm.since));
+    let mut what = unusual(&raised.alarm);
+    what.replace_range(..1, &what[..1].to_uppercase());
+    format!("{what}. Seen at page {at}, since page {since}.")
+}
+
+/// What is unusual, in words.
+fn unusual(alarm: &Alarm) -> String {
+    let Alarm { value, usual: [low, high], .. } = *alarm;
+    let hundredths = |share: f64| format!("{} %", (share * 100.0).round());
+    let shares = || match (hundredths(low), hundredths(high)) {
+        (low, high) if low == high => low,
+        (low, high) => format!("{} to {high}", low.trim_end_matches(" %")),
+    };
+    let whole = |number: f64| count(number.round().max(0.0) as u64);
+    let numbers = || if whole(low) == whole(high) { whole(low) } else { format!("{} to {}", whole(low), whole(high)) };
+    match (alarm.measure, alarm.is_above) {
+        (Measure::NewWords, _) => format!("{} of its words are new to it, where {} is usual", hundredths(value), shares()),
+        (Measure::Shift, _) => {
+            format!("its words are {} away from those before, where {} is usual", hundredths(value), shares())
+        }
+        (Measure::Breadth, true) => format!("its pages spread over {} words, where {} is usual", whole(value), numbers()),
+        (Measure::Breadth, false) => format!("its pages keep to {} words, where {} is usual", whole(value), numbers()),
+        (Measure::Volume, true) => format!("{} of 1,000 pages are its own, where {} is usual", whole(value), numbers()),
+        (Measure::Volume, false) => format!("only {} of 1,000 pages are its own, where {} is usual", whole(value), numbers()),
+    }
+}
+
+/// An alarm as data, with its sentence: windrow.alarm/1.
+pub(crate) fn alarm_object(label: &str, raised: &Raised) -> Value {
+    let Raised { position, cluster, alarm } = raised;
+    json!({
+        "schema": "windrow.alarm/1",
+        "change": DRIFTED,
+        "cluster": cluster,
+        "label": label,
+        "position": position,
+        "measure": alarm.measure.code(),
+        "above": alarm.is_above,
+        "value": alarm.value,
+        "usual": alarm.usual,
+        "windows": alarm.windows,
+        "before": alarm.before,
+        "odds": alarm.odds,
+        "since": alarm.since,
+        "said": drift_sentence(raised),
+    })
 }
 
 /// What it was called, where that was another name.
@@ -134,10 +198,11 @@ fn period(period: Period, pages: u64) -> Value {
 }
 
 /// Columns of a change where it is a line of a table.
-pub(crate) const COLUMNS: [&str; 8] = ["change", "cluster", "label", "was", "before", "now", "share_before", "share_now"];
+pub(crate) const COLUMNS: [&str; 9] =
+    ["change", "cluster", "label", "was", "before", "now", "share_before", "share_now", "said"];
 
 /// A change as such a line.
-pub(crate) fn cells(change: &Change) -> [String; 8] {
+pub(crate) fn cells(change: &Change) -> [String; 9] {
     [
         change.kind.code().to_owned(),
         change.cluster.to_string(),
@@ -147,7 +212,19 @@ pub(crate) fn cells(change: &Change) -> [String; 8] {
         change.pages[1].to_string(),
         change.share[0].to_string(),
         change.share[1].to_string(),
+        sentence(change),
     ]
+}
+
+/// An alarm as such a line: what it has not is empty.
+pub(crate) fn drift_cells(drift: &Drift) -> [String; 9] {
+    let Drift { raised, label } = drift;
+    let mut cells: [String; 9] = Default::default();
+    cells[0] = DRIFTED.to_owned();
+    cells[1] = raised.cluster.to_string();
+    cells[2].clone_from(label);
+    cells[8] = drift_sentence(raised);
+    cells
 }
 
 /// For people at a terminal.
@@ -178,6 +255,27 @@ pub(crate) fn text(found: &Changes, term: &mut Term) -> Result<(), Failure> {
         if of_kind.len() > TOLD {
             term.line(&format!("        and {} more", count((of_kind.len() - TOLD) as u64)))?;
         }
+    }
+    drifts_text(&found.drifts, term)
+}
+
+/// The newest alarms.
+fn drifts_text(drifts: &[Drift], term: &mut Term) -> Result<(), Failure> {
+    let (width, color) = (term.width(), term.color);
+    if drifts.is_empty() {
+        return Ok(());
+    }
+    term.line("")?;
+    term.line(&Style::Bold.paint(&DRIFTED.to_uppercase(), color))?;
+    for Drift { raised, label } in drifts.iter().rev().take(TOLD) {
+        let head = format!("{:>6}  {}", raised.cluster, text::plain(label));
+        term.line(&Style::Bold.paint(&text::cut(&head, width), color))?;
+        for line in wrapped(&drift_sentence(raised), width, "        ") {
+            term.line(&line)?;
+        }
+    }
+    if drifts.len() > TOLD {
+        term.line(&format!("        and {} more", count((drifts.len() - TOLD) as u64)))?;
     }
     Ok(())
 }
@@ -220,6 +318,13 @@ pub(crate) fn page(found: &Changes) -> String {
             }
         }
     }
+    if !found.drifts.is_empty() {
+        body += &format!("<h2>{}</h2>\n", capital(DRIFTED));
+    }
+    for Drift { raised, label } in found.drifts.iter().rev() {
+        body += &format!("<h3>{} {}</h3>\n", raised.cluster, picture::isolated(label));
+        body += &format!("<p>{}</p>\n", picture::isolated(&drift_sentence(raised)));
+    }
     picture::bare_page("Changes, by Windrow", &body)
 }
 
@@ -254,7 +359,38 @@ mod tests {
             clusters: [3, 4],
             without_time: 0,
             changes: vec![change(Kind::New, [0, 20]), change(Kind::Shrunk, [30, 10])],
+            drifts: vec![Drift {
+                raised: raised(Measure::NewWords, true, 0.34, [0.03, 0.08]),
+                label: "<i>skin</i> care".into(),
+            }],
         }
+    }
+
+    fn raised(measure: Measure, is_above: bool, value: f64, usual: [f64; 2]) -> Raised {
+        let alarm = Alarm { measure, is_above, value, usual, windows: 4, before: 90, odds: 1e6, since: 12_050 };
+        Raised { position: 12_300, cluster: 7, alarm }
+    }
+
+    #[test]
+    fn alarms_read_like_sentences() {
+        let said = |measure, is_above, value, usual| drifted("'skin care'", &raised(measure, is_above, value, usual));
+        assert_eq!(
+            said(Measure::NewWords, true, 0.34, [0.03, 0.08]),
+            "'skin care' drifted at page 12,300: 34 % of its words are new to it, where 3 to 8 % is usual."
+        );
+        let others = [
+            (Measure::Shift, true, 0.4, [0.1, 0.1], "its words are 40 % away from those before, where 10 % is usual"),
+            (Measure::Breadth, true, 1204.0, [60.0, 80.0], "its pages spread over 1,204 words, where 60 to 80 is usual"),
+            (Measure::Breadth, false, 20.0, [60.0, 80.0], "its pages keep to 20 words, where 60 to 80 is usual"),
+            (Measure::Volume, true, 48.0, [12.0, 25.0], "48 of 1,000 pages are its own, where 12 to 25 is usual"),
+            (Measure::Volume, false, 0.0, [12.0, 25.0], "only 0 of 1,000 pages are its own, where 12 to 25 is usual"),
+        ];
+        for (measure, is_above, value, usual, wanted) in others {
+            let said = said(measure, is_above, value, usual);
+            assert_eq!(said, format!("'skin care' drifted at page 12,300: {wanted}."));
+        }
+        let said = drift_sentence(&raised(Measure::NewWords, true, 0.34, [0.03, 0.08]));
+        assert_eq!(said, "34 % of its words are new to it, where 3 to 8 % is usual. Seen at page 12,300, since page 12,050.");
     }
 
     #[test]
@@ -262,7 +398,7 @@ mod tests {
         let found = found();
         assert_eq!(
             summary(&found),
-            "2022-01-09 to 2022-01-10: 200 pages, 100 % more than the 100 before (2022-01-08 to 2022-01-09). 4 clusters: 1 new, 1 shrunk."
+            "2022-01-09 to 2022-01-10: 200 pages, 100 % more than the 100 before (2022-01-08 to 2022-01-09). 4 clusters: 1 new, 1 shrunk, 1 drifted."
         );
         let beside = |pages| {
             let told = summary(&Changes { pages, ..self::found() });
@@ -289,7 +425,10 @@ mod tests {
     #[test]
     fn titles_are_texts_and_nothing_else() {
         let html = page(&found());
-        assert!(!html.contains("<script") && !html.contains("<b>two") && !html.contains('\u{1b}'), "{html}");
+        assert!(
+            !html.contains("<script") && !html.contains("<b>two") && !html.contains("<i>skin") && !html.contains('\u{1b}'),
+            "{html}"
+        );
         assert!(html.contains("default-src &#39;none&#39;") || html.contains("default-src 'none'"), "{html}");
     }
 

@@ -3,11 +3,11 @@ import { path } from "../api";
 import { useAnswer } from "../answer";
 import { count } from "../format";
 import { choose, chosen } from "../place";
-import type { Change, Changes as Told, Now, Recent } from "../types";
+import type { Alarm, Change, Changes as Told, Now, Recent } from "../types";
 import { Choice, ClusterLink, Text, Trouble } from "../ui/parts";
 
-const NAMES = { new: "New", grown: "Grown", shrunk: "Shrunk", gone: "Gone", renamed: "Renamed" } as const;
-const SIGNS = { new: "+", grown: "↗", shrunk: "↘", gone: "×", renamed: "≈" } as const;
+const NAMES = { new: "New", grown: "Grown", shrunk: "Shrunk", gone: "Gone", renamed: "Renamed", drifted: "Drifted" } as const;
+const SIGNS = { new: "+", grown: "↗", shrunk: "↘", gone: "×", renamed: "≈", drifted: "∿" } as const;
 const STRETCHES = [
   ["lately", "Lately"],
   ["commit", "Commit"],
@@ -36,17 +36,17 @@ export function Changes({ known }: { known: Now }) {
           )}
         </div>
       </header>
-      {stretch === "lately" ? <Lately changes={known.changes ?? []} /> : <Since of={since(stretch, known)} commit={known.commit} />}
+      {stretch === "lately" ? <Lately changes={known.changes ?? []} alarms={known.alarms ?? []} /> : <Since of={since(stretch, known)} commit={known.commit} />}
     </section>
   );
 }
 
 const since = (stretch: Stretch, known: Now): string => (stretch === "commit" ? String(Math.max(0, (known.commit ?? 0) - 1)) : stretch);
 
-function Lately({ changes }: { changes: Recent[] }) {
-  if (changes.length === 0) return <p class="faint">No cluster came, went, grew or shrank lately.</p>;
+function Lately({ changes, alarms }: { changes: Recent[]; alarms: Alarm[] }) {
+  if (changes.length + alarms.length === 0) return <p class="faint">No cluster came, went, grew, shrank or drifted lately.</p>;
   return (
-    <Few all={changes}>
+    <Few all={changes} alarms={alarms}>
       {(change, index) => (
         <li key={index} data-row>
           <Head kind={change.kind} id={change.cluster} label={change.label} />
@@ -69,7 +69,7 @@ function Since({ of, commit }: { of: string; commit: number | null }) {
   return (
     <>
       <p>{data.said}</p>
-      <Few all={data.changes}>{(change) => <Card key={`${change.change}-${change.cluster}`} change={change} />}</Few>
+      <Few all={data.changes} alarms={data.alarms ?? []}>{(change) => <Card key={`${change.change}-${change.cluster}`} change={change} />}</Few>
     </>
   );
 }
@@ -119,21 +119,38 @@ function Card({ change }: { change: Change }) {
   );
 }
 
+function AlarmCard({ alarm }: { alarm: Alarm }) {
+  return (
+    <li data-row>
+      <Head kind="drifted" id={alarm.cluster} label={alarm.label} />
+      <p>{alarm.said}</p>
+    </li>
+  );
+}
+
 interface FewProps<T> {
   all: T[];
+  alarms: Alarm[];
   children: (one: T, index: number) => preact.ComponentChildren;
 }
 
-/** The first ones, and all of them when one asks. */
-function Few<T>({ all, children }: FewProps<T>) {
+/** Alarms first, and of them and the others the first ones; all when one asks. */
+function Few<T>({ all, alarms, children }: FewProps<T>) {
   const whole = chosen("told") === "all";
-  const shown = whole ? all : all.slice(0, FEW);
+  const drifted = whole ? alarms : alarms.slice(0, FEW / 2);
+  const shown = whole ? all : all.slice(0, FEW - drifted.length);
+  const total = all.length + alarms.length;
   return (
     <>
-      <ul class="told">{shown.map(children)}</ul>
-      {all.length > FEW && (
+      <ul class="told">
+        {drifted.map((alarm) => (
+          <AlarmCard key={`drifted-${alarm.cluster}-${alarm.position}`} alarm={alarm} />
+        ))}
+        {shown.map(children)}
+      </ul>
+      {total > FEW && (
         <button type="button" aria-expanded={whole} onClick={() => choose({ told: whole ? null : "all" }, false)}>
-          {whole ? "The first ones" : `All ${count(all.length)}`}
+          {whole ? "The first ones" : `All ${count(total)}`}
         </button>
       )}
     </>

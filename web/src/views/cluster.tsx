@@ -7,7 +7,7 @@ import { Spark } from "../charts/spark";
 import { count, counted, percent, quoted, score, sqlText } from "../format";
 import { commits, now } from "../live";
 import { choose, chosen, place, to, toCluster } from "../place";
-import type { Cluster, Edit, Example, Lineage, Pages } from "../types";
+import type { Cluster, Drift, Edit, Example, Lineage, Measure, Pages } from "../types";
 import { ClusterLink, Copy, CsvLink, Empty, Notice, PageLink, Text, Trouble } from "../ui/parts";
 import { Table } from "../ui/table";
 import { done, Hand, Other } from "./hand";
@@ -168,6 +168,7 @@ function Facts({ data }: { data: Cluster }) {
         <dd>page {count(data.latest_at)}</dd>
         <dt>Languages</dt>
         <dd>{data.languages.map((one) => `${one.language} ${percent(one.share)}`).join(", ") || "–"}</dd>
+        {data.drift && <DriftFacts of={data.drift} />}
         {(data.kept ?? []).map((one) => (
           <Fragment key={one.column}>
             <dt>
@@ -209,6 +210,37 @@ function Facts({ data }: { data: Cluster }) {
         ))}
       </ul>
     </section>
+  );
+}
+
+const MEASURES: Record<Measure, [string, (value: number) => string]> = {
+  shift: ["Words, distance from before", percent],
+  breadth: ["Words, spread over", (value) => count(Math.round(value))],
+  new_words: ["Words, new to it", percent],
+  volume: ["Pages of 1,000", (value) => count(Math.round(value))],
+};
+
+/** What it is like beside its own past, and the last time that this was not as usual. */
+function DriftFacts({ of }: { of: Drift }) {
+  return (
+    <>
+      {of.measures.map(({ measure, now, usual }) => {
+        const [name, shown] = MEASURES[measure];
+        return (
+          <Fragment key={measure}>
+            <dt>{name}</dt>
+            <dd>
+              {shown(now)}{" "}
+              <span class="faint">
+                usually {shown(usual[0])} to {shown(usual[1])}
+              </span>
+            </dd>
+          </Fragment>
+        );
+      })}
+      <dt>Drifted</dt>
+      <dd>{of.last ? `${counted(of.alarms, "time")}. The last: ${of.last.said}` : "never"}</dd>
+    </>
   );
 }
 

@@ -192,7 +192,8 @@ impl Book {
             }
             Happening::ClusterSplit { from, n_pages } => self.hand_over(*from, event.cluster, *n_pages),
             Happening::MicroMoved { .. } | Happening::MicroMerged { .. } | Happening::MicroPlaced { .. } => {}
-            Happening::MicroReleased { .. } | Happening::ClusterBack { .. } | Happening::Undone => {}
+            Happening::MicroReleased { .. } | Happening::ClusterBack { .. } => {}
+            Happening::Undone | Happening::Drifted { .. } => {}
         }
         None
     }

@@ -191,6 +191,7 @@ impl Pipeline {
                 self.model.learn(&sample.pages, at..at + 1, &mut learnt, &mut outcome.lineage);
                 self.follow(noted, outcome, &mut used);
                 self.book.count(&learnt[at], self.position, &sample.pages, at);
+                self.look(&learnt[at], Some((&sample.pages, at)), outcome);
                 learnt[at]
             } else {
                 let &(micro_cluster, score, domain) = joined.next().expect("one for each page that is not learnt");
@@ -198,6 +199,7 @@ impl Pipeline {
                 self.follow(noted, outcome, &mut used);
                 let decision = self.count_joined(micro_cluster, score);
                 self.book.count_unseen(decision.cluster, self.position, sample.domains.get(domain as usize));
+                self.look(&decision, None, outcome);
                 decision
             };
             self.position += 1;
@@ -206,6 +208,13 @@ impl Pipeline {
         }
         self.book.settle(&learnt, &sample.pages);
         Ok(())
+    }
+
+    /// Looks at a page: at the words of those that are learnt; of the others it is known that they came.
+    fn look(&mut self, decision: &Decision, words: Option<(&Pages, usize)>, outcome: &mut Outcome) {
+        if let Some(watch) = &mut self.watch {
+            watch.see(decision, self.position, words, &mut outcome.lineage);
+        }
     }
 
     /// Ends a batch that was learnt from samples.

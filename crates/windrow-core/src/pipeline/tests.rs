@@ -215,8 +215,8 @@ fn kept_values_that_are_no_utf_8_make_a_reject() {
     assert_eq!((prepared.pages.len(), prepared.rejects[0].reason), (0, RejectReason::InvalidUtf8));
 }
 
-/// Bytes that programs wrote: of format 1, which a pipeline without kept columns and duplicates still has; of format 2, without duplicates; of 3; and
-/// of 4, with an edit that can be taken back.
+/// Bytes that programs wrote: of format 1, which a pipeline without kept columns and duplicates still has; of format 2, without duplicates; of 3; of 4,
+/// with an edit that can be taken back; and of 5, with a watch.
 #[test]
 fn snapshots_of_every_format_stay_readable() {
     let rows = rows(40);
@@ -229,7 +229,10 @@ fn snapshots_of_every_format_stay_readable() {
     let mut edited = learn_kept(&rows, 40, usize::MAX).with_window(duplicates);
     let cluster = edited.view().clusters[0].cluster;
     edited.edit(&Edit::Rename { cluster, label: "mine".into() }, &mut Vec::new()).unwrap();
-    for (format, pipeline) in [(1, plain), (2, learn_kept(&rows, 40, usize::MAX)), (3, counting), (4, edited)] {
+    let mut watched = new_pipeline().watching(WatchSettings::default()).with_window(duplicates);
+    watched.learn(&prepare(&rows, 0), &mut Outcome::default());
+    let all = [(1, plain), (2, learn_kept(&rows, 40, usize::MAX)), (3, counting), (4, edited), (5, watched)];
+    for (format, pipeline) in all {
         let path = format!("{}/tests/fixtures/snapshot-{format}.bin", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("WINDROW_UPDATE").is_some() {
             std::fs::write(&path, pipeline.snapshot()).unwrap();

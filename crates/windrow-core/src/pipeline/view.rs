@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Pipeline;
 use super::book::{DeadCluster, Example};
 use super::near::Centres;
+use super::watch::Standing;
 use crate::cluster::{ClusterId, ClusterSummary, MicroId, MicroSummary, Slot};
 use crate::featurize::TermKind;
 use crate::kept::KeptTally;
@@ -101,6 +102,8 @@ pub struct ClusterView {
     pub volume: Vec<u32>,
     /// What the columns that are carried along come to in the pages given to it at their arrival.
     pub kept: Vec<KeptTally>,
+    /// How it stands beside its own past; none where nothing is watched.
+    pub drift: Option<Standing>,
 }
 
 /// All clusters as others see them.
@@ -215,6 +218,7 @@ impl Look<'_> {
             latest: entry.latest.iter().rev().cloned().collect(),
             volume,
             kept: self.pipeline.kept.tallies(cluster.cluster),
+            drift: self.pipeline.watch.as_ref().and_then(|watch| watch.standing(cluster.cluster)),
         };
         Some((seen, bucket_rows))
     }

@@ -1,6 +1,6 @@
 //! What each cluster had, on each side.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, TimestampMicrosecondType};
@@ -9,7 +9,9 @@ use windrow_core::cluster::ClusterId;
 use windrow_core::record::Micros;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::Drift;
 use super::period::{Periods, Side};
+use crate::alarms::Raised;
 use crate::checkpoint::Committed;
 use crate::error::Result;
 use crate::history::timely;
@@ -66,6 +68,13 @@ pub(super) struct Tally {
     pub(super) without_time: u64,
     /// Hashes of cluster and domain of all pages before now: 8 bytes for each pair.
     known_domains: HashSet<u64>,
+    /// Alarms of now.
+    pub(super) drifts: Vec<Drift>,
+    /// Those whose page did not come yet, oldest first.
+    to_come: VecDeque<Raised>,
+    /// Pages read, and the last time that one of them had.
+    pages: u64,
+    time: Option<Micros>,
 }
 
 /// The published files of pages, oldest first.
@@ -81,6 +90,11 @@ pub(super) fn is_timely(time: Micros, read_by: i64) -> bool {
 }
 
 impl Tally {
+    /// One that knows of these alarms.
+    pub(super) fn new(alarms: Vec<Raised>) -> Self {
+        Self { to_come: alarms.into(), ..Self::default() }
+    }
+
     pub(super) fn read(&mut self, committed: &Committed, file: &PublishedFile, periods: &Periods) -> Result<()> {
         each_batch(&committed.layout.out, file, &COLUMNS, &mut |batch, read_by| {
             self.count(batch, (file.epoch, read_by), periods)
@@ -96,6 +110,10 @@ impl Tally {
         let (label, title, domain) = (label?, title?, domain?);
         for row in 0..batch.num_rows() {
             let time = time.is_valid(row).then(|| time.value(row)).filter(|time| is_timely(*time, read_by));
+            (self.pages, self.time) = (self.pages + 1, time.or(self.time));
+            while let Some(raised) = self.to_come.pop_front_if(|raised| raised.position <= self.pages) {
+                self.raise(raised, epoch, periods);
+            }
             let Some(side) = periods.side(time, epoch) else {
                 self.without_time += 1;
                 continue;
@@ -130,6 +148,15 @@ impl Tally {
             }
         }
         Ok(())
+    }
+
+    /// An alarm belongs where its page does; one without a time to where the page with one before it does.
+    fn raise(&mut self, raised: Raised, epoch: u64, periods: &Periods) {
+        if periods.side(self.time, epoch) == Some(Side::Now) {
+            let labels = self.clusters.get(&raised.cluster).map(|seen| &seen.labels);
+            let label = labels.and_then(|[before, now]| now.clone().or_else(|| before.clone())).unwrap_or_default();
+            self.drifts.push(Drift { raised, label });
+        }
     }
 
     /// Takes out what is not new: files are not in the order of time.

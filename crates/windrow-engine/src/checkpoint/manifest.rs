@@ -18,6 +18,7 @@ use serde_json::Value;
 use windrow_core::clean::Rules;
 use windrow_core::cluster::ModelSettings;
 use windrow_core::featurize::FieldWeights;
+use windrow_core::pipeline::WatchSettings;
 use windrow_core::record::Micros;
 
 use crate::checkpoint::files;
@@ -39,7 +40,8 @@ use crate::source::{ColumnMap, Keep, Order, Positions};
 /// 5: `keep`. A program that knows only format 4 would leave out the columns that are carried along.
 /// 6: `written` may be Parquet, and `clean` speak of duplicates. A program that knows only format 5 would call the first damaged, and make pages of
 /// rows that the second rejects.
-pub const FORMAT: u32 = 6;
+/// 7: `watch`. A program that knows only format 6 would leave the watch out of what it learns again.
+pub const FORMAT: u32 = 7;
 
 const HEAD: &str = "{\"windrow\":\"manifest\",\"format\":";
 const MIDDLE: &str = ",\"crc32\":\"";
@@ -107,6 +109,8 @@ pub struct StateSettings<'a> {
     pub max_record: u64,
     /// Which rows are wanted.
     pub rules: &'a Rules,
+    /// False alarms about drift in a million pages.
+    pub false_alarms: f64,
     /// Which topics pages go to.
     pub route: Option<&'a Route>,
 }
@@ -147,6 +151,10 @@ pub struct Manifest {
     /// Which rows are wanted; another value needs new state.
     #[serde(default)]
     pub clean: Rules,
+    /// How clusters are watched, and since when; another number of false alarms needs new state. None in states of programs that did not
+    /// watch: they are watched from the commit on from which one goes on that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchSettings>,
     /// How far the sources were read.
     pub positions: Positions,
     /// Counts of the pipeline's life.
@@ -263,6 +271,9 @@ impl Manifest {
         }
         if self.max_record != asked.max_record {
             others.push(("limits.max_record".into(), show_size(self.max_record), show_size(asked.max_record)));
+        }
+        if let Some(watch) = self.watch.filter(|watch| watch.false_alarms.to_bits() != asked.false_alarms.to_bits()) {
+            others.push(("watch.false_alarms".into(), watch.false_alarms.to_string(), asked.false_alarms.to_string()));
         }
         others.extend(self.route.as_ref().zip(asked.route).and_then(|(was, is)| other_route(was, is)));
         Ok(others)

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-use windrow_core::pipeline::{Outcome, Pipeline};
+use windrow_core::pipeline::{Outcome, Pipeline, WatchSettings};
 
 use super::edits::{EditLog, PlacedEdit};
 use super::files::{self, create_dir};
@@ -87,6 +87,9 @@ pub fn open(job: &Job, owned: &Arc<Owned>) -> Result<Opened> {
     let manifest = match Manifest::read(&layout.manifest())? {
         Some(mut manifest) => {
             check_settings(&manifest, job)?;
+            // One that an older program began is watched from here on: as often as it is opened before the next commit, from the same page.
+            let from = manifest.counters.pages;
+            manifest.watch = manifest.watch.or(Some(WatchSettings { false_alarms: job.false_alarms, from }));
             manifest.route = manifest.route.or_else(|| route(job).cloned());
             manifest
         }
@@ -128,6 +131,7 @@ fn blank(job: &Job, layout: &Layout) -> Result<Manifest> {
         keep: job.keep.clone(),
         max_record: job.max_record_bytes,
         clean: job.rules.clone(),
+        watch: Some(WatchSettings { false_alarms: job.false_alarms, from: 0 }),
         positions: Positions::default(),
         counters: Counters::default(),
         edits: 0,
@@ -165,6 +169,7 @@ fn check_settings(manifest: &Manifest, job: &Job) -> Result<()> {
         keep: &job.keep,
         max_record: job.max_record_bytes,
         rules: &job.rules,
+        false_alarms: job.false_alarms,
         route: route(job),
     };
     let mut others = manifest.other_settings(&asked)?;
@@ -259,12 +264,16 @@ fn restore(
     placed: &[PlacedEdit],
     notes: &mut Vec<String>,
 ) -> Result<Pipeline> {
+    let watched = |mut pipeline: Pipeline| {
+        manifest.watch.into_iter().for_each(|watch| pipeline.watch(watch));
+        pipeline
+    };
     if manifest.epoch == 0 {
-        return new_pipeline(job);
+        return new_pipeline(job).map(watched);
     }
     let mut failures: Vec<Error> = Vec::new();
     for at in (0..manifest.snapshots.len()).rev() {
-        match load(layout, &manifest.snapshots[at]) {
+        match load(layout, &manifest.snapshots[at]).map(watched) {
             Err(error) if error.code == "E-STATE-NEWER" => return Err(error),
             Err(error) => failures.push(error),
             Ok(pipeline) if failures.is_empty() => return Ok(pipeline),
@@ -276,7 +285,7 @@ fn restore(
     }
     let beginning = beginning();
     let all: Vec<_> = std::iter::once(&beginning).chain(&manifest.snapshots).collect();
-    mend(new_pipeline(job)?, &all, layout, job, placed, (&failures, notes))
+    mend(watched(new_pipeline(job)?), &all, layout, job, placed, (&failures, notes))
 }
 
 /// Where every pipeline began.

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use windrow_core::cluster::{MODEL_KINDS, ModelSettings};
 use windrow_core::featurize::FieldWeights;
-use windrow_core::pipeline::{Outcome, Pipeline, Preparer};
-use xxhash_rust::xxh3::xxh3_64;
+use windrow_core::pipeline::{Outcome, Pipeline, Prepared, Preparer, WatchSettings};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::checkpoint::edits;
 use crate::checkpoint::manifest::Manifest;
@@ -45,25 +45,30 @@ pub(super) fn edits(bytes: &[u8]) {
 }
 
 pub(super) const SNAPSHOTS: &[&[u8]] =
-    &[b"\0\0\x01\x02\xff", b"\x01\x10\x00\x80\x01\x20\x00\xff\x7f\x00", b"WINDROWM\x01\0\0\0"];
+    &[b"\0\0\x01\x02\xff", b"\x03\x10\x00\x80\x01\x20\x00", b"\x01\x10\x00\x80\x01\x20\x00\xff\x7f\x00", b"WINDROWM\x01\0\0\0"];
 
 /// A snapshot is restored or refused: as it stands, and where a real one has other bytes under a checksum that fits. The first byte says
-/// which model; three more, a place and what stands there; a rest of one, where it is cut off.
+/// which model; three more, a place and what stands there; a rest of one, where it is cut off. One of them is changed in what is watched
+/// alone: it goes on learning too.
 pub(super) fn snapshot(bytes: &[u8]) {
     let _ = Pipeline::restore(bytes);
     let Some((kind, changes)) = bytes.split_first() else { return };
-    let (format, mut body) = BODIES[usize::from(*kind) % BODIES.len()].clone();
+    let Body { format, mut bytes, from } = BODIES[usize::from(*kind) % BODIES.len()].clone();
     let mut changes = changes.chunks_exact(3);
     for change in &mut changes {
-        let at = usize::from(u16::from_le_bytes([change[0], change[1]])) * 13 % body.len();
-        body[at] = change[2];
+        let at = usize::from(u16::from_le_bytes([change[0], change[1]])) * 13 % (bytes.len() - from);
+        bytes[from + at] = change[2];
     }
     if let [cut] = changes.remainder() {
-        body.truncate(body.len() * usize::from(*cut) / 256);
+        bytes.truncate(bytes.len() * usize::from(*cut) / 256);
     }
-    if let Ok(pipeline) = Pipeline::restore(&sealed(format, &body)) {
+    if let Ok(mut pipeline) = Pipeline::restore(&sealed(format, &bytes)) {
         let again = Pipeline::restore(&pipeline.snapshot()).expect("what was written is read");
         assert_eq!(again.snapshot(), pipeline.snapshot());
+        if from > 0 {
+            MORE.iter().for_each(|batch| pipeline.learn(batch, &mut Outcome::default()));
+            let _ = (pipeline.view(), pipeline.snapshot());
+        }
     }
 }
 
@@ -72,25 +77,55 @@ const FORMAT: std::ops::Range<usize> = 8..12;
 const HEADER_LEN: usize = 28;
 
 fn sealed(format: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let (len, hash) = ((body.len() as u64).to_le_bytes(), xxh3_64(body).to_le_bytes());
+    let seed = u64::from(u32::from_le_bytes(format));
+    // Since format 3 the format is in the hash.
+    let hash = xxh3_64_with_seed(body, if seed < 3 { 0 } else { seed }).to_le_bytes();
+    let len = (body.len() as u64).to_le_bytes();
     [b"WINDROWM", &format[..], &len, &hash, body].concat()
 }
 
-/// Format of a snapshot of each model, and what stands behind the checksum.
-static BODIES: LazyLock<Vec<([u8; 4], Vec<u8>)>> = LazyLock::new(|| MODEL_KINDS.map(body).to_vec());
+/// A snapshot to be changed.
+#[derive(Clone)]
+struct Body {
+    format: [u8; 4],
+    /// What stands behind the checksum.
+    bytes: Vec<u8>,
+    /// Where changes begin.
+    from: usize,
+}
 
-fn body(kind: &str) -> ([u8; 4], Vec<u8>) {
-    let settings = ModelSettings { kind: kind.to_owned(), clusters: 4.into(), ..ModelSettings::default() };
-    let mut pipeline = Pipeline::new(&settings).expect("a known model");
-    let spec = "generator:rows=200,seed=1".parse().expect("a generator");
+/// One of each model, and one that is watched.
+static BODIES: LazyLock<Vec<Body>> = LazyLock::new(|| {
+    let none = WatchSettings { false_alarms: 0.0, from: 0 };
+    let watch = WatchSettings { false_alarms: 1e4, from: 0 };
+    let mut bodies = MODEL_KINDS.map(|kind| body(kind, 200, none)).to_vec();
+    let [plain, watched] = [none, watch].map(|watch| body(MODEL_KINDS[0], 4_000, watch));
+    // Behind the model a few bytes say that nothing is carried along, looked for and to be undone.
+    bodies.push(Body { from: plain.bytes.len() + 8, ..watched });
+    bodies
+});
+
+/// Pages to go on with.
+static MORE: LazyLock<Vec<Prepared>> = LazyLock::new(|| prepared(300, 2));
+
+fn prepared(rows: u64, seed: u64) -> Vec<Prepared> {
+    let spec = format!("generator:rows={rows},seed={seed}").parse().expect("a generator");
     let mut source = GeneratorSource::new(spec, 0, 0, Limits::default());
     let (mut parser, mut preparer) = (Parser::new(), Preparer::new(FieldWeights::default()));
+    let mut all = Vec::new();
     while let Some(batch) = source.next().expect("the generator has no errors") {
-        pipeline.learn(&preparer.prepare(parser.parse(&batch)), &mut Outcome::default());
+        all.push(preparer.prepare(parser.parse(&batch)));
     }
+    all
+}
+
+fn body(kind: &str, rows: u64, watch: WatchSettings) -> Body {
+    let settings = ModelSettings { kind: kind.to_owned(), clusters: 4.into(), ..ModelSettings::default() };
+    let mut pipeline = Pipeline::new(&settings).expect("a known model").watching(watch);
+    prepared(rows, 1).iter().for_each(|batch| pipeline.learn(batch, &mut Outcome::default()));
     let mut snapshot = pipeline.snapshot();
     let body = snapshot.split_off(HEADER_LEN);
     let format = snapshot[FORMAT].try_into().expect("four bytes");
     assert_eq!(sealed(format, &body)[..HEADER_LEN], snapshot, "the form of snapshots has changed: change it here too");
-    (format, body)
+    Body { format, bytes: body, from: 0 }
 }

@@ -12,6 +12,7 @@ use windrow_core::lineage::Evidence;
 use windrow_core::record::{Micros, RejectReason};
 
 use super::{Cursor, Found, files_of, newest_rows};
+use crate::alarms;
 use crate::checkpoint::Committed;
 use crate::error::Result;
 use crate::lookup::column;
@@ -97,6 +98,24 @@ pub struct Event {
     pub pinned: Option<bool>,
     /// Pages that moved, or for which it had come to that.
     pub pages: Option<i64>,
+    /// What is unusual of a cluster that drifted.
+    pub measure: Option<&'static str>,
+    /// Above what is usual, or below.
+    pub above: Option<bool>,
+    /// Its value.
+    pub value: Option<f64>,
+    /// Where what is usual begins, and ends.
+    pub usual_from: Option<f64>,
+    /// Where it ends.
+    pub usual_to: Option<f64>,
+    /// Windows with that value.
+    pub windows: Option<u32>,
+    /// Windows before.
+    pub before: Option<u32>,
+    /// What fair bets would have made of one.
+    pub odds: Option<f64>,
+    /// Pages learnt when it began.
+    pub since: Option<u64>,
     /// Why; older outputs do not say.
     #[serde(flatten)]
     pub evidence: Evidence,
@@ -140,6 +159,7 @@ fn event(batch: &RecordBatch, row: usize) -> Result<Event> {
         Ok(values.is_valid(row).then(|| values.value(row)))
     };
     let (label, pinned) = (column(batch, "label")?, column(batch, "pinned")?.as_boolean());
+    let alarm = alarms::alarm_of(batch, row);
     Ok(Event {
         position: long("position")?.unwrap_or_default(),
         epoch: long("epoch")?.unwrap_or_default(),
@@ -153,6 +173,15 @@ fn event(batch: &RecordBatch, row: usize) -> Result<Event> {
         label: label.is_valid(row).then(|| text(label, row).to_owned()),
         pinned: pinned.is_valid(row).then(|| pinned.value(row)),
         pages: long("pages")?,
+        measure: alarm.map(|alarm| alarm.measure.code()),
+        above: alarm.map(|alarm| alarm.is_above),
+        value: alarm.map(|alarm| alarm.value),
+        usual_from: alarm.map(|alarm| alarm.usual[0]),
+        usual_to: alarm.map(|alarm| alarm.usual[1]),
+        windows: alarm.map(|alarm| alarm.windows),
+        before: alarm.map(|alarm| alarm.before),
+        odds: alarm.map(|alarm| alarm.odds),
+        since: alarm.map(|alarm| alarm.since),
         evidence: Evidence::default(),
     })
 }

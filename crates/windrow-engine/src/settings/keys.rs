@@ -2,6 +2,7 @@
 
 use windrow_core::clean::OnDuplicate;
 use windrow_core::cluster::{Clusters, KMeansRule, MODEL_KINDS};
+use windrow_core::pipeline::MOST_FALSE_ALARMS;
 
 use super::key::{Change, Key};
 use super::value::{Type, Value};
@@ -507,6 +508,17 @@ pub const KEYS: &[Key] = &[
         doc: "Of `original`: features that main domains are hashed into. As many clusters as features are a hash.",
         set: |settings, value| settings.model.original.features = value.count_u32(),
         get: |settings| Value::Count(settings.model.original.features.into()),
+    },
+    Key {
+        name: "watch.false_alarms",
+        flag: Some("false-alarms"),
+        value_name: "N",
+        ty: Type::Number { min: 0.0, max: MOST_FALSE_ALARMS },
+        change: Change::NewState,
+        doc: "How many false alarms about drift are expected in a million pages, of all clusters and measures together, as long as pages come \
+              in no order. More: alarms come earlier, and of smaller changes. 0: clusters are not watched.",
+        set: |settings, value| settings.watch.false_alarms = value.number(),
+        get: |settings| Value::Number(settings.watch.false_alarms),
     },
     weight!(title, "features.title", "Weight of the words of the title."),
     weight!(keywords, "features.keywords", "Weight of the words of the keywords."),

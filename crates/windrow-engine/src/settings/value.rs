@@ -242,6 +242,13 @@ impl Value {
         u32::try_from(self.count()).unwrap_or(u32::MAX)
     }
 
+    pub(super) fn number(&self) -> f64 {
+        match self {
+            Self::Number(number) => *number,
+            _ => 0.0,
+        }
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
     pub(super) fn weight(&self) -> f32 {
         match self {

@@ -8,6 +8,7 @@
 //! Event time starts at 2024-01-01 and advances 20 rows a second.
 
 mod dice;
+mod steady;
 mod themes;
 mod words;
 
@@ -21,6 +22,7 @@ use windrow_core::record::{COLUMNS, Micros};
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::dice::Dice;
+pub use self::steady::{Change, Steady};
 use self::themes::{Branch, Life, Part, Theme, part, pick_language};
 use self::words::Language;
 use super::columns::Layout;
@@ -55,18 +57,21 @@ pub struct Spec {
     pub broken: f64,
     /// Themes alive at a time, about.
     pub themes: u32,
+    /// Themes that stay, all of them, and what changes in one; none for themes that come and go.
+    pub steady: Option<Steady>,
 }
 
 impl Default for Spec {
     fn default() -> Self {
-        Self { rows: 100_000, seed: 1, broken: 0.01, themes: 60 }
+        Self { rows: 100_000, seed: 1, broken: 0.01, themes: 60, steady: None }
     }
 }
 
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rows, seed, broken, themes } = self;
-        write!(f, "{PREFIX}rows={rows},seed={seed},broken={broken},themes={themes}")
+        let Self { rows, seed, broken, themes, steady } = self;
+        write!(f, "{PREFIX}rows={rows},seed={seed},broken={broken},themes={themes}")?;
+        steady.map_or(Ok(()), |steady| steady.fmt(f))
     }
 }
 
@@ -83,12 +88,16 @@ impl FromStr for Spec {
         for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (key, value) = part.split_once('=').ok_or_else(|| bad(format!("`{part}` is not of the form key=value")))?;
             let (key, value) = (key.trim(), value.trim().replace('_', ""));
+            let steady = spec.steady.unwrap_or_default();
             let done = match key {
                 "rows" => value.parse().map(|rows| spec.rows = rows).is_ok(),
                 "seed" => value.parse().map(|seed| spec.seed = seed).is_ok(),
                 "broken" => value.parse().map(|broken| spec.broken = broken).is_ok() && (0.0..=1.0).contains(&spec.broken),
                 "themes" => value.parse().map(|themes| spec.themes = themes).is_ok() && (1..=100_000).contains(&spec.themes),
-                _ => return Err(bad(format!("`{key}` is none of rows, seed, broken, themes"))),
+                "change" => Change::named(&value).map(|change| spec.steady = Some(Steady { change, ..steady })).is_some(),
+                "at" => value.parse().map(|at| spec.steady = Some(Steady { at, ..steady })).is_ok(),
+                "over" => value.parse().map(|over| spec.steady = Some(Steady { over, ..steady })).is_ok(),
+                _ => return Err(bad(format!("`{key}` is none of rows, seed, broken, themes, change, at, over"))),
             };
             if !done {
                 return Err(bad(format!("`{value}` is no value for `{key}`")));
@@ -99,6 +108,11 @@ impl FromStr for Spec {
 }
 
 impl Spec {
+    /// The theme that changes, where one does; its pages have four times its number as their label, and one more from the change on.
+    pub fn changing(&self) -> Option<u32> {
+        self.steady.map(|_| Steady::theme(self.seed, self.themes))
+    }
+
     /// The position of a generator that nothing has been read of. More rows of the same kind are the same source.
     pub(super) fn position(&self) -> SourcePosition {
         let kind = Self { rows: 0, ..*self }.to_string();
@@ -189,7 +203,11 @@ impl Generator {
         let Some((_, total)) = self.alive.last() else { return Kind::Stray };
         let at = dice.unit() * total;
         let index = self.alive.partition_point(|(_, sum)| *sum <= at).min(self.alive.len() - 1);
-        Kind::Page(part(self.spec.seed, self.alive[index].0, self.spec.themes, row, dice))
+        let theme = self.alive[index].0;
+        Kind::Page(match self.spec.steady {
+            Some(steady) => steady.part(theme, self.spec.changing() == Some(theme), row, dice),
+            None => part(self.spec.seed, theme, self.spec.themes, row, dice),
+        })
     }
 
     /// Finds out who is alive at a tick.
@@ -200,6 +218,13 @@ impl Generator {
         self.tick = Some(tick);
         self.alive.clear();
         let (row, mut sum) = (tick * TICK, 0.0);
+        if let Some(steady) = self.spec.steady {
+            for theme in 0..self.spec.themes {
+                sum += steady.weight(self.spec.seed, theme, self.spec.changing() == Some(theme), row);
+                self.alive.push((theme, sum));
+            }
+            return;
+        }
         let candidates = Life::candidates(row, self.spec.themes);
         for theme in candidates.clone() {
             let weight = Life::new(self.spec.seed, theme, self.spec.themes).weight(row);
@@ -212,12 +237,15 @@ impl Generator {
     }
 
     fn page(&mut self, part: Part, row: u64, dice: &mut Dice, fields: &mut [String; 6]) {
-        let seed = self.spec.seed;
+        let (seed, changing) = (self.spec.seed, self.spec.changing().unwrap_or(u32::MAX));
         let progress = Life::new(seed, part.theme, self.spec.themes).progress(row).unwrap_or(1.0);
         // A merged theme speaks with the names and words of both.
         let speaker = part.theme + u32::from(part.branch == Branch::Merged && dice.chance(50));
         let theme = self.themes.entry(speaker).or_insert_with(|| Theme::new(seed, speaker));
-        let (names, window) = (theme.names(part.branch), theme.window(progress, part.branch));
+        let (names, window) = match self.spec.steady {
+            Some(steady) => (&theme.names[..], &theme.words[steady.window(part.theme == changing, part.branch)]),
+            None => (theme.names(part.branch), theme.window(progress, part.branch)),
+        };
         let language = theme.language;
         let [_, _, url, title, keywords, description] = fields;
         let host = dice.word(&theme.hosts);

@@ -1,7 +1,7 @@
 //! States of every format: each opens, migrates, goes on, and passes the audit; a newer one is refused.
 //!
 //! `fixtures/states/format-N/` is an output with a state of that format, `in/` beside it the input: 200 rows, rolls of 100, 5 clusters. Formats
-//! 4 and 5 are as their programs left them; 1 to 3 are the same with the manifest in their programs' form. Every folder that is found there is tested.
+//! 4 to 6 are as their programs left them; 1 to 3 are the same with the manifest in their programs' form. Every folder that is found there is tested.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn states() -> Vec<(u32, PathBuf)> {
         .collect();
     states.sort();
     let formats: Vec<u32> = states.iter().map(|(format, _)| *format).collect();
-    assert!(formats.starts_with(&[1, 2, 3, 4, 5]), "the old ones are kept: {formats:?}");
+    assert!(formats.starts_with(&[1, 2, 3, 4, 5, 6]), "the old ones are kept: {formats:?}");
     states
 }
 
@@ -100,6 +100,35 @@ fn a_state_of_every_format_migrates_and_goes_on() {
         assert!(findings.iter().all(|finding| finding.problem.is_none()), "format {format}: {findings:?}");
         assert!(!migrate::plan(&rig.job.out, None).unwrap().is_change());
         go_on(&rig, &format!("format {format}, migrated"));
+    }
+}
+
+/// What an older program began has no watch up to where this one goes on, and one from there: learning it again must begin it at the same page,
+/// whichever snapshots are left.
+#[test]
+fn what_was_gone_on_with_is_learnt_again_from_any_snapshot_or_none() {
+    for (format, state) in states() {
+        for n_commits in 1..=4 {
+            let rig = rig_of(&state);
+            let (_, before) = manifest(&rig);
+            // The same file, which has grown: all of it can be read again in the order in which it was.
+            rig.write("in/pages.csv", &csv(0..200 + 100 * n_commits));
+            rig.run().unwrap();
+            let (layout, after) = manifest(&rig);
+            assert_eq!(
+                after.watch.map(|watch| watch.from),
+                before.watch.map_or(Some(before.counters.pages), |watch| Some(watch.from))
+            );
+            let wanted = rig.answer();
+            for n_damaged in 1..=after.snapshots.len() {
+                for entry in after.snapshots.iter().rev().take(n_damaged) {
+                    fs::write(layout.snapshots().join(&entry.name), b"damaged").unwrap();
+                }
+                let what = format!("format {format}, {n_commits} commits more, {n_damaged} snapshots damaged");
+                rig.run().unwrap_or_else(|error| panic!("{what}: {error}"));
+                crate::rig::assert_same(&rig.answer(), &wanted, &what);
+            }
+        }
     }
 }
 

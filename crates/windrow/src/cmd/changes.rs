@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use windrow_core::clean;
 use windrow_core::record::Micros;
-use windrow_engine::changes::{self, Changes, Since};
+use windrow_engine::changes::{self, Changes, Drift, Since};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::export;
 use windrow_engine::run::Control;
@@ -20,7 +20,7 @@ use crate::told;
 /// Time between two looks for a commit.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Say what is new, gone, grown, shrunk and renamed
+/// Say what is new, gone, grown, shrunk, renamed and drifting
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   windrow changes --out out
@@ -31,7 +31,8 @@ const LOOK: Duration = Duration::from_millis(500);
 
 A stretch of creation times is held against the one of the same length before
 it; the pages behind a commit against as many before. A cluster has grown or
-shrunk when its share changed by half and chance does not explain it.
+shrunk when its share changed by half and chance does not explain it. It has
+drifted when an alarm was raised: docs/how-to/what-changed.md.
 ")]
 pub(crate) struct Args {
     /// Where the stretch begins: a length such as 24h or 7d before the newest
@@ -106,10 +107,15 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
 
 fn print(found: &Changes, app: &mut App) -> Result<(), Failure> {
     match app.term.format {
-        Format::Json => found.changes.iter().try_for_each(|change| app.term.json(&told::object(found, change))),
+        Format::Json => {
+            found.changes.iter().try_for_each(|change| app.term.json(&told::object(found, change)))?;
+            let alarm = |drift: &Drift| told::alarm_object(&drift.label, &drift.raised);
+            found.drifts.iter().try_for_each(|drift| app.term.json(&alarm(drift)))
+        }
         Format::Tsv => {
             app.term.tsv(&told::COLUMNS)?;
-            found.changes.iter().try_for_each(|change| app.term.tsv(&told::cells(change)))
+            found.changes.iter().try_for_each(|change| app.term.tsv(&told::cells(change)))?;
+            found.drifts.iter().try_for_each(|drift| app.term.tsv(&told::drift_cells(drift)))
         }
         Format::Text => told::text(found, &mut app.term),
     }

@@ -50,6 +50,7 @@ impl KeySet for CheckKeys {
         "output.roll_size",
         "output.roll_seconds",
         "model.kind",
+        "watch.false_alarms",
         "model.clusters",
         "model.seed",
         "run.threads",
@@ -329,6 +330,7 @@ fn state(settings: &Settings, files: &Files) -> Vec<Finding> {
                     keep: &settings.source.keep,
                     max_record: settings.limits.max_record,
                     rules: &settings.clean.rules,
+                    false_alarms: settings.watch.false_alarms,
                     route: route.as_ref(),
                 })?;
                 let known = manifest.positions.sources.iter().filter(|known| files.names(&known.name));

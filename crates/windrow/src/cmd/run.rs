@@ -47,6 +47,7 @@ impl KeySet for RunKeys {
         "output.roll_size",
         "output.roll_seconds",
         "model.kind",
+        "watch.false_alarms",
         "model.clusters",
         "model.seed",
         "run.threads",
@@ -206,6 +207,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         copy: output.copy,
         model: settings.model.clone(),
         weights: settings.features.clone(),
+        false_alarms: settings.watch.false_alarms,
         threads: threads(settings.run.threads),
         roll: Roll {
             rows: if output.roll_rows == 0 { u64::MAX } else { output.roll_rows },

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use windrow_engine::alarms::{self, Raised};
 use windrow_engine::checkpoint::life::{Life, Refused};
 use windrow_engine::clock::Clock as _;
 use windrow_engine::error::Error;
@@ -27,6 +28,7 @@ use super::{App, Done, Exit};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::signals::Watch;
 use crate::term::text;
+use crate::told;
 
 /// The settings of `status`.
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub(super) struct Known {
     /// What the brokers say; none when there is nothing to ask them.
     pub(super) lag: Option<Result<Lag, Error>>,
     pub(super) output: Output,
+    /// The newest alarm of what is published.
+    pub(super) alarm: Option<Raised>,
     /// The command that goes on.
     pub(super) resume: String,
     /// When all this was so.
@@ -145,7 +149,8 @@ fn look(mut settings: Settings, control: &Control, app: &App) -> Result<Known, E
         (input.position, input.end, input.behind) = (Some(0), Some(bytes), Some(bytes));
         input
     }));
-    Ok(Known { files: status.files()?, resume: resume_or_begin(&status, app), status, inputs, lag, output, now })
+    let (files, alarm, resume) = (status.files()?, last_alarm(&status), resume_or_begin(&status, app));
+    Ok(Known { files, alarm, resume, status, inputs, lag, output, now })
 }
 
 /// What lies on disk, as the contract has it; no broker is asked.
@@ -170,6 +175,7 @@ pub(crate) fn of_disk(out: &Path, state: Option<&Path>, now: i64) -> Result<Valu
     let begin = || format!("windrow run --out {}", quoted(&status.layout.out.display().to_string()));
     let known = Known {
         files: status.files()?,
+        alarm: last_alarm(&status),
         inputs: positions.sources.iter().map(Input::of_source).collect(),
         lag: None,
         output: Output { kind, topics },
@@ -213,6 +219,11 @@ fn brokers(settings: &Settings, status: &Status, output: &Output, control: &Cont
         Err(error) if error.code == "E-KAFKA-NONE" => Some(Ok(Lag { missing: vec![error], ..Lag::default() })),
         broker => Some(broker.and_then(|broker| lag::look(&broker, &asked, (&app.clock, control)))),
     }
+}
+
+/// The newest alarm; none too where its file was taken away, which is no reason to tell nothing.
+fn last_alarm(status: &Status) -> Option<Raised> {
+    alarms::last(&status.layout, status.manifest.as_ref()?).ok().flatten()
 }
 
 /// The command that goes on: the last one, or the one that begins.
@@ -385,6 +396,8 @@ fn object(known: &Known) -> Value {
         "rolled": status.manifest.as_ref().map(|manifest| manifest.epoch),
         "rolled_at": status.manifest.as_ref().map(|manifest| time(manifest.written_at)),
         "rows": counters.rows, "pages": counters.pages, "rejects": counters.n_rejects(), "duplicates": counters.duplicates,
+        "alarms": counters.alarms,
+        "last_alarm": known.alarm.map(|raised| told::alarm_object("", &raised)),
         "files": known.files.0, "file_bytes": known.files.1,
         "out": status.layout.out, "state": status.layout.state,
         "output": known.output.kind, "topics": known.output.topics,

@@ -104,6 +104,7 @@ fn of_pipeline(all: &mut Registry, known: &Known) {
     all.register_with_unit("read", "Bytes of files read, decompressed", Unit::Bytes, counter(known.read.bytes));
     all.register("duplicate_pages", "Pages whose texts stood among the last ones", counter(counters.duplicates));
     all.register("novel_pages", "Pages that opened a theme", counter(counters.novel));
+    all.register("drift_alarms", "Alarms about drift", counter(counters.alarms));
     all.register("clusters", "Clusters alive", gauge(view.clusters.len() as u64));
     all.register("micro_clusters", "Themes alive", gauge(view.micro_clusters));
     all.register("terms", "Distinct terms remembered", gauge(view.terms));

@@ -1,13 +1,15 @@
 //! The state in one object: how the pipeline stands, what it has done, and what has changed lately.
 
 use serde_json::{Value, json};
-use windrow_core::pipeline::View;
+use windrow_core::pipeline::{ClusterView, View};
 use windrow_core::record::RejectReason;
+use windrow_engine::alarms::Raised;
 
 use super::Shared;
 use super::board::{Known, Standing};
 use crate::progress::memory;
 use crate::term::text::time;
+use crate::told;
 
 /// Changes that are told.
 const CHANGES: usize = 30;
@@ -51,6 +53,7 @@ pub(super) fn now_object(shared: &Shared, sequence: u64) -> Value {
         "terms": known.view.terms,
         "memory_bytes": known.is_live.then(memory).flatten().map(|memory| memory.now),
         "changes": changes(&known.view),
+        "alarms": alarms(&known.view),
     })
 }
 
@@ -68,8 +71,7 @@ fn standing(known: &Known) -> Value {
 fn changes(view: &View) -> Vec<Value> {
     let parts: Vec<_> = view.clusters.iter().map(|cluster| lately(&cluster.volume)).collect();
     let (all_before, all_now) = parts.iter().fold((0.0, 0.0), |all, (before, now)| (all.0 + before, all.1 + now));
-    let n = view.clusters.iter().map(|cluster| cluster.volume.len()).max().unwrap_or(0);
-    let recent = view.pages.saturating_sub(view.bucket_rows * part(n) as u64);
+    let recent = recent(view);
     let mut found: Vec<(f64, Value)> = Vec::new();
     for (cluster, (before, now)) in view.clusters.iter().zip(parts) {
         // As many pages as there would be, were both parts equally long.
@@ -97,6 +99,24 @@ fn changes(view: &View) -> Vec<Value> {
     found.into_iter().take(CHANGES).map(|(_, change)| change).collect()
 }
 
+/// Where the newest part of the order begins.
+fn recent(view: &View) -> u64 {
+    let n = view.clusters.iter().map(|cluster| cluster.volume.len()).max().unwrap_or(0);
+    view.pages.saturating_sub(view.bucket_rows * part(n) as u64)
+}
+
+/// The last alarm of each cluster that had one in that part, newest first.
+fn alarms(view: &View) -> Vec<Value> {
+    let of = |cluster: &ClusterView| {
+        let (position, alarm) = cluster.drift.as_ref()?.last?;
+        Some((cluster.label.clone(), Raised { position, cluster: cluster.cluster, alarm }))
+    };
+    let mut found: Vec<(String, Raised)> = view.clusters.iter().filter_map(of).collect();
+    found.retain(|(_, raised)| raised.position > recent(view));
+    found.sort_by_key(|(_, raised)| (std::cmp::Reverse(raised.position), raised.cluster));
+    found.iter().take(CHANGES).map(|(label, raised)| told::alarm_object(label, raised)).collect()
+}
+
 fn change(cluster: u32, label: &str, kind: &str, (before, now): (f64, f64), at: u64) -> Value {
     json!({"cluster": cluster, "label": label, "kind": kind, "before": before, "now": now, "at": at})
 }
@@ -116,7 +136,8 @@ fn lately(volume: &[u32]) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use windrow_core::pipeline::ClusterView;
+    use windrow_core::lineage::{Alarm, Measure};
+    use windrow_core::pipeline::Standing;
 
     use super::*;
 
@@ -136,5 +157,30 @@ mod tests {
         let told: Vec<_> = changes(&view).iter().map(|change| format!("{} {}", change["cluster"], change["kind"])).collect();
         assert_eq!(told, ["3 \"shrunk\"", "2 \"grown\"", "4 \"new\""]);
         assert!(changes(&View::default()).is_empty());
+    }
+
+    #[test]
+    fn alarms_of_the_newest_part_are_told_newest_first() {
+        let alarmed = |id: u32, position: Option<u64>| {
+            let usual = [10.0, 20.0];
+            let alarm = Alarm {
+                measure: Measure::Volume,
+                is_above: true,
+                value: 40.0,
+                usual,
+                windows: 4,
+                before: 50,
+                odds: 1e5,
+                since: 1,
+            };
+            let last = position.map(|position| (position, alarm));
+            let drift = Some(Standing { last, ..Standing::default() });
+            ClusterView { drift, ..cluster(id, 0, &[100, 100, 100, 100]) }
+        };
+        let clusters = [None, Some(310), Some(390), Some(200)];
+        let clusters = (1..).zip(clusters).map(|(id, position)| alarmed(id, position)).collect();
+        let view = View { pages: 400, bucket_rows: 100, clusters, ..View::default() };
+        let told: Vec<_> = alarms(&view).iter().map(|alarm| alarm["cluster"].clone()).collect();
+        assert_eq!(told, [3, 2]);
     }
 }

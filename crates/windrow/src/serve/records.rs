@@ -84,12 +84,20 @@ pub(super) async fn changes(State(shared): At, Asked(query): Asked<ChangesQuery>
     };
     let found = off_thread(&shared, read).await?;
     let all = found.as_ref().map(|found| found.changes.as_slice()).unwrap_or_default();
+    let drifts = found.as_ref().map(|found| found.drifts.as_slice()).unwrap_or_default();
     Ok(match (query.format, &found) {
-        (Form::Csv, _) => csv(&told::COLUMNS, all.iter().map(|change| told::cells(change).map(Value::from).to_vec())),
-        (Form::Json, None) => answer_json(StatusCode::OK, &json!({"schema": "windrow.changes/1", "said": "", "changes": []})),
+        (Form::Csv, _) => {
+            let lines = all.iter().map(told::cells).chain(drifts.iter().map(told::drift_cells));
+            csv(&told::COLUMNS, lines.map(|cells| cells.map(Value::from).to_vec()))
+        }
+        (Form::Json, None) => {
+            answer_json(StatusCode::OK, &json!({"schema": "windrow.changes/1", "said": "", "changes": [], "alarms": []}))
+        }
         (Form::Json, Some(found)) => {
             let all: Vec<_> = all.iter().map(|change| told::object(found, change)).collect();
-            answer_json(StatusCode::OK, &json!({"schema": "windrow.changes/1", "said": told::summary(found), "changes": all}))
+            let alarms: Vec<_> = drifts.iter().rev().map(|drift| told::alarm_object(&drift.label, &drift.raised)).collect();
+            let said = told::summary(found);
+            answer_json(StatusCode::OK, &json!({"schema": "windrow.changes/1", "said": said, "changes": all, "alarms": alarms}))
         }
     })
 }
@@ -169,6 +177,15 @@ const EVENT_COLUMNS: &[&str] = &[
     "label",
     "pinned",
     "pages",
+    "measure",
+    "above",
+    "value",
+    "usual_from",
+    "usual_to",
+    "windows",
+    "before",
+    "odds",
+    "since",
     "why",
     "likeness",
     "likeness_before",

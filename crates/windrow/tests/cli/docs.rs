@@ -53,6 +53,9 @@ pub(crate) fn documented_fields() -> BTreeMap<String, BTreeSet<String>> {
     schemas
 }
 
+/// A stream in which a theme changes, so that there is an alarm.
+const DRIFTING: &str = "generator:rows=18000,seed=4,broken=0,themes=4,change=narrower,at=12000";
+
 #[test]
 fn every_json_field_is_documented_and_no_other() {
     let rig = Rig::with_sample();
@@ -69,6 +72,9 @@ fn every_json_field_is_documented_and_no_other() {
         &["rejects", "show", "--out", "broken"],
         &["rejects", "replay", "--all", "--into", "again", "--out", "broken"],
         &["changes", "--since", "30d", "--out", "out"],
+        &["run", "--input", DRIFTING, "--clusters", "12", "--false-alarms", "20", "--out", "drifting"],
+        &["changes", "--since", "0", "--out", "drifting"],
+        &["clusters", "--out", "drifting"],
         &["explain", "--out", "out", "--id", "1761259107"],
         &["export", "--folder", "out", "--cluster", "0", "--out", "0.csv"],
         &["plot", "map", "--folder", "out", "--out", "map.svg"],

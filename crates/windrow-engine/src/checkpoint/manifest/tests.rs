@@ -48,6 +48,7 @@ fn manifest() -> Manifest {
         keep: Keep::default(),
         max_record: 1 << 16,
         clean: Rules::default(),
+        watch: None,
         positions: positions.clone(),
         counters: counters.clone(),
         edits: 1,
@@ -116,9 +117,11 @@ fn changed_settings_are_named_with_both_values() {
         keep: &Keep::parse(&["spend".into()]).unwrap(),
         max_record: 1 << 20,
         rules: &rules,
+        false_alarms: 2.0,
         route: None,
     };
-    let others = manifest().other_settings(&asked).unwrap();
+    let watched = Manifest { watch: Some(WatchSettings { false_alarms: 1.0, from: 40 }), ..manifest() };
+    let others = watched.other_settings(&asked).unwrap();
     let text: Vec<_> = others.iter().map(|(key, was, is)| format!("{key} {was} {is}")).collect();
     let columns = "source.columns `url=landing_page` `title=name`";
     let required = "clean.required [] [\"title\"]";
@@ -130,13 +133,15 @@ fn changed_settings_are_named_with_both_values() {
             required,
             columns,
             "source.keep `` `spend`",
-            "limits.max_record 64kB 1MB"
+            "limits.max_record 64kB 1MB",
+            "watch.false_alarms 1 2"
         ]
     );
     let model = ModelSettings::default();
     let (columns, none) = ("url=landing_page", Rules::default());
     let keep = &Keep::default();
-    let asked = StateSettings { model: &model, fields: &same, columns, keep, max_record: 1 << 16, rules: &none, route: None };
+    let (max_record, false_alarms, rules) = (1 << 16, 2.0, &none);
+    let asked = StateSettings { model: &model, fields: &same, columns, keep, max_record, rules, false_alarms, route: None };
     assert_eq!(manifest().other_settings(&asked).unwrap(), []);
 
     let (slots, keyed) = (|prefix: &str| Route::Slots(prefix.into()), |topic: &str| Route::Keyed(topic.into()));
@@ -267,6 +272,20 @@ fn with_parquet() -> Manifest {
 #[test]
 fn manifests_of_format_6_stay_readable() {
     let (path, wanted) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-6/parquet.json"), with_parquet());
+    assert_eq!(Manifest::decode(&std::fs::read(&path).unwrap(), &path).unwrap(), wanted);
+}
+
+/// A pipeline that is watched since some page.
+fn watched() -> Manifest {
+    let mut manifest = with_parquet();
+    manifest.watch = Some(WatchSettings { false_alarms: 0.5, from: 30 });
+    manifest.counters.alarms = 3;
+    manifest
+}
+
+#[test]
+fn manifests_of_format_7_stay_readable() {
+    let (path, wanted) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-7/watch.json"), watched());
     if std::env::var_os("WINDROW_UPDATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, wanted.encode()).unwrap();

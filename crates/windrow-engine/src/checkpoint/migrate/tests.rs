@@ -42,7 +42,9 @@ fn aged(model: &[u8]) -> Vec<u8> {
     let unicode = &mut aged[SETTINGS.end..][..3];
     assert!((15..40).contains(&unicode[0]) && unicode[1..] == [0, 0], "it is where the Unicode version stands: {unicode:?}");
     unicode[0] -= 1;
-    let hash = xxhash_rust::xxh3::xxh3_64(&aged[SETTINGS.start..]);
+    // The format is in the hash: since format 3.
+    let format = u64::from(aged[8]);
+    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(&aged[SETTINGS.start..], if format < 3 { 0 } else { format });
     aged[SETTINGS.start - 8..SETTINGS.start].copy_from_slice(&hash.to_le_bytes());
     aged
 }

@@ -37,6 +37,7 @@ pub fn schema(family: Family, kept: &[String]) -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let int = |name: &str, nullable| Field::new(name, DataType::Int32, nullable);
     let long = |name: &str, nullable| Field::new(name, DataType::Int64, nullable);
+    let double = |name: &str| Field::new(name, DataType::Float64, true);
     let mut fields = match family {
         Family::Pages => vec![
             text("record_id"),
@@ -68,6 +69,15 @@ pub fn schema(family: Family, kept: &[String]) -> SchemaRef {
             Field::new("label", DataType::Utf8, true),
             Field::new("pinned", DataType::Boolean, true),
             long("pages", true),
+            Field::new("measure", DataType::Utf8, true),
+            Field::new("above", DataType::Boolean, true),
+            double("value"),
+            double("usual_from"),
+            double("usual_to"),
+            int("windows", true),
+            int("before", true),
+            double("odds"),
+            long("since", true),
         ],
     };
     if family == Family::Lineage {
@@ -201,6 +211,12 @@ pub(super) fn lineage(events: &[LineageEvent], epoch: u64) -> RecordBatch {
     let text = |of: fn(&Evidence) -> Option<&str>| -> ArrayRef {
         Arc::new(lines.iter().map(|(_, line)| of(&line.evidence)).collect::<StringArray>())
     };
+    let double = |of: fn(&Line<'_>) -> Option<f64>| -> ArrayRef {
+        Arc::new(lines.iter().map(|(_, line)| of(line)).collect::<Float64Array>())
+    };
+    let bool = |of: fn(&Line<'_>) -> Option<bool>| -> ArrayRef {
+        Arc::new(lines.iter().map(|(_, line)| of(line)).collect::<BooleanArray>())
+    };
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(events.iter().map(|event| event.position.cast_signed()))),
         Arc::new(Int64Array::from_value(epoch.cast_signed(), events.len())),
@@ -212,8 +228,17 @@ pub(super) fn lineage(events: &[LineageEvent], epoch: u64) -> RecordBatch {
         long(|line| line.into_micro_cluster),
         int(|line| line.into_cluster),
         Arc::new(lines.iter().map(|(_, line)| line.label).collect::<StringArray>()),
-        Arc::new(BooleanArray::from_iter(lines.iter().map(|(_, line)| line.pinned))),
+        bool(|line| line.pinned),
         long(|line| line.pages),
+        Arc::new(lines.iter().map(|(_, line)| line.measure).collect::<StringArray>()),
+        bool(|line| line.above),
+        double(|line| line.value),
+        double(|line| line.usual_from),
+        double(|line| line.usual_to),
+        int(|line| line.windows),
+        int(|line| line.before),
+        double(|line| line.odds),
+        long(|line| line.since),
         text(|it| it.why.as_deref()),
     ];
     columns.extend(

@@ -30,7 +30,7 @@ fn rows(mut source: GeneratorSource) -> Vec<(u64, std::result::Result<Vec<u8>, R
 #[test]
 fn a_spec_is_read_and_written() {
     let spec = spec("generator:rows=2_000,seed=7,broken=0.5");
-    assert_eq!(spec, Spec { rows: 2000, seed: 7, broken: 0.5, themes: 60 });
+    assert_eq!(spec, Spec { rows: 2000, seed: 7, broken: 0.5, themes: 60, steady: None });
     assert_eq!(spec.to_string().parse::<Spec>().unwrap(), spec);
     for bad in ["generator:rows", "generator:row=1", "generator:broken=2", "generator:themes=0", "generator:rows=-1"] {
         assert_eq!(bad.parse::<Spec>().unwrap_err().code, "E-INPUT-GENERATOR");
@@ -114,4 +114,47 @@ fn a_generator_that_grew_is_the_same_source() {
     let position = |text| spec(text).position();
     assert_eq!(position("generator:rows=1").head_hash, position("generator:rows=2").head_hash);
     assert_ne!(position("generator:rows=1,seed=2").head_hash, position("generator:rows=1").head_hash);
+}
+
+#[test]
+fn steady_streams_are_the_same_up_to_the_change() {
+    let of = |change: &str| spec(&format!("generator:broken=0,themes=8,change={change},at=3000,over=0"));
+    assert_eq!(of("words").to_string().parse::<Spec>().unwrap(), of("words"));
+    assert!("generator:change=colour".parse::<Spec>().is_err());
+    let rows_of = |change: &str| {
+        let (mut generator, mut labels) = (Generator::new(of(change)), Generator::new(of(change)));
+        (0..6_000).map(|at| (row(&mut generator, at), labels.label(at))).collect::<Vec<_>>()
+    };
+    let none = rows_of("none");
+    let changing = u64::from(of("none").changing().unwrap());
+    let count = |rows: &[(String, Option<u64>)], label: u64| rows.iter().filter(|(_, of)| *of == Some(label)).count();
+    assert_eq!(count(&none, changing * 4 + 1), 0, "nothing changes");
+    for change in ["words", "broader", "more", "fewer"] {
+        let rows = rows_of(change);
+        assert_eq!(rows[..2_900], none[..2_900], "{change}");
+        let [before, after] = [count(&rows[..3_000], changing * 4), count(&rows[3_000..], changing * 4 + 1)];
+        assert!(before > 200 && count(&rows[3_000..], changing * 4) == 0, "{change}: {before}");
+        let times = after as f64 / before as f64;
+        let wanted = match change {
+            "more" => 2.0..4.5,
+            "fewer" => 0.15..0.4,
+            _ => 0.8..1.25,
+        };
+        assert!(wanted.contains(&times), "{change}: {times}");
+    }
+    // Narrower: twice as many words before the change.
+    assert_ne!(rows_of("narrower")[..2_900], none[..2_900]);
+}
+
+#[test]
+fn a_gradual_change_mixes_both() {
+    let mut generator = Generator::new(spec("generator:broken=0,themes=8,change=words,at=2000,over=4000"));
+    let changing = u64::from(generator.spec.changing().unwrap());
+    let labels: Vec<Option<u64>> = (0..8_000).map(|at| generator.label(at)).collect();
+    let share = |from: usize, to: usize| {
+        let changed = labels[from..to].iter().filter(|label| **label == Some(changing * 4 + 1)).count();
+        changed as f64 / labels[from..to].iter().filter(|label| label.is_some_and(|label| label / 4 == changing)).count() as f64
+    };
+    assert_eq!([share(0, 2_000), share(6_000, 8_000)], [0.0, 1.0]);
+    assert!((0.3..0.7).contains(&share(3_500, 4_500)), "{}", share(3_500, 4_500));
 }

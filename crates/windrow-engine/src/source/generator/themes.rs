@@ -11,10 +11,10 @@ use super::words::{LANGUAGES, Language};
 const SPACING: i64 = 500;
 
 /// Words that a theme knows in all its life.
-const WORDS: usize = 18;
+pub(super) const WORDS: usize = 18;
 
 /// Words that it uses at a time.
-const WINDOW: usize = 9;
+pub(super) const WINDOW: usize = 9;
 
 /// What a row's page belongs to: the true label. A theme has four: whole, two parts after a split, one after a merger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +106,7 @@ pub(super) struct Theme {
     /// Four invented names.
     pub(super) names: Vec<String>,
     /// Its words, in the order in which it comes to use them.
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
     /// Hosts of its pages.
     pub(super) hosts: Vec<String>,
     drifts: bool,

@@ -53,6 +53,15 @@ LINEAGE = pa.schema(
         pa.field("label", pa.string()),
         pa.field("pinned", pa.bool_()),
         pa.field("pages", pa.int64()),
+        pa.field("measure", pa.string()),
+        pa.field("above", pa.bool_()),
+        pa.field("value", pa.float64()),
+        pa.field("usual_from", pa.float64()),
+        pa.field("usual_to", pa.float64()),
+        pa.field("windows", pa.int32()),
+        pa.field("before", pa.int32()),
+        pa.field("odds", pa.float64()),
+        pa.field("since", pa.int64()),
         pa.field("why", pa.string()),
     ]
     + [pa.field(name, pa.float64()) for name in ("likeness", "likeness_before", "distance", "weight", "threshold")]

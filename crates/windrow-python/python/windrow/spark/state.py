@@ -21,7 +21,7 @@ from typing import List, NamedTuple, Optional
 from . import errors, files
 from .edits import Edits
 
-FORMAT = 6
+FORMAT = 7
 SNAPSHOTS = 3
 OPEN_FILES = 2000
 FAMILIES = ("pages", "rejects", "lineage")
@@ -185,6 +185,7 @@ def blank(settings: dict) -> dict:
         "columns": "",
         "max_record": 1 << 20,
         "clean": settings["clean"],
+        "watch": settings["watch"],
         "positions": {"sources": []},
         "counters": counters(),
         "edits": 0,

@@ -116,11 +116,17 @@ class ClusterStream:
                 manifest["pipeline"] = owner["pipeline"]
             self._blank = manifest
         else:
+            # One that an older program began is watched from here on.
+            if manifest.get("watch") is None:
+                manifest["watch"] = dict(asked["watch"], **{"from": manifest["counters"]["pages"]})
             others = [
                 "%s is %s in the state and %s now" % (key, json.dumps(manifest[key]), json.dumps(asked[key]))
                 for key in ("model", "fields", "clean")
                 if settings.strip() and manifest[key] != asked[key]
             ]
+            rates = [watch["false_alarms"] for watch in (manifest["watch"], asked["watch"])]
+            if settings.strip() and rates[0] != rates[1]:
+                others.append("watch.false_alarms is %s in the state and %s now" % tuple(rates))
             if manifest["counters"]["rows"] and _columns(manifest["columns"]) != self._map:
                 others.append("source.columns is `%s` in the state and `%s` now" % (manifest["columns"], self._columns))
             if others:
@@ -139,7 +145,7 @@ class ClusterStream:
         self._form = self._form._replace(longest=manifest["max_record"])
         if owner is None:
             self._checkpoint.claim(manifest["pipeline"], self._state.out)
-        return _windrow.settings_toml(json.dumps({key: manifest[key] for key in ("model", "fields", "clean")}))
+        return _windrow.settings_toml(json.dumps({key: manifest[key] for key in ("model", "fields", "clean", "watch")}))
 
     def _check_out(self, owner: dict) -> None:
         """An `out` without a state has nothing that says that it is this pipeline's, but its place."""
@@ -300,7 +306,7 @@ class ClusterStream:
             with open(os.path.join(self._state.out, "lineage", events["attempt"]), "rb") as file:
                 kept = file.read()
             published.append(self._publish(target, events, 0))
-        _count(body, metas)
+        _count(body, metas, lineage)
         body["inputs"], body["columns"] = self._inputs(body), self._columns
         model = self._learner.model.snapshot()
         model_hash = self._learner.hash(model)
@@ -425,7 +431,11 @@ class _Learner:
             wanted = self._state.manifest["snapshots"][-1]["model"]
             if model is None or self.hash(model) != wanted:
                 raise error
-        return self._native.Model.restore(model) if model else self._native.Model(self._settings)
+        loaded = self._native.Model.restore(model) if model else self._native.Model(self._settings)
+        if self._state.manifest:
+            watch = self._state.manifest["watch"]
+            loaded.watch(watch["false_alarms"], watch["from"])
+        return loaded
 
     def hash(self, data: bytes) -> str:
         """A model's hash as manifests have it."""
@@ -520,8 +530,11 @@ def _in_order(chunked, metas: List) -> Iterator:
     return chunked.repartitionByRange(n, "place", "from").sortWithinPartitions("place", "from").toLocalIterator()
 
 
-def _count(body: dict, metas: List) -> None:
+def _count(body: dict, metas: List, lineage: List[pa.RecordBatch]) -> None:
     counted = body["counters"]
+    alarms = sum(events.column("event").to_pylist().count("drifted") for events in lineage)
+    if alarms:
+        counted["alarms"] = counted.get("alarms", 0) + alarms
     for meta in metas:
         counted["rows"] += meta["n_rows"]
         counted["pages"] += meta["n_pages"]

@@ -12,6 +12,7 @@ use super::{Known, total};
 use crate::progress;
 use crate::term::table::{self, Column};
 use crate::term::{Style, text};
+use crate::told;
 
 /// Inputs shown, those that are behind most first; the sum always has all.
 const SHOWN: usize = 20;
@@ -63,6 +64,11 @@ fn facts(known: &Known) -> Vec<(&'static str, String)> {
             None => ("rolled", format!("{rolled}; what is committed since in the topics is not known")),
         });
         facts.push(("rows", format!("{}: {pages}, {rejects}", text::count(counters.rows))));
+        if counters.alarms > 0 {
+            let last = known.alarm.map(|raised| told::drifted(&format!("cluster {}", raised.cluster), &raised));
+            let last = last.map(|said| format!("; the last: {said}")).unwrap_or_default();
+            facts.push(("alarms", format!("{}{last}", text::count(counters.alarms))));
+        }
         facts.push(("files", format!("{}, {}", text::counted(known.files.0, "published file"), text::bytes(known.files.1))));
     }
     facts.push(("output", output(known)));
