@@ -439,7 +439,8 @@ impl Pipeline {
             FORMAT_HAND.. => part(rest)?,
             _ => (Hand::default(), rest),
         };
-        let watch = if format < FORMAT_WATCH { None } else { Some(part::<Watch>(rest)?.0.check(state.settings.clusters.slots())?) };
+        let watch =
+            if format < FORMAT_WATCH { None } else { Some(part::<Watch>(rest)?.0.check(state.settings.clusters.slots())?) };
         let window = window.map(|window| Window::restore(&window)).transpose()?;
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;

@@ -62,7 +62,7 @@ fn main() -> Result<()> {
         match word.as_str() {
             "--false-alarms" => watch.false_alarms = value()?.parse()?,
             "--model" => model.kind = value()?,
-            "--clusters" => model.clusters = value()?.parse()?,
+            "--clusters" => model.clusters = value()?.parse::<u32>()?.into(),
             _ => inputs.push(word),
         }
     }

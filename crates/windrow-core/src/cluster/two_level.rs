@@ -499,8 +499,8 @@ mod tests {
         check_clusterer(|settings| Box::new(TwoLevel::new(settings)));
     }
 
-    /// Clusters alive under `auto` after pages of each of these groups in turn, 200 of each, and pages that share one common word with all.
-    fn alive_after(model: &mut TwoLevel, groups: Range<usize>) -> usize {
+    /// Clusters alive under `auto` after pages of each of these groups in turn, `each` of them, and pages that share one common word with all.
+    fn alive_after(model: &mut TwoLevel, groups: Range<usize>, each: usize) -> usize {
         let n = groups.len();
         let text = |at: usize| match at % (n + 1) {
             lone if lone == n => format!("lone{at}a lone{at}b all"),
@@ -509,7 +509,7 @@ mod tests {
                 (0..5).map(|i| format!("g{group}w{} ", (at * (i + 3) / n) % 9)).chain(["all".to_owned()]).collect()
             }
         };
-        let pages = pages_of((0..200 * (n + 1)).map(text));
+        let pages = pages_of((0..each * (n + 1)).map(text));
         model.learn(&pages, 0..pages.len(), &mut Vec::new(), &mut Vec::new());
         model.summary().clusters.len()
     }
@@ -518,8 +518,8 @@ mod tests {
     fn auto_follows_how_many_groups_there_are() {
         let settings = ModelSettings { clusters: Clusters::Auto, ..ModelSettings::default() };
         let mut model = TwoLevel::new(&settings);
-        for (groups, most) in [(0..20, 26), (20..80, 90), (80..90, 16)] {
-            let found = alive_after(&mut model, groups.clone());
+        for (groups, each, most) in [(0..20, 200, 26), (20..80, 200, 90), (80..90, 6_000, 16)] {
+            let found = alive_after(&mut model, groups.clone(), each);
             assert!((groups.len()..=most).contains(&found), "{found} clusters for {} groups", groups.len());
         }
         let bytes = model.snapshot();
