@@ -2,7 +2,7 @@
 
 Counts each cluster's pages on both sides of SINCE by itself, decides by the words of docs/how-to/what-changed.md what is new, gone, grown,
 shrunk or renamed, and compares: the clusters of each kind and their order, pages, shares, labels, new domains, and that titles are those of
-its pages. Prints one JSON object; exit code 1 when something is not so.
+its pages. Alarms are those of the lineage that were raised at a page of that time. Prints one JSON object; exit code 1 when something is not so.
 """
 
 import collections
@@ -14,6 +14,7 @@ import duckdb
 
 out, since, until = sys.argv[1:]
 told = [json.loads(line) for line in sys.stdin]
+drifted, told = [one for one in told if one["change"] == "drifted"], [one for one in told if one["change"] != "drifted"]
 wrong = []
 PAGES = f"(SELECT * FROM read_parquet('{out}/pages/*.parquet', filename = true, file_row_number = true) WHERE creation_time >= TIMESTAMPTZ '1990-01-01 00:00:00+00')"
 duckdb.sql("SET TimeZone = 'UTC'")
@@ -105,6 +106,16 @@ for change in told:
         if number and f"{number:,}" not in change["said"] and change["change"] not in ("new", "gone"):
             wrong.append(f"{number} is not in: {change['said']}")
 
+TIMES = f"""SELECT row_number() OVER place AS page, last_value(CASE WHEN creation_time >= TIMESTAMPTZ '1990-01-01 00:00:00+00' THEN creation_time END IGNORE NULLS)
+                   OVER place AS creation_time FROM read_parquet('{out}/pages/*.parquet', filename = true, file_row_number = true)
+            WINDOW place AS (ORDER BY filename, file_row_number)"""
+alarms = counted(f"""SELECT position, cluster, measure FROM read_parquet('{out}/lineage/*.parquet') JOIN ({TIMES}) ON page = position
+                     WHERE event = 'drifted' AND {SIDE} = 'now'""")
+said = [(one["position"], one["cluster"], one["measure"]) for one in drifted]
+if sorted(said) != sorted(alarms):
+    wrong.append(f"alarms told are {said}, in the lineage are {alarms}")
+
 by_kind = collections.Counter(what for what, _ in found)
+by_kind["drifted"] = len(drifted)
 print(json.dumps({"since": since, "until": until, "pages": [total["before"], total["now"]], **by_kind, "wrong": wrong[:5]}))
 sys.exit(bool(wrong))

@@ -183,6 +183,11 @@ def errors_say_what_to_do():
     said = raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(settings="[model]\nclusterz = 3"))
     assert "line 2" in said and "clusters" in said, said
     raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(clusters=0))
+    raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(clusters="many"))
+    # As many as there are: of 1,000 slots, and not of the default's 50.
+    auto = Clusterer(clusters="auto")
+    assert auto.learn_many(TABLE).num_rows == TABLE.num_rows
+    assert json.loads(windrow._windrow.settings_json(auto.model.settings))["model"]["clusters"] == "auto"
     raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(clusters=3, settings="[model]\nseed = 2"))
     original = '[model]\nkind = "original"'
     raises(windrow.InvalidError, "E-SETTINGS", lambda: Clusterer(settings=original))

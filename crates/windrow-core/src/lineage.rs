@@ -372,10 +372,14 @@ pub enum Edit {
     },
     /// Take back the latest edit.
     Undo {
-        /// Pass over those that can be taken back no more.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        /// Pass over those that can be taken back no more. Said of each: where it is not, as in logs of older programs, they are.
+        #[serde(default = "passes_over")]
         older: bool,
     },
+}
+
+fn passes_over() -> bool {
+    true
 }
 
 /// Why an edit was refused.

@@ -47,7 +47,7 @@ struct File {
 #[serde(default, deny_unknown_fields)]
 struct Model {
     kind: Option<String>,
-    clusters: Option<Number>,
+    clusters: Option<Clusters>,
     seed: Option<u64>,
     max_micro_clusters: Option<u32>,
     max_terms: Option<u32>,
@@ -69,20 +69,6 @@ struct KMeans {
     batch: Option<u32>,
     births: Option<u32>,
     rule: Option<KMeansRule>,
-}
-
-/// How many clusters.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a number of clusters, or `auto`")]
-enum Number {
-    Plain(u32),
-    Word(Auto),
-}
-
-#[derive(Deserialize)]
-enum Auto {
-    #[serde(rename = "auto")]
-    Auto,
 }
 
 /// `3000` or `"3000"`.
@@ -186,11 +172,7 @@ impl Model {
         let default = ModelSettings::default();
         ModelSettings {
             kind: self.kind.unwrap_or(default.kind),
-            clusters: match self.clusters {
-                None => default.clusters,
-                Some(Number::Plain(n)) => Clusters::AtMost(n),
-                Some(Number::Word(_)) => Clusters::Auto,
-            },
+            clusters: self.clusters.unwrap_or(default.clusters),
             seed: self.seed.unwrap_or(default.seed),
             max_micro_clusters: self.max_micro_clusters.unwrap_or(default.max_micro_clusters),
             max_terms: self.max_terms.unwrap_or(default.max_terms),

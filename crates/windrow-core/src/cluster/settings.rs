@@ -153,9 +153,8 @@ impl<'de> Visitor<'de> for Fields {
     }
 }
 
-/// How many clusters are alive at a time. As bytes a number, 0 for `auto`, so that older states read as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "u32", into = "u32")]
+/// How many clusters are alive at a time. In text a number or `auto`; as bytes a number, 0 for `auto`, so that older states read as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clusters {
     /// At most so many.
     AtMost(u32),
@@ -190,6 +189,48 @@ impl From<Clusters> for u32 {
             Clusters::AtMost(n) => n,
             Clusters::Auto => 0,
         }
+    }
+}
+
+impl Serialize for Clusters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto if serializer.is_human_readable() => serializer.serialize_str(Self::AUTO),
+            _ => serializer.serialize_u32((*self).into()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Clusters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Told)
+        } else {
+            u32::deserialize(deserializer).map(Self::from)
+        }
+    }
+}
+
+/// Reads a number or the word.
+struct Told;
+
+impl Visitor<'_> for Told {
+    type Value = Clusters;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a number of clusters, or `{}`", Clusters::AUTO)
+    }
+
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Clusters, E> {
+        u32::try_from(n).map(Clusters::AtMost).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(n), &self))
+    }
+
+    fn visit_i64<E: de::Error>(self, n: i64) -> Result<Clusters, E> {
+        u32::try_from(n).map(Clusters::AtMost).map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Clusters, E> {
+        if word == Clusters::AUTO { Ok(Clusters::Auto) } else { Err(E::invalid_value(de::Unexpected::Str(word), &self)) }
     }
 }
 
@@ -355,6 +396,19 @@ mod tests {
         assert_eq!(("24 h".parse(), "5 rows".parse()), (Ok(HalfLife::Time(86_400 * SECOND)), Ok(HalfLife::Rows(5))));
         for text in ["", "0", "0h", "h", "-1", "1.5h", "3 weeks", "99999999999999999999", "9999999999999999d"] {
             assert_eq!(text.parse::<HalfLife>(), Err(HalfLifeError), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_clusters_is_read_as_written() {
+        for (clusters, json) in [(Clusters::AtMost(7), "7"), (Clusters::Auto, "\"auto\"")] {
+            assert_eq!(serde_json::to_string(&clusters).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Clusters>(json).unwrap(), clusters);
+            let bytes = postcard::to_allocvec(&clusters).unwrap();
+            assert_eq!(postcard::from_bytes::<Clusters>(&bytes), Ok(clusters));
+        }
+        for json in ["-1", "\"many\"", "5000000000", "null"] {
+            assert!(serde_json::from_str::<Clusters>(json).is_err(), "{json}");
         }
     }
 

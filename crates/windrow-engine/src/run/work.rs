@@ -362,7 +362,10 @@ impl<'a> Work<'a> {
             let n_edits = usize::try_from(commit.edits.saturating_sub(self.edits)).expect("edits in memory");
             let edits: Vec<_> = self.pending.drain(..n_edits.min(self.pending.len())).collect();
             self.apply(&edits)?;
-            if self.decisions_so_far() != commit.decisions || self.total != commit.counters {
+            // Commits of programs that did not watch count no alarms.
+            let alarms = if commit.counters.alarms == 0 { 0 } else { self.total.alarms };
+            let total = Counters { alarms, ..self.total.clone() };
+            if self.decisions_so_far() != commit.decisions || total != commit.counters {
                 return Err(recovery::model_differs(commit.epoch));
             }
             self.end_epoch()?;

@@ -47,7 +47,7 @@ class Clusterer:
 
     def __init__(self, *, clusters: int | Literal["auto"] | None = None, seed: int | None = None, settings: str = "") -> None:
         given = {"clusters": clusters, "seed": seed}
-        said = {name: "'auto'" if value == "auto" else int(value) for name, value in given.items() if value is not None}
+        said = {name: json.dumps(value) if isinstance(value, str) else int(value) for name, value in given.items() if value is not None}
         short = [f"{name} = {value}" for name, value in said.items()]
         if short and settings:
             raise InvalidError("clusters and seed are given twice over", "E-SETTINGS", "write them into `settings`")
