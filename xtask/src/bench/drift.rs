@@ -30,13 +30,6 @@ pub(crate) struct Args {
     profile: String,
 }
 
-impl Args {
-    /// A few, as a suite.
-    pub(super) fn quick() -> Self {
-        Self { streams: 10, seed: 1, model: "two-level".into(), profile: "fast".into() }
-    }
-}
-
 /// Rows of a stream, and the row of the change.
 const ROWS: u64 = 100_000;
 const AT: u64 = 60_000;

@@ -13,7 +13,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::Level::{Cluster, Micro};
-use super::models::{CLUSTERS, MODELS, Model};
+use super::models::{AUTO, CLUSTERS, MODELS, Model};
 use super::ranking::{self, Ranked};
 use super::{Case, Eval, GOOGLE, LINKS, Level, Measures, STORIES, micro, trials};
 use crate::shell::{cargo, run, say, shared_data, target, work_dir};
@@ -192,12 +192,14 @@ fn one(mut trials: Vec<Eval>) -> Result<Eval> {
 }
 
 impl Found {
-    /// What of it is ranked: themes and clusters of a model that has both.
+    /// What of it is ranked: themes and clusters of a model that has both. Whoever is told K knows more than who finds it.
     fn ranked(&self) -> Vec<Ranked> {
         let of =
             |level, name: String| Ranked { name, nmi: self.mean(level, |m| m.nmi_geometric), ari: self.mean(level, |m| m.ari) };
         if self.has_themes() {
             vec![of(Micro, format!("{} micro-clusters", self.model)), of(Cluster, format!("{} clusters", self.model))]
+        } else if self.model == AUTO {
+            Vec::new()
         } else {
             vec![of(Cluster, self.model.to_owned())]
         }

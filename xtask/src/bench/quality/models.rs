@@ -27,9 +27,12 @@ pub(super) const CLUSTERS: &str = "WINDROW__MODEL__CLUSTERS";
 /// Its name, its kind, and its settings, which go before K.
 pub(super) type Model = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
+/// The one that finds K.
+pub(super) const AUTO: &str = "two-level, auto";
+
 pub(super) const MODELS: [Model; 5] = [
     ("two-level", "two-level", &[]),
-    ("two-level, auto", "two-level", &[(CLUSTERS, "auto")]),
+    (AUTO, "two-level", &[(CLUSTERS, "auto")]),
     ("kmeans", "kmeans", &[]),
     ("kmeans, spark", "kmeans", &[("WINDROW__MODEL__KMEANS__RULE", "spark")]),
     ("original", "original", &[]),
