@@ -409,7 +409,7 @@ function Details({ event, id }: { event: Record<string, unknown>; id: number }) 
         </span>
       ))}
       {typeof said === "string" && (
-        <span class="detail">
+        <span class="detail said">
           <Text of={said} />
         </span>
       )}
