@@ -3,12 +3,13 @@
 //! ```text
 //! cargo run --profile fast --example quality -- [--data DIR] [--set NAME]… [--fields title,…] [--clusters K] [--coarse]
 //!                                                [--model KIND] [--half-life H] [--batch N] [--births N] [--rule RULE]
-//!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N] [--pauses] [--show FILE]
+//!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N] [--pauses] [--pipeline] [--show FILE]
 //! ```
 //!
 //! Scores are those of the decision at arrival. `--dilute N` mixes N rows of the link stream between any two rows of the set, in
 //! order, repeated as needed; only the set's rows are scored. The set `themes:N` is made up: N themes at once. Rates are the learner's alone: pages are prepared before the clock
-//! starts; `--pauses` adds the longest time that one page took (and spoils the rate).
+//! starts; `--pauses` adds the longest time that one page took (and spoils the rate). `--pipeline` learns by the whole pipeline, batch by
+//! batch, with book, labels and all that is seen of the pages, instead of the model alone.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a workbench: it has a clock and prints")]
 
 use std::collections::HashMap;
@@ -16,10 +17,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use windrow_core::cluster::{Decision, KMeansRule, ModelSettings, new_model};
+use windrow_core::cluster::{Decision, KMeansRule, ModelSettings, ModelSummary, new_model};
 use windrow_core::featurize::FieldWeights;
 use windrow_core::kept::Kept;
-use windrow_core::pipeline::{Prepared, Preparer};
+use windrow_core::pipeline::{Outcome, Pipeline, Prepared, Preparer};
 use windrow_core::quality::{Scores, score};
 use windrow_core::record::{RecordId, Row};
 
@@ -34,6 +35,7 @@ struct Options {
     model: ModelSettings,
     coarse: bool,
     pauses: bool,
+    pipeline: bool,
     window: usize,
     seeds: u64,
     dilute: usize,
@@ -83,27 +85,14 @@ fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
         rows = dilute(rows, load(&options.data, LINKS, false), options.dilute);
     }
     let batches: Vec<Prepared> = rows.chunks(BATCH).map(|rows| prepare(rows, &options.fields)).collect();
-    let mut model = new_model(&options.model).expect("a known model");
-    let (mut decisions, mut log) = (Vec::new(), Vec::new());
-    let (mut longest, start) = (0.0f64, cpu_seconds());
-    for _ in 0..options.repeat {
-        decisions.clear();
-        for batch in &batches {
-            for row in 0..batch.pages.len() {
-                let before = if options.pauses { cpu_seconds() } else { 0.0 };
-                model.learn(&batch.pages, row..row + 1, &mut decisions, &mut log);
-                longest = if options.pauses { longest.max(cpu_seconds() - before) } else { longest };
-            }
-            log.clear();
-        }
-    }
-    let rate = (rows.len() * options.repeat) as f64 / (cpu_seconds() - start);
+    let learnt = if options.pipeline { learn_by_pipeline(options, &batches) } else { learn_by_model(options, &batches) };
+    let Learnt { decisions, alive, seconds, longest } = learnt;
+    let rate = (rows.len() * options.repeat) as f64 / seconds;
     let kept: Vec<(u64, Decision)> = rows.iter().zip(&decisions).filter_map(|(row, &d)| Some((row.1?, d))).collect();
     let labels: Vec<u64> = kept.iter().map(|&(label, _)| label).collect();
     let micro: Vec<u64> = kept.iter().map(|&(_, d)| d.micro_cluster).collect();
     let cluster: Vec<u64> = kept.iter().map(|&(_, d)| u64::from(d.cluster)).collect();
     let scores = [score(&labels, &micro), score(&labels, &cluster)];
-    let alive = model.summary();
     for (level, s) in LEVELS.into_iter().zip(&scores) {
         println!(
             "{set:<28} {seed:>4} {level:<7} {:>6} {:.4} {:.4} {:.4} {:.4} {:.4} {:.4} | {rate:>9.0} {:>7.2} {:>6} {:>8}",
@@ -120,6 +109,48 @@ fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
         );
     }
     scores
+}
+
+/// What learning gave and took.
+struct Learnt {
+    decisions: Vec<Decision>,
+    alive: ModelSummary,
+    seconds: f64,
+    /// Longest time that one page took, if that was asked for.
+    longest: f64,
+}
+
+fn learn_by_model(options: &Options, batches: &[Prepared]) -> Learnt {
+    let mut model = new_model(&options.model).expect("a known model");
+    let (mut decisions, mut log) = (Vec::new(), Vec::new());
+    let (mut longest, start) = (0.0f64, cpu_seconds());
+    for _ in 0..options.repeat {
+        decisions.clear();
+        for batch in batches {
+            for row in 0..batch.pages.len() {
+                let before = if options.pauses { cpu_seconds() } else { 0.0 };
+                model.learn(&batch.pages, row..row + 1, &mut decisions, &mut log);
+                longest = if options.pauses { longest.max(cpu_seconds() - before) } else { longest };
+            }
+            log.clear();
+        }
+    }
+    Learnt { decisions, alive: model.summary(), seconds: cpu_seconds() - start, longest }
+}
+
+fn learn_by_pipeline(options: &Options, batches: &[Prepared]) -> Learnt {
+    let mut pipeline = Pipeline::new(&options.model).expect("a known model");
+    let (mut decisions, mut outcome) = (Vec::new(), Outcome::default());
+    let start = cpu_seconds();
+    for _ in 0..options.repeat {
+        decisions.clear();
+        for batch in batches {
+            pipeline.learn(batch, &mut outcome);
+            decisions.extend_from_slice(&outcome.decisions);
+        }
+    }
+    let seconds = cpu_seconds() - start;
+    Learnt { decisions, alive: pipeline.summary(), seconds, longest: 0.0 }
 }
 
 /// Processor time of this thread, so that other work on the machine does not count.
@@ -258,6 +289,7 @@ fn options() -> Options {
         model: ModelSettings::default(),
         coarse: false,
         pauses: false,
+        pipeline: false,
         window: 0,
         seeds: 1,
         dilute: 0,
@@ -267,9 +299,10 @@ fn options() -> Options {
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
-        if name == "--coarse" || name == "--pauses" {
+        if ["--coarse", "--pauses", "--pipeline"].contains(&name.as_str()) {
             options.coarse |= name == "--coarse";
             options.pauses |= name == "--pauses";
+            options.pipeline |= name == "--pipeline";
             continue;
         }
         let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));

@@ -14,8 +14,10 @@ mod near;
 mod parcel;
 mod sample;
 pub(crate) mod view;
+mod watch;
 mod window;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -30,14 +32,16 @@ use crate::kept::KeptBook;
 use crate::label::{self, LabelTerm};
 use crate::lineage::{Happening, LineageEvent};
 use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
-use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WINDOW, SnapshotError};
+use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WATCH, FORMAT_WINDOW, SnapshotError};
 
 pub use book::{DeadCluster, Example};
 pub use sample::{NoSampling, Sample};
 pub use view::{ClusterView, Likeness, Theme, View};
+pub use watch::{Copied, CopiesView, Pattern, RepeatedPage};
 pub use window::{Window, hash_of};
 
 use book::Book;
+use watch::Watch;
 
 /// A batch after cleaning and featurizing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -157,6 +161,10 @@ pub struct Pipeline {
     window: Option<Window>,
     /// Edits that can be taken back.
     done: edit::Done,
+    /// What is seen of the pages beside the model; none before a page was learnt that a program watched.
+    watch: Option<Watch>,
+    /// Where that begins, if it has not begun; in no snapshot.
+    watch_from: u64,
     position: u64,
     generation: u64,
     /// While a batch is learnt from a sample, what became of micro-clusters that ended since it began; in no snapshot.
@@ -200,6 +208,8 @@ impl Pipeline {
             kept: KeptBook::default(),
             window: None,
             done: edit::Done::default(),
+            watch: None,
+            watch_from: 0,
             position: 0,
             generation: 0,
             ended: None,
@@ -267,7 +277,7 @@ impl Pipeline {
         self.settle();
         outcome.clear();
         outcome.position = self.position;
-        let pages = &prepared.pages;
+        let pages = &*self.read(&prepared.pages);
         let mut used = LabelsUsed::default();
         let mut from = 0;
         while from < pages.len() {
@@ -275,7 +285,37 @@ impl Pipeline {
             from = block.end;
             self.learn_block(pages, block, outcome, &mut used);
         }
-        self.book.settle(&outcome.decisions, pages);
+        self.settle_book(&outcome.decisions, pages);
+    }
+
+    /// Takes the texts of the latest pages out of a batch.
+    fn settle_book(&mut self, decisions: &[Decision], pages: &Pages) {
+        self.book.settle(decisions, pages);
+        if let Some(watch) = &mut self.watch {
+            watch.settle(decisions, pages);
+        }
+    }
+
+    /// Counts a page as it was decided.
+    fn see(&mut self, decision: &Decision, pages: &Pages, row: usize) {
+        self.book.count(decision, self.position, pages, row);
+        if let Some(watch) = &mut self.watch {
+            watch.see(decision, self.position, pages, row);
+        }
+    }
+
+    /// Looks at the pages of a batch before they are decided.
+    fn read<'a>(&mut self, pages: &'a Pages) -> Cow<'a, Pages> {
+        if self.watch.is_none() && self.position + pages.len() as u64 > self.watch_from {
+            self.watch = Some(Watch::since(self.position.max(self.watch_from)));
+        }
+        let position = self.position;
+        self.watch.as_mut().map_or(Cow::Borrowed(pages), |watch| watch.read(pages, position))
+    }
+
+    /// Pages that are not learnt, with the templates of their addresses as terms if these have a weight.
+    fn look<'a>(&self, pages: &'a Pages) -> Cow<'a, Pages> {
+        self.watch.as_ref().map_or(Cow::Borrowed(pages), |watch| watch.look(pages))
     }
 
     fn learn_block(&mut self, pages: &Pages, block: Range<usize>, outcome: &mut Outcome, used: &mut LabelsUsed) {
@@ -287,7 +327,7 @@ impl Pipeline {
         }
         for row in block {
             let decision = outcome.decisions[row];
-            self.book.count(&decision, self.position, pages, row);
+            self.see(&decision, pages, row);
             if !self.kept.is_empty() {
                 self.kept.count(decision.cluster, pages, row);
             }
@@ -313,6 +353,9 @@ impl Pipeline {
         if self.model.generation() != self.generation {
             self.generation = self.model.generation();
             self.book.age_examples();
+            if let Some(watch) = &mut self.watch {
+                watch.age();
+            }
             for (cluster, terms) in label::describe(self.model.as_ref()) {
                 self.relabel(cluster, terms, lineage);
             }
@@ -339,6 +382,9 @@ impl Pipeline {
     }
 
     fn note(&mut self, event: &LineageEvent) {
+        if let Some(watch) = &mut self.watch {
+            watch.note(event);
+        }
         if let Some(forgotten) = self.book.note(event) {
             self.kept.forget(forgotten);
         }
@@ -347,7 +393,7 @@ impl Pipeline {
     /// Where pages belong among the clusters as they stand, without learning them: one a page, none while nothing was learnt.
     pub fn place(&self, pages: &Pages) -> Vec<Option<Assignment>> {
         let mut places = Vec::with_capacity(pages.len());
-        self.model.place(pages, 0..pages.len(), &mut places);
+        self.model.place(&self.look(pages), 0..pages.len(), &mut places);
         places
     }
 
@@ -358,7 +404,7 @@ impl Pipeline {
 
     /// Why the model, as it stands, would put page `row` where it would.
     pub fn explain(&self, pages: &Pages, row: usize) -> Explanation {
-        self.model.explain(pages, row)
+        self.model.explain(&self.look(pages), row)
     }
 
     /// The whole state as bytes; equal states give equal bytes.
@@ -379,6 +425,7 @@ impl Pipeline {
         let state = bytes(postcard::to_stdvec(&state));
         // A state that an older format can say stays in it: learning its rows again gives the bytes that are on record.
         let format = match (&self.window, self.done.is_empty()) {
+            _ if self.watch.is_some() => FORMAT_WATCH,
             (_, false) => FORMAT_HAND,
             (Some(_), true) => FORMAT_WINDOW,
             (None, true) if self.kept.is_empty() => return snapshot::seal(FORMAT_ALONE, &state),
@@ -387,11 +434,25 @@ impl Pipeline {
         let mut state = bytes(postcard::to_extend(&More { kept: self.kept.clone() }, state));
         let window = self.window.as_ref().map(Window::state);
         state = match (format, window) {
-            (FORMAT_HAND, window) => bytes(postcard::to_extend(&Hand { window, done: self.done.clone() }, state)),
+            (FORMAT_HAND.., window) => bytes(postcard::to_extend(&Hand { window, done: self.done.clone() }, state)),
             (_, Some(window)) => bytes(postcard::to_extend(&window, state)),
             (_, None) => state,
         };
+        if let Some(watch) = &self.watch {
+            state = bytes(postcard::to_extend(&watch.state(), state));
+        }
         snapshot::seal(format, &state)
+    }
+
+    /// Position of the first page of which is known what is seen of pages beside the model; none before there is one.
+    pub fn watched_since(&self) -> Option<u64> {
+        self.watch.as_ref().map(Watch::began)
+    }
+
+    /// Begins to watch pages at this position, if that has not begun: rows that are learnt again were watched from there on. None: not at all, as by programs
+    /// that did not do that.
+    pub fn watch_from(&mut self, position: Option<u64>) {
+        self.watch_from = position.unwrap_or(u64::MAX);
     }
 
     /// The pipeline that a snapshot was made of.
@@ -400,11 +461,12 @@ impl Pipeline {
         let (format, body) = snapshot::open(bytes)?;
         let (state, rest): (State, _) = postcard::take_from_bytes(body).map_err(|error| damaged(&error))?;
         let (more, rest) = if format < FORMAT_KEPT { Default::default() } else { part::<More>(rest)? };
-        let Hand { window, done } = match format {
-            FORMAT_WINDOW => Hand { window: Some(part(rest)?.0), ..Hand::default() },
-            format if format > FORMAT_WINDOW => part(rest)?.0,
-            _ => Hand::default(),
+        let (Hand { window, done }, rest) = match format {
+            FORMAT_WINDOW => (Hand { window: Some(part(rest)?.0), ..Hand::default() }, rest),
+            format if format > FORMAT_WINDOW => part(rest)?,
+            _ => (Hand::default(), rest),
         };
+        let watch = if format < FORMAT_WATCH { None } else { Some(Watch::restore(part(rest)?.0)?) };
         let window = window.map(|window| Window::restore(&window)).transpose()?;
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;
@@ -416,6 +478,8 @@ impl Pipeline {
             kept,
             window,
             done,
+            watch,
+            watch_from: 0,
             position,
             generation,
             ended: None,

@@ -35,8 +35,8 @@ const MAGIC: &[u8; 8] = b"WINDROWM";
 /// Format written by this program; older ones stay readable.
 ///
 /// 2: what comes behind the state of a pipeline: columns that are carried along. 3: and behind that the window of duplicates. 4: and
-/// behind that edits that can be taken back.
-pub const FORMAT: u32 = 4;
+/// behind that edits that can be taken back. 5: and behind that what is seen of the pages beside the model.
+pub const FORMAT: u32 = 5;
 /// Of a pipeline's state alone.
 pub(crate) const FORMAT_ALONE: u32 = 1;
 /// With columns that are carried along.
@@ -45,6 +45,8 @@ pub(crate) const FORMAT_KEPT: u32 = 2;
 pub(crate) const FORMAT_WINDOW: u32 = 3;
 /// With edits that can be taken back.
 pub(crate) const FORMAT_HAND: u32 = 4;
+/// With what is seen of the pages beside the model.
+pub(crate) const FORMAT_WATCH: u32 = 5;
 /// Magic, format, length of the body, hash of the body.
 const HEADER_LEN: usize = 8 + 4 + 8 + 8;
 

@@ -223,6 +223,7 @@ impl Store {
             order: at.order.clone(),
             counters: at.counters.clone(),
             edits: at.edits,
+            watched: pipeline.watched_since(),
         });
         let n_stale = next.snapshots.len().saturating_sub(snapshots::KEPT);
         let stale: Vec<_> = next.snapshots.drain(..n_stale).collect();

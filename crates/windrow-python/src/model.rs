@@ -201,6 +201,12 @@ impl Model {
         py.detach(|| self.state().pipeline.position())
     }
 
+    /// Position from which on pages are watched; none before there is one.
+    #[getter]
+    fn watched_since(&self, py: Python<'_>) -> Option<u64> {
+        py.detach(|| self.state().pipeline.watched_since())
+    }
+
     /// The settings of the model, as `[model]` of a settings file.
     #[getter]
     fn settings(&self, py: Python<'_>) -> String {
@@ -287,5 +293,6 @@ fn kind_name(kind: TermKind) -> &'static str {
         TermKind::Host => "host",
         TermKind::Domain => "domain",
         TermKind::Shape => "shape",
+        TermKind::Template => "template",
     }
 }

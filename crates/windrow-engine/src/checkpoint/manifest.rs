@@ -72,6 +72,9 @@ pub struct SnapshotEntry {
     pub counters: Counters,
     /// Edits applied up to there.
     pub edits: u64,
+    /// Position from which on pages were watched; none by programs that did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<u64>,
 }
 
 impl SnapshotEntry {

@@ -289,6 +289,7 @@ fn beginning() -> SnapshotEntry {
         order: Order::default(),
         counters: Counters::default(),
         edits: 0,
+        watched: None,
     }
 }
 
@@ -340,6 +341,7 @@ fn learn_again(
         let (from, to) = (step[0], step[1]);
         let edits = usize::try_from(from.edits).expect("edits in memory")..usize::try_from(to.edits).expect("edits in memory");
         let mut edits: VecDeque<_> = placed.get(edits).unwrap_or_default().to_vec().into();
+        pipeline.watch_from(to.watched);
         let is_whole = learn_step(&mut pipeline, &from.positions, to, job, &mut edits)?;
         if !is_whole {
             return Err(rows_gone());
@@ -350,6 +352,8 @@ fn learn_again(
         }
         snapshots::write(&layout.snapshots(), &to.name, &model)?;
     }
+    // Of what comes now.
+    pipeline.watch_from(Some(0));
     Ok(pipeline)
 }
 

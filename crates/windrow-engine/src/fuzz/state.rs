@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use windrow_core::cluster::{MODEL_KINDS, ModelSettings};
 use windrow_core::featurize::FieldWeights;
-use windrow_core::pipeline::{Outcome, Pipeline, Preparer};
-use xxhash_rust::xxh3::xxh3_64;
+use windrow_core::pipeline::{Outcome, Pipeline, Prepared, Preparer};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::checkpoint::edits;
 use crate::checkpoint::manifest::Manifest;
@@ -61,9 +61,11 @@ pub(super) fn snapshot(bytes: &[u8]) {
     if let [cut] = changes.remainder() {
         body.truncate(body.len() * usize::from(*cut) / 256);
     }
-    if let Ok(pipeline) = Pipeline::restore(&sealed(format, &body)) {
+    if let Ok(mut pipeline) = Pipeline::restore(&sealed(format, &body)) {
         let again = Pipeline::restore(&pipeline.snapshot()).expect("what was written is read");
         assert_eq!(again.snapshot(), pipeline.snapshot());
+        let _ = pipeline.view();
+        pipeline.learn(&MORE, &mut Outcome::default());
     }
 }
 
@@ -72,8 +74,23 @@ const FORMAT: std::ops::Range<usize> = 8..12;
 const HEADER_LEN: usize = 28;
 
 fn sealed(format: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let (len, hash) = ((body.len() as u64).to_le_bytes(), xxh3_64(body).to_le_bytes());
+    let seed = u32::from_le_bytes(format).into();
+    let (len, hash) = ((body.len() as u64).to_le_bytes(), xxh3_64_with_seed(body, seed).to_le_bytes());
     [b"WINDROWM", &format[..], &len, &hash, body].concat()
+}
+
+/// Rows of the generator that a snapshot has learnt, or that are learnt behind it.
+const ROWS: u64 = 200;
+
+/// What is learnt behind a snapshot.
+static MORE: LazyLock<Prepared> = LazyLock::new(|| prepared(ROWS));
+
+/// Rows of the generator from `first` on.
+fn prepared(first: u64) -> Prepared {
+    let spec = format!("generator:rows={},seed=1", first + ROWS).parse().expect("a generator");
+    let mut source = GeneratorSource::new(spec, 0, first, Limits::default());
+    let batch = source.next().expect("the generator has no errors").expect("a batch holds all of them");
+    Preparer::new(FieldWeights::default()).prepare(Parser::new().parse(&batch))
 }
 
 /// Format of a snapshot of each model, and what stands behind the checksum.
@@ -82,12 +99,7 @@ static BODIES: LazyLock<Vec<([u8; 4], Vec<u8>)>> = LazyLock::new(|| MODEL_KINDS.
 fn body(kind: &str) -> ([u8; 4], Vec<u8>) {
     let settings = ModelSettings { kind: kind.to_owned(), clusters: 4, ..ModelSettings::default() };
     let mut pipeline = Pipeline::new(&settings).expect("a known model");
-    let spec = "generator:rows=200,seed=1".parse().expect("a generator");
-    let mut source = GeneratorSource::new(spec, 0, 0, Limits::default());
-    let (mut parser, mut preparer) = (Parser::new(), Preparer::new(FieldWeights::default()));
-    while let Some(batch) = source.next().expect("the generator has no errors") {
-        pipeline.learn(&preparer.prepare(parser.parse(&batch)), &mut Outcome::default());
-    }
+    pipeline.learn(&prepared(0), &mut Outcome::default());
     let mut snapshot = pipeline.snapshot();
     let body = snapshot.split_off(HEADER_LEN);
     let format = snapshot[FORMAT].try_into().expect("four bytes");

@@ -509,6 +509,7 @@ pub const KEYS: &[Key] = &[
     weight!(host, "features.host", "Weight of the URL's host."),
     weight!(domain, "features.domain", "Weight of the registrable domain."),
     weight!(shape, "features.shape", "Weight of the path's shape, with ids and hashes masked."),
+    weight!(template, "features.template", "Weight of the URL's template, as it was learnt of its site."),
     Key {
         name: "run.threads",
         flag: Some("threads"),

@@ -101,6 +101,35 @@ fn a_state_of_every_format_migrates_and_goes_on() {
     }
 }
 
+/// Commits of the older program, then some of ours, and no snapshot is left of either.
+#[test]
+fn a_state_of_every_format_goes_on_and_is_learnt_again_whole() {
+    for (format, state) in states() {
+        for more in [1, 3] {
+            let rig = rig_of(&state);
+            let mut expected = Vec::new();
+            for number in 0..more {
+                // The file grows: of several files the order of the first rows is kept as long as their snapshots are.
+                rig.write("in/pages.csv", &csv(0..290 + number * 90));
+                rig.run().unwrap();
+                expected = rig.state().pipeline.snapshot();
+            }
+            let (layout, manifest) = manifest(&rig);
+            let names: Vec<_> = manifest.snapshots.iter().map(|entry| layout.snapshots().join(&entry.name)).collect();
+            assert!(manifest.snapshots.last().unwrap().watched.is_some_and(|position| position > 0));
+            for path in &names {
+                let mut bytes = fs::read(path).unwrap();
+                bytes[200] ^= 1;
+                fs::write(path, bytes).unwrap();
+            }
+            let what = format!("format {format}, {more} times more");
+            rig.run().unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(rig.state().pipeline.snapshot() == expected, "{what}");
+            assert!(audit(&job_of(&rig)).unwrap().is_clean(), "{what}");
+        }
+    }
+}
+
 #[test]
 fn both_ways_give_the_same_answer() {
     for (format, state) in states() {

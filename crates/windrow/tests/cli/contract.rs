@@ -232,7 +232,7 @@ fn manual_pages_and_completions_know_every_verb() {
 fn version_says_what_it_reads() {
     let version = Rig::new().run(&["version", "-o", "json"]).fine().json();
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(version["snapshot_format"], 4);
+    assert_eq!(version["snapshot_format"], 5);
 }
 
 /// Asks a running process to end.

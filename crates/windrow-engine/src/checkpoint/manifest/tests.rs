@@ -59,6 +59,7 @@ fn manifest() -> Manifest {
             order: Order::default(),
             counters,
             edits: 1,
+            watched: None,
         }],
         history: Vec::new(),
         files: vec![file(1), file(2)],

@@ -42,7 +42,8 @@ fn aged(model: &[u8]) -> Vec<u8> {
     let unicode = &mut aged[SETTINGS.end..][..3];
     assert!((15..40).contains(&unicode[0]) && unicode[1..] == [0, 0], "it is where the Unicode version stands: {unicode:?}");
     unicode[0] -= 1;
-    let hash = xxhash_rust::xxh3::xxh3_64(&aged[SETTINGS.start..]);
+    let format = u32::from_le_bytes(aged[8..12].try_into().unwrap());
+    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(&aged[SETTINGS.start..], format.into());
     aged[SETTINGS.start - 8..SETTINGS.start].copy_from_slice(&hash.to_le_bytes());
     aged
 }

@@ -300,7 +300,7 @@ class State:
         os.rename(os.path.join(folder, attempt), os.path.join(folder, hidden_name(name)))
         return name
 
-    def commit(self, body: dict, published: List[PublishedFile], model: bytes, model_hash: str, order: list) -> None:
+    def commit(self, body: dict, published: List[PublishedFile], model: bytes, model_hash: str, order: list, watched: Optional[int] = None) -> None:
         """Files, model, positions and counts become true together, or not at all."""
         _check_counts(published, self.manifest["counters"] if self.manifest else counters(), body["counters"])
         epoch = body["epoch"]
@@ -313,6 +313,8 @@ class State:
         entry.update(counters=copy.deepcopy(body["counters"]), edits=body["edits"])
         if not order:
             del entry["order"]
+        if watched is not None:
+            entry["watched"] = watched
         stale, body["snapshots"] = body["snapshots"][: 1 - SNAPSHOTS], body["snapshots"][1 - SNAPSHOTS :] + [entry]
         body["written_at"], body["version"] = now(), errors.version()
         self._add_files(body, published)

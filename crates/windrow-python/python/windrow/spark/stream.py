@@ -310,7 +310,8 @@ class ClusterStream:
         with self._gate:
             if self._is_closed:
                 raise errors.environment("E-SPARK", "the query has ended, and its last batch is not committed", "the next start reads it again")
-            self._state.commit(body, published, model, model_hash, sources.order)
+            watched = self._learner.model.watched_since
+            self._state.commit(body, published, model, model_hash, sources.order, watched)
             self._state.drop_leftovers()
         self.pages += sum(meta["n_pages"] for meta in metas)
         self.learnt += n_learnt
