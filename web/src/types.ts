@@ -103,6 +103,22 @@ export interface Example {
   url: string;
   score: number;
   creation_time: string | null;
+  copied?: Copied | null;
+}
+
+/** How often a page came. */
+export interface Copied {
+  pages: number;
+  hosts: number;
+  hosts_exact: boolean;
+}
+
+export interface Repeated extends Copied {
+  title: string;
+  url: string;
+  record_id: string | null;
+  first: number;
+  last: number;
 }
 
 export interface Theme {
@@ -129,6 +145,8 @@ export interface Cluster {
   latest_at: number;
   terms: Term[];
   domains: { domain: string; pages: number }[];
+  patterns?: { pattern: string; pages: number; share: number }[];
+  copies?: { pages: number; copies: number; share: number; repeated: Repeated[] };
   languages: { language: string; share: number }[];
   volume: number[];
   drift?: Drift | null;

@@ -53,6 +53,11 @@ pub(crate) fn models() -> Result<()> {
     quality::quality(&quality::Args::quick())
 }
 
+/// Drift on a hundred streams, within its bounds.
+pub(crate) fn drifts() -> Result<()> {
+    drift::drift(&drift::Args::whole())
+}
+
 /// Little of everything on Spark, as a suite.
 pub(crate) fn on_spark() -> Result<()> {
     spark::spark(&spark::Args::quick())?;

@@ -82,6 +82,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "demo-original-full", budget_s: 150, slow: true, run: |_| demo::original() },
     Suite { name: "wheel-full", budget_s: 400, slow: true, run: |_| wheel::full() },
     Suite { name: "spark-full", budget_s: 900, slow: true, run: |_| spark::files(spark::Extent::Full) },
+    Suite { name: "drift-full", budget_s: 420, slow: true, run: |_| bench::drifts() },
     Suite { name: "page-full", budget_s: 600, slow: true, run: |_| page::page(&page::Args::FULL) },
     Suite { name: "kafka-run-full", budget_s: 300, slow: true, run: |_| kafka::run_on_older() },
     Suite { name: "kafka-sets-full", budget_s: 900, slow: true, run: |_| kafka::all_sets() },

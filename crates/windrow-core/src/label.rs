@@ -139,7 +139,7 @@ pub(crate) fn label_of(terms: &[LabelTerm], titles: &[&str], old: Option<&str>) 
     if !words.is_empty() {
         return words.join(", ");
     }
-    [TermKind::Domain, TermKind::Host, TermKind::Shape]
+    [TermKind::Domain, TermKind::Host, TermKind::Shape, TermKind::Template]
         .iter()
         .find_map(|kind| terms.iter().find(|t| t.kind == *kind))
         .map_or_else(|| NO_WORDS.to_owned(), |t| t.term.clone())

@@ -9,7 +9,6 @@
 //! generations, which stand at fixed positions of the order.
 
 pub(crate) mod book;
-mod drift;
 mod edit;
 mod near;
 mod parcel;
@@ -18,6 +17,7 @@ pub(crate) mod view;
 mod watch;
 mod window;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WATCH
 pub use book::{DeadCluster, Example};
 pub use sample::{NoSampling, Sample};
 pub use view::{ClusterView, Likeness, Theme, View};
-pub use watch::{Gauge, MOST_FALSE_ALARMS, Standing, WatchSettings};
+pub use watch::{Copied, CopiesView, Gauge, MOST_FALSE_ALARMS, Pattern, RepeatedPage, Standing, WatchSettings};
 pub use window::{Window, hash_of};
 
 use book::Book;
@@ -161,6 +161,7 @@ pub struct Pipeline {
     window: Option<Window>,
     /// Edits that can be taken back.
     done: edit::Done,
+    /// What is looked at beside the model.
     watch: Option<Watch>,
     position: u64,
     generation: u64,
@@ -239,7 +240,7 @@ impl Pipeline {
 
     /// Has its clusters watched, unless they are.
     pub fn watch(&mut self, settings: WatchSettings) {
-        self.watch = self.watch.take().or_else(|| Watch::new(settings));
+        self.watch.get_or_insert_with(|| Watch::new(settings));
     }
 
     /// Pages learnt.
@@ -285,7 +286,7 @@ impl Pipeline {
         self.settle();
         outcome.clear();
         outcome.position = self.position;
-        let pages = &prepared.pages;
+        let pages = &*self.read(&prepared.pages);
         let mut used = LabelsUsed::default();
         let mut from = 0;
         while from < pages.len() {
@@ -293,7 +294,34 @@ impl Pipeline {
             from = block.end;
             self.learn_block(pages, block, outcome, &mut used);
         }
-        self.book.settle(&outcome.decisions, pages);
+        self.settle_book(&outcome.decisions, pages);
+    }
+
+    /// Takes the texts of the latest pages out of a batch.
+    fn settle_book(&mut self, decisions: &[Decision], pages: &Pages) {
+        self.book.settle(decisions, pages);
+        if let Some(watch) = &mut self.watch {
+            watch.settle(decisions, pages);
+        }
+    }
+
+    /// Counts a page as it was decided.
+    fn see(&mut self, decision: &Decision, pages: &Pages, row: usize, lineage: &mut Vec<LineageEvent>) {
+        self.book.count(decision, self.position, pages, row);
+        if let Some(watch) = &mut self.watch {
+            watch.see(decision, self.position, pages, row, lineage);
+        }
+    }
+
+    /// Looks at the pages of a batch before they are decided.
+    fn read<'a>(&mut self, pages: &'a Pages) -> Cow<'a, Pages> {
+        let position = self.position;
+        self.watch.as_mut().map_or(Cow::Borrowed(pages), |watch| watch.read(pages, position))
+    }
+
+    /// Pages that are not learnt, with the templates of their addresses as terms if these have a weight.
+    fn look<'a>(&self, pages: &'a Pages) -> Cow<'a, Pages> {
+        self.watch.as_ref().map_or(Cow::Borrowed(pages), |watch| watch.look(pages))
     }
 
     fn learn_block(&mut self, pages: &Pages, block: Range<usize>, outcome: &mut Outcome, used: &mut LabelsUsed) {
@@ -305,12 +333,9 @@ impl Pipeline {
         }
         for row in block {
             let decision = outcome.decisions[row];
-            self.book.count(&decision, self.position, pages, row);
+            self.see(&decision, pages, row, &mut outcome.lineage);
             if !self.kept.is_empty() {
                 self.kept.count(decision.cluster, pages, row);
-            }
-            if let Some(watch) = &mut self.watch {
-                watch.see(&decision, self.position, Some((pages, row)), &mut outcome.lineage);
             }
             self.position += 1;
             outcome.label.push(self.label_of(decision.cluster, used, &mut outcome.labels));
@@ -338,6 +363,9 @@ impl Pipeline {
         if self.model.generation() != self.generation {
             self.generation = self.model.generation();
             self.book.age_examples();
+            if let Some(watch) = &mut self.watch {
+                watch.age();
+            }
             for (cluster, terms) in label::describe(self.model.as_ref()) {
                 self.relabel(cluster, terms, lineage);
             }
@@ -376,7 +404,7 @@ impl Pipeline {
     /// Where pages belong among the clusters as they stand, without learning them: one a page, none while nothing was learnt.
     pub fn place(&self, pages: &Pages) -> Vec<Option<Assignment>> {
         let mut places = Vec::with_capacity(pages.len());
-        self.model.place(pages, 0..pages.len(), &mut places);
+        self.model.place(&self.look(pages), 0..pages.len(), &mut places);
         places
     }
 
@@ -387,7 +415,7 @@ impl Pipeline {
 
     /// Why the model, as it stands, would put page `row` where it would.
     pub fn explain(&self, pages: &Pages, row: usize) -> Explanation {
-        self.model.explain(pages, row)
+        self.model.explain(&self.look(pages), row)
     }
 
     /// The whole state as bytes; equal states give equal bytes.
@@ -423,7 +451,7 @@ impl Pipeline {
             (_, None) => state,
         };
         if let Some(watch) = watch {
-            state = bytes(postcard::to_extend(watch, state));
+            state = bytes(postcard::to_extend(&watch.state(), state));
         }
         snapshot::seal(format, &state)
     }
@@ -439,8 +467,8 @@ impl Pipeline {
             FORMAT_HAND.. => part(rest)?,
             _ => (Hand::default(), rest),
         };
-        let watch =
-            if format < FORMAT_WATCH { None } else { Some(part::<Watch>(rest)?.0.check(state.settings.clusters.slots())?) };
+        let n_slots = state.settings.clusters.slots();
+        let watch = if format < FORMAT_WATCH { None } else { Some(Watch::restore(part(rest)?.0, n_slots)?) };
         let window = window.map(|window| Window::restore(&window)).transpose()?;
         let mut model = cluster::new_model(&state.settings).map_err(|error| damaged(&error))?;
         model.restore(&state.model)?;

@@ -245,6 +245,9 @@ pub struct Pages {
     pub kept: Vec<TextColumn>,
     /// The pages' terms.
     pub terms: crate::featurize::Terms,
+    /// Where they lie on their sites, and by what their copies are known. Written behind everything else where pages travel.
+    #[serde(skip)]
+    pub marks: crate::featurize::Marks,
 }
 
 impl Pages {
@@ -282,6 +285,7 @@ impl Pages {
         for (column, more) in columns.into_iter().chain(self.kept.iter_mut().zip(&more.kept)) {
             rows.clone().for_each(|row| column.push(more.get(row)));
         }
+        self.marks.weight = more.marks.weight;
         let terms = &mut self.terms;
         for row in rows.clone() {
             for entry in more.terms.entries(row) {
@@ -296,6 +300,7 @@ impl Pages {
                 terms.weight.push(more.terms.weight[entry]);
             }
             terms.ends.push(u32::try_from(terms.term.len()).expect("entries in memory"));
+            self.marks.push(more.marks.site[row], more.marks.segments(row), more.marks.copy[row]);
         }
     }
 }

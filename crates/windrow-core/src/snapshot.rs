@@ -35,7 +35,7 @@ const MAGIC: &[u8; 8] = b"WINDROWM";
 /// Format written by this program; older ones stay readable.
 ///
 /// 2: what comes behind the state of a pipeline: columns that are carried along. 3: and behind that the window of duplicates. 4: and
-/// behind that edits that can be taken back. 5: and behind that what is watched.
+/// behind that edits that can be taken back. 5: and behind that what is watched: drift of clusters, templates, copies.
 pub const FORMAT: u32 = 5;
 /// Of a pipeline's state alone.
 pub(crate) const FORMAT_ALONE: u32 = 1;

@@ -64,6 +64,7 @@ pub fn pages_of<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Pages {
             pages.terms.weight.push(1.0);
         }
         pages.terms.ends.push(pages.terms.term.len() as u32);
+        pages.marks.push(0, &[], hash(text.as_ref()));
     }
     pages
 }

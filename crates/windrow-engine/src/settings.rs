@@ -402,6 +402,7 @@ fn disagreements(settings: &Settings) -> Vec<String> {
         features.host,
         features.domain,
         features.shape,
+        features.template,
     ];
     if weights.iter().all(|weight| *weight == 0.0) {
         problems.push("every weight under [features] is 0: pages would have no terms".into());

@@ -74,6 +74,7 @@ impl Model {
     }
 
     /// Has its clusters watched once `start` pages are learnt, unless they are watched: a model that has not come so far does not know of it.
+    #[pyo3(signature = (false_alarms=1.0, start=0))]
     fn watch(&self, py: Python<'_>, false_alarms: f64, start: u64) {
         py.detach(|| self.state().pipeline.watch(WatchSettings { false_alarms, from: start }));
     }
@@ -293,5 +294,6 @@ fn kind_name(kind: TermKind) -> &'static str {
         TermKind::Host => "host",
         TermKind::Domain => "domain",
         TermKind::Shape => "shape",
+        TermKind::Template => "template",
     }
 }

@@ -133,6 +133,7 @@ struct Features {
     host: Option<f32>,
     domain: Option<f32>,
     shape: Option<f32>,
+    template: Option<f32>,
 }
 
 /// Reads the settings, and checks them as the engine does.
@@ -216,6 +217,7 @@ impl Features {
             host: self.host.unwrap_or(default.host),
             domain: self.domain.unwrap_or(default.domain),
             shape: self.shape.unwrap_or(default.shape),
+            template: self.template.unwrap_or(default.template),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use windrow_core::kept::KeptTally;
-use windrow_core::pipeline::{ClusterView, Example, Gauge, Standing, View};
+use windrow_core::pipeline::{ClusterView, Copied, CopiesView, Example, Gauge, Standing, View};
 use windrow_engine::alarms::Raised;
 use windrow_engine::run::Preview;
 
@@ -31,6 +31,8 @@ pub(crate) fn cluster_object(cluster: &ClusterView, view: &View, epoch: u64) -> 
         "latest_at": cluster.latest_at,
         "terms": cluster.terms.iter().map(|t| json!({"term": t.term, "kind": t.kind, "weight": t.weight})).collect::<Vec<_>>(),
         "domains": cluster.domains.iter().map(|(domain, pages)| json!({"domain": domain, "pages": pages})).collect::<Vec<_>>(),
+        "patterns": cluster.patterns,
+        "copies": copies(&cluster.copies),
         "languages": cluster.languages.iter().map(|(code, share)| json!({"language": code, "share": share})).collect::<Vec<_>>(),
         "examples": examples,
         "volume": cluster.volume,
@@ -88,6 +90,31 @@ fn example(kind: &str, example: &Example) -> Value {
         "url": example.url,
         "score": example.score,
         "creation_time": example.creation_time.map(time),
+        "copied": example.copied.as_ref().map(copied),
+    })
+}
+
+/// How often a page came, and on how many hosts.
+fn copied(copied: &Copied) -> Value {
+    json!({"pages": copied.pages, "hosts": copied.hosts, "hosts_exact": copied.is_exact})
+}
+
+/// Copies among the pages of a cluster, and the pages that came most.
+fn copies(copies: &CopiesView) -> Value {
+    let repeated = copies.repeated.iter().map(|page| {
+        let mut one = copied(&page.copied);
+        one["title"] = page.example.title.as_str().into();
+        one["url"] = page.example.url.as_str().into();
+        one["record_id"] = page.example.record_id.map(|id| id.to_string()).into();
+        one["first"] = page.first.into();
+        one["last"] = page.last.into();
+        one
+    });
+    json!({
+        "pages": copies.pages,
+        "copies": copies.copies,
+        "share": copies.share(),
+        "repeated": repeated.collect::<Vec<_>>(),
     })
 }
 

@@ -7,7 +7,7 @@ import { Spark } from "../charts/spark";
 import { count, counted, percent, quoted, score, sqlText } from "../format";
 import { commits, now } from "../live";
 import { choose, chosen, place, to, toCluster } from "../place";
-import type { Cluster, Drift, Edit, Example, Lineage, Measure, Pages } from "../types";
+import type { Cluster, Copied, Drift, Edit, Example, Lineage, Measure, Pages } from "../types";
 import { ClusterLink, Copy, CsvLink, Empty, Notice, PageLink, Text, Trouble } from "../ui/parts";
 import { Table } from "../ui/table";
 import { done, Hand, Other } from "./hand";
@@ -29,6 +29,10 @@ export function ClusterView() {
       <div class="cluster-grid">
         <Facts data={data} />
         <Examples data={data} />
+      </div>
+      <div class="cluster-grid">
+        <Patterns data={data} />
+        <Copies data={data} />
       </div>
       <div class="bar-of-tools">
         <ClockChoice />
@@ -265,6 +269,7 @@ function Examples({ data }: { data: Cluster }) {
               {some.map((example, index) => (
                 <li key={index} data-row>
                   <PageLink url={example.url} title={example.title} />
+                  {example.copied && <span class="tag">{came(example.copied)}</span>}
                   <span class="faint num">{score(example.score)}</span>
                   <WhyButton of={example.record_id} title={example.title} />
                 </li>
@@ -275,6 +280,53 @@ function Examples({ data }: { data: Cluster }) {
       })}
     </section>
   );
+}
+
+/** What addresses of the cluster look like, site by site. */
+function Patterns({ data }: { data: Cluster }) {
+  const some = data.patterns ?? [];
+  return (
+    <section class="panel" aria-label="Addresses">
+      <h2>Addresses</h2>
+      {some.length === 0 && <p class="faint">No pattern has come twice yet.</p>}
+      <ul class="weighted">
+        {some.map((one) => (
+          <li key={one.pattern} data-row>
+            <Text of={one.pattern} class="clip" />
+            <ShareBar share={one.share} most={1} text={`${count(one.pages)}, ${percent(one.share)}`} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Pages that are the same, folded. */
+function Copies({ data }: { data: Cluster }) {
+  const of = data.copies;
+  const some = of?.repeated ?? [];
+  return (
+    <section class="panel" aria-label="Copies">
+      <h2>
+        Copies <span class="faint">{of && of.pages > 0 ? `${percent(of.share)} of its pages had come before` : ""}</span>
+      </h2>
+      {some.length === 0 && <p class="faint">No page has come twice yet.</p>}
+      <ul class="examples">
+        {some.map((page, index) => (
+          <li key={index} data-row>
+            <PageLink url={page.url} title={page.title} />
+            <span class="tag">{came(page)}</span>
+            <WhyButton of={page.record_id} title={page.title} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** `× 312 on 41 hosts` */
+function came({ pages, hosts, hosts_exact }: Copied): string {
+  return `× ${count(pages)}${hosts > 0 ? ` on ${hosts_exact ? "" : "about "}${counted(hosts, "host")}` : ""}`;
 }
 
 export function WhyButton({ of, title }: { of: string | null; title: string | null }) {

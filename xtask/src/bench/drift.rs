@@ -30,6 +30,13 @@ pub(crate) struct Args {
     profile: String,
 }
 
+impl Args {
+    /// As the command has it when nothing is said.
+    pub(super) fn whole() -> Self {
+        Self { streams: 100, seed: 1, model: "two-level".into(), profile: "fast".into() }
+    }
+}
+
 /// Rows of a stream, and the row of the change.
 const ROWS: u64 = 100_000;
 const AT: u64 = 60_000;

@@ -19,6 +19,9 @@ pub struct FieldWeights {
     pub domain: f32,
     /// Path shape.
     pub shape: f32,
+    /// Template of the address, as it was learnt of its site.
+    #[serde(default)]
+    pub template: f32,
 }
 
 impl Default for FieldWeights {
@@ -32,7 +35,7 @@ impl Default for FieldWeights {
 pub enum FieldError {
     /// No field has this name.
     #[error(
-        "no field is named `{name}`; the nearest is `{nearest}` (fields: title, keywords, description, path, host, domain, shape)"
+        "no field is named `{name}`; the nearest is `{nearest}` (fields: title, keywords, description, path, host, domain, shape, template)"
     )]
     UnknownField {
         /// The name as given.
@@ -55,9 +58,10 @@ pub enum FieldError {
 
 impl FieldWeights {
     /// Names of the fields.
-    pub const NAMES: [&'static str; 7] = ["title", "keywords", "description", "path", "host", "domain", "shape"];
+    pub const NAMES: [&'static str; 8] = ["title", "keywords", "description", "path", "host", "domain", "shape", "template"];
 
-    const NONE: Self = Self { title: 0.0, keywords: 0.0, description: 0.0, path: 0.0, host: 0.0, domain: 0.0, shape: 0.0 };
+    const NONE: Self =
+        Self { title: 0.0, keywords: 0.0, description: 0.0, path: 0.0, host: 0.0, domain: 0.0, shape: 0.0, template: 0.0 };
 
     /// Reads a list such as `title,description` or `title=2,path=0.5`: fields that are named have the given weight, else their default
     /// weight, else 1; all others 0.
@@ -84,18 +88,14 @@ impl FieldWeights {
     }
 
     /// Weights in the order of [`FieldWeights::NAMES`].
-    pub fn as_array(&self) -> [f32; 7] {
-        [self.title, self.keywords, self.description, self.path, self.host, self.domain, self.shape]
+    pub fn as_array(&self) -> [f32; 8] {
+        let Self { title, keywords, description, path, host, domain, shape, template } = self;
+        [*title, *keywords, *description, *path, *host, *domain, *shape, *template]
     }
 
-    /// Whether the URL makes terms.
-    pub(super) fn any_of_url(&self) -> bool {
-        self.path > 0.0 || self.host > 0.0 || self.domain > 0.0 || self.shape > 0.0
-    }
-
-    fn as_array_mut(&mut self) -> [&mut f32; 7] {
-        let Self { title, keywords, description, path, host, domain, shape } = self;
-        [title, keywords, description, path, host, domain, shape]
+    fn as_array_mut(&mut self) -> [&mut f32; 8] {
+        let Self { title, keywords, description, path, host, domain, shape, template } = self;
+        [title, keywords, description, path, host, domain, shape, template]
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
     fn lists_of_fields() {
         assert_eq!(FieldWeights::from_fields("title, keywords,description,path"), Ok(FieldWeights::default()));
         let weights = FieldWeights::from_fields("title=2,path=.5,host").expect("a list");
-        assert_eq!(weights.as_array(), [2.0, 0.0, 0.0, 0.5, 1.0, 0.0, 0.0]);
+        assert_eq!(weights.as_array(), [2.0, 0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]

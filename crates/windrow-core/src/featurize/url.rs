@@ -7,12 +7,16 @@
 mod main_domain;
 mod path;
 mod redirect;
+mod segments;
 
 use url::Url;
 
 pub use main_domain::main_domain;
 pub(super) use path::PathTerms;
+use path::{MAX_BYTES, MAX_SEGMENTS};
 pub(super) use redirect::{is_wall, landing};
+pub(crate) use segments::Urls;
+pub(super) use segments::site;
 
 /// Takes addresses apart. Holds scratch memory only.
 #[derive(Debug, Default)]
@@ -38,6 +42,14 @@ impl<'a> Address<'a> {
         let (rest, fragment) = self.tail.split_once('#').unwrap_or((self.tail, ""));
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         (path, query, fragment)
+    }
+
+    /// Segments of the path, and of pages that are programs of the path behind the #.
+    fn segments(&self) -> impl Iterator<Item = &'a str> {
+        let (path, _, fragment) = self.parts();
+        let route = if fragment.starts_with('/') || fragment.starts_with("!/") { fragment } else { "" };
+        let parts = [path, route].map(|part| &part[..part.floor_char_boundary(MAX_BYTES)]);
+        parts.into_iter().flat_map(|part| part.split('/')).filter(|segment| !segment.is_empty() && *segment != "!")
     }
 
     /// Registrable domain by the public suffix list; the host itself when it is an IP address or a public suffix.

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::watch::Copied;
 use crate::cluster::{ClusterId, Decision, Slot};
 use crate::label::LabelTerm;
 use crate::lineage::{Happening, LineageEvent};
 use crate::record::{Micros, Pages, RecordId};
 
 /// Examples of each sort kept for a cluster.
-const EXAMPLES: usize = 5;
+pub(super) const EXAMPLES: usize = 5;
 /// Characters of an example's title and URL kept.
 const EXAMPLE_CHARS: usize = 200;
 /// Domains counted for a cluster (space-saving sketch: Metwally et al. 2005).
@@ -38,6 +39,9 @@ pub struct Example {
     pub score: f64,
     /// Its event time.
     pub creation_time: Option<Micros>,
+    /// How many copies of it came, as far as they were counted; in views alone.
+    #[serde(skip)]
+    pub copied: Option<Copied>,
 }
 
 /// Heavy hitters among a cluster's domains: counts are never too small, and too large by at most the smallest one kept.
@@ -304,7 +308,7 @@ fn new_entry(slot: Slot, born: u64) -> Entry {
 }
 
 /// Overwrites `example` with a page, reusing its memory.
-fn fill(example: &mut Example, decision: &Decision, pages: &Pages, row: usize) {
+pub(super) fn fill(example: &mut Example, decision: &Decision, pages: &Pages, row: usize) {
     example.record_id = Some(pages.origin[row]);
     example.creation_time = pages.creation_time[row];
     example.score = decision.score;
@@ -315,7 +319,7 @@ fn fill(example: &mut Example, decision: &Decision, pages: &Pages, row: usize) {
 }
 
 /// What an example is called.
-fn title(pages: &Pages, row: usize) -> &str {
+pub(super) fn title(pages: &Pages, row: usize) -> &str {
     // One after the other: most pages have a title, and the rest of them stays out of the cache.
     let texts = [&pages.title, &pages.description, &pages.keywords];
     head(texts.iter().map(|column| column.get(row)).find(|text| !text.trim().is_empty()).unwrap_or(""))

@@ -1,22 +1,25 @@
 //! A prepared batch as bytes: it travels from where rows are prepared to where they are learnt.
 //!
-//! `WINDROWB`, then as every snapshot format, length and hash, then the fields in their order. What is read is checked as a whole before
+//! `WINDROWB`, then as every snapshot format, length and hash, then the fields in their order, and since format 2 the marks of the pages. What is read is checked as a whole before
 //! anything looks into it: bytes of strangers make an error, never a batch that breaks what learns it.
 
-use super::Prepared;
-use crate::featurize::Terms;
+use serde::Serialize;
+
+use super::{Prepared, part};
+use crate::featurize::{Marks, Terms};
 use crate::record::{Pages, TextColumn};
 use crate::snapshot::{self, SnapshotError};
 
 const MAGIC: &[u8; 8] = b"WINDROWB";
 /// Format written by this program; older ones stay readable.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The first with marks.
+const FORMAT_MARKS: u32 = 2;
 
 impl Prepared {
     /// The batch as bytes: equal batches give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let body = postcard::to_stdvec(self).expect("plain data in memory always serializes");
-        snapshot::seal_as(MAGIC, FORMAT, &body)
+        snapshot::seal_as(MAGIC, FORMAT, &with_marks(self, &self.pages.marks))
     }
 
     /// The batch that the bytes were made of.
@@ -24,8 +27,9 @@ impl Prepared {
     /// # Errors
     /// The bytes are not what was written, or in a newer format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let (_, body) = snapshot::open_as(MAGIC, FORMAT, bytes)?;
-        let prepared: Self = postcard::from_bytes(body).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
+        let (format, body) = snapshot::open_as(MAGIC, FORMAT, bytes)?;
+        let (mut prepared, rest): (Self, _) = part(body)?;
+        prepared.pages.marks = if format < FORMAT_MARKS { Marks::unknown(prepared.pages.len()) } else { part(rest)?.0 };
         let rows = (prepared.pages.len() + prepared.rejects.len()) as u64;
         if rows == prepared.n_rows && are_whole(&prepared.pages) {
             Ok(prepared)
@@ -35,13 +39,20 @@ impl Prepared {
     }
 }
 
+/// Something with pages, and their marks behind it.
+pub(super) fn with_marks(what: &impl Serialize, marks: &Marks) -> Vec<u8> {
+    let bytes = postcard::to_stdvec(what).and_then(|bytes| postcard::to_extend(marks, bytes));
+    bytes.expect("plain data in memory always serializes")
+}
+
 /// Whether every column has one value a page.
 pub(super) fn are_whole(pages: &Pages) -> bool {
-    let Pages { origin, creation_time, id, url, title, keywords, description, domain, kept, terms } = pages;
+    let Pages { origin, creation_time, id, url, title, keywords, description, domain, kept, terms, marks } = pages;
     let is_text = |column: &TextColumn| is_text(column, origin.len());
     creation_time.len() == origin.len()
         && [id, url, title, keywords, description, domain].into_iter().chain(kept).all(is_text)
         && are_terms(terms, origin.len())
+        && marks.are_whole(origin.len())
 }
 
 pub(super) fn is_text(column: &TextColumn, len: usize) -> bool {
@@ -95,7 +106,19 @@ mod tests {
     #[test]
     fn bytes_of_format_1_are_read() {
         let kept = include_bytes!("../../tests/fixtures/batch-1.bin");
-        assert_eq!(Prepared::from_bytes(kept), Ok(batch()));
+        let mut expected = batch();
+        expected.pages.marks = Marks::unknown(2);
+        assert_eq!(Prepared::from_bytes(kept), Ok(expected));
+    }
+
+    #[test]
+    fn bytes_of_format_2_are_read() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/batch-2.bin");
+        if std::env::var_os("WINDROW_UPDATE").is_some() {
+            std::fs::write(path, batch().to_bytes()).unwrap();
+        }
+        let kept = std::fs::read(path).unwrap();
+        assert_eq!(Prepared::from_bytes(&kept), Ok(batch()));
         assert_eq!(batch().to_bytes(), kept, "a change of the form needs a new format");
     }
 
@@ -114,7 +137,7 @@ mod tests {
 
     #[test]
     fn columns_that_do_not_agree_are_refused_whatever_the_checksum_says() {
-        let breaks: [fn(&mut Prepared); 9] = [
+        let breaks: [fn(&mut Prepared); 12] = [
             |it| it.n_rows += 1,
             |it| it.pages.creation_time.truncate(1),
             |it| it.pages.title.ends[1] += 1,
@@ -124,6 +147,9 @@ mod tests {
             |it| it.pages.terms.ends[1] += 1,
             |it| it.pages.terms.weight[0] = f32::NAN,
             |it| it.pages.terms.kind.truncate(1),
+            |it| it.pages.marks.copy.truncate(1),
+            |it| it.pages.marks.ends[1] += 1,
+            |it| it.pages.marks.weight = f32::NAN,
         ];
         for (at, break_it) in breaks.iter().enumerate() {
             let mut broken = batch();

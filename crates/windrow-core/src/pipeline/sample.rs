@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{LabelsUsed, Outcome, Pipeline, Prepared, parcel};
+use super::{LabelsUsed, Outcome, Pipeline, Prepared, parcel, part};
 use crate::cluster::{ClusterId, Decision, MicroId};
 use crate::lineage::{Happening, LineageEvent};
 use crate::record::{Pages, TextColumn};
@@ -23,7 +23,7 @@ use crate::snapshot::{self, SnapshotError};
 
 const MAGIC: &[u8; 8] = b"WINDROWS";
 /// Written and read by the same program on the same day: older ones are not kept.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a copy of the model made of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Sample {
     pages: Pages,
     /// Of the others, in order: micro-cluster, likeness, and number of the domain in `domains`.
     joined: Vec<(MicroId, f64, u32)>,
+    /// And their sites and copies.
+    seen: Vec<(u64, u64)>,
     domains: TextColumn,
 }
 
@@ -71,7 +73,7 @@ impl Sample {
 
     /// The sample as bytes: equal samples give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        snapshot::seal_as(MAGIC, FORMAT, &postcard::to_stdvec(self).expect("plain data in memory always serializes"))
+        snapshot::seal_as(MAGIC, FORMAT, &parcel::with_marks(self, &self.pages.marks))
     }
 
     /// The sample that the bytes were made of.
@@ -80,16 +82,18 @@ impl Sample {
     /// The bytes are not what was written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let (_, body) = snapshot::open_as(MAGIC, FORMAT, bytes)?;
-        let sample: Self = postcard::from_bytes(body).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
+        let (mut sample, rest): (Self, _) = part(body)?;
+        sample.pages.marks = part(rest)?.0;
         if sample.is_whole() { Ok(sample) } else { Err(SnapshotError::Damaged("its columns do not agree".into())) }
     }
 
     fn is_whole(&self) -> bool {
-        let Self { n_pages, rows, pages, joined, domains, .. } = self;
+        let Self { n_pages, rows, pages, joined, seen, domains, .. } = self;
         parcel::are_whole(pages)
             && parcel::is_text(domains, domains.len())
             && rows.len() == pages.len()
             && rows.len() + joined.len() == *n_pages
+            && seen.len() == joined.len()
             && rows.windows(2).all(|pair| pair[0] < pair[1])
             && rows.last().is_none_or(|&last| (last as usize) < *n_pages)
             && joined.iter().all(|&(_, score, domain)| score.is_finite() && (domain as usize) < domains.len())
@@ -141,7 +145,7 @@ impl Pipeline {
     /// The model cannot do that, or columns are carried along.
     pub fn sample(&self, prepared: &Prepared, position: u64, rate: f64) -> Result<Sample, NoSampling> {
         let sampling = self.model.sampling().ok_or(NoSampling::Model(self.model.kind()))?;
-        let pages = &prepared.pages;
+        let pages = &*self.look(&prepared.pages);
         if !pages.kept.is_empty() {
             return Err(NoSampling::Kept);
         }
@@ -160,8 +164,9 @@ impl Pipeline {
                 sample.domains.len() as u32 - 1
             });
             sample.joined.push((micro_cluster, score, number));
+            sample.seen.push((pages.marks.site[row as usize], pages.marks.copy[row as usize]));
         }
-        sample.pages = pages.only(&sample.rows.iter().map(|&row| row as usize));
+        sample.pages = prepared.pages.only(&sample.rows.iter().map(|&row| row as usize));
         Ok(sample)
     }
 
@@ -182,39 +187,35 @@ impl Pipeline {
         self.ended.get_or_insert_with(|| Ended { since: wanted, ends: BTreeMap::new() });
         outcome.clear();
         outcome.position = self.position;
+        let pages = &*self.read(&sample.pages);
         let (mut used, mut learnt) = (LabelsUsed::default(), Vec::with_capacity(sample.rows.len()));
-        let (mut rows, mut joined) = (sample.rows.iter().peekable(), sample.joined.iter());
+        let (mut rows, mut joined) = (sample.rows.iter().peekable(), sample.joined.iter().zip(&sample.seen));
         for row in 0..sample.n_pages as u32 {
             let noted = outcome.lineage.len();
             let decision = if rows.next_if_eq(&&row).is_some() {
                 let at = learnt.len();
-                self.model.learn(&sample.pages, at..at + 1, &mut learnt, &mut outcome.lineage);
+                self.model.learn(pages, at..at + 1, &mut learnt, &mut outcome.lineage);
                 self.follow(noted, outcome, &mut used);
-                self.book.count(&learnt[at], self.position, &sample.pages, at);
-                self.look(&learnt[at], Some((&sample.pages, at)), outcome);
+                self.see(&learnt[at], pages, at, &mut outcome.lineage);
                 learnt[at]
             } else {
-                let &(micro_cluster, score, domain) = joined.next().expect("one for each page that is not learnt");
+                let (&(micro_cluster, score, domain), &(site, copy)) =
+                    joined.next().expect("one for each page that is not learnt");
                 self.model.sampling_mut().expect("looked at before").pass(&mut outcome.lineage);
                 self.follow(noted, outcome, &mut used);
                 let decision = self.count_joined(micro_cluster, score);
                 self.book.count_unseen(decision.cluster, self.position, sample.domains.get(domain as usize));
-                self.look(&decision, None, outcome);
+                if let Some(watch) = &mut self.watch {
+                    watch.count_unseen(&decision, self.position, (site, copy), &mut outcome.lineage);
+                }
                 decision
             };
             self.position += 1;
             outcome.decisions.push(decision);
             outcome.label.push(self.label_of(decision.cluster, &mut used, &mut outcome.labels));
         }
-        self.book.settle(&learnt, &sample.pages);
+        self.settle_book(&learnt, pages);
         Ok(())
-    }
-
-    /// Looks at a page: at the words of those that are learnt; of the others it is known that they came.
-    fn look(&mut self, decision: &Decision, words: Option<(&Pages, usize)>, outcome: &mut Outcome) {
-        if let Some(watch) = &mut self.watch {
-            watch.see(decision, self.position, words, &mut outcome.lineage);
-        }
     }
 
     /// Ends a batch that was learnt from samples.

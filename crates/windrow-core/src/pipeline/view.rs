@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Pipeline;
 use super::book::{DeadCluster, Example};
 use super::near::Centres;
-use super::watch::Standing;
+use super::watch::{CopiesView, Pattern, Standing, Watch};
 use crate::cluster::{ClusterId, ClusterSummary, MicroId, MicroSummary, Slot};
 use crate::featurize::TermKind;
 use crate::kept::KeptTally;
@@ -90,6 +90,10 @@ pub struct ClusterView {
     pub terms: Vec<LabelTerm>,
     /// Most frequent registrable domains with their page counts.
     pub domains: Vec<(String, u64)>,
+    /// Most frequent templates of its addresses, most frequent first.
+    pub patterns: Vec<Pattern>,
+    /// Copies among its pages.
+    pub copies: CopiesView,
     /// Languages (ISO 639) with their share of the cluster's weight.
     pub languages: Vec<(String, f64)>,
     /// Pages nearest to their micro-clusters.
@@ -196,6 +200,9 @@ impl Look<'_> {
         let entry = book.alive.get(&cluster.cluster)?;
         let (volume, bucket_rows) = book.volume(entry, self.pipeline.position);
         let likenesses = self.centres.to_cluster(cluster.cluster);
+        let none = Watch::default();
+        let watch = self.pipeline.watch.as_ref().unwrap_or(&none);
+        let [representative, boundary, latest] = watch.examples(cluster.cluster, entry);
         let seen = ClusterView {
             cluster: cluster.cluster,
             slot: cluster.slot,
@@ -212,10 +219,12 @@ impl Look<'_> {
             latest_at: entry.latest_at,
             terms: entry.terms.clone(),
             domains: entry.domains.top(DOMAINS_SHOWN),
+            patterns: watch.patterns(cluster.cluster),
+            copies: watch.copies(cluster.cluster),
             languages: self.languages(members),
-            representative: by_score(&entry.representative, |a, b| b.total_cmp(&a)),
-            boundary: by_score(&entry.boundary, |a, b| a.total_cmp(&b)),
-            latest: entry.latest.iter().rev().cloned().collect(),
+            representative: by_score(representative, |a, b| b.total_cmp(&a)),
+            boundary: by_score(boundary, |a, b| a.total_cmp(&b)),
+            latest: latest.into_iter().rev().collect(),
             volume,
             kept: self.pipeline.kept.tallies(cluster.cluster),
             drift: self.pipeline.watch.as_ref().and_then(|watch| watch.standing(cluster.cluster)),
@@ -278,8 +287,7 @@ fn nearest(mut likenesses: Vec<(ClusterId, f64)>, own: ClusterId, most: usize) -
     likenesses.into_iter().map(|(cluster, likeness)| Likeness { cluster, likeness }).collect()
 }
 
-fn by_score(examples: &[Example], order: impl Fn(f64, f64) -> std::cmp::Ordering) -> Vec<Example> {
-    let mut sorted = examples.to_vec();
+fn by_score(mut sorted: Vec<Example>, order: impl Fn(f64, f64) -> std::cmp::Ordering) -> Vec<Example> {
     sorted.sort_by(|a, b| order(a.score, b.score).then_with(|| a.record_id.cmp(&b.record_id)));
     sorted
 }

@@ -1,21 +1,32 @@
-//! The watch: what is looked at beside learning, page by page, to tell when a cluster is not what it was.
+//! The watch: what is looked at beside learning, page by page. Two parts: [`drift`] tells when a cluster is not what it was, [`seen`] knows the templates of
+//! addresses and which pages are copies of each other.
 //!
-//! It follows from the pages, the decisions and the lineage alone, changes none of them, and lies in the snapshot. What the lineage has told
-//! already is no alarm: of clusters that an edit concerned the past begins anew. A pipeline that an older program began is watched from a
-//! position of its order on; up to there its snapshots are what they were.
+//! It follows from the pages, the decisions and the lineage alone, and lies in the snapshot. It changes no decision, but for the term that a
+//! template may be (`features.template`). A pipeline that an older program began is watched from a position of its order on; up to there its
+//! snapshots are what they were.
+
+mod drift;
+mod seen;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::drift::{PAGES, ROWS, Watched};
+use super::book::{Entry, Example};
 use crate::cluster::{ClusterId, Decision};
-use crate::lineage::{Alarm, Happening, LineageEvent, Measure};
+use crate::lineage::LineageEvent;
 use crate::record::Pages;
 use crate::snapshot::SnapshotError;
+use drift::Drift;
+use seen::Seen;
 
-/// How clusters are watched. It belongs to the state.
+pub use drift::{Gauge, MOST_FALSE_ALARMS, Standing};
+pub use seen::{Copied, CopiesView, Pattern, RepeatedPage};
+
+/// How a pipeline is watched. It belongs to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct WatchSettings {
-    /// False alarms that are expected in a million pages, of all clusters and measures together; 0 for no watch.
+    /// False alarms that are expected in a million pages, of all clusters and measures together; 0 for no alarms.
     pub false_alarms: f64,
     /// Pages learnt before it began.
     #[serde(default)]
@@ -28,164 +39,124 @@ impl Default for WatchSettings {
     }
 }
 
-/// Most false alarms in a million pages that can be asked for.
-pub const MOST_FALSE_ALARMS: f64 = 1e5;
-
-/// Slots whose clusters are watched: of the first ones, so that memory and snapshots stay small however many there may be.
-const SLOTS: usize = 2_048;
-
-/// What is watched. Field order is the format.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What is watched.
+#[derive(Debug, Default)]
 pub(super) struct Watch {
-    drift: Drift,
+    /// Position of the first page that is looked at.
+    from: u64,
+    /// None where no alarms are wanted.
+    drift: Option<Drift>,
+    seen: Seen,
 }
 
-/// Field order is the format.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Drift {
-    settings: WatchSettings,
-    /// By slot.
-    clusters: Vec<Option<Box<Watched>>>,
-}
-
-/// How a cluster stands in one measure.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Gauge {
-    /// What is measured.
-    pub measure: Measure,
-    /// Its last value.
-    pub now: f64,
-    /// Between which values four fifths of its past lie, with the last.
-    pub usual: [f64; 2],
-    /// How many values that is known of.
-    pub values: u64,
-}
-
-/// How a cluster stands.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Standing {
-    /// What is known of each measure; none of those that had no value yet.
-    pub gauges: Vec<Gauge>,
-    /// Alarms so far.
-    pub alarms: u64,
-    /// The last of them, and pages learnt when it was raised.
-    pub last: Option<(u64, Alarm)>,
+/// In snapshots. Field order is the format.
+#[derive(Serialize, Deserialize)]
+pub(super) struct State<'a> {
+    from: u64,
+    drift: Option<Cow<'a, Drift>>,
+    seen: seen::State,
 }
 
 impl Watch {
-    /// One that has seen nothing; none where none is wanted.
-    pub(super) fn new(settings: WatchSettings) -> Option<Self> {
-        (settings.false_alarms > 0.0).then(|| Self { drift: Drift { settings, clusters: Vec::new() } })
+    /// One that has seen nothing.
+    pub(super) fn new(settings: WatchSettings) -> Self {
+        Self { from: settings.from, drift: Drift::new(settings.false_alarms), seen: Seen::default() }
     }
 
     /// Whether a snapshot at this position has it. Up to where it begins nothing is known of it, and snapshots are those of older programs.
     pub(super) fn is_written(&self, position: u64) -> bool {
-        let from = self.drift.settings.from;
-        from == 0 || position > from
+        position > self.from
     }
 
-    /// Looks at a page with its decision; at its words, where they are at hand. What it finds goes to the log.
+    /// Looks at the addresses of a batch, in order, before its pages are decided. Gives the batch with their templates as terms, if these have a weight.
+    pub(super) fn read<'a>(&mut self, pages: &'a Pages, position: u64) -> Cow<'a, Pages> {
+        let before = usize::try_from(self.from.saturating_sub(position)).unwrap_or(usize::MAX);
+        self.seen.read(pages, before)
+    }
+
+    /// Pages that are not learnt with their templates as terms, if these have a weight, as they would be now.
+    pub(super) fn look<'a>(&self, pages: &'a Pages) -> Cow<'a, Pages> {
+        self.seen.look(pages)
+    }
+
+    /// Looks at a page of the batch that was read, as it was decided. What it finds goes to the log.
     #[inline]
-    pub(super) fn see(
+    pub(super) fn see(&mut self, decision: &Decision, position: u64, pages: &Pages, row: usize, log: &mut Vec<LineageEvent>) {
+        if position < self.from {
+            return;
+        }
+        self.seen.see(decision, position, pages, row);
+        if let Some(drift) = &mut self.drift {
+            drift.see(decision, position, Some((pages, row)), log);
+        }
+    }
+
+    /// Counts a page of which nothing is known but its site and its copy.
+    pub(super) fn count_unseen(
         &mut self,
         decision: &Decision,
         position: u64,
-        words: Option<(&Pages, usize)>,
+        (site, copy): (u64, u64),
         log: &mut Vec<LineageEvent>,
     ) {
-        let Drift { settings, clusters } = &mut self.drift;
-        if position < settings.from {
+        if position < self.from {
             return;
         }
-        let slot = decision.slot as usize;
-        if slot < SLOTS {
-            if slot >= clusters.len() {
-                clusters.resize_with(slot + 1, || None);
-            }
-            let watched = match &mut clusters[slot] {
-                Some(watched) if watched.cluster == decision.cluster => watched,
-                place => place.insert(Box::new(Watched::new(decision.cluster, position))),
-            };
-            watched.count();
-            // Half of what may be spent is for the words, the other half for the volume.
-            let stake = settings.false_alarms / 2e6 * f64::from(PAGES);
-            if let Some((pages, row)) = words
-                && let Some(found) = watched.see(pages, row, position, stake)
-            {
-                raise(watched, found, position, log);
-            }
-        }
-        if (position + 1).is_multiple_of(ROWS) {
-            self.end_stretch(position, log);
+        self.seen.count_unseen(decision.cluster, position, site, copy);
+        if let Some(drift) = &mut self.drift {
+            drift.see(decision, position, None, log);
         }
     }
 
-    fn end_stretch(&mut self, position: u64, log: &mut Vec<LineageEvent>) {
-        let Drift { settings, clusters } = &mut self.drift;
-        let n_clusters = clusters.iter().flatten().count().max(1);
-        let stake = settings.false_alarms / 2e6 * ROWS as f64 / n_clusters as f64;
-        for watched in clusters.iter_mut().flatten() {
-            if let Some(found) = watched.end_stretch(position, stake) {
-                raise(watched, found, position, log);
-                watched.begin_stretch();
-            }
-        }
+    /// Takes the texts of the latest pages out of a batch.
+    pub(super) fn settle(&mut self, decisions: &[Decision], pages: &Pages) {
+        self.seen.settle(decisions, pages);
+    }
+
+    /// Lets the scores of examples fade.
+    pub(super) fn age(&mut self) {
+        self.seen.age();
     }
 
     /// Takes note of what happened to clusters.
     pub(super) fn note(&mut self, event: &LineageEvent) {
-        match &event.happening {
-            Happening::ClusterDied { .. } => {
-                let gone = self.drift.clusters.iter_mut().find(|place| is(place, event.cluster));
-                gone.into_iter().for_each(|place| *place = None);
-            }
-            Happening::ClusterMerged { into: other }
-            | Happening::ClusterSplit { from: other, .. }
-            | Happening::MicroPlaced { from: other, .. } => {
-                self.begin(event.cluster, event.position);
-                self.begin(*other, event.position);
-            }
-            _ => {}
+        self.seen.note(event);
+        if let Some(drift) = &mut self.drift {
+            drift.note(event);
         }
     }
 
-    /// Lets a cluster's past begin anew.
-    fn begin(&mut self, cluster: ClusterId, position: u64) {
-        let known = self.drift.clusters.iter_mut().find(|place| is(place, cluster));
-        known.into_iter().flatten().for_each(|watched| watched.begin(position));
+    /// How a cluster stands beside its own past; none where no alarms are wanted.
+    pub(super) fn standing(&self, cluster: ClusterId) -> Option<Standing> {
+        self.drift.as_ref()?.standing(cluster)
     }
 
-    /// How a cluster stands.
-    pub(super) fn standing(&self, cluster: ClusterId) -> Option<Standing> {
-        let watched = self.drift.clusters.iter().find(|place| is(place, cluster))?.as_ref()?;
-        let gauges = Measure::ALL.into_iter().filter_map(|measure| {
-            let (now, usual, values) = watched.now(measure)?;
-            Some(Gauge { measure, now, usual, values })
-        });
-        Some(Standing { gauges: gauges.collect(), alarms: watched.alarms, last: watched.last })
+    /// The most frequent templates of a cluster.
+    pub(super) fn patterns(&self, cluster: ClusterId) -> Vec<Pattern> {
+        self.seen.patterns(cluster)
+    }
+
+    /// Copies among a cluster's pages.
+    pub(super) fn copies(&self, cluster: ClusterId) -> CopiesView {
+        self.seen.copies(cluster)
+    }
+
+    /// Examples of a cluster with the copies there are: representative, boundary, latest (oldest first). Those of the book where none are known,
+    /// as in states of programs that did not watch.
+    pub(super) fn examples(&self, cluster: ClusterId, book: &Entry) -> [Vec<Example>; 3] {
+        self.seen.examples(cluster, book)
+    }
+
+    pub(super) fn state(&self) -> State<'_> {
+        State { from: self.from, drift: self.drift.as_ref().map(Cow::Borrowed), seen: self.seen.state() }
     }
 
     /// Refuses what cannot be gone on with.
-    pub(super) fn check(self, n_slots: u32) -> Result<Self, SnapshotError> {
-        let Drift { settings, clusters } = &self.drift;
-        let is_sound = (0.0..=MOST_FALSE_ALARMS).contains(&settings.false_alarms)
-            && clusters.len() <= SLOTS.min(n_slots as usize)
-            && clusters.iter().flatten().all(|watched| watched.is_sound());
-        if is_sound { Ok(self) } else { Err(SnapshotError::Damaged("what it says of the watch cannot be".into())) }
+    pub(super) fn restore(state: State<'_>, n_slots: u32) -> Result<Self, SnapshotError> {
+        let State { from, drift, seen } = state;
+        let drift = drift.map(|drift| drift.into_owned().check(n_slots)).transpose()?;
+        Ok(Self { from, drift, seen: Seen::restore(seen)? })
     }
-}
-
-fn is(place: &Option<Box<Watched>>, cluster: ClusterId) -> bool {
-    place.as_ref().is_some_and(|watched| watched.cluster == cluster)
-}
-
-/// Says it, and lets what is usual be learnt anew.
-fn raise(watched: &mut Watched, alarm: Alarm, position: u64, log: &mut Vec<LineageEvent>) {
-    let position = position + 1;
-    watched.alarms = watched.alarms.saturating_add(1);
-    watched.last = Some((position, alarm));
-    watched.begin(position);
-    log.push(LineageEvent { position, cluster: watched.cluster, happening: Happening::Drifted { alarm } });
 }
 
 #[cfg(test)]

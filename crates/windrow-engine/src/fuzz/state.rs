@@ -96,10 +96,9 @@ struct Body {
 
 /// One of each model, and one that is watched.
 static BODIES: LazyLock<Vec<Body>> = LazyLock::new(|| {
-    let none = WatchSettings { false_alarms: 0.0, from: 0 };
     let watch = WatchSettings { false_alarms: 1e4, from: 0 };
-    let mut bodies = MODEL_KINDS.map(|kind| body(kind, 200, none)).to_vec();
-    let [plain, watched] = [none, watch].map(|watch| body(MODEL_KINDS[0], 4_000, watch));
+    let mut bodies = MODEL_KINDS.map(|kind| body(kind, 200, None)).to_vec();
+    let [plain, watched] = [None, Some(watch)].map(|watch| body(MODEL_KINDS[0], 4_000, watch));
     // Behind the model a few bytes say that nothing is carried along, looked for and to be undone.
     bodies.push(Body { from: plain.bytes.len() + 8, ..watched });
     bodies
@@ -119,9 +118,12 @@ fn prepared(rows: u64, seed: u64) -> Vec<Prepared> {
     all
 }
 
-fn body(kind: &str, rows: u64, watch: WatchSettings) -> Body {
+fn body(kind: &str, rows: u64, watch: Option<WatchSettings>) -> Body {
     let settings = ModelSettings { kind: kind.to_owned(), clusters: 4.into(), ..ModelSettings::default() };
-    let mut pipeline = Pipeline::new(&settings).expect("a known model").watching(watch);
+    let mut pipeline = Pipeline::new(&settings).expect("a known model");
+    if let Some(watch) = watch {
+        pipeline.watch(watch);
+    }
     prepared(rows, 1).iter().for_each(|batch| pipeline.learn(batch, &mut Outcome::default()));
     let mut snapshot = pipeline.snapshot();
     let body = snapshot.split_off(HEADER_LEN);

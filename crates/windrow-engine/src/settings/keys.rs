@@ -516,7 +516,7 @@ pub const KEYS: &[Key] = &[
         ty: Type::Number { min: 0.0, max: MOST_FALSE_ALARMS },
         change: Change::NewState,
         doc: "How many false alarms about drift are expected in a million pages, of all clusters and measures together, as long as pages come \
-              in no order. More: alarms come earlier, and of smaller changes. 0: clusters are not watched.",
+              in no order. More: alarms come earlier, and of smaller changes. 0: no alarms.",
         set: |settings, value| settings.watch.false_alarms = value.number(),
         get: |settings| Value::Number(settings.watch.false_alarms),
     },
@@ -527,6 +527,7 @@ pub const KEYS: &[Key] = &[
     weight!(host, "features.host", "Weight of the URL's host."),
     weight!(domain, "features.domain", "Weight of the registrable domain."),
     weight!(shape, "features.shape", "Weight of the path's shape, with ids and hashes masked."),
+    weight!(template, "features.template", "Weight of the URL's template, as it was learnt of its site."),
     Key {
         name: "run.threads",
         flag: Some("threads"),

@@ -236,26 +236,42 @@ impl Generator {
         self.themes.retain(|theme, _| *theme + 1 >= candidates.start && *theme <= candidates.end);
     }
 
-    fn page(&mut self, part: Part, row: u64, dice: &mut Dice, fields: &mut [String; 6]) {
-        let (seed, changing) = (self.spec.seed, self.spec.changing().unwrap_or(u32::MAX));
+    /// Of a row that is a copy, what all copies of the same page have, its words, and the host that it is on.
+    pub fn copy(&mut self, row: u64) -> Option<(String, String)> {
+        let seed = self.spec.seed;
+        let mut dice = Dice::new(seed, 0x401d, row);
+        let Kind::Page(part) = self.kind(row, &mut dice) else { return None };
+        let said = self.said(part, row, &mut dice);
+        let original = said.original?;
+        let (mut title, mut description) = (String::new(), String::new());
+        said.write_copy(seed, part, original, &mut title, &mut description);
+        Some((title + "\n" + &description, said.host.to_owned()))
+    }
+
+    /// What a page has to say.
+    fn said(&mut self, part: Part, row: u64, dice: &mut Dice) -> Said<'_> {
+        let seed = self.spec.seed;
         let progress = Life::new(seed, part.theme, self.spec.themes).progress(row).unwrap_or(1.0);
         // A merged theme speaks with the names and words of both.
         let speaker = part.theme + u32::from(part.branch == Branch::Merged && dice.chance(50));
         let theme = self.themes.entry(speaker).or_insert_with(|| Theme::new(seed, speaker));
+        let changing = self.spec.changing().unwrap_or(u32::MAX);
         let (names, window) = match self.spec.steady {
             Some(steady) => (&theme.names[..], &theme.words[steady.window(part.theme == changing, part.branch)]),
             None => (theme.names(part.branch), theme.window(progress, part.branch)),
         };
-        let language = theme.language;
-        let [_, _, url, title, keywords, description] = fields;
         let host = dice.word(&theme.hosts);
-        if dice.chance(20) {
-            // A copy of one of the theme's pages, with another ending, on any host.
-            let original = dice.below(ORIGINALS);
-            let purpose = u64::from(part.theme) << 32 | part.label() << 8 | original as u64;
-            let mut copied = Dice::new(seed, purpose, 0);
-            write_title(names, window, language, &mut copied, title);
-            write_sentence(window, language, &mut copied, description);
+        let original = dice.chance(20).then(|| dice.below(ORIGINALS));
+        Said { names, window, language: theme.language, host, original }
+    }
+
+    fn page(&mut self, part: Part, row: u64, dice: &mut Dice, fields: &mut [String; 6]) {
+        let seed = self.spec.seed;
+        let [_, _, url, title, keywords, description] = fields;
+        let said = self.said(part, row, dice);
+        let Said { names, window, language, host, original } = said;
+        if let Some(original) = original {
+            said.write_copy(seed, part, original, title, description);
             title.push(' ');
             write_number(dice.below(30) as u64, 1, title);
         } else {
@@ -271,6 +287,27 @@ impl Generator {
         }
         decorate(dice, host, title, description);
         write_url(dice, host, window, url);
+    }
+}
+
+/// What a page of a theme has to say.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    names: &'a [String],
+    window: &'a [String],
+    language: &'static Language,
+    host: &'a str,
+    /// Which of the theme's pages it is a copy of, with another ending, on any host.
+    original: Option<usize>,
+}
+
+impl Said<'_> {
+    /// Writes what all copies of a page have.
+    fn write_copy(&self, seed: u64, part: Part, original: usize, title: &mut String, description: &mut String) {
+        let purpose = u64::from(part.theme) << 32 | part.label() << 8 | original as u64;
+        let mut copied = Dice::new(seed, purpose, 0);
+        write_title(self.names, self.window, self.language, &mut copied, title);
+        write_sentence(self.window, self.language, &mut copied, description);
     }
 }
 

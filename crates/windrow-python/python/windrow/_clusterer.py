@@ -123,6 +123,9 @@ class Clusterer:
                 "E-SETTINGS-STATE",
                 "leave [model] out, or give what stands there",
             )
+        if loaded._model.position == 0:
+            # Of a model that saw nothing nothing is known, not even that it is watched.
+            loaded._model.watch()
         loaded._rows = loaded._model.position
         return loaded
 

@@ -1,5 +1,6 @@
 //! `windrow clusters`: what there is now, from the last commit; and what users do to it.
 
+mod card;
 mod counts;
 mod edit;
 

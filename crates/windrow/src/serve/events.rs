@@ -144,11 +144,11 @@ fn delta(before: Option<&ClusterView>, cluster: &ClusterView, view: &View) -> Op
     Some(object)
 }
 
-/// A cluster without its examples.
+/// A cluster without its examples and the pages that came most.
 fn compact(cluster: &ClusterView, view: &View) -> Value {
     let mut object = cluster_object(cluster, view, 0);
     if let Value::Object(fields) = &mut object {
-        ["schema", "commit", "examples"].iter().for_each(|name| drop(fields.remove(*name)));
+        ["schema", "commit", "examples", "patterns", "copies"].iter().for_each(|name| drop(fields.remove(*name)));
     }
     object
 }

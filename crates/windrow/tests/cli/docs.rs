@@ -64,6 +64,7 @@ fn every_json_field_is_documented_and_no_other() {
     let commands = [
         &["run", "--input", SAMPLE, "--out", "out"][..],
         &["clusters", "--out", "out"],
+        &["clusters", "show", "0", "--out", "out"],
         &["clusters", "themes", "0", "--out", "out"],
         &["clusters", "pin", "0", "--out", "out"],
         &["clusters", "undo", "--dry-run", "--out", "out"],

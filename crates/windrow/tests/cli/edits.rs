@@ -79,8 +79,39 @@ fn what_cannot_be_done_says_why() {
         (vec!["move", "999999999", "--to", &a], "theme 999999999 is not alive"),
         (vec!["undo"], "no edit that could be taken back"),
         (vec!["themes", "4711"], "cluster 4711 is not alive"),
+        (vec!["show", "4711"], "cluster 4711 is not alive"),
     ] {
         let refused = rig.run(&[&["clusters"], &wrong[..], &["--out", "out"]].concat()).failed(2, "E-EDIT");
         assert!(refused.err.contains(why), "{wrong:?}: {}", refused.err);
     }
+}
+
+/// A page on two hosts with hostile texts, one of many.
+#[test]
+fn one_cluster_is_shown_with_its_addresses_and_its_copies() {
+    let rig = Rig::new();
+    let mut csv = String::from("url,title,description\n");
+    for at in 0..60 {
+        csv.push_str(&format!(
+            "https://h{}.example/item/{at}?utm_source=x,Blue boats \u{1b}[31mat sea {at},All about blue boats\n",
+            at % 2
+        ));
+        csv.push_str(&format!(
+            "https://shop.example/p\u{202e}q/boats-of-blue-{at},Boats for sale {},All about boats\n",
+            ["red", "old", "big"][at % 3]
+        ));
+    }
+    rig.write("in.csv", &csv);
+    rig.run(&["run", "--input", "in.csv", "--out", "out", "--clusters", "1"]).fine();
+    let cluster = rig.run(&["clusters", "show", "0", "--out", "out", "-o", "json"]).fine().json();
+    let [copies, patterns] = [&cluster["copies"], &cluster["patterns"]];
+    assert_eq!((&copies["pages"], &copies["copies"]), (&120.into(), &116.into()), "{copies}");
+    let most = &copies["repeated"][0];
+    assert_eq!((&most["pages"], &most["hosts"], &most["hosts_exact"]), (&60.into(), &2.into(), &true.into()), "{most}");
+    assert_eq!(patterns[0]["pattern"], "shop.example/p_q/{slug}", "{patterns}");
+    let told = rig.run(&["clusters", "show", "0", "--out", "out"]).fine().out;
+    for wanted in ["60 times on 2 hosts: Blue boats", "shop.example/p_q/{slug}", "97 % of 120 pages had come before"] {
+        assert!(told.contains(wanted), "{wanted} is not in {told}");
+    }
+    assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told:?}");
 }

@@ -3,12 +3,14 @@
 //! The query says nothing, but for what was searched for: so tracking parameters (`utm_*`, `fbclid`, `gclid`, ...) need no list,
 //! whatever the next one is called.
 
+use super::segments::Codes;
 use super::{Address, percent_decode};
+use crate::featurize::marks::MORE;
 
 /// Bytes of path and query that are looked at, each.
-const MAX_BYTES: usize = 2 << 10;
+pub(super) const MAX_BYTES: usize = 2 << 10;
 /// Segments in a shape.
-const MAX_SEGMENTS: usize = 8;
+pub(super) const MAX_SEGMENTS: usize = 8;
 
 /// Parameters whose value is in words.
 const SEARCHES: &[&str] =
@@ -105,33 +107,33 @@ pub(in crate::featurize) struct PathTerms {
     pub(in crate::featurize) text: String,
     /// The shape, for example `/blog/#/w-.html`.
     pub(in crate::featurize) shape: String,
+    /// What each segment is: marks of the page.
+    pub(in crate::featurize) segments: Vec<u32>,
+    codes: Codes,
     segment: String,
 }
 
 impl PathTerms {
-    /// Reads the path of `address`; `text` and `shape` hold what it says.
-    pub(in crate::featurize) fn read(&mut self, address: &Address<'_>) {
+    /// Reads the path of `address`; `text`, `segments` and, if it is wanted, `shape` hold what it says.
+    pub(in crate::featurize) fn read(&mut self, address: &Address<'_>, shape: bool) {
         self.text.clear();
         self.shape.clear();
-        let (path, query, fragment) = address.parts();
-        // Pages that are programs keep their path behind the #.
-        let route = if fragment.starts_with('/') || fragment.starts_with("!/") { fragment } else { "" };
-        let mut left = MAX_SEGMENTS;
-        for part in [path, route] {
-            let part = &part[..part.floor_char_boundary(MAX_BYTES)];
-            for segment in part.split('/').filter(|segment| !segment.is_empty() && *segment != "!") {
-                let shaped = left > 0;
-                left = left.saturating_sub(1);
-                self.read_segment(segment, shaped);
+        self.segments.clear();
+        self.codes = Codes::default();
+        for (number, segment) in address.segments().enumerate() {
+            self.read_segment(segment, number < MAX_SEGMENTS, shape);
+            if number == MAX_SEGMENTS {
+                self.segments.push(MORE);
             }
         }
+        let (_, query, _) = address.parts();
         if self.shape.is_empty() {
             self.shape.push('/');
         }
         self.read_searches(&query[..query.floor_char_boundary(MAX_BYTES)]);
     }
 
-    fn read_segment(&mut self, encoded: &str, shaped: bool) {
+    fn read_segment(&mut self, encoded: &str, counts: bool, shape: bool) {
         let segment = if memchr::memchr(b'%', encoded.as_bytes()).is_none() {
             encoded
         } else {
@@ -141,14 +143,14 @@ impl PathTerms {
         };
         let (name, ending) = split_ending(segment);
         let mut parts = Parts::default();
-        if is_uuid(name.as_bytes()) {
-            parts.uuid = true;
-        } else {
-            parts.read(name, &mut self.text);
+        parts.look_at(name, &mut self.text);
+        if !counts {
+            return;
         }
-        if shaped {
+        if shape {
             push_shape(&parts, name, ending, &mut self.shape);
         }
+        self.segments.extend(self.codes.next(&parts, name));
     }
 
     fn read_searches(&mut self, query: &str) {
@@ -164,7 +166,7 @@ impl PathTerms {
 }
 
 /// The segment without the ending of its file, and the ending when it is a known one.
-fn split_ending(segment: &str) -> (&str, Option<&str>) {
+pub(super) fn split_ending(segment: &str) -> (&str, Option<&str>) {
     match segment.rsplit_once('.') {
         Some((name, ending)) if ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)) => (name, Some(ending)),
         _ => (segment, None),
@@ -173,14 +175,23 @@ fn split_ending(segment: &str) -> (&str, Option<&str>) {
 
 /// What a segment is made of.
 #[derive(Debug, Default)]
-struct Parts {
-    words: usize,
-    number: bool,
-    id: bool,
-    uuid: bool,
+pub(super) struct Parts {
+    pub(super) words: usize,
+    pub(super) number: bool,
+    pub(super) id: bool,
+    pub(super) uuid: bool,
 }
 
 impl Parts {
+    /// What `name` is made of; its words are appended to `text`.
+    pub(super) fn look_at(&mut self, name: &str, text: &mut String) {
+        if is_uuid(name.as_bytes()) {
+            self.uuid = true;
+        } else {
+            self.read(name, text);
+        }
+    }
+
     /// Counts the parts of `name` and appends its words to `text`.
     fn read(&mut self, name: &str, text: &mut String) {
         let start = text.len();
@@ -232,7 +243,12 @@ fn push_shape(parts: &Parts, name: &str, ending: Option<&str>, shape: &mut Strin
     }
 }
 
-/// Locales (`en`, `fr`) and the kinds of pages.
+/// Locales (`en`, `fr`) and the kinds of pages, as they stand in templates whatever stands beside them.
+pub(super) fn is_fixed(name: &str) -> bool {
+    (name.len() <= 2 && name.bytes().all(|byte| byte.is_ascii_lowercase())) || KINDS.binary_search(&name).is_ok()
+}
+
+/// The same in shapes.
 fn is_kind(name: &str) -> bool {
     (name.len() <= 3 && name.bytes().all(|byte| byte.is_ascii_lowercase())) || KINDS.binary_search(&name).is_ok()
 }
@@ -279,7 +295,7 @@ mod tests {
 
     fn read(url: &str) -> (String, String) {
         let mut path = PathTerms::default();
-        path.read(&UrlParser::default().parse(url).expect("a host"));
+        path.read(&UrlParser::default().parse(url).expect("a host"), true);
         (path.text.split_whitespace().collect::<Vec<_>>().join(" "), path.shape)
     }
 
@@ -347,7 +363,8 @@ mod tests {
         #[test]
         fn any_tail_has_a_shape(tail in any::<String>()) {
             let mut path = PathTerms::default();
-            path.read(&Address { host: "a.example", is_ip: false, tail: &tail });
+            path.read(&Address { host: "a.example", is_ip: false, tail: &tail }, true);
+            prop_assert!(path.segments.len() <= MAX_SEGMENTS + 1);
             prop_assert!(path.shape.starts_with('/'));
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cluster::ModelSettings;
-use crate::lineage::Edit;
+use crate::lineage::{Alarm, Edit, Happening, Measure};
 use crate::pipeline::{Outcome, Pipeline, Prepared};
 use crate::testing::pages_of;
 
@@ -27,9 +27,13 @@ fn texts(n: usize, change: usize) -> Vec<String> {
     (0..n).map(page).collect()
 }
 
+fn plain(kind: &str) -> Pipeline {
+    let settings = ModelSettings { kind: kind.into(), clusters: 2.into(), ..ModelSettings::default() };
+    Pipeline::new(&settings).expect("a known model")
+}
+
 fn pipeline(kind: &str, settings: WatchSettings) -> Pipeline {
-    let settings_of_model = ModelSettings { kind: kind.into(), clusters: 2.into(), ..ModelSettings::default() };
-    Pipeline::new(&settings_of_model).expect("a known model").watching(settings)
+    plain(kind).watching(settings)
 }
 
 fn learn(pipeline: &mut Pipeline, texts: &[String], outcome: &mut Outcome) {
@@ -90,14 +94,17 @@ fn batches_and_restarts_change_no_alarm() {
 #[test]
 fn a_watch_changes_no_decision() {
     let texts = texts(4_000, 2_000);
-    let [mut watched, mut plain] =
-        [SETTINGS, WatchSettings { false_alarms: 0.0, from: 0 }].map(|settings| pipeline("two-level", settings));
-    let mut outcomes = [Outcome::default(), Outcome::default()];
-    learn(&mut watched, &texts, &mut outcomes[0]);
-    learn(&mut plain, &texts, &mut outcomes[1]);
-    assert_eq!(outcomes[0].decisions, outcomes[1].decisions);
-    assert_eq!((watched.snapshot()[8], plain.snapshot()[8]), (5, 1), "no watch, no new format");
-    let views = [&watched, &plain].map(|pipeline| pipeline.view().clusters.swap_remove(0));
+    let quiet = WatchSettings { false_alarms: 0.0, from: 0 };
+    let [mut watched, mut quiet] = [SETTINGS, quiet].map(|settings| pipeline("two-level", settings));
+    let mut plain = plain("two-level");
+    let outcomes = [&mut watched, &mut quiet, &mut plain].map(|pipeline| {
+        let mut outcome = Outcome::default();
+        learn(pipeline, &texts, &mut outcome);
+        outcome
+    });
+    assert!(outcomes.iter().all(|outcome| outcome.decisions == outcomes[0].decisions));
+    assert_eq!((quiet.snapshot()[8], plain.snapshot()[8]), (5, 1), "no watch, no new format");
+    let views = [&watched, &quiet].map(|pipeline| pipeline.view().clusters.swap_remove(0));
     let standing = views[0].drift.as_ref().expect("it is watched");
     assert_eq!((standing.gauges.len(), &views[1].drift), (4, &None));
     assert!(standing.gauges.iter().all(|gauge| gauge.usual[0] <= gauge.usual[1] && gauge.values > 0), "{standing:?}");
@@ -107,8 +114,7 @@ fn a_watch_changes_no_decision() {
 fn what_an_older_program_began_is_watched_from_there_on() {
     let texts = texts(4_000, 3_000);
     let from = WatchSettings { from: 1_000, ..SETTINGS };
-    let none = WatchSettings { false_alarms: 0.0, from: 0 };
-    let (mut old, mut outcome) = (pipeline("two-level", none), Outcome::default());
+    let (mut old, mut outcome) = (plain("two-level"), Outcome::default());
     let (mut again, mut lineage) = (pipeline("two-level", from), Vec::new());
     for batch in texts[..1_000].chunks(250) {
         learn(&mut old, batch, &mut outcome);
@@ -145,23 +151,23 @@ fn what_a_user_did_is_no_alarm() {
 fn a_watch_that_cannot_be_is_refused() {
     let (mut pipeline, mut outcome) = (pipeline("two-level", SETTINGS), Outcome::default());
     learn(&mut pipeline, &texts(3_000, 3_000), &mut outcome);
-    let watch = pipeline.watch.clone().expect("it is watched");
-    assert!(watch.clone().check(2).is_ok());
-    assert!(watch.clone().check(1).is_err(), "more clusters than slots");
+    let bytes = postcard::to_allocvec(&pipeline.watch.as_ref().expect("it is watched").state()).expect("plain data");
+    let read = |bytes: &[u8]| postcard::from_bytes::<State<'_>>(bytes).expect("as it was written");
+    assert!(Watch::restore(read(&bytes), 2).is_ok());
+    assert!(Watch::restore(read(&bytes), 1).is_err(), "more clusters than slots");
     for rate in [f64::NAN, -1.0, f64::INFINITY, 1e6] {
-        let mut broken = watch.clone();
-        broken.drift.settings.false_alarms = rate;
-        assert!(broken.check(2).is_err(), "{rate}");
+        let mut broken = read(&bytes);
+        broken.drift.as_mut().expect("alarms are wanted").to_mut().false_alarms = rate;
+        assert!(Watch::restore(broken, 2).is_err(), "{rate}");
     }
     // Any one byte of it is another: it is refused, or can be gone on with.
-    let bytes = postcard::to_allocvec(&watch).expect("plain data");
     let after = texts(200, 0);
     for at in (0..bytes.len()).step_by(37) {
         for byte in [0, 0x7f, 0xff] {
             let mut broken = bytes.clone();
             broken[at] = byte;
-            let Ok(broken) = postcard::from_bytes::<Watch>(&broken) else { continue };
-            if let Ok(broken) = broken.check(2) {
+            let Ok(broken) = postcard::from_bytes::<State<'_>>(&broken) else { continue };
+            if let Ok(broken) = Watch::restore(broken, 2) {
                 pipeline.watch = Some(broken);
                 learn(&mut pipeline, &after[..66], &mut outcome);
             }

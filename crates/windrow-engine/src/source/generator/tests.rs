@@ -1,5 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use windrow_core::cluster::{ClusterId, ModelSettings};
+use windrow_core::featurize::FieldWeights;
+use windrow_core::pipeline::{Outcome, Pipeline, Preparer, View, WatchSettings};
 use windrow_core::record::RejectReason;
 
 use super::*;
@@ -157,4 +160,55 @@ fn a_gradual_change_mixes_both() {
     };
     assert_eq!([share(0, 2_000), share(6_000, 8_000)], [0.0, 1.0]);
     assert!((0.3..0.7).contains(&share(3_500, 4_500)), "{}", share(3_500, 4_500));
+}
+
+/// Copies in each cluster by what they say: how many came, and from which hosts.
+type Copies = BTreeMap<(ClusterId, String), (u64, BTreeSet<String>)>;
+
+/// What a pipeline sees in the rows of a generator, and the copies that there are.
+fn copies(spec: Spec, clusters: u32) -> (View, Copies) {
+    let settings = ModelSettings { clusters: clusters.into(), ..ModelSettings::default() };
+    let (mut pipeline, mut outcome) =
+        (Pipeline::new(&settings).unwrap().watching(WatchSettings::default()), Outcome::default());
+    let (mut source, mut truth) = (GeneratorSource::new(spec, 0, 0, Limits::default()), Copies::new());
+    let (mut parser, mut preparer, mut generator) =
+        (Parser::new(), Preparer::new(FieldWeights::default()), Generator::new(spec));
+    while let Some(batch) = source.next().unwrap() {
+        let prepared = preparer.prepare(parser.parse(&batch));
+        pipeline.learn(&prepared, &mut outcome);
+        for (origin, decision) in prepared.pages.origin.iter().zip(&outcome.decisions) {
+            if let Some((said, host)) = generator.copy(origin.offset) {
+                let (pages, hosts) = truth.entry((decision.cluster, said)).or_default();
+                *pages += 1;
+                hosts.insert(host);
+            }
+        }
+    }
+    (pipeline.view(), truth)
+}
+
+#[test]
+fn copies_are_found_and_never_more_than_there_are() {
+    let spec = spec("generator:rows=30000,themes=20,broken=0.01,seed=3");
+    let ((view, truth), mut generator) = (copies(spec, 20), Generator::new(spec));
+    // A page behind a log-in wall says its title alone: of one page there may be two that are counted apart.
+    let mut found: Copies = Copies::new();
+    for cluster in &view.clusters {
+        for page in &cluster.copies.repeated {
+            let row = page.example.record_id.unwrap().offset;
+            let (said, _) = generator.copy(row).unwrap_or_else(|| panic!("row {row} is no copy: {page:?}"));
+            let key = (cluster.cluster, said);
+            let hosts = &truth[&key].1;
+            assert!(page.copied.hosts <= hosts.len() as u64 && page.copied.is_exact, "{page:?}, not {hosts:?}");
+            found.entry(key).or_default().0 += page.copied.pages;
+        }
+        assert!(cluster.copies.copies <= cluster.copies.pages && cluster.copies.pages == cluster.delivered);
+    }
+    for (key, (pages, _)) in &found {
+        assert!(*pages <= truth[key].0, "{key:?}: {pages}, but there are {}", truth[key].0);
+    }
+    let pages = |of: &Copies| found.keys().map(|key| of[key].0).sum::<u64>();
+    let (found_pages, came) = (pages(&found), pages(&truth));
+    let told = format!("{found_pages} of {came} copies of {} pages", found.len());
+    assert!(found.len() > 40 && found_pages as f64 >= 0.8 * came as f64, "{told}");
 }

@@ -7,7 +7,7 @@ use windrow_core::lineage::Edit;
 use windrow_core::pipeline::{ClusterView, Theme};
 use windrow_engine::run::{self, Edited, Preview};
 
-use super::{Args, Place, PlaceKeys};
+use super::{Args, Place, PlaceKeys, card};
 use crate::args::{Format, SettingFlags};
 use crate::cmd::{App, Done, Exit, Failure};
 use crate::shape::preview_object;
@@ -16,6 +16,15 @@ use crate::term::{Style, text};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EditVerb {
+    /// Show one cluster: what it is about, how its addresses look, which pages
+    /// came more than once
+    #[command(before_help = "Examples:\n  windrow clusters show 7 --out out\n")]
+    Show {
+        /// The cluster's id
+        id: ClusterId,
+        #[command(flatten)]
+        settings: SettingFlags<PlaceKeys>,
+    },
     /// List the themes of a cluster, heaviest first
     #[command(before_help = "Examples:\n  windrow clusters themes 7 --out out\n")]
     Themes {
@@ -126,6 +135,7 @@ pub(super) struct How {
 
 pub(super) fn run(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
     let (edit, how) = match verb {
+        EditVerb::Show { id, settings } => return card::show(&place(args, settings, app)?, *id, app),
         EditVerb::Themes { id, settings } => return themes(args, *id, settings, app),
         EditVerb::Rename { id, name, how } => (Edit::Rename { cluster: *id, label: name.clone() }, how),
         EditVerb::Pin { id, how } => (Edit::Pin { cluster: *id, pinned: true }, how),
@@ -182,7 +192,7 @@ fn themes(args: &Args, id: ClusterId, flags: &SettingFlags<PlaceKeys>, app: &mut
     let at = place(args, flags, app)?;
     let view = at.read()?.ok_or_else(|| at.nothing())?.pipeline.view();
     let found = view.clusters.into_iter().find(|cluster| cluster.cluster == id);
-    let cluster = found.ok_or_else(|| run::no_edit(format!("cluster {id} is not alive")))?;
+    let cluster = found.ok_or_else(|| card::not_alive(id))?;
     match app.term.format {
         Format::Json => cluster.themes.iter().try_for_each(|theme| app.term.json(&theme_object(id, theme)))?,
         Format::Tsv => {

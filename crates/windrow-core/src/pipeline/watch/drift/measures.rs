@@ -11,20 +11,18 @@
 //!
 //! Words are counted in [`BUCKETS`] places by their hashes, and known in [`PLACES`] others: a page takes no memory, and a cluster 10 kB, whatever
 //! its pages hold. What that takes away is put right for new words: of `x` that look new where a share `k` of the places is taken, about
-//! `x / (1 - k)` are. Values are judged by their ranks alone ([`rank`]), so that no scale matters. When a value is an alarm, all of the cluster's
+//! `x / (1 - k)` are. Values are judged by their ranks alone ([`super::rank`]), so that no scale matters. When a value is an alarm, all of the cluster's
 //! past begins anew: what it changed to is what is usual from there on.
-
-mod rank;
 
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::rank::{Look, Series, Unusual};
 use crate::cluster::ClusterId;
 use crate::lineage::{Alarm, Measure};
 use crate::record::Pages;
-use rank::{Look, Series, Unusual};
 
 /// Pages of a window.
 pub(super) const PAGES: u32 = 32;
