@@ -216,6 +216,9 @@ pub(crate) fn windrow(profile: &str, features: &[&str]) -> Result<PathBuf> {
         build.args(["--features", feature]);
         name = format!("{name}-{feature}");
     }
+    // Suites run beside each other, and all kinds are built to one place.
+    let built = std::fs::File::create(work_dir("bin")?.join("lock"))?;
+    built.lock()?;
     run(&mut build)?;
     let folder = if profile == "dev" { "debug" } else { profile };
     // A folder for each kind, so that the program is called `windrow` wherever it stands on PATH.

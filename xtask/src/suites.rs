@@ -1,6 +1,10 @@
 //! `cargo xtask test`: every check there is, each with its time and its budget, and one line at the end.
 //!
-//! A suite that goes over its budget is named, not failed: no verdict here depends on how fast the machine is.
+//! A suite that goes over its budget is named, not failed: no verdict here depends on how fast the machine is. Suites of brokers wait more than
+//! they work: once everything is built they run one after the other in processes of their own, beside all others.
+
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 
 use anyhow::{Result, bail};
 
@@ -26,6 +30,7 @@ struct Tally {
     failed: u32,
 }
 
+#[derive(Clone, Copy)]
 struct Suite {
     name: &'static str,
     budget_s: u32,
@@ -33,6 +38,16 @@ struct Suite {
     slow: bool,
     run: fn(&mut Tally) -> Result<()>,
 }
+
+impl Suite {
+    /// Whether it runs beside others. What is built for Spark lies in one place, and is built by one suite at a time.
+    fn is_beside(&self) -> bool {
+        self.name.starts_with("kafka-") && !self.name.contains("spark") && !self.slow
+    }
+}
+
+/// The suite behind which everything is built.
+const BUILT: &str = "docs";
 
 const fn quick(name: &'static str, budget_s: u32, run: fn(&mut Tally) -> Result<()>) -> Suite {
     Suite { name, budget_s, slow: false, run }
@@ -43,8 +58,8 @@ const SUITES: &[Suite] = &[
     quick("lints", 420, |_| run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     quick("tests", 780, cargo_test),
     quick("tidy", 240, |_| tidy::check()),
-    quick("deny", 300, |_| deny::check()),
     quick("docs", 420, |_| docs::docs()),
+    quick("deny", 300, |_| deny::check()),
     quick("demo", 30, |_| demo::check()),
     quick("sample", 30, |_| readers::sample()),
     quick("readers", 180, |_| readers::readers()),
@@ -107,34 +122,86 @@ pub(crate) fn test(args: &Args) -> Result<()> {
         say("../shared/data is not there: tests that need it say so and pass over");
     }
     let chosen = SUITES.iter().filter(|suite| args.only.as_ref().is_none_or(|only| suite.name.contains(only.as_str())));
-    let chosen: Vec<_> = chosen.filter(|suite| args.full || !suite.slow).collect();
+    let chosen: Vec<Suite> = chosen.copied().filter(|suite| args.full || !suite.slow).collect();
     let brokers = chosen.iter().any(|suite| suite.name.contains("kafka") || suite.name == "demo-original");
     check_machine(if brokers { &kafka::NEEDS } else { &[] })?;
-    let (watch, mut tally, mut lines, mut failed) = (Watch::start(), Tally::default(), Vec::new(), Vec::new());
-    for suite in chosen {
-        say(format_args!("\n=== {} (budget {} s)", suite.name, suite.budget_s));
-        let watch = Watch::start();
-        let done = (suite.run)(&mut tally);
-        let seconds = watch.seconds();
-        if let Err(error) = &done {
-            say(format_args!("{}: {error:#}", suite.name));
-            failed.push(suite.name);
+    let (watch, mut tally, mut ends) = (Watch::start(), Tally::default(), Vec::new());
+    let (mut beside, own): (Vec<Suite>, Vec<Suite>) = chosen.into_iter().partition(Suite::is_beside);
+    let mut others = None;
+    for suite in &own {
+        ends.push(one(suite, &mut tally));
+        if suite.name == BUILT {
+            others = Some(begin_beside(std::mem::take(&mut beside)));
         }
-        let verdict = if done.is_ok() { "ok    " } else { "FAILED" };
-        let over = if seconds > f64::from(suite.budget_s) { ", over its budget" } else { "" };
-        lines.push(format!("{verdict} {:<14} {seconds:>6.1} s of {} s{over}", suite.name, suite.budget_s));
     }
+    if let Some(others) = others {
+        ends.extend(others.join().expect("it does not panic"));
+    }
+    ends.extend(beside.iter().map(|suite| one(suite, &mut tally)));
     say("");
-    lines.iter().for_each(say);
-    say(format_args!("suites: {} passed, {} failed, {:.0} s", lines.len() - failed.len(), failed.len(), watch.seconds()));
+    ends.iter().for_each(|end| say(end.line()));
+    let failed: Vec<_> = ends.iter().filter(|end| !end.is_ok).map(|end| end.suite.name).collect();
+    say(format_args!("suites: {} passed, {} failed, {:.0} s", ends.len() - failed.len(), failed.len(), watch.seconds()));
     say(format_args!("tests: {} passed, {} failed", tally.passed, tally.failed));
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
-    if lines.is_empty() {
+    if ends.is_empty() {
         bail!("no suite has that name");
     }
     Ok(())
+}
+
+/// How a suite ended.
+struct End {
+    suite: Suite,
+    is_ok: bool,
+    seconds: f64,
+}
+
+impl End {
+    fn line(&self) -> String {
+        let Suite { name, budget_s, .. } = self.suite;
+        let verdict = if self.is_ok { "ok    " } else { "FAILED" };
+        let over = if self.seconds > f64::from(budget_s) { ", over its budget" } else { "" };
+        format!("{verdict} {name:<14} {:>6.1} s of {budget_s} s{over}", self.seconds)
+    }
+}
+
+fn one(suite: &Suite, tally: &mut Tally) -> End {
+    say(format_args!("\n=== {} (budget {} s)", suite.name, suite.budget_s));
+    let watch = Watch::start();
+    let done = (suite.run)(tally);
+    if let Err(error) = &done {
+        say(format_args!("{}: {error:#}", suite.name));
+    }
+    End { suite: *suite, is_ok: done.is_ok(), seconds: watch.seconds() }
+}
+
+/// Runs suites in processes of their own; what each says is told when it ends.
+fn begin_beside(suites: Vec<Suite>) -> JoinHandle<Vec<End>> {
+    let one = |suite: Suite| {
+        let watch = Watch::start();
+        let done = std::env::current_exe()
+            .and_then(|xtask| Command::new(xtask).args(["test", "--only", suite.name]).stdin(Stdio::null()).output());
+        let seconds = watch.seconds();
+        let is_ok = match &done {
+            Ok(done) => {
+                say(format_args!(
+                    "{}\n{}",
+                    String::from_utf8_lossy(&done.stdout).trim_end(),
+                    String::from_utf8_lossy(&done.stderr).trim_end()
+                ));
+                done.status.success()
+            }
+            Err(error) => {
+                say(format_args!("{}: {error}", suite.name));
+                false
+            }
+        };
+        End { suite, is_ok, seconds }
+    };
+    std::thread::spawn(move || suites.into_iter().map(one).collect())
 }
 
 /// All crates' tests, counted from what the test harness says.

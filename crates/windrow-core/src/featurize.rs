@@ -12,8 +12,8 @@
 //! Beside its terms a page gets marks: where it lies on its site, and by what copies of it are known (`marks.rs`).
 //!
 //! A weight of 0 switches a field off, and its work with it. Every page costs bounded work, whatever it holds: 32 KiB and 512 words of
-//! a field, 8 KiB of a query, 2 KiB of a path, words up to 96 bytes. Terms hold letters, digits and their marks only (hosts and shapes
-//! a little punctuation), so they can be shown anywhere. This stage runs for every row beside the learner: no memory is taken per word.
+//! a field, 8 KiB of a query, 2 KiB of a path, words up to 96 bytes. Terms hold letters, digits and their marks only (hosts, shapes
+//! and templates a little punctuation), so they can be shown anywhere. This stage runs for every row beside the learner: no memory is taken per word.
 
 pub mod language;
 

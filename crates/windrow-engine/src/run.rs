@@ -85,8 +85,8 @@ pub struct Job {
     pub model: ModelSettings,
     /// Weights of the fields; they need new state.
     pub weights: FieldWeights,
-    /// False alarms about drift in a million pages; another number needs new state.
-    pub false_alarms: f64,
+    /// False alarms about drift in a million pages; another number needs new state. None: as the state has it, and no watch where it has none.
+    pub false_alarms: Option<f64>,
     /// Threads that parse and prepare, at least 1.
     pub threads: usize,
     /// When to roll.
@@ -118,7 +118,7 @@ impl Job {
             copy: PagesCopy::None,
             model: ModelSettings::default(),
             weights: FieldWeights::default(),
-            false_alarms: WatchSettings::default().false_alarms,
+            false_alarms: Some(WatchSettings::default().false_alarms),
             threads: 1,
             roll: Roll::default(),
             memory_bytes: 64 << 20,

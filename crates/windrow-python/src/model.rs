@@ -74,7 +74,7 @@ impl Model {
     }
 
     /// Has its clusters watched once `start` pages are learnt, unless they are watched: a model that has not come so far does not know of it.
-    #[pyo3(signature = (false_alarms=1.0, start=0))]
+    #[pyo3(signature = (false_alarms, start=0))]
     fn watch(&self, py: Python<'_>, false_alarms: f64, start: u64) {
         py.detach(|| self.state().pipeline.watch(WatchSettings { false_alarms, from: start }));
     }

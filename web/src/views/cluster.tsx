@@ -269,8 +269,9 @@ function Examples({ data }: { data: Cluster }) {
               {some.map((example, index) => (
                 <li key={index} data-row>
                   <PageLink url={example.url} title={example.title} />
-                  {example.copied && <span class="tag">{came(example.copied)}</span>}
-                  <span class="faint num">{score(example.score)}</span>
+                  <span class="faint num">
+                    {example.copied && <span class="tag">{came(example.copied)}</span>} {score(example.score)}
+                  </span>
                   <WhyButton of={example.record_id} title={example.title} />
                 </li>
               ))}
@@ -291,8 +292,8 @@ function Patterns({ data }: { data: Cluster }) {
       {some.length === 0 && <p class="faint">No pattern has come twice yet.</p>}
       <ul class="weighted">
         {some.map((one) => (
-          <li key={one.pattern} data-row>
-            <Text of={one.pattern} class="clip" />
+          <li key={one.pattern}>
+            <Text of={one.pattern} class="pattern" />
             <ShareBar share={one.share} most={1} text={`${count(one.pages)}, ${percent(one.share)}`} />
           </li>
         ))}
@@ -310,7 +311,7 @@ function Copies({ data }: { data: Cluster }) {
       <h2>
         Copies <span class="faint">{of && of.pages > 0 ? `${percent(of.share)} of its pages had come before` : ""}</span>
       </h2>
-      {some.length === 0 && <p class="faint">No page has come twice yet.</p>}
+      {some.length === 0 && <p class="faint">{of && of.copies > 0 ? "None of them came often of late." : "No page has come twice yet."}</p>}
       <ul class="examples">
         {some.map((page, index) => (
           <li key={index} data-row>

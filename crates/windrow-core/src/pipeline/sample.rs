@@ -265,6 +265,7 @@ fn is_drawn(position: u64, seed: u64, rate: f64) -> bool {
 mod tests {
     use super::*;
     use crate::cluster::ModelSettings;
+    use crate::pipeline::WatchSettings;
     use crate::testing::{drifting_texts, pages_of};
 
     fn prepared(texts: &[String], first: u64) -> Prepared {
@@ -275,7 +276,7 @@ mod tests {
 
     fn pipeline(kind: &str) -> Pipeline {
         let settings = ModelSettings { kind: kind.into(), clusters: 8.into(), ..ModelSettings::default() };
-        Pipeline::new(&settings).expect("a model of this name")
+        Pipeline::new(&settings).expect("a model of this name").watching(WatchSettings::default())
     }
 
     /// What is said of each page, and what happened.

@@ -106,7 +106,7 @@ pub struct ClusterView {
     pub volume: Vec<u32>,
     /// What the columns that are carried along come to in the pages given to it at their arrival.
     pub kept: Vec<KeptTally>,
-    /// How it stands beside its own past; none where nothing is watched.
+    /// How it stands beside its own past; none where no alarms are wanted, and in slots behind those that drift is looked for in.
     pub drift: Option<Standing>,
 }
 

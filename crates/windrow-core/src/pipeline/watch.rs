@@ -54,7 +54,7 @@ pub(super) struct Watch {
 pub(super) struct State<'a> {
     from: u64,
     drift: Option<Cow<'a, Drift>>,
-    seen: seen::State,
+    seen: seen::State<'a>,
 }
 
 impl Watch {
@@ -102,7 +102,7 @@ impl Watch {
         if position < self.from {
             return;
         }
-        self.seen.count_unseen(decision.cluster, position, site, copy);
+        self.seen.count_unseen(decision, position, site, copy);
         if let Some(drift) = &mut self.drift {
             drift.see(decision, position, None, log);
         }
@@ -124,6 +124,12 @@ impl Watch {
         if let Some(drift) = &mut self.drift {
             drift.note(event);
         }
+    }
+
+    /// Has the places forgotten that templates are learnt at.
+    #[cfg(test)]
+    pub(super) fn forget_places(&mut self) {
+        self.seen.forget_places();
     }
 
     /// How a cluster stands beside its own past; none where no alarms are wanted.

@@ -109,8 +109,8 @@ pub struct StateSettings<'a> {
     pub max_record: u64,
     /// Which rows are wanted.
     pub rules: &'a Rules,
-    /// False alarms about drift in a million pages.
-    pub false_alarms: f64,
+    /// False alarms about drift in a million pages; none for whatever the state has.
+    pub false_alarms: Option<f64>,
     /// Which topics pages go to.
     pub route: Option<&'a Route>,
 }
@@ -244,9 +244,11 @@ impl Manifest {
     pub fn other_settings(&self, asked: &StateSettings<'_>) -> Result<Vec<(String, String, String)>> {
         let mut others = Vec::new();
         let rules = to_value(&self.clean);
+        // A weight that the state's program did not know was 0.
+        let fields = FieldWeights::deserialize(&self.fields).map_or_else(|_| self.fields.clone(), |fields| to_value(&fields));
         let groups = [
             ("model", &self.model, to_value(asked.model)),
-            ("features", &self.fields, to_value(asked.fields)),
+            ("features", &fields, to_value(asked.fields)),
             ("clean", &rules, to_value(asked.rules)),
         ];
         for (group, old, new) in groups {
@@ -272,8 +274,9 @@ impl Manifest {
         if self.max_record != asked.max_record {
             others.push(("limits.max_record".into(), show_size(self.max_record), show_size(asked.max_record)));
         }
-        if let Some(watch) = self.watch.filter(|watch| watch.false_alarms.to_bits() != asked.false_alarms.to_bits()) {
-            others.push(("watch.false_alarms".into(), watch.false_alarms.to_string(), asked.false_alarms.to_string()));
+        let rates = self.watch.map(|watch| watch.false_alarms).zip(asked.false_alarms);
+        if let Some((was, is)) = rates.filter(|(was, is)| was.to_bits() != is.to_bits()) {
+            others.push(("watch.false_alarms".into(), was.to_string(), is.to_string()));
         }
         others.extend(self.route.as_ref().zip(asked.route).and_then(|(was, is)| other_route(was, is)));
         Ok(others)

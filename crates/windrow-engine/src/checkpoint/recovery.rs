@@ -89,7 +89,8 @@ pub fn open(job: &Job, owned: &Arc<Owned>) -> Result<Opened> {
             check_settings(&manifest, job)?;
             // One that an older program began is watched from here on: as often as it is opened before the next commit, from the same page.
             let from = manifest.counters.pages;
-            manifest.watch = manifest.watch.or(Some(WatchSettings { false_alarms: job.false_alarms, from }));
+            manifest.watch =
+                manifest.watch.or_else(|| job.false_alarms.map(|false_alarms| WatchSettings { false_alarms, from }));
             manifest.route = manifest.route.or_else(|| route(job).cloned());
             manifest
         }
@@ -131,7 +132,7 @@ fn blank(job: &Job, layout: &Layout) -> Result<Manifest> {
         keep: job.keep.clone(),
         max_record: job.max_record_bytes,
         clean: job.rules.clone(),
-        watch: Some(WatchSettings { false_alarms: job.false_alarms, from: 0 }),
+        watch: job.false_alarms.map(|false_alarms| WatchSettings { false_alarms, from: 0 }),
         positions: Positions::default(),
         counters: Counters::default(),
         edits: 0,

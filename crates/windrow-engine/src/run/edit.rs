@@ -39,7 +39,8 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
         state: state.map(Path::to_owned),
         model: reading.manifest.model_settings(&manifest_path)?,
         weights: reading.manifest.field_weights(&manifest_path)?,
-        false_alarms: reading.manifest.watch.unwrap_or_default().false_alarms,
+        // No page is learnt: a state that is not watched yet is not before it goes on.
+        false_alarms: None,
         ..Job::new(Vec::new(), out.to_owned())
     };
     let owned = match checkpoint::own(&job, clock) {

@@ -11,7 +11,7 @@ fn rig(roll: u64) -> Rig {
     let mut rig = Rig::new(0);
     rig.job.inputs = vec!["generator:rows=18000,seed=4,broken=0.01,themes=4,change=narrower,at=12000".into()];
     rig.job.model.clusters = 12.into();
-    rig.job.false_alarms = 20.0;
+    rig.job.false_alarms = Some(20.0);
     rig.job.roll.rows = roll;
     rig
 }

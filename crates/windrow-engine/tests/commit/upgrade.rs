@@ -6,12 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use windrow_core::lineage::Evidence;
+use windrow_core::lineage::{Edit, Evidence};
 use windrow_engine::checkpoint::manifest::{FORMAT, Manifest};
 use windrow_engine::checkpoint::migrate::{self, Change};
 use windrow_engine::checkpoint::{Layout, verify};
 use windrow_engine::clock::SystemClock;
-use windrow_engine::search;
+use windrow_engine::{run, search};
 
 use crate::audit::{audit, job_of};
 use crate::copy::copy;
@@ -100,6 +100,24 @@ fn a_state_of_every_format_migrates_and_goes_on() {
         assert!(findings.iter().all(|finding| finding.problem.is_none()), "format {format}: {findings:?}");
         assert!(!migrate::plan(&rig.job.out, None).unwrap().is_change());
         go_on(&rig, &format!("format {format}, migrated"));
+    }
+}
+
+/// An edit learns nothing: of a state that is not watched yet it does not say how it will be.
+#[test]
+fn an_edit_of_an_old_state_says_nothing_of_a_watch() {
+    for (format, state) in states().into_iter().filter(|(format, _)| *format < 7) {
+        let mut rig = rig_of(&state);
+        let before = manifest(&rig).1.counters.pages;
+        let cluster = rig.state().pipeline.view().clusters[0].cluster;
+        let edit = Edit::Rename { cluster, label: "mine".into() };
+        run::edit(&rig.job.out, None, &edit, &SystemClock::new()).unwrap();
+        assert_eq!(manifest(&rig).1.watch, None, "format {format}");
+        rig.job.false_alarms = Some(3.0);
+        rig.write("in/pages.csv", &csv(0..300));
+        rig.run().unwrap_or_else(|error| panic!("format {format}: {error}"));
+        let watch = manifest(&rig).1.watch.unwrap();
+        assert_eq!((watch.false_alarms, watch.from), (3.0, before), "format {format}");
     }
 }
 

@@ -125,7 +125,7 @@ class Clusterer:
             )
         if loaded._model.position == 0:
             # Of a model that saw nothing nothing is known, not even that it is watched.
-            loaded._model.watch()
+            loaded._model.watch(json.loads(settings_json(settings))["watch"]["false_alarms"])
         loaded._rows = loaded._model.position
         return loaded
 

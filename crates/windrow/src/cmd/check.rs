@@ -330,7 +330,7 @@ fn state(settings: &Settings, files: &Files) -> Vec<Finding> {
                     keep: &settings.source.keep,
                     max_record: settings.limits.max_record,
                     rules: &settings.clean.rules,
-                    false_alarms: settings.watch.false_alarms,
+                    false_alarms: Some(settings.watch.false_alarms),
                     route: route.as_ref(),
                 })?;
                 let known = manifest.positions.sources.iter().filter(|known| files.names(&known.name));

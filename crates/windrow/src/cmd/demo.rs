@@ -86,7 +86,7 @@ fn job(args: &Args, settings: &Settings, rows: u64) -> Job {
         roll: Roll { age: ROLL, ..Roll::default() },
         model: settings.model.clone(),
         weights: settings.features.clone(),
-        false_alarms: settings.watch.false_alarms,
+        false_alarms: Some(settings.watch.false_alarms),
         threads: threads(settings.run.threads),
         max_record_bytes: settings.limits.max_record,
         max_unpacked: settings.limits.max_unpacked,

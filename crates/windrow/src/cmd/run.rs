@@ -207,7 +207,7 @@ pub(super) fn job(settings: &Settings, accept_new: bool) -> Result<Job, Error> {
         copy: output.copy,
         model: settings.model.clone(),
         weights: settings.features.clone(),
-        false_alarms: settings.watch.false_alarms,
+        false_alarms: Some(settings.watch.false_alarms),
         threads: threads(settings.run.threads),
         roll: Roll {
             rows: if output.roll_rows == 0 { u64::MAX } else { output.roll_rows },

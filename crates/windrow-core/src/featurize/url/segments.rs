@@ -111,7 +111,8 @@ fn shown(address: &Address<'_>, segments: &[u32], any: u32) -> String {
     for encoded in address.segments().take(MAX_SEGMENTS) {
         decoded.clear();
         percent_decode(encoded, &mut decoded);
-        let (name, ending) = split_ending(&decoded);
+        // What a page ends in (`.html`) is no part of its template.
+        let (name, _) = split_ending(&decoded);
         let mut parts = Parts::default();
         parts.look_at(name, &mut String::new());
         // What is one date together has one code.
@@ -127,10 +128,6 @@ fn shown(address: &Address<'_>, segments: &[u32], any: u32) -> String {
             HASH => text.push_str("{hash}"),
             ANY => text.push_str("{*}"),
             _ => push_safe(name, &mut text),
-        }
-        if let Some(ending) = ending {
-            text.push('.');
-            push_safe(ending, &mut text);
         }
     }
     text.push_str(match (segments.last(), segments.is_empty()) {
@@ -163,7 +160,7 @@ mod tests {
     fn what_tells_by_itself_is_a_slot() {
         for (url, expected) in [
             ("https://a.example", "a.example/"),
-            ("https://a.example/product/bandai-monkey-d.-luffy/20400725.html?x=y", "a.example/product/{slug}/{id}.html"),
+            ("https://a.example/product/bandai-monkey-d.-luffy/20400725.html?x=y", "a.example/product/{slug}/{id}"),
             ("https://a.example/coupons/13a11804-6d4a-40c4-a248-c88b4b2c0b1c", "a.example/coupons/{hash}"),
             ("https://www.a.example/film/5lK2e1lrDqR0OBM", "a.example/film/{hash}"),
             ("https://a.example/sport/2023/05/17/a-long-title", "a.example/sport/{date}/{slug}"),

@@ -40,7 +40,7 @@ fn addresses_of_a_cluster_have_patterns() {
     let view = learnt(&shop(400)).view();
     let found: Vec<_> = view.clusters.iter().flat_map(|it| &it.patterns).map(|it| (it.pattern.as_str(), it.pages)).collect();
     let expected = [
-        ("paper.example/{date}/{*}.html", 85..=100),
+        ("paper.example/{date}/{*}", 85..=100),
         ("shop.example/brands/{*}/sale", 85..=100),
         ("shop.example/products/{slug}/{id}", 98..=100),
         ("shop.example/watch", 98..=100),
@@ -51,6 +51,32 @@ fn addresses_of_a_cluster_have_patterns() {
     }
     let share: f64 = view.clusters[0].patterns.iter().map(|it| it.share).sum();
     assert!(share > 0.85 && share <= 1.0 + 1e-9, "{share}");
+}
+
+#[test]
+fn slots_stay_slots_when_their_place_is_forgotten() {
+    let mut pipeline = learnt(&shop(400));
+    let patterns = |pipeline: &Pipeline| pipeline.view().clusters.into_iter().flat_map(|it| it.patterns).collect::<Vec<_>>();
+    let before = patterns(&pipeline);
+    assert!(before.iter().any(|it| it.pattern == "shop.example/brands/{*}/sale"), "{before:?}");
+    pipeline.watch.as_mut().unwrap().forget_places();
+    let after = patterns(&pipeline);
+    let slots = |of: &[Pattern]| of.iter().filter(|it| it.pattern.contains("{*}")).map(|it| it.pages).sum::<u64>();
+    assert!(slots(&after) > 120 && slots(&after) + 80 > slots(&before), "{after:?}, and before {before:?}");
+}
+
+#[test]
+fn an_address_too_long_to_be_held_stands_for_nothing() {
+    let rows: Vec<_> = (0..40)
+        .map(|at| {
+            let long = if at % 2 == 0 { "x".repeat(600) } else { String::new() };
+            (format!("red shoes {at}"), "", format!("https://shop.example/item/{at}?{long}"))
+        })
+        .chain((0..40).map(|at| (format!("red shoes {at}"), "", format!("https://user:{}@long.example/{at}", "x".repeat(600)))))
+        .collect();
+    let patterns: Vec<_> = learnt(&rows).view().clusters.into_iter().flat_map(|it| it.patterns).collect();
+    let [item] = &patterns[..] else { panic!("{patterns:?}") };
+    assert!(item.pattern == "shop.example/item/{id}" && (35..=40).contains(&item.pages), "{item:?}");
 }
 
 #[test]

@@ -26,8 +26,10 @@ use examples::{Examples, Shown};
 use places::{Again, Places, Template};
 use top::Top;
 
-/// Bytes of the address that stands for a template.
+/// Bytes of the longest address that may stand for its template; of one that never has a shorter one nothing is shown.
 const URL_BYTES: usize = 500;
+/// Slots whose clusters are looked at: of the first ones, so that memory and snapshots stay small however many there may be.
+const SLOTS: u32 = 1_024;
 /// Templates and repeated pages of a cluster that are shown.
 const SHOWN: usize = 10;
 
@@ -46,11 +48,11 @@ pub(super) struct Seen {
 
 /// In snapshots. Field order is the format.
 #[derive(Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct State<'a> {
     places: places::State,
     lately: Vec<(u16, copies::Before)>,
     again: Vec<(u16, u32)>,
-    clusters: BTreeMap<ClusterId, OfCluster>,
+    clusters: Cow<'a, BTreeMap<ClusterId, OfCluster>>,
 }
 
 /// What is seen of a cluster's pages.
@@ -60,8 +62,17 @@ struct OfCluster {
     /// Pages with an address.
     addresses: u64,
     /// Templates, with an address of each that came at least twice.
-    templates: Top<String>,
+    templates: Top<Known>,
     examples: Examples,
+}
+
+/// An address that stands for its template.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Known {
+    /// Empty before the template comes again.
+    url: String,
+    /// Which of its segments were slots by what was learnt, a bit each: they stay so when the place is forgotten.
+    slots: u32,
 }
 
 /// A template of a cluster's addresses.
@@ -152,6 +163,9 @@ impl Seen {
     /// Looks at a page of the batch that was read, as it was decided.
     #[inline]
     pub(super) fn see(&mut self, decision: &Decision, position: u64, pages: &Pages, row: usize) {
+        if decision.slot >= SLOTS {
+            return;
+        }
         let Self { lately, clusters, templates, came_again, .. } = self;
         let (site, copy, cluster) = (pages.marks.site[row], pages.marks.copy[row], decision.cluster);
         let seen = clusters.entry(cluster).or_default();
@@ -164,15 +178,18 @@ impl Seen {
         if site != 0 {
             seen.addresses += 1;
             if came_again[row] {
-                seen.count_template(templates[row].key, &pages.url, row);
+                seen.count_template(templates[row], &pages.url, row);
             }
         }
     }
 
     /// Counts a page of which nothing is known but its site and its copy.
-    pub(super) fn count_unseen(&mut self, cluster: ClusterId, position: u64, site: u64, copy: u64) {
-        let seen = self.clusters.entry(cluster).or_default();
-        seen.copies.count(Coming { cluster, position, copy, site }, &mut self.lately);
+    pub(super) fn count_unseen(&mut self, decision: &Decision, position: u64, site: u64, copy: u64) {
+        let cluster = decision.cluster;
+        if decision.slot < SLOTS {
+            let seen = self.clusters.entry(cluster).or_default();
+            seen.copies.count(Coming { cluster, position, copy, site }, &mut self.lately);
+        }
     }
 
     /// Takes the texts of the latest pages out of a batch.
@@ -198,15 +215,22 @@ impl Seen {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn forget_places(&mut self) {
+        self.places = Places::default();
+    }
+
     /// The most frequent templates of a cluster.
     pub(super) fn patterns(&self, cluster: ClusterId) -> Vec<Pattern> {
         let Some(seen) = self.clusters.get(&cluster) else { return Vec::new() };
         let mut found: BTreeMap<String, u64> = BTreeMap::new();
         let mut reader = Urls::default();
-        for (pages, url) in seen.templates.iter().filter(|(_, url)| !url.is_empty()) {
+        for (pages, Known { url, slots }) in seen.templates.iter() {
             // As the places say now: what was a word then may be one of many now.
-            let pattern = reader.template(url, |site, segments| self.places.look(site, segments).slots);
-            *found.entry(pattern.unwrap_or_default()).or_default() += pages;
+            let pattern = reader.template(url, |site, segments| slots | self.places.look(site, segments).slots);
+            if let Some(pattern) = pattern {
+                *found.entry(pattern).or_default() += pages;
+            }
         }
         let share = |pages: u64| pages as f64 / seen.addresses.max(1) as f64;
         let mut patterns: Vec<_> =
@@ -239,41 +263,43 @@ impl Seen {
         let none = OfCluster::default();
         let seen = self.clusters.get(&cluster).unwrap_or(&none);
         let Examples { representative, boundary, latest, .. } = &seen.examples;
-        if latest.is_empty() {
-            return [book.representative.clone(), book.boundary.clone(), book.latest.iter().cloned().collect()];
-        }
+        let or = |own: Vec<Example>, book: Vec<Example>| if own.is_empty() { book } else { own };
         let shown = |list: &mut dyn Iterator<Item = &Shown>| list.map(|it| seen.shown(it)).collect();
-        [shown(&mut representative.iter()), shown(&mut boundary.iter()), shown(&mut latest.iter())]
+        [
+            or(shown(&mut representative.iter()), book.representative.clone()),
+            or(shown(&mut boundary.iter()), book.boundary.clone()),
+            or(shown(&mut latest.iter()), book.latest.iter().cloned().collect()),
+        ]
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> State<'_> {
         let (places, lately, again) = (self.places.state(), self.lately.state(), self.again.state());
-        State { places, lately, again, clusters: self.clusters.clone() }
+        State { places, lately, again, clusters: Cow::Borrowed(&self.clusters) }
     }
 
-    pub(super) fn restore(state: State) -> Result<Self, SnapshotError> {
+    pub(super) fn restore(state: State<'_>) -> Result<Self, SnapshotError> {
         let State { places, lately, again, clusters } = state;
         if !clusters.values().all(OfCluster::is_whole) {
             return Err(SnapshotError::Damaged("its tables of copies and templates cannot be".into()));
         }
         let (places, lately, again) = (Places::restore(&places)?, Lately::restore(&lately)?, Again::restore(&again)?);
-        Ok(Self { places, lately, again, clusters, ..Self::default() })
+        Ok(Self { places, lately, again, clusters: clusters.into_owned(), ..Self::default() })
     }
 }
 
 impl OfCluster {
     #[inline]
-    fn count_template(&mut self, key: u64, url: &TextColumn, row: usize) {
-        let Some(at) = self.templates.find(key) else {
-            let at = self.templates.admit(key);
-            self.templates.what(at).clear();
+    fn count_template(&mut self, template: Template, url: &TextColumn, row: usize) {
+        let Some(at) = self.templates.find(template.key) else {
+            let at = self.templates.admit(template.key);
+            self.templates.what(at).url.clear();
             return;
         };
-        let held = self.templates.count(at);
-        // The text of an address is fetched only for what comes again.
-        if held.is_empty() {
-            let url = url.get(row);
-            held.push_str(&url[..url.floor_char_boundary(URL_BYTES)]);
+        let known = self.templates.count(at);
+        // The text of an address is fetched only for what comes again. A part of one would be another one.
+        if known.url.is_empty() {
+            known.url.push_str(Some(url.get(row)).filter(|url| url.len() <= URL_BYTES).unwrap_or_default());
+            known.slots = template.slots;
         }
     }
 
@@ -282,7 +308,7 @@ impl OfCluster {
         self.copies.take_in(other.copies);
         self.addresses += other.addresses;
         self.templates.take_in(other.templates, |own, other| {
-            if own.is_empty() {
+            if own.url.is_empty() {
                 *own = other;
             }
         });

@@ -117,7 +117,7 @@ fn changed_settings_are_named_with_both_values() {
         keep: &Keep::parse(&["spend".into()]).unwrap(),
         max_record: 1 << 20,
         rules: &rules,
-        false_alarms: 2.0,
+        false_alarms: Some(2.0),
         route: None,
     };
     let watched = Manifest { watch: Some(WatchSettings { false_alarms: 1.0, from: 40 }), ..manifest() };
@@ -140,9 +140,14 @@ fn changed_settings_are_named_with_both_values() {
     let model = ModelSettings::default();
     let (columns, none) = ("url=landing_page", Rules::default());
     let keep = &Keep::default();
-    let (max_record, false_alarms, rules) = (1 << 16, 2.0, &none);
+    let (max_record, false_alarms, rules) = (1 << 16, Some(2.0), &none);
     let asked = StateSettings { model: &model, fields: &same, columns, keep, max_record, rules, false_alarms, route: None };
     assert_eq!(manifest().other_settings(&asked).unwrap(), []);
+    let older = manifest();
+    assert!(older.fields.get("template").is_none());
+    let fields = &FieldWeights { template: 0.5, ..same.clone() };
+    let others = older.other_settings(&StateSettings { fields, ..asked }).unwrap();
+    assert_eq!(others, [("features.template".into(), "0.0".into(), "0.5".into())], "it was 0 for older programs");
 
     let (slots, keyed) = (|prefix: &str| Route::Slots(prefix.into()), |topic: &str| Route::Keyed(topic.into()));
     let other = |was: Option<Route>, is: Option<&Route>| {

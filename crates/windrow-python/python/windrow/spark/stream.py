@@ -119,10 +119,12 @@ class ClusterStream:
             # One that an older program began is watched from here on.
             if manifest.get("watch") is None:
                 manifest["watch"] = dict(asked["watch"], **{"from": manifest["counters"]["pages"]})
+            # A weight that an older program did not know was 0.
+            have = dict(manifest, fields=dict({"template": 0.0}, **manifest["fields"]))
             others = [
-                "%s is %s in the state and %s now" % (key, json.dumps(manifest[key]), json.dumps(asked[key]))
+                "%s is %s in the state and %s now" % (key, json.dumps(have[key]), json.dumps(asked[key]))
                 for key in ("model", "fields", "clean")
-                if settings.strip() and manifest[key] != asked[key]
+                if settings.strip() and have[key] != asked[key]
             ]
             rates = [watch["false_alarms"] for watch in (manifest["watch"], asked["watch"])]
             if settings.strip() and rates[0] != rates[1]:

@@ -118,7 +118,7 @@ impl Coming {
     /// Where it is remembered, and as what.
     fn place_and_key(&self) -> (usize, u32) {
         let mixed = (self.copy ^ u64::from(self.cluster)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (self.copy as usize % LATELY, ((mixed >> 32) as u32).max(1))
+        ((mixed >> 16) as usize % LATELY, ((mixed >> 32) as u32).max(1))
     }
 }
 

@@ -157,6 +157,9 @@ impl Again {
     /// Whether a template came lately; it is remembered.
     #[inline]
     pub(super) fn see(&mut self, template: u64) -> bool {
+        if template == 0 {
+            return false;
+        }
         if self.slots.is_empty() {
             self.slots.resize(PLACES, 0);
         }
