@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{program, root, run, say, stdout, target, work_dir};
+use crate::shell::{alone, program, root, run, say, stdout, target};
 
 /// What the readers check needs: the three readers a Parquet file of ours must please.
 pub(crate) const READERS: &str = "e2e/readers.txt";
@@ -38,9 +38,7 @@ pub(crate) fn python_by(interpreter: &Path, requirements: &str) -> Result<PathBu
     let by = if interpreter == Path::new(USUAL) { String::new() } else { format!("-{}", version_of(interpreter)?) };
     let dir = target().join("xtask").join(format!("python-{name}{by}"));
     let python = dir.join("bin/python");
-    // Suites run beside each other.
-    let made = std::fs::File::create(work_dir("locks")?.join(format!("python-{name}{by}")))?;
-    made.lock()?;
+    let _alone = alone(&format!("python-{name}{by}"))?;
     let installed = dir.join("installed.txt");
     if std::fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
         return Ok(python);

@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -37,6 +38,13 @@ pub(crate) fn fresh_dir(name: &str) -> Result<PathBuf> {
         std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
     }
     work_dir(name)
+}
+
+/// Waits until nobody else makes what has this name, and keeps others waiting as long as the file is held: suites run beside each other.
+pub(crate) fn alone(what: &str) -> Result<File> {
+    let lock = File::create(work_dir("locks")?.join(what))?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 /// A file of the shared data sets, which lie beside the checkout where they are at hand at all.
@@ -216,9 +224,8 @@ pub(crate) fn windrow(profile: &str, features: &[&str]) -> Result<PathBuf> {
         build.args(["--features", feature]);
         name = format!("{name}-{feature}");
     }
-    // Suites run beside each other, and all kinds are built to one place.
-    let built = std::fs::File::create(work_dir("bin")?.join("lock"))?;
-    built.lock()?;
+    // All kinds are built to one place.
+    let _alone = alone("windrow")?;
     run(&mut build)?;
     let folder = if profile == "dev" { "debug" } else { profile };
     // A folder for each kind, so that the program is called `windrow` wherever it stands on PATH.

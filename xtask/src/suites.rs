@@ -3,12 +3,11 @@
 //! A suite that goes over its budget is named, not failed: no verdict here depends on how fast the machine is. Suites of brokers wait more than
 //! they work: once everything is built they run one after the other in processes of their own, beside all others.
 
-use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::shell::{Watch, cargo, check_machine, run, run_watched, say, shared_data};
+use crate::shell::{Watch, cargo, check_machine, output, program, run, run_watched, say, shared_data};
 use crate::{
     bench, clean, demo, deny, docs, faults, fuzz, kafka, original, page, plots, poison, readers, serve, spark, tidy, wheel,
 };
@@ -182,8 +181,8 @@ fn one(suite: &Suite, tally: &mut Tally) -> End {
 fn begin_beside(suites: Vec<Suite>) -> JoinHandle<Vec<End>> {
     let one = |suite: Suite| {
         let watch = Watch::start();
-        let done = std::env::current_exe()
-            .and_then(|xtask| Command::new(xtask).args(["test", "--only", suite.name]).stdin(Stdio::null()).output());
+        let xtask = std::env::current_exe().context("where this program lies");
+        let done = xtask.and_then(|xtask| output(program(xtask).args(["test", "--only", suite.name])));
         let seconds = watch.seconds();
         let is_ok = match &done {
             Ok(done) => {
@@ -195,7 +194,7 @@ fn begin_beside(suites: Vec<Suite>) -> JoinHandle<Vec<End>> {
                 done.status.success()
             }
             Err(error) => {
-                say(format_args!("{}: {error}", suite.name));
+                say(format_args!("{}: {error:#}", suite.name));
                 false
             }
         };
