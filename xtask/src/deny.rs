@@ -14,7 +14,9 @@ pub(crate) fn check() -> Result<()> {
     let tool = tools.join("bin/cargo-deny");
     if !tool.exists() {
         say("building cargo-deny into the target folder: some minutes, once");
-        run(cargo().args(["install", "--quiet", "--debug", "cargo-deny", "--locked", "--version", CARGO_DENY, "--root"]).arg(&tools))?;
+        run(cargo()
+            .args(["install", "--quiet", "--debug", "cargo-deny", "--locked", "--version", CARGO_DENY, "--root"])
+            .arg(&tools))?;
     }
     // A rule that nothing needs any more is a finding too.
     let strict = ["--deny", "unmatched-skip", "--deny", "license-not-encountered"];

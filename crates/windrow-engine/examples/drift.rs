@@ -2,8 +2,9 @@
 //!
 //! An input is anything that can be read. Of one such as `generator:change=words,at=50000` the change is known: a line says whether and when
 //! an alarm told of it, in a cluster that had a fifth of the changed theme's pages, which alarms there were before it, and elsewhere behind it.
-//! Those before it are of the model where a theme went over from one cluster to another: then the cluster's pages did change, though the
-//! stream did not. All others are false. `cargo xtask bench drift` adds up such lines.
+//! Those before it are of the model where a theme, or the pages of none, went over from one cluster to another: then the cluster's pages did
+//! change, though the stream did not. All others are false. How often that is said of clusters and stretches without any alarm stands beside it
+//! (`calm`). `cargo xtask bench drift` adds up such lines.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -33,6 +34,8 @@ const LONG: usize = 20_000;
 const SURPRISE: f64 = 15.14;
 /// Values that it takes until an alarm can be raised.
 const READY: u64 = 32;
+/// Rows of a stretch without alarm that is looked at in the same way, and how often one is.
+const CALM: u64 = 5_000;
 /// Of the changed theme's pages a cluster that is concerned has one in so many.
 const CONCERNED: usize = 5;
 
@@ -118,19 +121,33 @@ fn told(found: &Found) -> Value {
     })
 }
 
-/// Whether the pages of some theme went elsewhere since an alarm's change than before it: to the cluster, or away from it.
-fn went_over(found: &Found, learnt: &Learnt, generator: &mut Generator) -> bool {
-    let since = (found.alarm.since as usize).min(learnt.pages.len());
-    let until = (found.position as usize).clamp(since, learnt.pages.len());
+/// Whether the pages of some theme, or of none, went elsewhere in a stretch of pages than before it: to the cluster, or away from it.
+fn went_over(cluster: u32, since: u64, until: u64, pages: &[(u64, u32)], generator: &mut Generator) -> bool {
+    let since = (since as usize).min(pages.len());
+    let until = (until as usize).clamp(since, pages.len());
     // Of each theme the pages in the cluster and elsewhere, before and since.
     let mut themes: BTreeMap<Option<u64>, [[f64; 2]; 2]> = BTreeMap::new();
-    for (at, (row, cluster)) in learnt.pages[since.saturating_sub(LONG)..until].iter().enumerate() {
-        let is_since = at + since.saturating_sub(LONG) >= since;
+    let first = since.saturating_sub(LONG);
+    for (at, (row, of)) in pages[first..until].iter().enumerate() {
         let counts = themes.entry(generator.label(*row)).or_default();
-        counts[usize::from(is_since)][usize::from(*cluster != found.cluster)] += 1.0;
+        counts[usize::from(first + at >= since)][usize::from(*of != cluster)] += 1.0;
     }
-    // Pages of no theme are like none: where they go is chance.
-    themes.iter().any(|(theme, counts)| theme.is_some() && surprise(*counts) > SURPRISE)
+    themes.values().any(|counts| surprise(*counts) > SURPRISE)
+}
+
+/// Stretches without any alarm, each with a cluster that its first page went to: how many, and of how many it is said that something went over.
+fn calm(learnt: &Learnt, end: u64, generator: &mut Generator) -> [u64; 2] {
+    let mut found = [0, 0];
+    for since in (LONG as u64..end.min(learnt.pages.len() as u64).saturating_sub(CALM)).step_by(CALM as usize) {
+        let (cluster, until) = (learnt.pages[since as usize].1, since + CALM);
+        let is_calm =
+            !learnt.alarms.iter().any(|found| found.cluster == cluster && found.position > since && found.alarm.since < until);
+        if is_calm {
+            found[0] += 1;
+            found[1] += u64::from(went_over(cluster, since, until, &learnt.pages, generator));
+        }
+    }
+    found
 }
 
 /// G² of two pairs of counts.
@@ -166,7 +183,8 @@ fn judged(input: &str, spec: Spec, steady: Steady, learnt: &Learnt) -> Value {
     for found in &learnt.alarms {
         let row = row_of(found.position);
         if row < end {
-            let all = if went_over(found, learnt, &mut generator) { &mut of_model } else { &mut wrong };
+            let is_of_model = went_over(found.cluster, found.alarm.since, found.position, &learnt.pages, &mut generator);
+            let all = if is_of_model { &mut of_model } else { &mut wrong };
             all.push(told(found));
         } else if row < steady.at + steady.over + HORIZON
             && (has_part(found.cluster, between(steady.at.saturating_sub(BEFORE), steady.at))
@@ -180,6 +198,6 @@ fn judged(input: &str, spec: Spec, steady: Steady, learnt: &Learnt) -> Value {
     }
     json!({
         "input": input, "rows": learnt.rows, "ready": learnt.ready, "change": steady.change.name(), "over": steady.over, "rows_before": end,
-        "false": wrong, "of_model": of_model, "detected": detected, "elsewhere": elsewhere,
+        "calm": calm(learnt, end, &mut generator), "false": wrong, "of_model": of_model, "detected": detected, "elsewhere": elsewhere,
     })
 }

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use windrow_core::lineage::is_hostile;
 use windrow_core::pipeline::{ClusterView, Example};
 
 use super::svg::escaped;
@@ -150,12 +151,25 @@ fn example(html: &mut String, example: &Example) {
     let title = isolated(if example.title.is_empty() { &example.url } else { &example.title });
     let is_link = ["http://", "https://"].iter().any(|scheme| example.url.starts_with(scheme));
     let title = if is_link {
-        format!("<a rel=\"noopener noreferrer nofollow\" href=\"{}\">{title}</a>", escaped(&example.url))
+        format!("<a rel=\"noopener noreferrer nofollow\" href=\"{}\">{title}</a>", escaped(&address(&example.url)))
     } else {
         title
     };
     let time = example.creation_time.map(text::time).unwrap_or_default();
     let _ = writeln!(html, "<li>{title} <span class=\"muted\">{time} likeness {:.2}</span></li>", example.score);
+}
+
+/// An address to follow, with whatever would hide some of it, or show it in another order, as percent signs: a browser asks for the same page.
+fn address(url: &str) -> String {
+    let mut address = String::with_capacity(url.len());
+    for c in url.chars() {
+        if is_hostile(c) {
+            c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| _ = write!(address, "%{byte:02X}"));
+        } else {
+            address.push(c);
+        }
+    }
+    address
 }
 
 /// A text of its own direction, whatever stands beside it.

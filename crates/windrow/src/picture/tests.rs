@@ -220,6 +220,17 @@ fn the_page_to_keep_holds_nothing_that_runs_or_is_fetched() {
 }
 
 #[test]
+fn addresses_to_follow_hide_nothing() {
+    let mut view = view_of(&names(1));
+    let url = "https://shop.example/\u{202e}gnp.\u{1b}[2J\u{200b}/à?q=\"x\"".to_owned();
+    view.clusters[0].latest[0].url = url;
+    let (history, counters) = (History::default(), Counters::default());
+    let html = page(&Known::new(&view, &history, &counters, (7, 0)), &Fonts::installed());
+    assert!(html.contains("href=\"https://shop.example/%E2%80%AEgnp.%1B[2J%E2%80%8B/à?q=&quot;x&quot;\""), "one may follow it");
+    assert!(!html.contains(['\u{202e}', '\u{1b}', '\u{200b}']));
+}
+
+#[test]
 fn no_two_texts_overlap_and_all_lie_on_the_paper() {
     let fonts = Fonts::installed();
     for labels in [names(40), names(1), world(), hostile(), Vec::new()] {

@@ -30,12 +30,15 @@ pub(super) type Model = (&'static str, &'static str, &'static [(&'static str, &'
 /// The one that finds K.
 pub(super) const AUTO: &str = "two-level, auto";
 
+/// The one that sees nothing but domains.
+pub(super) const ORIGINAL: &str = "original";
+
 pub(super) const MODELS: [Model; 5] = [
     ("two-level", "two-level", &[]),
     (AUTO, "two-level", &[(CLUSTERS, "auto")]),
     ("kmeans", "kmeans", &[]),
     ("kmeans, spark", "kmeans", &[("WINDROW__MODEL__KMEANS__RULE", "spark")]),
-    ("original", "original", &[]),
+    (ORIGINAL, "original", &[]),
 ];
 
 pub(super) fn models(windrow: &Path) -> Result<()> {

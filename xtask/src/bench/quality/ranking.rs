@@ -70,16 +70,18 @@ pub(super) fn confirm(labelled: &[Ranked], unseen: &[Ranked]) -> Result<Ranking>
         let one = |(name, values): &(&str, Vec<f64>)| format!("{name} {:.3}", mean(values));
         names.iter().map(one).collect::<Vec<_>>().join(" > ")
     };
-    let holds = turned.is_empty();
-    let verdict = if holds { "confirmed".to_owned() } else { format!("NOT confirmed: {}", turned.join("; ")) };
-    let close = if close.is_empty() { String::new() } else { format!("; not told apart: {}", close.join(", ")) };
+    let pairs = order.len() * (order.len() - 1) / 2;
+    let verdict = format!("{} of {pairs} pairs confirmed", pairs - turned.len() - close.len());
+    let some =
+        |what: &str, pairs: &[String]| if pairs.is_empty() { String::new() } else { format!("; {what}: {}", pairs.join(", ")) };
+    let (close, round) = (some("not told apart", &close), some("TURNED ROUND", &turned));
     Ok(Ranking {
         told: format!(
-            "ranking, mean of NMI and ARI as given: labelled sets {}; {n} unseen streams of the generator {}: {verdict}{close}",
+            "ranking, mean of NMI and ARI as given: labelled sets {}; {n} unseen streams of the generator {}: {verdict}{round}{close}",
             list(&order),
             list(&fresh)
         ),
-        holds,
+        holds: turned.is_empty(),
     })
 }
 
@@ -103,11 +105,15 @@ mod tests {
     #[test]
     fn a_ranking_is_confirmed_left_open_or_turned_round() {
         let ahead = confirmed(&[0.9, 0.8, 0.85], &[0.7, 0.65, 0.66]);
-        assert!(ahead.holds && ahead.told.ends_with("confirmed"), "{}", ahead.told);
+        assert!(ahead.holds && ahead.told.ends_with("1 of 1 pairs confirmed"), "{}", ahead.told);
         let open = confirmed(&[0.7, 0.6, 0.8], &[0.69, 0.66, 0.78]);
-        assert!(open.holds && open.told.contains("not told apart: a and b (-0.010"), "{}", open.told);
+        assert!(open.holds && open.told.contains("0 of 1 pairs confirmed; not told apart: a and b (-0.010"), "{}", open.told);
         let turned = confirmed(&[0.7, 0.6, 0.65], &[0.8, 0.71, 0.74]);
-        assert!(!turned.holds && turned.told.contains("NOT confirmed: b is 0.100 better than a"), "{}", turned.told);
+        assert!(
+            !turned.holds && turned.told.contains("0 of 1 pairs confirmed; TURNED ROUND: b is 0.100 better than a"),
+            "{}",
+            turned.told
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::rank::{Look, Series, Unusual};
+use super::rank::{Least, Look, Series, Unusual};
 use crate::cluster::ClusterId;
 use crate::lineage::{Alarm, Measure};
 use crate::record::Pages;
@@ -215,7 +215,7 @@ impl Watched {
         let mut found = None;
         for (measure, value) in [Measure::Shift, Measure::Breadth, Measure::NewWords].into_iter().zip(values) {
             let stake = stake / values.len() as f64;
-            let seen = self.judge(measure, Look { value, began: self.began, stake, u: self.draw(measure, position) });
+            let seen = self.judge(measure, value, self.began, stake, position);
             found = found.or(seen);
         }
         found
@@ -224,12 +224,12 @@ impl Watched {
     /// Ends a stretch of the order, behind the page of this position.
     pub(super) fn end_stretch(&mut self, position: u64, stake: f64) -> Option<Alarm> {
         let pages = self.volume.replace(0)?;
-        let (value, began) = (pages as f32, (position + 1).saturating_sub(ROWS));
-        self.judge(Measure::Volume, Look { value, began, stake, u: self.draw(Measure::Volume, position) })
+        self.judge(Measure::Volume, pages as f32, (position + 1).saturating_sub(ROWS), stake, position)
     }
 
-    fn judge(&mut self, measure: Measure, look: Look) -> Option<Alarm> {
+    fn judge(&mut self, measure: Measure, value: f32, began: u64, stake: f64, position: u64) -> Option<Alarm> {
         let both = matches!(measure, Measure::Breadth | Measure::Volume);
+        let look = Look { value, began, stake, least: least(measure), u: self.draw(measure, position) };
         self.series[measure.place()].see(look, both).map(|unusual| alarm(measure, unusual))
     }
 
@@ -255,6 +255,16 @@ impl Watched {
             && self.volume.is_none_or(|pages| pages <= ROWS)
             && self.series.iter().all(Series::is_sound)
             && self.last.is_none_or(|(_, alarm)| alarm.is_sound())
+    }
+}
+
+/// From where on a change matters.
+fn least(measure: Measure) -> Least {
+    match measure {
+        Measure::Shift | Measure::NewWords => Least { by: 0.02, share: 0.0 },
+        Measure::Breadth => Least { by: 0.0, share: 0.1 },
+        // Half of a percent of the stretch's pages.
+        Measure::Volume => Least { by: ROWS as f64 / 200.0, share: 0.0 },
     }
 }
 

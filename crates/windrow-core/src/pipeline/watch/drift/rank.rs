@@ -22,6 +22,9 @@
 //! stakes: whoever gives out stakes of one in a million rows expects at most one false alarm in them. That is an expectation: it can be
 //! two, or none.
 //!
+//! **What matters.** What is unusual is told when it is also large enough to matter, by a bound that the measure has ([`Least`]). Until then `S` is held at 1:
+//! it is never larger than it would be, so that alarms only become fewer.
+//!
 //! **Forgetting.** When [`FULL`] values are there, the older are dropped, and `S` begins at 0 again: within such a stretch the ranks are those of
 //! values that were all there from its beginning on, and the reasoning holds for each.
 
@@ -55,10 +58,10 @@ struct Bets {
 }
 
 impl Bets {
-    /// Looks at a rank. Tells whether it is an alarm.
+    /// Looks at a rank. Tells whether it may be an alarm.
     fn see(&mut self, p: f64, stake: f64, began: u64) -> bool {
         let paid = bet(p);
-        self.sum = (self.sum + stake) * paid;
+        self.sum = ((self.sum + stake) * paid).min(1.0);
         if self.run > 1.0 {
             self.values = self.values.saturating_add(1);
         } else {
@@ -94,6 +97,21 @@ pub(super) struct Unusual {
     pub(super) since: u64,
 }
 
+/// How far from what is usual a mean must lie to be told: so much, and such a share of the bound that it is beyond.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Least {
+    pub(super) by: f64,
+    pub(super) share: f64,
+}
+
+impl Least {
+    fn is_met(self, unusual: &Unusual) -> bool {
+        let [low, high] = unusual.usual;
+        let (bound, beyond) = if unusual.is_above { (high, unusual.value - high) } else { (low, low - unusual.value) };
+        beyond >= self.by + self.share * bound
+    }
+}
+
 /// A value of a window, with what it takes to judge it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
@@ -102,6 +120,7 @@ pub(super) struct Look {
     pub(super) began: u64,
     /// For the two sides together.
     pub(super) stake: f64,
+    pub(super) least: Least,
     /// From (0, 1), drawn for this look.
     pub(super) u: f64,
 }
@@ -117,7 +136,7 @@ pub(super) struct Series {
 impl Series {
     /// Takes a value in, and tells when there have been too many unusual ones: of `both` sides, or of those above alone.
     pub(super) fn see(&mut self, look: Look, both: bool) -> Option<Unusual> {
-        let Look { value, began, stake, u } = look;
+        let Look { value, began, stake, least, u } = look;
         let higher = self.past.iter().map(|x| u32::from(*x > value)).sum::<u32>();
         let equal = self.past.iter().map(|x| u32::from(x.to_bits() == value.to_bits())).sum::<u32>();
         let p = (f64::from(higher) + u * f64::from(1 + equal)) / (self.past.len() + 1) as f64;
@@ -125,7 +144,8 @@ impl Series {
         let stake = if both { stake / 2.0 } else { stake };
         let above = self.above.see(p, stake, began);
         let below = both && self.below.see(1.0 - p, stake, began);
-        let found = (above || below).then(|| self.unusual(above));
+        let found = [above.then_some(true), below.then_some(false)].into_iter().flatten();
+        let found = found.map(|is_above| self.unusual(is_above)).find(|unusual| least.is_met(unusual));
         if found.is_none() && self.past.len() >= FULL {
             self.past.drain(..FULL - KEPT);
             (self.above, self.below) = Default::default();
@@ -181,6 +201,9 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
 
+    /// Whatever lies beyond what is usual matters.
+    const ANY: Least = Least { by: 0.0, share: 0.0 };
+
     struct Chance(u64);
 
     impl Chance {
@@ -207,7 +230,7 @@ mod tests {
     fn false_alarms(looks: u32, both: bool, seed: u64) -> (u32, f64) {
         let (mut chance, mut series, mut found, stake) = (Chance(seed), Series::default(), 0, 2e-3);
         for at in 0..looks {
-            let look = Look { value: chance.value(), began: u64::from(at), stake, u: chance.unit() };
+            let look = Look { value: chance.value(), began: u64::from(at), stake, least: ANY, u: chance.unit() };
             if series.see(look, both).is_some() {
                 found += 1;
                 series = Series::default();
@@ -230,7 +253,7 @@ mod tests {
         for (by, is_above) in [(25.0, true), (-25.0, false)] {
             let (mut chance, mut series) = (Chance(3), Series::default());
             let mut look = |at: u64, more: f32| {
-                let look = Look { value: chance.value() + more, began: at, stake: 1e-5, u: chance.unit() };
+                let look = Look { value: chance.value() + more, began: at, stake: 1e-5, least: ANY, u: chance.unit() };
                 series.see(look, true)
             };
             assert!((0..120).all(|at| look(at, 0.0).is_none()));
@@ -242,10 +265,23 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_matter_is_not_told_until_it_does() {
+        let (mut chance, mut series) = (Chance(3), Series::default());
+        let mut look = |at: u64, more: f32| {
+            let least = Least { by: 10.0, share: 0.1 };
+            series.see(Look { value: chance.value() + more, began: at, stake: 1e-5, least, u: chance.unit() }, true)
+        };
+        assert!((0..120).all(|at| look(at, 0.0).is_none()));
+        assert!((120..140).all(|at| look(at, 12.0).is_none()), "it is unusual, and small");
+        let found = (140..170).find_map(|at| look(at, 40.0)).expect("it is seen");
+        assert!(found.value >= found.usual[1] * 1.1 + 10.0, "{found:?}");
+    }
+
+    #[test]
     fn a_past_is_bounded() {
         let mut series = Series::default();
         for at in 0..1_000 {
-            series.see(Look { value: (at % 7) as f32, began: 0, stake: 1e-9, u: 0.5 }, true);
+            series.see(Look { value: (at % 7) as f32, began: 0, stake: 1e-9, least: ANY, u: 0.5 }, true);
             assert!(series.is_sound() && series.past.len() < FULL);
         }
     }
