@@ -31,7 +31,7 @@ pub use crate::featurize::fields::{FieldError, FieldWeights};
 pub use crate::featurize::marks::Marks;
 pub use crate::featurize::url::main_domain;
 
-pub(crate) use crate::featurize::tokens::units;
+pub(crate) use crate::featurize::tokens::{is_han, runs, units};
 pub(crate) use crate::featurize::url::Urls;
 
 use crate::clean::CleanRow;

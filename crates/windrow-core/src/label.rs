@@ -4,26 +4,26 @@
 //! term's weight in the cluster's memory, f its weight over all clusters and A the mean weight of a cluster. Words name a
 //! cluster; where it has none its domain does. A label changes only when its words have lost their place: people remember names.
 //!
-//! Scripts that write no spaces have pairs of characters for terms, 智能 能選 選股. A label puts them together again, as far as the
-//! titles of the cluster's examples say so: 智能選股.
+//! Scripts that write no spaces have pairs of characters for terms, 智能 能選 選股. Labels, and whoever shows terms, put them together
+//! again to words that titles of the cluster say: 智能選股. What no title says is no word of a label, unless there is nothing else.
 
+mod said;
+
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::{ClusterId, Clusterer};
 use crate::featurize::{TermKind, units};
+pub(crate) use said::Said;
 
 /// Terms that a cluster is described by.
 pub(crate) const TERMS_KEPT: usize = 12;
-/// Terms that words are put together from, where a script has pairs for terms.
+/// Terms that may keep a word in a label, where a script has pairs for terms.
 const PAIRS_KEPT: usize = 4 * TERMS_KEPT;
 /// Words of a label.
 const LABEL_WORDS: usize = 4;
-/// Titles of examples that must hold what is put together, as far as there are so many.
-const TITLES_ENOUGH: usize = 2;
-/// Units of the longest word that is put together.
-const WORD_UNITS: usize = 12;
-/// Least weight of a pair that belongs to a word, as a share of the word's heaviest.
-const AS_OFTEN: f64 = 0.5;
+/// Units that a word must have beyond another one that is within it, to stand in its place.
+const MUCH_LONGER: usize = 2;
 /// What stands for a cluster whose pages have neither words nor hosts.
 const NO_WORDS: &str = "(no words)";
 
@@ -88,18 +88,71 @@ impl Rarity {
     }
 }
 
-/// The best terms of each living cluster, best first, [`TERMS_KEPT`] and what they may be put together with; clusters ascending.
-pub(crate) fn describe(model: &dyn Clusterer) -> Vec<(ClusterId, Vec<LabelTerm>)> {
+/// The terms that a cluster is described by.
+pub(crate) struct Terms<'a> {
+    /// Best first: [`TERMS_KEPT`], or [`PAIRS_KEPT`] if pairs are among them.
+    pub(crate) best: Vec<LabelTerm>,
+    /// Pairs with their weight in pages, where such are among the best.
+    pairs: FxHashMap<&'a str, f64>,
+}
+
+impl<'a> Terms<'a> {
+    /// Those of `best`, by their numbers, of a cluster with all of these.
+    pub(crate) fn new(model: &'a dyn Clusterer, best: Vec<(u32, f64)>, all: &Weights) -> Self {
+        let best: Vec<_> = best.into_iter().map(|(number, weight)| label_term(model, number, weight)).collect();
+        let pairs = if best.iter().any(|term| is_pair(&term.term)) { pairs(model, all) } else { FxHashMap::default() };
+        Self { best, pairs }
+    }
+
+    /// Whether pairs are among the best, so that titles are asked.
+    pub(crate) fn has_pairs(&self) -> bool {
+        !self.pairs.is_empty()
+    }
+
+    /// Whether a word of a label is a term still, or can be put together of terms and is said.
+    fn hold(&self, word: &str, said: &Said<'_>) -> bool {
+        let is_term = |word: &str| self.best.iter().any(|term| term.term == word);
+        let units = units(word);
+        if units.is_empty() {
+            return is_term(word);
+        }
+        let weight = |pair: &str| weight_in(&self.pairs, pair);
+        if !said.is_word(word) || units.len() == 2 && said.joined(word, weight).is_some_and(|longer| longer != word) {
+            return false;
+        }
+        let pairs: Vec<String> = said::pairs_of(&units).collect();
+        let seed = pairs.iter().filter(|pair| is_term(pair)).map(|pair| weight(pair)).reduce(f64::min);
+        seed.is_some_and(|seed| pairs.iter().all(|pair| weight(pair) >= seed * said::AS_OFTEN))
+    }
+}
+
+/// Whether a term is of a script that writes no spaces, of more units than one.
+pub(crate) fn is_pair(term: &str) -> bool {
+    units(term).len() > 1
+}
+
+/// The pairs among terms, with their weights.
+pub(crate) fn pairs<'a>(model: &'a dyn Clusterer, terms: &Weights) -> FxHashMap<&'a str, f64> {
+    terms.iter().map(|&(number, weight)| (model.term(number).1, weight)).filter(|(term, _)| is_pair(term)).collect()
+}
+
+fn weight_in(pairs: &FxHashMap<&str, f64>, pair: &str) -> f64 {
+    pairs.get(pair).copied().unwrap_or(0.0)
+}
+
+/// The terms of each living cluster; clusters ascending.
+pub(crate) fn describe(model: &dyn Clusterer) -> Vec<(ClusterId, Terms<'_>)> {
     let clusters = model.cluster_terms();
     let rarity = Rarity::of(&clusters);
-    let best = |terms: &Weights, most| -> Vec<LabelTerm> {
-        rarity.best(terms, most).into_iter().map(|(number, weight)| label_term(model, number, weight)).collect()
+    let described = |terms: &Weights| {
+        let few = Terms::new(model, rarity.best(terms, TERMS_KEPT), terms);
+        if few.has_pairs() { Terms { best: best_terms(model, &rarity, terms), ..few } } else { few }
     };
-    let named = |terms: &Weights| {
-        let found = best(terms, TERMS_KEPT);
-        if found.iter().any(|term| !units(&term.term).is_empty()) { best(terms, PAIRS_KEPT) } else { found }
-    };
-    clusters.iter().map(|(cluster, terms)| (*cluster, named(terms))).collect()
+    clusters.iter().map(|(cluster, terms)| (*cluster, described(terms))).collect()
+}
+
+fn best_terms(model: &dyn Clusterer, rarity: &Rarity, terms: &Weights) -> Vec<LabelTerm> {
+    rarity.best(terms, PAIRS_KEPT).into_iter().map(|(number, weight)| label_term(model, number, weight)).collect()
 }
 
 /// A term by its number.
@@ -117,68 +170,68 @@ fn keep_best(best: &mut Vec<(u32, f64)>, most: usize, term: u32, weight: f64) {
     }
 }
 
-/// The label that `terms` (best first) make, keeping `old` while all its words are still among them. `titles` are those of examples of
-/// the cluster; before it has any, all its terms come from very few pages.
-pub(crate) fn label_of(terms: &[LabelTerm], titles: &[&str], old: Option<&str>) -> String {
+/// The label that terms make, keeping `old` while all its words hold.
+pub(crate) fn label_of(terms: &Terms<'_>, said: &Said<'_>, old: Option<&str>) -> String {
+    let shown = |wanted: &dyn Fn(&str) -> bool| {
+        let best = terms.best.iter().take(TERMS_KEPT).filter(|term| term.kind == TermKind::Word).cloned();
+        words_of(told(best.collect(), &terms.pairs, said).into_iter().map(|term| term.term).filter(|word| wanted(word)))
+    };
+    let mut words = shown(&|word| units(word).is_empty() || said.is_word(word));
+    let nothing_said = words.is_empty();
+    if nothing_said {
+        words = shown(&|_| true);
+    }
+    let holds = |word: &str| terms.hold(word, said) || nothing_said && terms.best.iter().any(|term| term.term == word);
     if let Some(old) = old.filter(|old| !old.is_empty() && *old != NO_WORDS)
-        && old.split(", ").all(|word| is_among(word, terms))
+        && old.split(", ").all(holds)
     {
         return old.to_owned();
-    }
-    let mut words: Vec<String> = Vec::with_capacity(LABEL_WORDS);
-    let mut used = vec![false; terms.len()];
-    for (at, term) in terms.iter().enumerate().take(TERMS_KEPT).filter(|(_, term)| term.kind == TermKind::Word) {
-        if words.len() < LABEL_WORDS && !used[at] {
-            used[at] = true;
-            let word = joined(term, terms, &mut used, titles);
-            if !words.iter().any(|known| alike(known, &word)) {
-                words.push(word);
-            }
-        }
     }
     if !words.is_empty() {
         return words.join(", ");
     }
     [TermKind::Domain, TermKind::Host, TermKind::Shape, TermKind::Template]
         .iter()
-        .find_map(|kind| terms.iter().find(|t| t.kind == *kind))
+        .find_map(|kind| terms.best.iter().find(|t| t.kind == *kind))
         .map_or_else(|| NO_WORDS.to_owned(), |t| t.term.clone())
 }
 
-/// Whether a word of a label is a term still, or the pairs that it was put together of are, and hold together.
-fn is_among(word: &str, terms: &[LabelTerm]) -> bool {
-    let weight = |word: &str| terms.iter().find(|t| t.term == word).map_or(0.0, |t| t.weight);
-    let pairs: Vec<f64> = units(word).windows(2).map(|pair| weight(&pair.concat())).collect();
-    let heaviest = pairs.iter().copied().fold(0.0, f64::max);
-    weight(word) > 0.0 || heaviest > 0.0 && pairs.iter().all(|weight| *weight >= heaviest * AS_OFTEN)
+/// The first words, one of each that are alike.
+fn words_of(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut words: Vec<String> = Vec::with_capacity(LABEL_WORDS);
+    for word in all {
+        if words.len() < LABEL_WORDS && !words.iter().any(|known| alike(known, &word)) {
+            words.push(word);
+        }
+    }
+    words
 }
 
-/// The word of `seed` with those pairs that go on where it ends, or end where it begins; they are `used` then. Pairs of one word occur
-/// about as often as each other, those across its ends less.
-fn joined(seed: &LabelTerm, terms: &[LabelTerm], used: &mut [bool], titles: &[&str]) -> String {
-    let mut word = seed.term.clone();
-    let enough = titles.len().min(TITLES_ENOUGH);
-    let is_said = |longer: &str| titles.iter().filter(|title| title.contains(longer)).take(enough).count() == enough;
-    let longer = |word: &str, term: &str| {
-        let (whole, pair) = (units(word), units(term));
-        let (&[first, .., last], &[one, other]) = (whole.as_slice(), pair.as_slice()) else { return None };
-        if whole.len() == WORD_UNITS {
-            return None;
+/// Terms (best first) as they are shown: pairs as the words that titles say, each word once; `pairs` are those of all terms, with their weights.
+pub(crate) fn told(terms: Vec<LabelTerm>, pairs: &FxHashMap<&str, f64>, said: &Said<'_>) -> Vec<LabelTerm> {
+    let mut told: Vec<LabelTerm> = Vec::with_capacity(terms.len());
+    for mut term in terms {
+        if is_pair(&term.term) {
+            let mut known = told.iter_mut().filter(|known| is_pair(&known.term));
+            let word = said.joined(&term.term, |pair| weight_in(pairs, pair)).unwrap_or_else(|| term.term.clone());
+            if let Some(known) = known.find(|known| one_says_both(&known.term, &word)) {
+                let is_much_longer = units(&word).len() >= units(&known.term).len() + MUCH_LONGER;
+                let is_better = is_much_longer && term.weight >= known.weight * said::AS_OFTEN || !said.is_word(&known.term);
+                if is_better && word.contains(&known.term) {
+                    known.term = word;
+                }
+                continue;
+            }
+            term.term = word;
         }
-        let behind = (last == one).then(|| format!("{word}{other}")).filter(|longer| is_said(longer));
-        behind.or_else(|| (first == other).then(|| format!("{one}{word}")).filter(|longer| is_said(longer)))
-    };
-    let mut next = |word: &str| {
-        let heavy = terms.iter().take_while(|term| term.weight >= seed.weight * AS_OFTEN);
-        let mut free = heavy.enumerate().filter(|(at, _)| !used[*at]);
-        let (at, whole) = free.find_map(|(at, term)| Some((at, longer(word, &term.term)?)))?;
-        used[at] = true;
-        Some(whole)
-    };
-    while let Some(whole) = next(&word) {
-        word = whole;
+        told.push(term);
     }
-    word
+    told
+}
+
+/// Whether one of two words is within the other, or both are parts of one phrase that is too long for a word.
+fn one_says_both(a: &str, b: &str) -> bool {
+    a.contains(b) || b.contains(a) || said::are_cut(a, b)
 }
 
 /// Whether two words differ by a short ending only (game, games): one of them is enough in a label.
@@ -196,48 +249,82 @@ mod tests {
         LabelTerm { kind: TermKind::Word, term: term.into(), weight }
     }
 
-    fn check(terms: &[&str], old: Option<&str>, expected: &str) {
-        let terms: Vec<_> = terms.iter().enumerate().map(|(i, t)| term(t, 9.0 - i as f64)).collect();
-        assert_eq!(label_of(&terms, &[], old), expected);
+    fn label(terms: &[(&str, f64)], titles: &[&str], old: Option<&str>) -> String {
+        let pairs = terms.iter().copied().filter(|(term, _)| is_pair(term)).collect();
+        let best = terms.iter().map(|(word, weight)| term(word, *weight)).collect();
+        label_of(&Terms { best, pairs }, &Said::new(titles.to_vec()), old)
+    }
+
+    /// Terms as heavy as each other.
+    fn check(terms: &[&str], titles: &[&str], old: Option<&str>, expected: &str) {
+        let terms: Vec<_> = terms.iter().map(|term| (*term, 1.0)).collect();
+        assert_eq!(label(&terms, titles, old), expected);
     }
 
     #[test]
     fn labels_are_the_best_words_without_twins() {
-        check(&["rust", "game", "games", "wasm", "engine", "ecs"], None, "rust, game, wasm, engine");
-        check(&[], None, "(no words)");
-        check(&["भागो", "पापा"], None, "भागो, पापा");
+        check(&["rust", "game", "games", "wasm", "engine", "ecs"], &[], None, "rust, game, wasm, engine");
+        check(&[], &[], None, "(no words)");
+        check(&["भागो", "पापा"], &[], None, "भागो, पापा");
     }
 
     #[test]
     fn a_label_stays_while_its_words_do() {
-        check(&["engine", "rust", "game"], Some("rust, game"), "rust, game");
-        check(&["engine", "rust", "wasm"], Some("rust, game"), "engine, rust, wasm");
+        check(&["engine", "rust", "game"], &[], Some("rust, game"), "rust, game");
+        check(&["engine", "rust", "wasm"], &[], Some("rust, game"), "engine, rust, wasm");
     }
 
     #[test]
-    fn pairs_become_words_again() {
-        check(&["能選", "news", "選股", "智能"], None, "智能選股, news");
-        check(&["ที่ดี", "มา", "ดีม", "าก"], None, "ที่ดีมาก");
-        check(&["選股", "能選", "b", "智能"], Some("智能選股"), "智能選股");
-        check(&["選股", "能選", "b", "c", "d", "e", "智能"], Some("智能選股"), "能選股, b, c, d");
-        check(&["タワー", "東京"], None, "タワー, 東京");
+    fn pairs_become_the_words_that_titles_say() {
+        check(&["能選", "news", "選股", "智能"], &["說 智能選股"], None, "智能選股, news");
+        check(&["ดีม", "าก", "ที่ดี", "มา"], &["ที่ดีมาก"], None, "ที่ดีมาก");
+        check(&["タワー", "東京"], &["東京タワー"], None, "タワー, 東京");
+        check(&["國際", "際新"], &["國 際新"], None, "際新");
     }
 
     #[test]
-    fn a_pair_is_in_one_word_of_a_label_only() {
-        let terms = [("智能", 9.0), ("能選", 4.4), ("選股", 4.3)].map(|(word, weight)| term(word, weight));
-        let titles = ["智能選股", "說智能選股"];
-        let label = label_of(&terms, &titles, None);
-        assert_eq!(label, "智能, 能選股");
-        assert_eq!(label_of(&terms, &titles, Some(&label)), label);
+    fn what_no_title_says_is_no_word_while_there_are_others() {
+        let terms = ["能選", "news", "選股", "智能"];
+        check(&terms, &[], None, "news");
+        check(&terms, &["手機"], None, "news");
+        check(&["能選", "選股"], &[], None, "能選, 選股");
+        check(&["能選", "選股"], &[], Some("選股"), "選股");
     }
 
     #[test]
-    fn only_what_a_title_says_is_joined() {
-        let terms = ["中国", "国际", "际新", "会议"].map(|word| term(word, 1.0));
-        assert_eq!(label_of(&terms, &["在中国", "国际新闻", "国际新区"], None), "中国, 国际新, 会议");
-        assert_eq!(label_of(&terms, &["中国际新", "在中国"], None), "中国, 国际, 际新, 会议");
-        assert_eq!(label_of(&terms, &["中国际新"], None), "中国际新, 会议");
+    fn a_word_stays_while_titles_say_it() {
+        let terms = ["選股", "能選", "b", "智能"];
+        check(&terms, &["新智能選股", "智能選股了"], Some("智能選股"), "智能選股");
+        check(&terms, &["選股智能", "能選"], Some("選股智能"), "選股, 能選, b, 智能");
+        check(&["b", "c", "智能"], &["智能選股", "智能手機"], Some("智能選股"), "b, c, 智能");
+        check(&["b", "c", "智能"], &["智能選股"], None, "b, c, 智能選股");
+    }
+
+    #[test]
+    fn a_word_ends_where_its_titles_part_or_its_pairs_get_light() {
+        let titles = ["中国国际新闻", "在中国国际新区", "中国会议"];
+        check(&["中国", "国国", "国际", "际新", "新闻", "会议"], &titles, None, "中国国际新, 会议");
+        let terms = [("中国", 9.0), ("国国", 4.4), ("国际", 5.0), ("际新", 5.0), ("新闻", 2.0), ("会议", 2.0)];
+        assert_eq!(label(&terms, &titles, None), "中国国际新, 会议");
+        let terms = [("中国", 9.0), ("国国", 2.4), ("国际", 5.0), ("际新", 5.0), ("新闻", 2.0), ("会议", 2.0)];
+        assert_eq!(label(&terms, &titles, None), "中国, 国际新, 会议");
+    }
+
+    #[test]
+    fn parts_of_words_are_no_words() {
+        // A pair that two longer words share, and one alone between spaces.
+        check(&["มา", "รถ"], &["ลมาก", "หมาย รถ"], None, "รถ");
+        check(&["มา", "รถ", "าย", "หม"], &["ลมาก", "หมาย รถ"], None, "หมาย, รถ");
+    }
+
+    #[test]
+    fn of_a_long_phrase_one_part_is_shown() {
+        let phrase: String = ('\u{4e00}'..).take(38).collect();
+        let chars: Vec<char> = phrase.chars().collect();
+        let terms: Vec<String> = chars.windows(2).map(|pair| pair.iter().collect()).collect();
+        let terms: Vec<&str> = terms.iter().rev().map(String::as_str).collect();
+        let label = label(&terms.iter().map(|term| (*term, 1.0)).collect::<Vec<_>>(), &[&phrase], None);
+        assert!(label.split(", ").all(|word| phrase.contains(word)) && label.split(", ").count() == 1, "{label}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod watch;
 mod window;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ use crate::cluster::{
 use crate::featurize::language::Languages;
 use crate::featurize::{Featurizer, FieldWeights};
 use crate::kept::KeptBook;
-use crate::label::{self, LabelTerm};
+use crate::label::{self, Said, Terms};
 use crate::lineage::{Happening, LineageEvent, Relabel};
 use crate::record::{Pages, Reject, RejectReason, Row, TextColumn};
 use crate::snapshot::{self, FORMAT_ALONE, FORMAT_HAND, FORMAT_KEPT, FORMAT_WATCH, FORMAT_WINDOW, SnapshotError};
@@ -328,7 +329,8 @@ impl Pipeline {
         let noted = outcome.lineage.len();
         self.model.learn(pages, block.clone(), &mut outcome.decisions, &mut outcome.lineage);
         if outcome.lineage.len() > noted || self.model.generation() != self.generation {
-            self.take_note(noted, &mut outcome.lineage);
+            let hand = AtHand { pages, decisions: &outcome.decisions, new: block.clone() };
+            self.take_note(noted, &hand, &mut outcome.lineage);
             used.forget();
         }
         for row in block {
@@ -352,14 +354,19 @@ impl Pipeline {
     }
 
     /// Brings the book up to date with the lineage from `noted` on, and the labels with the model.
-    fn take_note(&mut self, noted: usize, lineage: &mut Vec<LineageEvent>) {
-        let mut born = Vec::new();
+    fn take_note(&mut self, noted: usize, hand: &AtHand<'_>, lineage: &mut Vec<LineageEvent>) {
+        let (mut born, mut parted) = (Vec::new(), BTreeMap::new());
         for event in &lineage[noted..] {
             self.note(event);
-            if let Happening::ClusterBorn { micro_cluster, .. } = event.happening {
-                born.push((event.cluster, micro_cluster));
+            match event.happening {
+                Happening::ClusterBorn { micro_cluster, .. } => born.push((event.cluster, micro_cluster)),
+                Happening::MicroMoved { from, .. } | Happening::ClusterSplit { from, .. } => {
+                    parted.entry(event.cluster).or_insert(from);
+                }
+                _ => {}
             }
         }
+        let titles = Titles { hand, parted };
         if self.model.generation() != self.generation {
             self.generation = self.model.generation();
             self.book.age_examples();
@@ -367,28 +374,16 @@ impl Pipeline {
                 watch.age();
             }
             for (cluster, terms) in label::describe(self.model.as_ref()) {
-                self.relabel(cluster, terms, lineage);
+                relabel(&mut self.book, cluster, terms, &titles, self.position, lineage);
             }
         }
         for (cluster, micro_cluster) in born {
             let unlabelled = self.book.alive.get(&cluster).is_some_and(|entry| entry.label.is_empty());
             if unlabelled {
-                let found = self.model.micro_terms(&[micro_cluster]).into_iter().flatten();
-                let terms = found.map(|(number, weight)| label::label_term(self.model.as_ref(), number, weight)).collect();
-                self.relabel(cluster, terms, lineage);
+                let found: Vec<_> = self.model.micro_terms(&[micro_cluster]).into_iter().flatten().collect();
+                let terms = Terms::new(self.model.as_ref(), found.clone(), &found);
+                relabel(&mut self.book, cluster, terms, &titles, self.position, lineage);
             }
-        }
-    }
-
-    fn relabel(&mut self, cluster: ClusterId, mut terms: Vec<LabelTerm>, lineage: &mut Vec<LineageEvent>) {
-        let Some(entry) = self.book.alive.get_mut(&cluster) else { return };
-        let label = label::label_of(&terms, &entry.titles(), Some(&entry.label));
-        terms.truncate(label::TERMS_KEPT);
-        entry.terms = terms;
-        if label != entry.label {
-            let why = Relabel::between(&entry.label, &label);
-            entry.label.clone_from(&label);
-            lineage.push(LineageEvent { position: self.position, cluster, happening: Happening::Relabelled { label, why } });
         }
     }
 
@@ -413,9 +408,14 @@ impl Pipeline {
         self.book.alive.get(&cluster).map(book::Entry::shown)
     }
 
-    /// Why the model, as it stands, would put page `row` where it would.
+    /// Why the model, as it stands, would put page `row` where it would, in words of the page.
     pub fn explain(&self, pages: &Pages, row: usize) -> Explanation {
-        self.model.explain(&self.look(pages), row)
+        let mut why = self.model.explain(&self.look(pages), row);
+        let said = Said::new([&pages.title, &pages.keywords, &pages.description].map(|column| column.get(row)).to_vec());
+        for candidate in [&mut why.winner, &mut why.runner_up].into_iter().flatten() {
+            candidate.parts = said.parts(std::mem::take(&mut candidate.parts));
+        }
+        why
     }
 
     /// The whole state as bytes; equal states give equal bytes.
@@ -486,6 +486,53 @@ impl Pipeline {
             ended: None,
             languages: Languages::default(),
         })
+    }
+}
+
+/// Pages of a batch that is being learnt, and the clusters of the first of them; of those that are `new` the book knows nothing yet.
+struct AtHand<'a> {
+    pages: &'a Pages,
+    decisions: &'a [Decision],
+    new: Range<usize>,
+}
+
+/// Where titles of a cluster are found.
+struct Titles<'a> {
+    hand: &'a AtHand<'a>,
+    /// Clusters that have just got something of another one.
+    parted: BTreeMap<ClusterId, ClusterId>,
+}
+
+impl<'a> Titles<'a> {
+    /// Titles of pages of a cluster; while it has none, of the one that it was parted from.
+    fn of(&'a self, cluster: ClusterId, book: &'a Book) -> Vec<&'a str> {
+        let AtHand { pages, decisions, new } = self.hand;
+        let new = new.clone().filter(|row| decisions[*row].cluster == cluster).take(book::EXAMPLES);
+        let titles = |cluster: &ClusterId| book.alive.get(cluster).map(|entry| entry.titles(pages)).unwrap_or_default();
+        let own: Vec<_> = new.map(|row| book::title(pages, row)).chain(titles(&cluster)).collect();
+        if own.is_empty() { self.parted.get(&cluster).map(titles).unwrap_or_default() } else { own }
+    }
+}
+
+/// Makes the label of a cluster anew, where it must be.
+fn relabel(
+    book: &mut Book,
+    cluster: ClusterId,
+    mut terms: Terms<'_>,
+    titles: &Titles<'_>,
+    position: u64,
+    lineage: &mut Vec<LineageEvent>,
+) {
+    let Some(entry) = book.alive.get(&cluster) else { return };
+    let said = Said::new(if terms.has_pairs() { titles.of(cluster, book) } else { Vec::new() });
+    let label = label::label_of(&terms, &said, Some(&entry.label));
+    let Some(entry) = book.alive.get_mut(&cluster) else { return };
+    terms.best.truncate(label::TERMS_KEPT);
+    entry.terms = terms.best;
+    if label != entry.label {
+        let why = Relabel::between(&entry.label, &label);
+        entry.label.clone_from(&label);
+        lineage.push(LineageEvent { position, cluster, happening: Happening::Relabelled { label, why } });
     }
 }
 

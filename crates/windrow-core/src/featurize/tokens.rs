@@ -16,7 +16,7 @@
 
 mod span;
 
-pub(crate) use crate::featurize::tokens::span::units;
+pub(crate) use crate::featurize::tokens::span::{is_han, runs, units};
 
 use crate::featurize::tokens::span::Span;
 

@@ -119,9 +119,9 @@ impl Recent {
         self.n += 1;
     }
 
-    /// Takes them out, in order.
-    fn drain(&mut self) -> impl Iterator<Item = usize> {
-        let Self { rows, n } = std::mem::take(self);
+    /// In order.
+    fn rows(&self) -> impl Iterator<Item = usize> + use<> {
+        let Self { rows, n } = *self;
         (n.saturating_sub(EXAMPLES)..n).map(move |at| rows[at % EXAMPLES])
     }
 }
@@ -132,9 +132,12 @@ impl Entry {
         self.name.as_deref().unwrap_or(&self.label)
     }
 
-    /// Titles of those examples that are known page by page: where batches end must change nothing.
-    pub(crate) fn titles(&self) -> Vec<&str> {
-        self.representative.iter().map(|example| example.title.as_str()).collect()
+    /// Titles of its examples, the latest being those of the page at hand, of a batch of `pages`: where batches end must change nothing.
+    pub(super) fn titles<'a>(&'a self, pages: &'a Pages) -> Vec<&'a str> {
+        let recent: Vec<&str> = self.recent.rows().map(|row| title(pages, row)).collect();
+        let latest = self.latest.iter().rev().take(EXAMPLES - recent.len());
+        let known = self.representative.iter().chain(&self.boundary).chain(latest);
+        known.map(|example| example.title.as_str()).chain(recent).collect()
     }
 }
 
@@ -254,7 +257,7 @@ impl Book {
     /// others would be fetched for nothing.
     pub(crate) fn settle(&mut self, decisions: &[Decision], pages: &Pages) {
         for entry in self.alive.values_mut() {
-            for row in entry.recent.drain() {
+            for row in std::mem::take(&mut entry.recent).rows() {
                 let oldest = if entry.latest.len() < EXAMPLES { None } else { entry.latest.pop_front() };
                 let mut latest = oldest.unwrap_or_default();
                 fill(&mut latest, &decisions[row], pages, row);

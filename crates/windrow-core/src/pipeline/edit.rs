@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::Pipeline;
+use super::{AtHand, Pipeline};
 use crate::cluster::{ClusterId, MicroId};
 use crate::lineage::{self, Edit, EditError, Happening, LineageEvent};
+use crate::record::Pages;
 
 /// Edits that can be taken back, one after the other.
 const REMEMBERED: usize = 100;
@@ -262,7 +263,7 @@ impl Pipeline {
         self.model.edit(edit, log)?;
         let position = self.position;
         log.extend(cluster_and_happening.map(|(cluster, happening)| LineageEvent { position, cluster, happening }));
-        self.take_note(noted, log);
+        self.take_note(noted, &AtHand { pages: &Pages::default(), decisions: &[], new: 0..0 }, log);
         Ok(())
     }
 }

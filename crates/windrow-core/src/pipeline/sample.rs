@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{LabelsUsed, Outcome, Pipeline, Prepared, parcel, part};
+use super::{AtHand, LabelsUsed, Outcome, Pipeline, Prepared, parcel, part};
 use crate::cluster::{ClusterId, Decision, MicroId};
 use crate::lineage::{Happening, LineageEvent};
 use crate::record::{Pages, TextColumn};
@@ -195,14 +195,15 @@ impl Pipeline {
             let decision = if rows.next_if_eq(&&row).is_some() {
                 let at = learnt.len();
                 self.model.learn(pages, at..at + 1, &mut learnt, &mut outcome.lineage);
-                self.follow(noted, outcome, &mut used);
+                self.follow(noted, &AtHand { pages, decisions: &learnt, new: at..at + 1 }, outcome, &mut used);
                 self.see(&learnt[at], pages, at, &mut outcome.lineage);
                 learnt[at]
             } else {
                 let (&(micro_cluster, score, domain), &(site, copy)) =
                     joined.next().expect("one for each page that is not learnt");
                 self.model.sampling_mut().expect("looked at before").pass(&mut outcome.lineage);
-                self.follow(noted, outcome, &mut used);
+                let new = learnt.len()..learnt.len();
+                self.follow(noted, &AtHand { pages, decisions: &learnt, new }, outcome, &mut used);
                 let decision = self.count_joined(micro_cluster, score);
                 self.book.count_unseen(decision.cluster, self.position, sample.domains.get(domain as usize));
                 if let Some(watch) = &mut self.watch {
@@ -227,12 +228,12 @@ impl Pipeline {
     }
 
     /// Brings book, labels and heirs up to date with what happened since `noted`.
-    fn follow(&mut self, noted: usize, outcome: &mut Outcome, used: &mut LabelsUsed) {
+    fn follow(&mut self, noted: usize, hand: &AtHand<'_>, outcome: &mut Outcome, used: &mut LabelsUsed) {
         if outcome.lineage.len() > noted || self.model.generation() != self.generation {
             if let Some(ended) = &mut self.ended {
                 ended.follow(&outcome.lineage[noted..]);
             }
-            self.take_note(noted, &mut outcome.lineage);
+            self.take_note(noted, hand, &mut outcome.lineage);
             used.forget();
         }
     }

@@ -11,7 +11,8 @@ use super::watch::{CopiesView, Pattern, Standing, Watch};
 use crate::cluster::{ClusterId, ClusterSummary, MicroId, MicroSummary, Slot};
 use crate::featurize::TermKind;
 use crate::kept::KeptTally;
-use crate::label::{self, LabelTerm, Weights};
+use crate::label::{self, LabelTerm, Said, Weights};
+use crate::record::Pages;
 
 /// Domains shown for a cluster.
 const DOMAINS_SHOWN: usize = 10;
@@ -144,13 +145,15 @@ impl Pipeline {
             kept: self.kept.totals(),
             ..View::default()
         };
-        let centres = Centres::new(&self.model.cluster_terms());
+        let cluster_terms = self.model.cluster_terms();
+        let centres = Centres::new(&cluster_terms);
         let mut members = members(&summary.micro_clusters);
         members.iter_mut().for_each(|(_, members)| members.sort_by(heavier));
         let shown: Vec<MicroId> = members.values().flat_map(|m| m.iter().take(THEMES_SHOWN)).map(|m| m.micro_cluster).collect();
         let terms: HashMap<MicroId, Vec<(u32, f64)>> =
             shown.iter().copied().zip(self.model.micro_terms(&shown).into_iter().map(heaviest)).collect();
-        let look = Look { pipeline: self, centres, terms };
+        let cluster_terms = cluster_terms.into_iter().collect();
+        let look = Look { pipeline: self, centres, cluster_terms, terms };
         for cluster in &summary.clusters {
             let members = members.remove(&cluster.cluster).unwrap_or_default();
             if let Some((seen, bucket_rows)) = look.cluster(cluster, &members) {
@@ -189,6 +192,7 @@ fn heaviest(mut terms: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
 struct Look<'a> {
     pipeline: &'a Pipeline,
     centres: Centres,
+    cluster_terms: HashMap<ClusterId, Vec<(u32, f64)>>,
     /// The heaviest terms of the themes that are shown, heaviest first.
     terms: HashMap<MicroId, Vec<(u32, f64)>>,
 }
@@ -203,6 +207,9 @@ impl Look<'_> {
         let none = Watch::default();
         let watch = self.pipeline.watch.as_ref().unwrap_or(&none);
         let [representative, boundary, latest] = watch.examples(cluster.cluster, entry);
+        let no_batch = Pages::default();
+        let said = Said::new(entry.titles(&no_batch));
+        let cluster_terms = self.cluster_terms.get(&cluster.cluster).map_or(&[][..], Vec::as_slice);
         let seen = ClusterView {
             cluster: cluster.cluster,
             slot: cluster.slot,
@@ -213,11 +220,11 @@ impl Look<'_> {
             pinned: entry.pinned,
             weight: cluster.weight,
             micro_clusters: members.len() as u64,
-            themes: members.iter().take(THEMES_SHOWN).map(|micro| self.theme(micro)).collect(),
+            themes: members.iter().take(THEMES_SHOWN).map(|micro| self.theme(micro, &said)).collect(),
             neighbours: nearest(likenesses, cluster.cluster, NEIGHBOURS),
             born: entry.born,
             latest_at: entry.latest_at,
-            terms: entry.terms.clone(),
+            terms: self.told(entry.terms.clone(), cluster_terms, &said),
             domains: entry.domains.top(DOMAINS_SHOWN),
             patterns: watch.patterns(cluster.cluster),
             copies: watch.copies(cluster.cluster),
@@ -236,17 +243,34 @@ impl Look<'_> {
         self.terms.get(&micro_cluster).map_or(&[], Vec::as_slice)
     }
 
-    fn theme(&self, micro: &MicroSummary) -> Theme {
+    /// Terms of which `all` are the others, as the titles say them.
+    fn told(&self, terms: Vec<LabelTerm>, all: &Weights, said: &Said<'_>) -> Vec<LabelTerm> {
+        if !terms.iter().any(|term| label::is_pair(&term.term)) {
+            return terms;
+        }
+        label::told(terms, &label::pairs(self.pipeline.model.as_ref(), all), said)
+    }
+
+    fn theme(&self, micro: &MicroSummary, said: &Said<'_>) -> Theme {
         let terms = self.terms(micro.micro_cluster);
         let likenesses = self.centres.to_theme(terms);
         let own = likenesses.iter().find(|(cluster, _)| *cluster == micro.cluster);
-        let best = self.centres.rarity().best(terms, THEME_TERMS).into_iter();
+        let best = |most| -> Vec<LabelTerm> {
+            let best = self.centres.rarity().best(terms, most).into_iter();
+            best.map(|(number, weight)| label::label_term(self.pipeline.model.as_ref(), number, weight)).collect()
+        };
+        let mut shown = best(THEME_TERMS);
+        if shown.iter().any(|term| label::is_pair(&term.term)) {
+            // Many pairs are one word.
+            shown = self.told(best(HEAVIEST_TERMS), terms, said);
+        }
+        shown.truncate(THEME_TERMS);
         Theme {
             micro_cluster: micro.micro_cluster,
             pages: micro.n_pages,
             weight: micro.weight,
             held: micro.held,
-            terms: best.map(|(number, weight)| label::label_term(self.pipeline.model.as_ref(), number, weight)).collect(),
+            terms: shown,
             likeness: own.map_or(0.0, |(_, likeness)| *likeness),
             neighbours: nearest(likenesses, micro.cluster, THEME_NEIGHBOURS),
         }

@@ -176,3 +176,32 @@ pub(crate) fn units(word: &str) -> Vec<&str> {
         _ => Vec::new(),
     }
 }
+
+/// The runs of a text that write no spaces, as units.
+pub(crate) fn runs(text: &str) -> Vec<Vec<&str>> {
+    let has_units = |c: char| matches!(script(c), Script::Pairs | Script::Clusters);
+    let mut runs: Vec<Vec<&str>> = Vec::new();
+    if text.is_ascii() || !text.chars().any(has_units) {
+        return runs;
+    }
+    let mut before = None;
+    for cluster in text.graphemes(true) {
+        let kind = cluster.chars().next().map(script);
+        if kind == Some(Script::Invisible) {
+            continue;
+        }
+        let units = units(cluster).into_iter().filter(|unit| unit.chars().all(has_units));
+        match runs.last_mut().filter(|_| before == kind) {
+            Some(run) => run.extend(units),
+            None => runs.push(units.collect()),
+        }
+        before = kind;
+    }
+    runs.retain(|run| !run.is_empty());
+    runs
+}
+
+/// Whether all characters are Chinese ones, two of which are often a word.
+pub(crate) fn is_han(word: &str) -> bool {
+    word.chars().all(|c| script(c) == Script::Pairs && !('\u{3041}'..='\u{309f}').contains(&c))
+}
