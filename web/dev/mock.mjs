@@ -28,7 +28,7 @@ const clusters = share.map((part, i) => ({
   domains: Array.from({ length: 8 }, (_, j) => ({ domain: `site${(i * 3 + j) % 40}.example.org`, pages: Math.max(1, Math.round(1000 * part / (j + 1))) })),
   languages: [{ language: "en", share: 0.6 }, { language: "he", share: 0.4 }],
   examples: ["representative", "boundary", "latest"].flatMap((kind) => Array.from({ length: 5 }, (_, j) => ({ kind, record_id: `${kind}${j}`, title: words(6), url: j === 1 ? "javascript:alert(1)" : "https://site1.example.org/a/b", score: chance(), creation_time: "2024-03-02T10:00:00Z", copied: j === 0 ? { pages: 312, hosts: 41, hosts_exact: false } : null }))),
-  patterns: ["shop.example.org/products/{slug}/{id}", "<img src=x onerror=alert(1)>/{*}", "news.example.org/{date}/{slug}.html"].map((pattern, j) => ({ pattern, pages: Math.round(400 * part / (j + 1)), share: 0.4 / (j + 1) })),
+  patterns: ["shop.example.org/products/{slug}/{id}", "<img src=x onerror=alert(1)>/{*}", "*/{date}/{slug}"].map((pattern, j) => ({ pattern, hosts: j > 1 ? 17 : 1, pages: Math.round(400 * part / (j + 1)), share: 0.4 / (j + 1) })),
   copies: { pages: 1000, copies: 340, share: 0.34, repeated: Array.from({ length: 4 }, (_, j) => ({ pages: 312 >> j, hosts: 41 >> j, hosts_exact: j > 1, title: words(6), url: j === 1 ? "javascript:alert(1)" : "https://site1.example.org/a/b", record_id: `copy${j}`, first: j, last: 900 + j })) },
   volume: Array.from({ length: 64 }, () => Math.round(chance() * 100 * part * (1 + i % 3))),
 }));

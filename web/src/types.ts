@@ -145,7 +145,7 @@ export interface Cluster {
   latest_at: number;
   terms: Term[];
   domains: { domain: string; pages: number }[];
-  patterns?: { pattern: string; pages: number; share: number }[];
+  patterns?: { pattern: string; hosts: number; pages: number; share: number }[];
   copies?: { pages: number; copies: number; share: number; repeated: Repeated[] };
   languages: { language: string; share: number }[];
   volume: number[];

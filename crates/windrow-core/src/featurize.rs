@@ -32,7 +32,7 @@ pub use crate::featurize::marks::Marks;
 pub use crate::featurize::url::main_domain;
 
 pub(crate) use crate::featurize::tokens::{is_han, runs, units};
-pub(crate) use crate::featurize::url::Urls;
+pub(crate) use crate::featurize::url::{Shown, Urls};
 
 use crate::clean::CleanRow;
 use crate::featurize::marks::{WordSum, site_name};

@@ -295,6 +295,7 @@ function Patterns({ data }: { data: Cluster }) {
           <li key={one.pattern}>
             <Text of={one.pattern} class="pattern" />
             <ShareBar share={one.share} most={1} text={`${count(one.pages)}, ${percent(one.share)}`} />
+            {one.hosts > 1 && <span class="faint">at least {count(one.hosts)} hosts</span>}
           </li>
         ))}
       </ul>

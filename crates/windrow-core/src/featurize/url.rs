@@ -15,8 +15,8 @@ pub use main_domain::main_domain;
 pub(super) use path::PathTerms;
 use path::{MAX_BYTES, MAX_SEGMENTS};
 pub(super) use redirect::{is_wall, landing};
-pub(crate) use segments::Urls;
 pub(super) use segments::site;
+pub(crate) use segments::{Shown, Urls};
 
 /// Takes addresses apart. Holds scratch memory only.
 #[derive(Debug, Default)]

@@ -82,7 +82,7 @@ pub(crate) struct Urls {
 
 impl Urls {
     /// The template of an address; `any` says which of its segments have too many values, by its site and its segments.
-    pub(crate) fn template(&mut self, url: &str, any: impl FnOnce(u64, &[u32]) -> u32) -> Option<String> {
+    pub(crate) fn template(&mut self, url: &str, any: impl FnOnce(u64, &[u32]) -> u32) -> Option<Shown> {
         let address = self.url.parse(url)?;
         let inner = landing(&address);
         let inner = inner.as_deref().and_then(|inner| self.landing.parse(inner));
@@ -91,6 +91,16 @@ impl Urls {
         let any = any(site(address), &self.path.segments);
         Some(shown(address, &self.path.segments, any))
     }
+}
+
+/// A template as people read it.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Shown {
+    pub(crate) host: String,
+    /// The path, from its first slash on.
+    pub(crate) path: String,
+    /// The same, with what is a year and no other part of a date as an id.
+    pub(crate) with_ids: String,
 }
 
 /// The hash of a page's site: its host, with `www.` before it or without.
@@ -103,39 +113,54 @@ fn bare(host: &str) -> &str {
 }
 
 /// A template as people read it: nothing in it that a screen would obey, and no longer than a line or two.
-fn shown(address: &Address<'_>, segments: &[u32], any: u32) -> String {
-    let mut text = String::new();
-    push_safe(bare(address.host), &mut text);
+fn shown(address: &Address<'_>, segments: &[u32], any: u32) -> Shown {
     let mut codes = segments.iter().zip(0..).map(|(code, at)| if any >> at & 1 == 1 { ANY } else { *code });
     let (mut decoded, mut known) = (String::new(), Codes::default());
+    // Each segment, and whether it is a year alone.
+    let mut parts: Vec<(String, bool)> = Vec::new();
     for encoded in address.segments().take(MAX_SEGMENTS) {
         decoded.clear();
         percent_decode(encoded, &mut decoded);
         // What a page ends in (`.html`) is no part of its template.
         let (name, _) = split_ending(&decoded);
-        let mut parts = Parts::default();
-        parts.look_at(name, &mut String::new());
+        let mut of_name = Parts::default();
+        of_name.look_at(name, &mut String::new());
         // What is one date together has one code.
-        if known.next(&parts, name).is_none() {
+        if known.next(&of_name, name).is_none() {
+            parts.iter_mut().next_back().into_iter().for_each(|(_, is_year)| *is_year = false);
             continue;
         }
         let Some(code) = codes.next() else { break };
-        text.push('/');
-        match code {
-            ID => text.push_str("{id}"),
-            DATE => text.push_str("{date}"),
-            SLUG => text.push_str("{slug}"),
-            HASH => text.push_str("{hash}"),
-            ANY => text.push_str("{*}"),
-            _ => push_safe(name, &mut text),
-        }
+        parts.push((segment_shown(code, name), code == DATE && is_year(name)));
     }
-    text.push_str(match (segments.last(), segments.is_empty()) {
+    let end = match (segments.last(), segments.is_empty()) {
         (Some(&MORE), _) => "/\u{2026}",
         (_, true) => "/",
         _ => "",
-    });
-    text
+    };
+    let path = |year: &str| -> String {
+        let parts = parts.iter().map(|(text, is_year)| if *is_year { year } else { text });
+        parts.flat_map(|text| ["/", text]).chain([end]).collect()
+    };
+    let mut host = String::new();
+    push_safe(bare(address.host), &mut host);
+    Shown { host, path: path("{date}"), with_ids: path("{id}") }
+}
+
+fn segment_shown(code: u32, name: &str) -> String {
+    let slot = match code {
+        ID => "{id}",
+        DATE => "{date}",
+        SLUG => "{slug}",
+        HASH => "{hash}",
+        ANY => "{*}",
+        _ => {
+            let mut text = String::new();
+            push_safe(name, &mut text);
+            return text;
+        }
+    };
+    slot.to_owned()
 }
 
 /// Appends what is safe of a text. What would be read as the template's own marks, or not be seen, is one mark.
@@ -153,7 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn template(url: &str) -> Option<String> {
-        Urls::default().template(url, |_, _| 0)
+        Urls::default().template(url, |_, _| 0).map(|shown| shown.host + &shown.path)
     }
 
     #[test]
@@ -179,11 +204,28 @@ mod tests {
         assert_eq!(template("no address"), None);
     }
 
+    #[test]
+    fn a_year_alone_may_be_an_id() {
+        for (path, expected) in [
+            ("/p/1987", "/p/{id}"),
+            ("/2021/slug", "/{id}/slug"),
+            ("/2021/05/17/slug", "/{date}/slug"),
+            ("/2021/05/2021", "/{date}/{id}"),
+            ("/2021-05-17/20210517", "/{date}/{date}"),
+        ] {
+            let shown = Urls::default().template(&format!("https://a.example{path}"), |_, _| 0).expect("an address");
+            assert_eq!(
+                (shown.path.replace("{date}", "{id}"), shown.with_ids.as_str()),
+                (expected.replace("{date}", "{id}"), expected)
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn any_template_is_safe_and_bounded(tail in any::<String>(), any in any::<u32>()) {
             let shown = Urls::default().template(&format!("https://a.example/{tail}"), |_, _| any);
-            let shown = shown.expect("a host");
+            let shown = shown.map(|shown| shown.host + &shown.path).expect("a host");
             prop_assert!(!shown.chars().any(is_hostile), "{shown:?}");
             prop_assert!(shown.chars().count() <= (MAX_SEGMENTS + 1) * (2 * SHOWN_CHARS + 4), "{shown:?}");
         }

@@ -54,6 +54,23 @@ fn addresses_of_a_cluster_have_patterns() {
 }
 
 #[test]
+fn one_path_on_many_hosts_is_one_pattern() {
+    for (n_hosts, at_least) in [(5, 5), (165, 10), (2_000, 1)] {
+        let page = |at: u64| {
+            let url = format!("https://shop{}.example/p/{}", at * 7 % n_hosts, 1_000 + at);
+            (format!("Red running shoes {at}"), "cheap red shoes for running", url)
+        };
+        let found: Vec<_> =
+            learnt(&(0..2_000).map(page).collect::<Vec<_>>()).view().clusters.into_iter().flat_map(|it| it.patterns).collect();
+        let folded: Vec<_> = found.iter().filter(|it| it.pattern == "*/p/{id}").collect();
+        let pages: u64 = folded.iter().map(|it| it.pages).sum();
+        assert!((1_500..=2_000).contains(&pages), "{n_hosts} hosts: {found:?}");
+        assert!(folded.iter().any(|it| (at_least..=n_hosts).contains(&it.hosts)), "{n_hosts} hosts: {found:?}");
+        assert!(found.iter().all(|it| !it.pattern.contains("{date}")), "{n_hosts} hosts, 1900 to 2039 are ids: {found:?}");
+    }
+}
+
+#[test]
 fn slots_stay_slots_when_their_place_is_forgotten() {
     let mut pipeline = learnt(&shop(400));
     let patterns = |pipeline: &Pipeline| pipeline.view().clusters.into_iter().flat_map(|it| it.patterns).collect::<Vec<_>>();

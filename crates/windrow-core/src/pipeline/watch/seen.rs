@@ -6,6 +6,7 @@
 mod copies;
 mod examples;
 mod hosts;
+mod patterns;
 mod places;
 mod top;
 
@@ -42,8 +43,8 @@ pub(super) struct Seen {
     clusters: BTreeMap<ClusterId, OfCluster>,
     /// Templates of the batch at hand.
     templates: Vec<Template>,
-    /// Which of them came lately.
-    came_again: Vec<bool>,
+    /// Which of them came lately: on their sites, on any site.
+    came_again: Vec<[bool; 2]>,
 }
 
 /// In snapshots. Field order is the format.
@@ -71,15 +72,18 @@ struct OfCluster {
 struct Known {
     /// Empty before the template comes again.
     url: String,
-    /// Which of its segments were slots by what was learnt, a bit each: they stay so when the place is forgotten.
+    /// Which of its segments were slots by what was learnt, a bit each: they stay so when the place is forgotten. And whether it stands for
+    /// its path on any site.
     slots: u32,
 }
 
 /// A template of a cluster's addresses.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Pattern {
-    /// The host, and the path with slots: `shop.example/products/{slug}/{id}`.
+    /// The host, and the path with slots: `shop.example/products/{slug}/{id}`; with `*` for several hosts.
     pub pattern: String,
+    /// Hosts that it stands for, at least.
+    pub hosts: u64,
     /// Pages that certainly have it.
     pub pages: u64,
     /// The share of the cluster's pages with an address that they are.
@@ -141,7 +145,12 @@ impl Seen {
             _ if row < before => Template::default(),
             site => places.learn(site, marks.segments(row)),
         }));
-        came_again.extend(templates.iter().map(|template| again.see(template.key)));
+        came_again.extend(
+            templates
+                .iter()
+                .enumerate()
+                .map(|(row, template)| [again.see(template.key), again.see(template.of_any_site(marks.segments(row)).key)]),
+        );
         with_terms(pages, templates)
     }
 
@@ -177,9 +186,7 @@ impl Seen {
         }
         if site != 0 {
             seen.addresses += 1;
-            if came_again[row] {
-                seen.count_template(templates[row], &pages.url, row);
-            }
+            seen.count_template(came_again[row], templates[row], pages, row);
         }
     }
 
@@ -223,19 +230,14 @@ impl Seen {
     /// The most frequent templates of a cluster.
     pub(super) fn patterns(&self, cluster: ClusterId) -> Vec<Pattern> {
         let Some(seen) = self.clusters.get(&cluster) else { return Vec::new() };
-        let mut found: BTreeMap<String, u64> = BTreeMap::new();
         let mut reader = Urls::default();
-        for (pages, Known { url, slots }) in seen.templates.iter() {
+        let known = seen.templates.iter().filter_map(|(pages, Known { url, slots })| {
             // As the places say now: what was a word then may be one of many now.
-            let pattern = reader.template(url, |site, segments| slots | self.places.look(site, segments).slots);
-            if let Some(pattern) = pattern {
-                *found.entry(pattern).or_default() += pages;
-            }
-        }
-        let share = |pages: u64| pages as f64 / seen.addresses.max(1) as f64;
-        let mut patterns: Vec<_> =
-            found.into_iter().map(|(pattern, pages)| Pattern { pattern, pages, share: share(pages) }).collect();
-        patterns.sort_by(|a, b| b.pages.cmp(&a.pages).then_with(|| a.pattern.cmp(&b.pattern)));
+            let shown = reader.template(url, |site, segments| slots | self.places.look(site, segments).slots)?;
+            Some((shown, slots & places::ON_ANY_SITE != 0, pages))
+        });
+        let mut patterns = patterns::folded(known.collect(), seen.templates.is_full());
+        patterns.iter_mut().for_each(|it| it.share = it.pages as f64 / seen.addresses.max(1) as f64);
         patterns.truncate(SHOWN);
         patterns
     }
@@ -288,16 +290,33 @@ impl Seen {
 }
 
 impl OfCluster {
+    /// Counts a page's template, if it came lately. Where it is not held, what it has in common with other sites is counted, so that hosts by the
+    /// hundred, which take the places of each other, still make a pattern.
     #[inline]
-    fn count_template(&mut self, template: Template, url: &TextColumn, row: usize) {
-        let Some(at) = self.templates.find(template.key) else {
-            let at = self.templates.admit(template.key);
-            self.templates.what(at).url.clear();
-            return;
+    fn count_template(&mut self, came_again: [bool; 2], template: Template, pages: &Pages, row: usize) {
+        let [on_site, on_any] = came_again;
+        let is_held = on_site && self.templates.find(template.key).is_some();
+        if on_any && !is_held && (!on_site || self.templates.is_full()) {
+            let any = template.of_any_site(pages.marks.segments(row));
+            self.hold(any, &pages.url, row);
+        }
+        if on_site {
+            self.hold(template, &pages.url, row);
+        }
+    }
+
+    fn hold(&mut self, template: Template, url: &TextColumn, row: usize) {
+        let (was_full, at) = (self.templates.is_full(), self.templates.find(template.key));
+        let known = match at {
+            Some(at) => self.templates.count(at),
+            None => {
+                let at = self.templates.admit(template.key);
+                self.templates.what(at).url.clear();
+                self.templates.what(at)
+            }
         };
-        let known = self.templates.count(at);
-        // The text of an address is fetched only for what comes again. A part of one would be another one.
-        if known.url.is_empty() {
+        // The text of an address is fetched only for what comes again, or may not stay until it does. A part of one would be another one.
+        if known.url.is_empty() && (at.is_some() || was_full) {
             known.url.push_str(Some(url.get(row)).filter(|url| url.len() <= URL_BYTES).unwrap_or_default());
             known.slots = template.slots;
         }
@@ -350,7 +369,8 @@ fn with_terms<'a>(pages: &'a Pages, templates: &[Template]) -> Cow<'a, Pages> {
             let number = *numbers.entry(template.key).or_insert_with(|| {
                 terms.hash.push(template.key);
                 terms.kind.push(TermKind::Template);
-                terms.text.push(&reader.template(pages.url.get(row), |_, _| template.slots).unwrap_or_default());
+                let shown = reader.template(pages.url.get(row), |_, _| template.slots).unwrap_or_default();
+                terms.text.push(&(shown.host + &shown.path));
                 u32::try_from(terms.hash.len() - 1).expect("terms in memory")
             });
             terms.term.push(number);

@@ -70,7 +70,10 @@ fn said(cluster: &ClusterView, view: &View) -> Vec<Line> {
     let domains = domains.map(|(domain, pages)| format!("{} {}", right(*pages), text::plain(domain)));
     section("domains", domains.collect(), &mut lines);
     let patterns = cluster.patterns.iter();
-    let patterns = patterns.map(|it| format!("{} {:>5} {}", right(it.pages), percent(it.share), text::plain(&it.pattern)));
+    let patterns = patterns.map(|it| {
+        let hosts = if it.hosts > 1 { format!(" (at least {})", text::counted(it.hosts, "host")) } else { String::new() };
+        format!("{} {:>5} {}{hosts}", right(it.pages), percent(it.share), text::plain(&it.pattern))
+    });
     section("addresses", patterns.collect(), &mut lines);
     let copies = &cluster.copies;
     let repeated = copies.repeated.iter().map(|page| format!("{}: {}", came(&page.copied), title(&page.example)));

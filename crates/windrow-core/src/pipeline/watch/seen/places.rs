@@ -20,6 +20,10 @@ const VALUES: usize = 10;
 const OFTEN: u16 = 10;
 /// Places that are known.
 const PLACES: usize = 16_384;
+/// What stands for the site in templates of any.
+const ANY_SITE: u64 = 0x2a;
+/// Bit of their slots that says so: paths are not as long.
+pub(super) const ON_ANY_SITE: u32 = 1 << 31;
 
 /// Templates of all sites.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -183,6 +187,24 @@ impl Again {
     }
 }
 
+impl Template {
+    /// What it has in common with the same path on any other site.
+    #[inline]
+    pub(super) fn of_any_site(self, segments: &[u32]) -> Self {
+        if self.key == 0 {
+            return self;
+        }
+        let seen = |number: usize, segment: u32| if self.slots >> (number % 32) & 1 == 1 { ANY } else { segment };
+        let key = segments.iter().enumerate().fold(ANY_SITE, |key, (number, &segment)| mixed(key, seen(number, segment)));
+        Self { key, slots: self.slots | ON_ANY_SITE }
+    }
+}
+
+#[inline]
+fn mixed(key: u64, segment: u32) -> u64 {
+    (key.rotate_left(7) ^ u64::from(segment)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// The template that a path makes, each word being what its place says.
 #[inline]
 fn follow(site: u64, segments: &[u32], mut word: impl FnMut(u64, u32) -> u32) -> Template {
@@ -190,7 +212,7 @@ fn follow(site: u64, segments: &[u32], mut word: impl FnMut(u64, u32) -> u32) ->
     for (number, &segment) in segments.iter().enumerate() {
         let seen = if may_vary(segment) { word(template.key, segment) } else { segment };
         template.slots |= u32::from(seen == ANY) << (number % 32);
-        template.key = (template.key.rotate_left(7) ^ u64::from(seen)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        template.key = mixed(template.key, seen);
     }
     template
 }

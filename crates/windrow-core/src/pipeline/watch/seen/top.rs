@@ -36,6 +36,11 @@ impl<T: Clone + Default> Top<T> {
             && self.held.iter().zip(&self.counts).all(|(held, count)| held.over <= *count && *count <= TOO_MUCH)
     }
 
+    /// Whether what comes next must take a place.
+    pub(super) fn is_full(&self) -> bool {
+        self.keys.len() >= MOST
+    }
+
     /// Where a thing is held.
     #[inline]
     pub(super) fn find(&self, key: u64) -> Option<usize> {
