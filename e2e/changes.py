@@ -1,8 +1,9 @@
 """Whether `windrow changes` says what the Parquet holds: changes.py OUT SINCE UNTIL < changes.jsonl
 
-Counts each cluster's pages on both sides of SINCE by itself, decides by the words of docs/how-to/what-changed.md what is new, gone, grown,
-shrunk or renamed, and compares: the clusters of each kind and their order, pages, shares, labels, new domains, and that titles are those of
-its pages. Alarms are those of the lineage that were raised at a page of that time. Prints one JSON object; exit code 1 when something is not so.
+Follows the lineage to see which clusters were born, ended and were merged or touched by hand, counts each cluster's pages on both sides of SINCE,
+decides by the words of docs/how-to/what-changed.md what is new, grown, shrunk, gone, renamed or edited, and compares: the clusters of each kind
+and their order, pages, shares, labels, new domains, that titles are those of its pages, and that only what ended is said to have. Alarms are
+those of the lineage that were raised at a page of that time. Prints one JSON object; exit code 1 when something is not so.
 """
 
 import collections
@@ -16,16 +17,67 @@ out, since, until = sys.argv[1:]
 told = [json.loads(line) for line in sys.stdin]
 drifted, told = [one for one in told if one["change"] == "drifted"], [one for one in told if one["change"] != "drifted"]
 wrong = []
-PAGES = f"(SELECT * FROM read_parquet('{out}/pages/*.parquet', filename = true, file_row_number = true) WHERE creation_time >= TIMESTAMPTZ '1990-01-01 00:00:00+00')"
 duckdb.sql("SET TimeZone = 'UTC'")
 begin, end = f"TIMESTAMPTZ '{since} 00:00:00+00'", f"TIMESTAMPTZ '{until} 00:00:00+00'"
 before = f"{begin} - ({end} - {begin})"
 SIDE = f"CASE WHEN creation_time >= {end} THEN 'later' WHEN creation_time >= {begin} THEN 'now' WHEN creation_time >= {before} THEN 'before' ELSE 'earlier' END"
+ALL = f"read_parquet('{out}/pages/*.parquet', filename = true, file_row_number = true)"
+TIMES = f"""SELECT row_number() OVER place AS page, last_value(CASE WHEN creation_time >= TIMESTAMPTZ '1990-01-01 00:00:00+00' THEN creation_time END IGNORE NULLS)
+                   OVER place AS creation_time FROM {ALL} WINDOW place AS (ORDER BY filename, file_row_number)"""
 
 
 def counted(sql):
     return duckdb.sql(sql).fetchall()
 
+
+# What the model does is of the page that brought it about, which is learnt next; what a user does, of the page before.
+HAND = {"renamed", "pinned", "micro_placed", "micro_released", "cluster_merged", "cluster_split", "cluster_back", "undone"}
+events = counted(f"""
+    WITH times AS ({TIMES}), events AS (SELECT * FROM read_parquet('{out}/lineage/*.parquet', filename = true, file_row_number = true, union_by_name = true))
+    SELECT event, cluster, from_cluster, into_cluster, label, {SIDE} AS side FROM events LEFT JOIN times
+    ON page = CASE WHEN list_contains({sorted(HAND)}, event) THEN position ELSE least(position + 1, (SELECT max(page) FROM times)) END
+    WHERE event <> 'drifted' ORDER BY events.filename, events.file_row_number""")
+born, ended, stands, split = {}, set(), {}, set()
+names, own, called, renamed, touched, merged, returned = {}, {}, {}, set(), set(), {}, set()
+for event, cluster, source, into, label, side in events:
+    if side == "later":
+        continue
+    if side == "now" and not called.get(cluster):
+        called[cluster] = names.get(cluster) or own.get(cluster)
+    if event == "cluster_born":
+        born[cluster] = side
+    elif event == "cluster_died":
+        ended.add(cluster)
+    elif event in ("cluster_merged", "cluster_back"):
+        stands[cluster] = into
+    elif event == "relabelled":
+        own[cluster] = label
+    elif event == "renamed":
+        if side == "now":
+            renamed.add(cluster)
+        names[cluster] = label
+    if side == "now" and event in HAND:
+        touched |= {one for one in (cluster, source, into) if one is not None}
+        if event == "cluster_merged":
+            merged[cluster] = into
+        if event == "cluster_split":
+            split.add(cluster)
+        if event == "cluster_back":
+            returned.add(cluster)
+touched -= returned
+
+
+def whole(cluster):
+    while cluster in stands:
+        cluster = stands[cluster]
+    return cluster
+
+
+duckdb.sql("CREATE TABLE wholes (cluster INTEGER, whole INTEGER)")
+if stands:
+    duckdb.executemany("INSERT INTO wholes VALUES (?, ?)", [(cluster, whole(cluster)) for cluster in stands])
+PAGES = f"""(SELECT * REPLACE (coalesce(whole, cluster) AS cluster), whole IS NULL AS is_own FROM {ALL} LEFT JOIN wholes USING (cluster)
+             WHERE creation_time >= TIMESTAMPTZ '1990-01-01 00:00:00+00')"""
 
 pages = collections.defaultdict(lambda: collections.Counter())
 for cluster, side, count in counted(f"SELECT cluster, {SIDE}, count(*) FROM {PAGES} GROUP BY ALL"):
@@ -34,7 +86,7 @@ total = {side: sum(counts[side] for counts in pages.values()) for side in ("befo
 labels = {
     (cluster, side): label
     for cluster, side, label in counted(f"""SELECT cluster, {SIDE} AS side, last(label ORDER BY filename, file_row_number) FROM {PAGES}
-                                            GROUP BY ALL""")
+                                            WHERE is_own GROUP BY ALL""")
 }
 
 
@@ -51,27 +103,37 @@ def alike(a, b):
     return len(a & b) / len(a | b)
 
 
-def kind(cluster, counts):
+def naming(cluster):
+    """The label, and the one before if that was another."""
+    was, now = labels.get((cluster, "before")), labels.get((cluster, "now"))
+    if cluster in renamed:
+        label = names[cluster] or own.get(cluster) or now or was
+        return label, called[cluster] if called[cluster] != label else None
+    label = now or was or names.get(cluster) or own.get(cluster)
+    return label, was if now and was != now else None
+
+
+def kind(cluster):
+    counts = pages[cluster]
     was, now = counts["before"], counts["now"]
-    if now >= 3 and was == 0 and counts["earlier"] == 0:
-        return "new"
-    if was >= 3 and now == 0:
-        return "gone"
     share = {side: counts[side] / max(1, total[side]) for side in ("before", "now")}
-    if max(was, now) >= 3 and surprise(counts, total) > 10.83:
-        if share["now"] >= 1.5 * share["before"]:
-            return "grown"
+    is_first = born.get(cluster) == "now" and cluster not in split and was + counts["earlier"] == 0
+    by_chance = surprise(counts, total) <= 10.83 and not (is_first and total["before"] == 0)
+    if max(was, now) >= 3 and not by_chance:
         if share["before"] >= 1.5 * share["now"]:
-            return "shrunk"
-    if min(was, now) >= 3 and alike(labels[cluster, "before"], labels[cluster, "now"]) < 0.5:
+            return "gone" if cluster in ended else "shrunk"
+        if share["now"] >= 1.5 * share["before"] and (was > 0 or cluster not in split):
+            return "new" if is_first else "grown"
+    label, before = naming(cluster)
+    if before and (cluster in renamed or min(was, now) >= 3 and alike(before, label) < 0.5):
         return "renamed"
-    return None
+    return "edited" if cluster in touched else None
 
 
-ORDER = ["new", "grown", "shrunk", "gone", "renamed"]
-expected = [(kind(cluster, counts), cluster) for cluster, counts in pages.items()]
+ORDER = ["new", "grown", "shrunk", "gone", "renamed", "edited"]
+expected = [(kind(cluster), cluster) for cluster in pages.keys() | touched]
 expected = [(what, cluster) for what, cluster in expected if what]
-expected.sort(key=lambda one: (ORDER.index(one[0]), -pages[one[1]]["before" if one[0] == "gone" else "now"], one[1]))
+expected.sort(key=lambda one: (ORDER.index(one[0]), -max(pages[one[1]]["before"], pages[one[1]]["now"]), one[1]))
 found = [(change["change"], change["cluster"]) for change in told]
 if found != expected:
     wrong.append(f"told are {found}, in the Parquet are {expected}")
@@ -84,16 +146,18 @@ for cluster, domain, count in counted(f"""
 for change in told:
     cluster = change["cluster"]
     counts = pages[cluster]
-    side = "before" if change["change"] == "gone" else "now"
+    side = "now" if counts["now"] else "before"
     titles = {title for (title,) in counted(f"SELECT DISTINCT title FROM {PAGES} WHERE cluster = {cluster} AND {SIDE} = '{side}'")}
     many = len([title for title in titles if title.strip()])
     new = sorted(domains[cluster].items(), key=lambda one: (-one[1], one[0]))
-    was = labels.get((cluster, "before"))
+    label, was = naming(cluster)
     facts = {
+        "earlier": counts["earlier"],
         "pages": [counts["before"], counts["now"]],
         "share": [counts[side] / max(1, total[side]) for side in ("before", "now")],
-        "label": labels[cluster, side],
-        "was": was if side == "now" and was not in (None, labels[cluster, "now"]) else None,
+        "label": label,
+        "was": was,
+        "ended": cluster in ended,
         "new_domains": [{"domain": domain, "pages": count} for domain, count in new[:5]],
         "new_domains_total": len(new),
     }
@@ -103,12 +167,17 @@ for change in told:
     if not set(change["titles"]) <= titles or len(change["titles"]) != min(3, many):
         wrong.append(f"titles of {cluster}: {change['titles']}")
     for number in (counts["before"], counts["now"]):
-        if number and f"{number:,}" not in change["said"] and change["change"] not in ("new", "gone"):
+        if number and f"{number:,}" not in change["said"]:
             wrong.append(f"{number} is not in: {change['said']}")
+    words = {"has ended": cluster in ended and cluster not in merged, "By hand: ": cluster in touched}
+    if cluster in merged:
+        words[f"merged into {merged[cluster]}"] = True
+    for word, is_so in words.items():
+        if (word in change["said"]) != is_so:
+            wrong.append(f"{word!r} is {'not ' if is_so else ''}said of {cluster}: {change['said']}")
+    if bool(change["by_hand"]) != (cluster in touched):
+        wrong.append(f"by_hand of {cluster} is {change['by_hand']}")
 
-TIMES = f"""SELECT row_number() OVER place AS page, last_value(CASE WHEN creation_time >= TIMESTAMPTZ '1990-01-01 00:00:00+00' THEN creation_time END IGNORE NULLS)
-                   OVER place AS creation_time FROM read_parquet('{out}/pages/*.parquet', filename = true, file_row_number = true)
-            WINDOW place AS (ORDER BY filename, file_row_number)"""
 alarms = counted(f"""SELECT position, cluster, measure FROM read_parquet('{out}/lineage/*.parquet') JOIN ({TIMES}) ON page = position
                      WHERE event = 'drifted' AND {SIDE} = 'now'""")
 said = [(one["position"], one["cluster"], one["measure"]) for one in drifted]

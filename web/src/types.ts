@@ -23,7 +23,7 @@ export interface Recent {
 
 /** What became of a cluster in a stretch of time, beside the one before. */
 export interface Change {
-  change: "new" | "grown" | "shrunk" | "gone" | "renamed";
+  change: "new" | "grown" | "shrunk" | "gone" | "renamed" | "edited";
   cluster: number;
   label: string;
   was: string | null;

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! newest time ──> two periods, one behind the other ──> each page: earlier, before, now
-//!    by cluster: counts, labels, domains, best titles ──> new, gone, grown, shrunk, renamed
+//!    by cluster: counts, labels, domains, best titles ──> grown, shrunk, renamed
+//!    lineage: births, ends, what users did            ──> new, gone, edited
 //! ```
 //!
-//! A page counts for the cluster that it was delivered to. Clusters have grown or shrunk when their share of the pages changed by half and
-//! chance does not explain it: the likelihood ratio G² = 2 Σ O ln(O / E) of the two counts and the two rests (Dunning 1993,
-//! "Accurate methods for the statistics of surprise and coincidence") is above 10.83, which chance reaches once in a thousand times.
+//! A page counts for the cluster that it was delivered to, or for the one that stands for it since a user had it taken in. A cluster is told
+//! when its share of the pages changed by half and chance does not explain it: the likelihood ratio G² = 2 Σ O ln(O / E) of the two counts and
+//! the two rests (Dunning 1993, "Accurate methods for the statistics of surprise and coincidence") is above 10.83, which chance reaches once in
+//! a thousand times.
 
+mod lives;
 mod period;
 mod tally;
 
@@ -18,9 +21,11 @@ use crate::alarms::{self, Raised};
 use crate::checkpoint::Committed;
 use crate::error::Result;
 
-use period::Periods;
+pub use lives::{Act, Deed};
+use lives::{Life, Lives};
 pub use period::{Period, Since};
-use tally::Tally;
+use period::{Periods, Side};
+use tally::{Seen, Tally};
 
 /// What G² exceeds once in a thousand times by chance (χ² with one degree of freedom).
 const SURPRISE: f64 = 10.83;
@@ -36,21 +41,23 @@ const DOMAINS: usize = 5;
 /// What became of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Its first pages ever.
+    /// It was born, and has its first pages.
     New,
     /// A larger share of the pages than before.
     Grown,
     /// A smaller one.
     Shrunk,
-    /// No page any more.
+    /// A smaller one, and it has ended.
     Gone,
     /// Another label, and nothing else.
     Renamed,
+    /// A user did something to it, and nothing else changed.
+    Edited,
 }
 
 impl Kind {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 5] = [Self::New, Self::Grown, Self::Shrunk, Self::Gone, Self::Renamed];
+    pub const ALL: [Self; 6] = [Self::New, Self::Grown, Self::Shrunk, Self::Gone, Self::Renamed, Self::Edited];
 
     /// Its name.
     pub const fn code(self) -> &'static str {
@@ -60,6 +67,7 @@ impl Kind {
             Self::Shrunk => "shrunk",
             Self::Gone => "gone",
             Self::Renamed => "renamed",
+            Self::Edited => "edited",
         }
     }
 }
@@ -75,6 +83,8 @@ pub struct Change {
     pub label: String,
     /// Its last label before, if it was another one.
     pub was: Option<String>,
+    /// Pages before both periods.
+    pub earlier: u64,
     /// Pages in the period before, and now.
     pub pages: [u64; 2],
     /// Their shares of all pages of the period.
@@ -83,6 +93,10 @@ pub struct Change {
     pub new_domains: Vec<(String, u64)>,
     /// How many there are.
     pub n_new_domains: u64,
+    /// Whether it has ended by now.
+    pub has_ended: bool,
+    /// What users did to it now.
+    pub acts: Vec<Act>,
     /// Titles of the pages most like their themes: of now, and where there are none of before.
     pub titles: Vec<String>,
 }
@@ -120,64 +134,74 @@ pub struct Changes {
 pub fn changes(committed: &Committed, since: Since, until: Option<i64>) -> Result<Option<Changes>> {
     let files = tally::files(committed)?;
     let Some(periods) = Periods::find(committed, &files, since, until)? else { return Ok(None) };
-    let mut tally = Tally::new(alarms::all(committed)?);
+    let mut tally = Tally::new(Lives::read(committed)?, alarms::all(committed)?);
     for file in &files {
         tally.read(committed, file, &periods)?;
     }
-    tally.forget_known();
+    tally.settle(&periods);
     Ok(Some(told(tally, periods)))
 }
 
-fn told(tally: Tally, periods: Periods) -> Changes {
+fn told(mut tally: Tally, periods: Periods) -> Changes {
     let pages = [0, 1].map(|side| tally.clusters.values().map(|seen| seen.pages[side]).sum::<u64>());
     let clusters = [0, 1].map(|side| tally.clusters.values().filter(|seen| seen.pages[side] > 0).count() as u64);
-    let share = |count: u64, side: usize| count as f64 / pages[side].max(1) as f64;
+    for cluster in tally.lives.by_hand() {
+        tally.clusters.entry(cluster).or_default();
+    }
     let mut changes = Vec::new();
     for (cluster, seen) in tally.clusters {
-        let share = [share(seen.pages[0], 0), share(seen.pages[1], 1)];
-        let was = seen.labels[0].clone().filter(|was| seen.labels[1].as_ref().is_some_and(|now| now != was));
-        let Some(kind) = kind(&seen, pages, share, was.as_deref()) else { continue };
-        let [before, now] = seen.titles;
-        let [label_before, label_now] = seen.labels;
-        let mut new_domains: Vec<(String, u64)> = seen.new_domains.into_iter().collect();
-        new_domains.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let n_new_domains = new_domains.len() as u64;
-        new_domains.truncate(DOMAINS);
-        changes.push(Change {
-            kind,
-            cluster,
-            label: label_now.or(label_before).unwrap_or_default(),
-            was,
-            pages: seen.pages,
-            share,
-            new_domains,
-            n_new_domains,
-            titles: if kind == Kind::Gone { before.into_titles() } else { now.into_titles() },
-        });
+        changes.extend(change(cluster, seen, tally.lives.take(cluster), pages));
     }
-    let weight = |change: &Change| if change.kind == Kind::Gone { change.pages[0] } else { change.pages[1] };
+    let weight = |change: &Change| change.pages.into_iter().max();
     changes.sort_by(|a, b| a.kind.cmp(&b.kind).then(weight(b).cmp(&weight(a))).then(a.cluster.cmp(&b.cluster)));
     let (without_time, drifts) = (tally.without_time, tally.drifts);
     Changes { periods: periods.shown(), pages, clusters, without_time, changes, drifts }
 }
 
-fn kind(seen: &tally::Seen, all: [u64; 2], share: [f64; 2], was: Option<&str>) -> Option<Kind> {
+/// What became of a cluster, if it is to be told.
+fn change(cluster: ClusterId, seen: Seen, life: Life, all: [u64; 2]) -> Option<Change> {
+    let share = [0, 1].map(|side| seen.pages[side] as f64 / all[side].max(1) as f64);
+    let is_named = life.has(Deed::Renamed) || life.has(Deed::Unnamed);
+    let [before, now] = &seen.labels;
+    let label = life.label().filter(|_| is_named).or(now.as_deref()).or(before.as_deref()).or(life.label()).unwrap_or_default();
+    let was = if is_named { &life.was } else { before };
+    let was = was.clone().filter(|was| was != label && (is_named || now.is_some()));
+    let kind = kind(&seen, &life, all, share, is_named, was.as_deref())?;
+    let label = label.to_owned();
+    let mut new_domains: Vec<(String, u64)> = seen.new_domains.into_iter().collect();
+    new_domains.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let n_new_domains = new_domains.len() as u64;
+    new_domains.truncate(DOMAINS);
+    let [before, now] = seen.titles;
+    let titles = if seen.pages[1] > 0 { now } else { before }.into_titles();
+    let Life { has_ended, acts, .. } = life;
+    let Seen { earlier, pages, .. } = seen;
+    Some(Change { kind, cluster, label, was, earlier, pages, share, new_domains, n_new_domains, has_ended, acts, titles })
+}
+
+/// Chance decides whether the pages of a cluster are told; whether it is new or has ended, the lineage.
+fn kind(seen: &Seen, life: &Life, all: [u64; 2], share: [f64; 2], is_named: bool, was: Option<&str>) -> Option<Kind> {
     let [before, now] = seen.pages;
-    let changed = before.max(now) >= LEAST && surprise([before, now], all) > SURPRISE;
-    if now >= LEAST && before == 0 && seen.earlier == 0 {
-        return Some(Kind::New);
+    let is_parted = life.has(Deed::SplitFrom) || life.has(Deed::StandsFor);
+    let is_first = before == 0 && seen.earlier == 0 && life.born == Some(Side::Now) && !is_parted;
+    let is_beside_nothing = all[0] == 0 && is_first;
+    if before.max(now) >= LEAST && (surprise([before, now], all) > SURPRISE || is_beside_nothing) {
+        let is_more = share[1] >= share[0] * TIMES;
+        let is_less = share[0] >= share[1] * TIMES;
+        // What a user parted from another cluster has its first pages because of that.
+        if is_more && !(is_parted && before == 0) {
+            return Some(if is_first { Kind::New } else { Kind::Grown });
+        }
+        if is_less {
+            return Some(if life.has_ended { Kind::Gone } else { Kind::Shrunk });
+        }
     }
-    if before >= LEAST && now == 0 {
-        return Some(Kind::Gone);
+    let is_other = |was: &str| seen.labels[1].as_deref().is_some_and(|is| alike(was, is) < ALIKE);
+    let is_renamed = was.is_some_and(|was| is_named || before.min(now) >= LEAST && is_other(was));
+    if is_renamed {
+        return Some(Kind::Renamed);
     }
-    if changed && share[1] >= share[0] * TIMES {
-        return Some(Kind::Grown);
-    }
-    if changed && share[0] >= share[1] * TIMES {
-        return Some(Kind::Shrunk);
-    }
-    let is_other = was.zip(seen.labels[1].as_deref()).is_some_and(|(was, is)| alike(was, is) < ALIKE);
-    (is_other && before.min(now) >= LEAST).then_some(Kind::Renamed)
+    (!life.acts.is_empty()).then_some(Kind::Edited)
 }
 
 /// G² of two counts among all of their periods.

@@ -12,6 +12,8 @@ mod audit;
 mod blocks;
 #[path = "commit/bombs.rs"]
 mod bombs;
+#[path = "commit/changes.rs"]
+mod changes;
 #[path = "commit/damage.rs"]
 mod damage;
 #[path = "commit/drift.rs"]

@@ -138,7 +138,7 @@ const ROUTES: &[Route] = &[
     changes("/api/v1/clusters/{id}/label", "names it", || post(edits::label)),
     changes("/api/v1/clusters/{id}/pin", "pins it, or lets it go", || post(edits::pin)),
     changes("/api/v1/edits", "merges, splits, moves, undoes, or says what that would do", || post(edits::any)),
-    shows("/api/v1/changes", "what is new, gone, grown, shrunk, renamed", || get(records::changes)),
+    shows("/api/v1/changes", "what is new, gone, grown, shrunk, renamed, edited", || get(records::changes)),
     shows("/api/v1/timeline", "pages of clusters over time", || get(past::timeline)),
     shows("/api/v1/messages", "pages of clusters in a window", || get(past::messages)),
     shows("/api/v1/domains", "pages by main domain and cluster", || get(past::domains)),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use windrow_core::lineage::{Alarm, Measure};
 use windrow_engine::alarms::Raised;
-use windrow_engine::changes::{Change, Changes, Drift, Kind, Period};
+use windrow_engine::changes::{Act, Change, Changes, Deed, Drift, Kind, Period};
 
 use crate::cmd::Failure;
 use crate::picture;
@@ -11,7 +11,7 @@ use crate::term::text::{self, count, counted};
 use crate::term::{Style, Term};
 
 /// So many times as many is said so; what is less, in percent.
-const TIMES: u64 = 10;
+const TIMES: u64 = 3;
 
 /// Clusters of a kind that are told on a terminal; data formats and the page have all.
 const TOLD: usize = 10;
@@ -33,66 +33,103 @@ fn when(period: Period) -> String {
 
 /// What it was about, in one sentence.
 pub(crate) fn summary(found: &Changes) -> String {
-    let [before, now] = found.pages;
-    let beside = match (before, now) {
-        (0, _) => "and none before".to_owned(),
-        (before, now) if before == now => format!("as many as before ({})", when(found.periods[0])),
-        (before, now) if now >= before.saturating_mul(TIMES) => {
-            let times = (now as f64 / before as f64).round() as u64;
-            format!("{} times as many as the {} before ({})", count(times), count(before), when(found.periods[0]))
-        }
-        (before, now) => {
-            let percent = (now as f64 / before as f64 - 1.0) * 100.0;
-            let word = if now > before { "more" } else { "fewer" };
-            let by = if percent.abs() < 1.0 { "some".to_owned() } else { format!("{} %", count(percent.abs().round() as u64)) };
-            format!("{by} {word} than the {} before ({})", count(before), when(found.periods[0]))
-        }
-    };
     let number = |kind: Kind| found.changes.iter().filter(|change| change.kind == kind).count() as u64;
     let kinds = Kind::ALL.map(|kind| (number(kind), kind)).into_iter().filter(|(number, _)| *number > 0);
     let mut kinds: Vec<String> = kinds.map(|(number, kind)| format!("{} {}", count(number), kind.code())).collect();
     if !found.drifts.is_empty() {
         kinds.push(format!("{} {DRIFTED}", count(found.drifts.len() as u64)));
     }
-    let kinds = if kinds.is_empty() { "nothing changed that chance would not explain".to_owned() } else { kinds.join(", ") };
-    format!(
-        "{}: {}, {beside}. {}: {kinds}.",
-        when(found.periods[1]),
-        counted(now, "page"),
-        counted(found.clusters[1], "cluster")
-    )
+    let when = when(found.periods[1]);
+    let pages = if found.pages[1] == 0 { "no page".into() } else { counted(found.pages[1], "page") };
+    let clusters = counted(found.clusters[1], "cluster");
+    match (found.pages, kinds.join(", ")) {
+        ([0, 0], kinds) if kinds.is_empty() => format!("{when}: {pages}."),
+        ([0, 0], kinds) => format!("{when}: {pages}; {kinds}."),
+        (_, kinds) if kinds.is_empty() => {
+            format!("{when}: {pages}, {}. {clusters}: nothing changed that chance would not explain.", beside(found))
+        }
+        (_, kinds) => format!("{when}: {pages}, {}. {clusters}: {kinds}.", beside(found)),
+    }
+}
+
+/// How many pages there were beside those before. Commits hold as many as they happen to: of them only shares are compared.
+fn beside(found: &Changes) -> String {
+    let ([before, now], then) = (found.pages, when(found.periods[0]));
+    if before == 0 {
+        return "and none before".into();
+    }
+    let those = format!("the {} before ({then})", count(before));
+    if let (Period::Commits(..), _) | (_, 0) = (found.periods[0], now) {
+        return format!("beside {those}");
+    }
+    if now == before {
+        return format!("as many as before ({then})");
+    }
+    let times = now as f64 / before as f64;
+    if now >= before.saturating_mul(TIMES) {
+        let times =
+            if times < 10.0 { format!("{times:.1}").trim_end_matches(".0").to_owned() } else { count(times.round() as u64) };
+        return format!("{times} times {those}");
+    }
+    let percent = ((times - 1.0) * 100.0).abs();
+    let by = if percent < 1.0 { "some".to_owned() } else { format!("{} %", count(percent.round() as u64)) };
+    format!("{by} {} than {those}", if now > before { "more" } else { "fewer" })
 }
 
 fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.001 { "less than 0.1 %".into() } else { format!("{:.1} %", share * 100.0) }
 }
 
-/// What became of a cluster, in one sentence.
+/// What became of a cluster, in a sentence or two.
 fn sentence(change: &Change) -> String {
     let [before, now] = change.pages;
     let [share_before, share_now] = change.share;
-    match change.kind {
+    let after = format!("{} after {}", counted(now, "page"), if before == 0 { "none".into() } else { count(before) });
+    let mut said = match change.kind {
         Kind::New => format!("{}, {} of all.", counted(now, "page"), percent(share_now)),
-        Kind::Gone => format!("No page any more; there were {}, {} of all.", count(before), percent(share_before)),
-        Kind::Grown => {
-            format!(
-                "{} after {}: {} of all, up from {}.",
-                counted(now, "page"),
-                count(before),
-                percent(share_now),
-                percent(share_before)
-            )
+        Kind::Gone | Kind::Shrunk if now == 0 => {
+            format!("None after {}, which were {} of all.", count(before), percent(share_before))
         }
-        Kind::Shrunk => {
-            format!(
-                "{} after {}: {} of all, down from {}.",
-                counted(now, "page"),
-                count(before),
-                percent(share_now),
-                percent(share_before)
-            )
-        }
-        Kind::Renamed => format!("{} after {}.", counted(now, "page"), count(before)),
+        Kind::Gone | Kind::Shrunk => format!("{after}: {} of all, down from {}.", percent(share_now), percent(share_before)),
+        Kind::Grown if before == 0 => format!("{after}: {} of all.", percent(share_now)),
+        Kind::Grown => format!("{after}: {} of all, up from {}.", percent(share_now), percent(share_before)),
+        Kind::Renamed | Kind::Edited if now == 0 && before == 0 => String::new(),
+        Kind::Renamed | Kind::Edited if now == 0 => format!("None after {}.", count(before)),
+        Kind::Renamed | Kind::Edited => format!("{after}."),
+    };
+    if change.kind == Kind::Grown && before == 0 && change.earlier > 0 {
+        said += &format!(" Earlier it had {}.", count(change.earlier));
+    }
+    let is_elsewhere = change.acts.iter().any(|act| act.deed == Deed::MergedInto);
+    if change.has_ended && !is_elsewhere {
+        said += " It has ended.";
+    }
+    if !change.acts.is_empty() {
+        said += &format!(" By hand: {}.", change.acts.iter().map(by_hand).collect::<Vec<_>>().join(", "));
+    }
+    said.trim_start().to_owned()
+}
+
+/// What a user did to a cluster, as what follows its name.
+fn by_hand(act: &Act) -> String {
+    let themes = counted(act.themes, "theme");
+    let other = act.other.unwrap_or_default();
+    match act.deed {
+        Deed::Renamed => "renamed".into(),
+        Deed::Unnamed => "its name taken away".into(),
+        Deed::Pinned => "pinned".into(),
+        Deed::Unpinned => "unpinned".into(),
+        Deed::MergedInto => format!("merged into {other}, with all its pages"),
+        Deed::TookIn => format!("took in {other}, with all its pages"),
+        Deed::SplitFrom => format!("split from {other}"),
+        Deed::SplitOff => format!("{other} was split from it"),
+        Deed::StandsFor => format!("stands for {other} again, with all its pages"),
+        Deed::GaveBack => format!("gave back what it had taken in, now {other}"),
+        Deed::MovedHere => format!("{themes} of {other} moved here"),
+        Deed::MovedAway => format!("{themes} moved to {other}"),
+        Deed::Held => format!("{themes} held"),
+        Deed::Released => format!("{themes} let go"),
+        Deed::TakenBack => "and that was taken back".into(),
     }
 }
 
@@ -181,13 +218,20 @@ pub(crate) fn object(found: &Changes, change: &Change) -> Value {
         "cluster": change.cluster,
         "label": change.label,
         "was": change.was,
+        "earlier": change.earlier,
         "pages": change.pages,
         "share": change.share,
         "said": sentence(change),
+        "ended": change.has_ended,
+        "by_hand": change.acts.iter().map(act_object).collect::<Vec<_>>(),
         "new_domains": change.new_domains.iter().map(|(domain, pages)| json!({"domain": domain, "pages": pages})).collect::<Vec<_>>(),
         "new_domains_total": change.n_new_domains,
         "titles": change.titles,
     })
+}
+
+fn act_object(act: &Act) -> Value {
+    json!({"did": act.deed.code(), "other": act.other, "themes": act.themes})
 }
 
 fn period(period: Period, pages: u64) -> Value {
@@ -347,6 +391,9 @@ mod tests {
             share: [pages[0] as f64 / 100.0, pages[1] as f64 / 200.0],
             new_domains: vec![("example.org".into(), 2)],
             n_new_domains: 3,
+            earlier: 1_204,
+            has_ended: false,
+            acts: Vec::new(),
             titles: vec!["A <script>alert(1)</script>\u{1b}[2J title".into()],
         }
     }
@@ -402,17 +449,20 @@ mod tests {
         );
         let beside = |pages| {
             let told = summary(&Changes { pages, ..self::found() });
-            told.split_once(" pages, ")
+            told.split_once(if pages[1] == 0 { " page, " } else { " pages, " })
                 .and_then(|(_, rest)| rest.split_once(" ("))
                 .map(|(beside, _)| beside.to_owned())
                 .unwrap()
         };
         for (pages, told) in [
-            ([100, 14_488], "145 times as many as the 100 before"),
-            ([100, 1_000], "10 times as many as the 100 before"),
-            ([100, 999], "899 % more than the 100 before"),
+            ([100, 14_488], "145 times the 100 before"),
+            ([100, 1_000], "10 times the 100 before"),
+            ([35, 299], "8.5 times the 35 before"),
+            ([100, 300], "3 times the 100 before"),
+            ([100, 299], "199 % more than the 100 before"),
             ([1_000, 1_004], "some more than the 1,000 before"),
             ([1_000, 10], "99 % fewer than the 1,000 before"),
+            ([1_000, 0], "beside the 1,000 before"),
             ([3, 3], "as many as before"),
         ] {
             assert_eq!(beside(pages), told);
@@ -420,6 +470,31 @@ mod tests {
         assert_eq!(sentence(&found.changes[0]), "20 pages, 10.0 % of all.");
         assert_eq!(sentence(&found.changes[1]), "10 pages after 30: 5.0 % of all, down from 30.0 %.");
         assert_eq!(domains(&found.changes[0]).unwrap(), "From example.org (2) and 2 more.");
+    }
+
+    #[test]
+    fn only_what_ended_is_said_to_have() {
+        let said = |kind, pages, has_ended| sentence(&Change { has_ended, was: None, ..change(kind, pages) });
+        assert_eq!(said(Kind::Shrunk, [41, 0], false), "None after 41, which were 41.0 % of all.");
+        assert_eq!(said(Kind::Gone, [41, 0], true), "None after 41, which were 41.0 % of all. It has ended.");
+        assert_eq!(said(Kind::Gone, [41, 2], true), "2 pages after 41: 1.0 % of all, down from 41.0 %. It has ended.");
+        assert_eq!(said(Kind::Grown, [0, 41], false), "41 pages after none: 20.5 % of all. Earlier it had 1,204.");
+    }
+
+    #[test]
+    fn commits_are_compared_by_shares() {
+        let commits = |first, last, pages| Changes {
+            periods: [Period::Commits(1, first - 1), Period::Commits(first, last)],
+            pages,
+            ..found()
+        };
+        assert_eq!(
+            summary(&commits(14, 16, [20_000, 5_999])),
+            "commits 14 to 16: 5,999 pages, beside the 20,000 before (commits 1 to 13). 4 clusters: 1 new, 1 shrunk, 1 drifted."
+        );
+        assert_eq!(summary(&commits(14, 14, [0, 0])), "commit 14: no page; 1 new, 1 shrunk, 1 drifted.");
+        let nothing = Changes { changes: Vec::new(), drifts: Vec::new(), ..commits(14, 14, [0, 0]) };
+        assert_eq!(summary(&nothing), "commit 14: no page.");
     }
 
     #[test]

@@ -6,8 +6,8 @@ import { choose, chosen } from "../place";
 import type { Alarm, Change, Changes as Told, Now, Recent } from "../types";
 import { Choice, ClusterLink, Text, Trouble } from "../ui/parts";
 
-const NAMES = { new: "New", grown: "Grown", shrunk: "Shrunk", gone: "Gone", renamed: "Renamed", drifted: "Drifted" } as const;
-const SIGNS = { new: "+", grown: "↗", shrunk: "↘", gone: "×", renamed: "≈", drifted: "∿" } as const;
+const NAMES = { new: "New", grown: "Grown", shrunk: "Shrunk", gone: "Gone", renamed: "Renamed", edited: "Edited", drifted: "Drifted" } as const;
+const SIGNS = { new: "+", grown: "↗", shrunk: "↘", gone: "×", renamed: "≈", edited: "✎", drifted: "∿" } as const;
 const STRETCHES = [
   ["lately", "Lately"],
   ["commit", "Commit"],

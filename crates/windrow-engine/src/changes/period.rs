@@ -82,17 +82,19 @@ impl Periods {
         since: Since,
         until: Option<Micros>,
     ) -> Result<Option<Self>> {
-        let Some(newest) = files.last() else { return Ok(None) };
+        if files.is_empty() {
+            return Ok(None);
+        }
         if let Since::Commit(commit) = since {
             let n_now: u64 = files.iter().filter(|file| file.epoch > commit).map(|file| file.rows).sum();
-            let (mut first, mut n_before) = (commit + 1, 0);
+            let (mut first, mut n_before) = (commit.saturating_add(1), 0);
             for file in files.iter().rev().filter(|file| file.epoch <= commit) {
                 if n_before >= n_now {
                     break;
                 }
                 (first, n_before) = (file.epoch, n_before + file.rows);
             }
-            return Ok(Some(Self::Commits([first, commit + 1], newest.epoch)));
+            return Ok(Some(Self::Commits([first, commit.saturating_add(1)], committed.manifest.epoch)));
         }
         let end = match until {
             Some(until) => until,

@@ -10,6 +10,7 @@ use windrow_core::record::Micros;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Drift;
+use super::lives::Lives;
 use super::period::{Periods, Side};
 use crate::alarms::Raised;
 use crate::checkpoint::Committed;
@@ -43,6 +44,10 @@ impl Titles {
         self.0.truncate(TITLES);
     }
 
+    fn take_in(&mut self, others: Self) {
+        others.0.iter().for_each(|(score, title)| self.see(*score, title));
+    }
+
     pub(super) fn into_titles(self) -> Vec<String> {
         self.0.into_iter().map(|(_, title)| title).collect()
     }
@@ -61,6 +66,20 @@ pub(super) struct Seen {
     pub(super) new_domains: BTreeMap<String, u64>,
 }
 
+impl Seen {
+    /// The pages of another cluster count for this one; its labels do not.
+    fn take_in(&mut self, other: Self) {
+        self.earlier += other.earlier;
+        for (side, titles) in other.titles.into_iter().enumerate() {
+            self.pages[side] += other.pages[side];
+            self.titles[side].take_in(titles);
+        }
+        for (domain, pages) in other.new_domains {
+            *self.new_domains.entry(domain).or_default() += pages;
+        }
+    }
+}
+
 /// What all clusters had.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -68,6 +87,8 @@ pub(super) struct Tally {
     pub(super) without_time: u64,
     /// Hashes of cluster and domain of all pages before now: 8 bytes for each pair.
     known_domains: HashSet<u64>,
+    /// What happened to them.
+    pub(super) lives: Lives,
     /// Alarms of now.
     pub(super) drifts: Vec<Drift>,
     /// Those whose page did not come yet, oldest first.
@@ -89,10 +110,19 @@ pub(super) fn is_timely(time: Micros, read_by: i64) -> bool {
     timely(time.div_euclid(1_000_000), read_by).is_some()
 }
 
+fn pair(domain: &str, cluster: ClusterId) -> u64 {
+    xxh3_64_with_seed(domain.as_bytes(), u64::from(cluster))
+}
+
+/// Where events are between two pages with these times. What comes before any time comes before everything.
+fn at([last, next]: [Option<Micros>; 2], periods: &Periods) -> impl Fn(bool, u64) -> Side {
+    move |is_of_page, epoch| periods.side(if is_of_page { next } else { last }, epoch).unwrap_or(Side::Earlier)
+}
+
 impl Tally {
-    /// One that knows of these alarms.
-    pub(super) fn new(alarms: Vec<Raised>) -> Self {
-        Self { to_come: alarms.into(), ..Self::default() }
+    /// One that knows of these events.
+    pub(super) fn new(lives: Lives, alarms: Vec<Raised>) -> Self {
+        Self { lives, to_come: alarms.into(), ..Self::default() }
     }
 
     pub(super) fn read(&mut self, committed: &Committed, file: &PublishedFile, periods: &Periods) -> Result<()> {
@@ -110,7 +140,9 @@ impl Tally {
         let (label, title, domain) = (label?, title?, domain?);
         for row in 0..batch.num_rows() {
             let time = time.is_valid(row).then(|| time.value(row)).filter(|time| is_timely(*time, read_by));
-            (self.pages, self.time) = (self.pages + 1, time.or(self.time));
+            let last = self.time;
+            (self.pages, self.time) = (self.pages + 1, time.or(last));
+            self.lives.until(self.pages, &at([last, self.time], periods));
             while let Some(raised) = self.to_come.pop_front_if(|raised| raised.position <= self.pages) {
                 self.raise(raised, epoch, periods);
             }
@@ -121,7 +153,7 @@ impl Tally {
             let cluster = cluster.value(row).cast_unsigned();
             let seen = self.clusters.entry(cluster).or_default();
             let domain = text(domain, row);
-            let pair = xxh3_64_with_seed(domain.as_bytes(), u64::from(cluster));
+            let pair = pair(domain, cluster);
             let at = match side {
                 Side::Later => continue,
                 Side::Earlier => {
@@ -159,11 +191,21 @@ impl Tally {
         }
     }
 
-    /// Takes out what is not new: files are not in the order of time.
-    pub(super) fn forget_known(&mut self) {
-        for (cluster, seen) in &mut self.clusters {
-            let known = &self.known_domains;
-            seen.new_domains.retain(|domain, _| !known.contains(&xxh3_64_with_seed(domain.as_bytes(), u64::from(*cluster))));
+    /// To be called behind the last page. Pages of a cluster that a user had taken in count for the one that stands for it, and domains that it
+    /// had before are not new: files are not in the order of time.
+    pub(super) fn settle(&mut self, periods: &Periods) {
+        self.lives.until(u64::MAX, &at([self.time; 2], periods));
+        let mut parts: BTreeMap<ClusterId, Vec<ClusterId>> = BTreeMap::new();
+        let mut apart = std::mem::take(&mut self.clusters);
+        for &cluster in apart.keys() {
+            parts.entry(self.lives.counts_for(cluster)).or_default().push(cluster);
+        }
+        for (whole, parts) in parts {
+            let mut seen = apart.remove(&whole).unwrap_or_default();
+            parts.iter().filter_map(|part| apart.remove(part)).for_each(|part| seen.take_in(part));
+            let is_known = |domain: &str, part: &ClusterId| self.known_domains.contains(&pair(domain, *part));
+            seen.new_domains.retain(|domain, _| !parts.iter().any(|part| is_known(domain, part)));
+            self.clusters.insert(whole, seen);
         }
     }
 }

@@ -30,9 +30,11 @@ const LOOK: Duration = Duration::from_millis(500);
   windrow changes --follow --out out
 
 A stretch of creation times is held against the one of the same length before
-it; the pages behind a commit against as many before. A cluster has grown or
-shrunk when its share changed by half and chance does not explain it. It has
-drifted when an alarm was raised: docs/how-to/what-changed.md.
+it; the pages behind a commit against those of the commits before it, by their
+shares. A cluster has grown or shrunk when its share changed by half and chance
+does not explain it; it is new or gone when it was born or has ended as well.
+What users did is told, too. It has drifted when an alarm was raised:
+docs/how-to/what-changed.md.
 ")]
 pub(crate) struct Args {
     /// Where the stretch begins: a length such as 24h or 7d before the newest
