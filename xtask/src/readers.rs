@@ -35,8 +35,14 @@ pub(crate) fn readers() -> Result<()> {
         let name = input.file_name().context("a file")?.to_string_lossy().into_owned();
         check(&windrow, input, &out.join(name.split('.').next().unwrap_or(&name))).context(name)?;
     }
-    if shared_data(&format!("{STREAM}.csv.gz")).is_some() {
+    if let Some(stream) = shared_data(&format!("{STREAM}.csv.gz")) {
         STRETCHES.iter().try_for_each(|stretch| changes(&windrow, &out.join(STREAM), *stretch))?;
+        edit(&windrow, &out.join(STREAM))?;
+        changes(&windrow, &out.join(STREAM), EDITED)?;
+        let lively = out.join("lively");
+        let mut run = Command::new(&windrow);
+        stdout(run.args(["run", "--quiet", "--clusters", "auto", "--input"]).arg(stream).arg("--out").arg(&lively))?;
+        changes(&windrow, &lively, LIVELY)?;
     }
     Ok(())
 }
@@ -45,6 +51,24 @@ pub(crate) fn readers() -> Result<()> {
 const STREAM: &str = "links_stream_2012_2023";
 const STRETCHES: [(&str, &str); 4] =
     [("2019-10-28", "2019-10-29"), ("2022-02-04", "2022-02-05"), ("2022-02-02", "2022-02-16"), ("2020-01-01", "2021-01-01")];
+
+/// The last one, in which users did something; and one in which clusters are born and end where there may be as many as the stream has.
+const EDITED: (&str, &str) = ("2022-06-01", "2024-01-01");
+const LIVELY: (&str, &str) = ("2016-01-01", "2017-01-01");
+
+/// Merges, one of them taken back, a split and a name.
+fn edit(windrow: &Path, out: &Path) -> Result<()> {
+    let call = |args: &[&str]| stdout(Command::new(windrow).arg("clusters").args(args).args(["-q", "--out"]).arg(out));
+    let listed = call(&["-o", "json"])?;
+    let clusters = listed.lines().map(|line| Ok(serde_json::from_str::<Value>(line)?["cluster"].to_string()));
+    let clusters: Vec<String> = clusters.collect::<Result<_>>()?;
+    let [a, b, c, d, ..] = &clusters[..] else { bail!("too few clusters to edit: {clusters:?}") };
+    call(&["merge", b, "--into", a])?;
+    call(&["merge", c, "--into", a])?;
+    call(&["undo"])?;
+    call(&["rename", d, "mine"])?;
+    call(&["split", d]).map(drop)
+}
 
 /// What `changes` tells, counted in the Parquet.
 fn changes(windrow: &Path, out: &Path, (since, until): (&str, &str)) -> Result<()> {
