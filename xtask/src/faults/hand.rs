@@ -1,4 +1,4 @@
-//! What a user says stays said: clusters are named, pinned, merged and split, one edit is taken back, and the worker that took each of them is
+//! What a user says stays said: clusters are named, pinned, merged and split, themes are moved and let go, one edit is taken back, and the worker that took each of them is
 //! killed right after. In the end all is as the user said, each edit happened once, and its log alone, replayed into an empty folder, gives
 //! the same output.
 //!
@@ -42,6 +42,13 @@ pub(super) fn hand(part: &Part<'_>) -> Result<()> {
         Ok(merged)
     })?;
     life(&pipeline, BATCHES, |by| by.asks(&["split", &kept]))?;
+    let moved = life(&pipeline, BATCHES, |by| {
+        let other = by.heaviest()?.into_iter().find(|id| *id != kept).context("one cluster alone")?;
+        let [stays, free] = by.themes(&other)?;
+        by.asks(&["move", &stays, &free, "--to", &kept])?;
+        by.asks(&["release", &free])?;
+        Ok(stays)
+    })?;
     let lost = life(&pipeline, BATCHES, |by| {
         let lost = by.heaviest()?.into_iter().find(|id| *id != kept).context("one cluster alone")?;
         by.asks(&["rename", &lost, "comes back"])?;
@@ -52,10 +59,10 @@ pub(super) fn hand(part: &Part<'_>) -> Result<()> {
     life(&pipeline, 1, |by| by.asks(&["undo"]))?;
     rig.to_the_end(&pipeline)?;
     pipeline.verify()?;
-    is_as_said(&pipeline, &kept, &[&merged, &lost])?;
+    is_as_said(&pipeline, &kept, &moved, &[&merged, &lost])?;
     from_nothing(&rig, &pipeline)?;
     say(format_args!(
-        "hand: {} edits in five lives of a worker that was killed after each; all as said, each edit once, and the log of edits alone gives \
+        "hand: {} edits in six lives of a worker that was killed after each; all as said, each edit once, and the log of edits alone gives \
          the same output",
         logged(&pipeline)?
     ));
@@ -94,6 +101,14 @@ impl By<'_> {
         let ids: Vec<String> = clusters.iter().map(id).take(2).collect();
         ids.try_into().ok().context("fewer than two clusters")
     }
+
+    /// The two heaviest themes of a cluster.
+    fn themes(&self, cluster: &str) -> Result<[String; 2]> {
+        let told = self.calls(&["themes", cluster, "-o", "json"], &[])?;
+        let themes = told.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+        let ids: Vec<String> = themes.iter().map(|theme| theme["micro_cluster"].to_string()).take(2).collect();
+        ids.try_into().ok().context("fewer than two themes")
+    }
 }
 
 fn id(cluster: &Value) -> String {
@@ -122,13 +137,22 @@ fn logged(pipeline: &Pipeline) -> Result<usize> {
     }
 }
 
-fn is_as_said(pipeline: &Pipeline, kept: &str, gone: &[&String]) -> Result<()> {
+fn is_as_said(pipeline: &Pipeline, kept: &str, moved: &str, gone: &[&String]) -> Result<()> {
     let clusters = By(pipeline).clusters()?;
     let of = |wanted: &str| clusters.iter().find(|cluster| id(cluster) == wanted);
     let named = of(kept).with_context(|| format!("cluster {kept} is not alive, though pinned"))?;
     ensure!(named["label"] == NAME && named["renamed"] == true && named["pinned"] == true, "cluster {kept} is {named}");
     for ended in gone {
         ensure!(of(ended).is_none(), "cluster {ended} was merged away and is alive");
+    }
+    let theme_moved: u64 = moved.parse()?;
+    for cluster in &clusters {
+        let held = By(pipeline).calls(&["themes", &id(cluster), "-o", "json"], &[])?;
+        let mut themes = held.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?.into_iter();
+        // It may have faded, or be part of another theme by now: where it is alive it is where it was put.
+        if let Some(theme) = themes.find(|theme| theme["micro_cluster"] == theme_moved) {
+            ensure!(id(cluster) == kept && theme["held"] == true, "theme {moved} was put into {kept}, and is {theme}");
+        }
     }
     let told = stdout(script(READERS, "by_hand.py")?.arg(&pipeline.out))?;
     let told: Value = serde_json::from_str(&told)?;
@@ -138,6 +162,8 @@ fn is_as_said(pipeline: &Pipeline, kept: &str, gone: &[&String]) -> Result<()> {
         ensure!(told[event] == *times, "{event}: {} times and not {times}: {told}", told[event]);
     }
     ensure!(told["renamed"] == 3, "two names were given, and one came back: {told}");
+    let released = told["micro_released"].as_u64().unwrap_or(0);
+    ensure!(released > 0, "no theme was let go: {told}");
     Ok(())
 }
 
