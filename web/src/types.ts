@@ -301,6 +301,7 @@ export interface Explanation {
   record_id: string | null;
   published: { cluster: number; micro_cluster: number; novel: boolean; score: number; label: string } | null;
   page: Record<string, string | null> | null;
+  current: { cluster: number; label: string; said: string } | null;
   now: { novel: boolean; threshold: number; winner: Candidate | null; runner_up: Candidate | null };
 }
 

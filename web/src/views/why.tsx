@@ -34,7 +34,7 @@ function Panel({ record }: { record: string }) {
 }
 
 function Said({ data }: { data: Explanation }) {
-  const { published, now } = data;
+  const { published, current, now } = data;
   return (
     <>
       {data.page && (
@@ -45,8 +45,14 @@ function Said({ data }: { data: Explanation }) {
       {published && (
         <p>
           At its arrival it was given to <ClusterLink id={published.cluster} label={published.label} />
-          {published.novel ? ", where it opened a theme of its own" : ` with a score of ${score(published.score)}`}. What follows is the answer of the model as it is now;
-          from {score(now.threshold)} on a page belongs.
+          {published.novel ? ", where it opened a theme of its own" : ` with a score of ${score(published.score)}`}.
+          {current && (
+            <>
+              {" "}
+              It is now in <ClusterLink id={current.cluster} label={current.label} />: {current.said}.
+            </>
+          )}{" "}
+          What follows is where a page like this would go as the model is now; from {score(now.threshold)} on a page belongs.
         </p>
       )}
       <div class="candidates">

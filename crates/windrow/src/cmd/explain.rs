@@ -1,11 +1,12 @@
 //! `windrow explain`: why a page is where it is.
 
 use serde_json::{Value, json};
-use windrow_core::cluster::{Candidate, Explanation};
+use windrow_core::cluster::{Candidate, ClusterId, Explanation};
 use windrow_core::kept::Kept;
 use windrow_core::pipeline::{Pipeline, Preparer, View};
 use windrow_core::record::{RecordId, Row};
 use windrow_engine::checkpoint::Reading;
+use windrow_engine::current::Whereabouts;
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::lookup::{self, Published, Wanted};
 
@@ -24,8 +25,9 @@ const TERMS_SHOWN: usize = 8;
   windrow explain --out out --id 1761259107       by the campaign's id
   windrow explain --out out --title 'rust game'   a page that was never seen
 
-What was decided at arrival comes from the output; the reasons come from the
-model as of the last commit.
+What was decided at arrival comes from the output, where the page is now from
+the lineage: moves, merges, and what users did. The reasons come from the model
+as of the last commit: where a page like this would go.
 ")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -86,9 +88,10 @@ pub(super) fn run(args: &Args, app: &mut App) -> Done {
     };
     let why = explanation(&reading, &columns)?;
     let view = reading.pipeline.view();
+    let current = published.as_ref().map(|page| Current::of(page, &reading)).transpose()?;
     match app.term.format {
-        Format::Text => print(published.as_ref(), &columns, &why, &view, app)?,
-        Format::Json => app.term.json(&object(published.as_ref(), &why, &view))?,
+        Format::Text => print(published.as_ref().zip(current.as_ref()), &columns, &why, &view, app)?,
+        Format::Json => app.term.json(&object(published.as_ref().zip(current.as_ref()), &why, &view))?,
         Format::Tsv => tsv(&why, app)?,
     }
     Ok(Exit::Fine)
@@ -101,7 +104,8 @@ pub(crate) fn of_published(reading: &Reading, wanted: &Wanted) -> Result<Value, 
         None => return Err(no_page(reading, wanted)?),
     };
     let why = explanation(reading, &found.columns)?;
-    Ok(object(Some(&found), &why, &reading.pipeline.view()))
+    let current = Current::of(&found, reading)?;
+    Ok(object(Some((&found, &current)), &why, &reading.pipeline.view()))
 }
 
 /// Why there is no such page.
@@ -139,7 +143,54 @@ fn explain(pipeline: &Pipeline, pages: &windrow_core::record::Pages) -> Explanat
     pipeline.explain(pages, 0)
 }
 
-fn object(published: Option<&Published>, why: &Explanation, view: &View) -> Value {
+/// Where a published page is now.
+struct Current {
+    page: Whereabouts,
+    /// Whether a user put its theme where it is.
+    held: bool,
+}
+
+impl Current {
+    fn of(page: &Published, reading: &Reading) -> Result<Self, Error> {
+        let page = Whereabouts::of(reading, page.decision.micro_cluster, page.decision.cluster)?;
+        let micro_clusters = reading.pipeline.summary().micro_clusters;
+        let held = micro_clusters.iter().any(|micro| micro.micro_cluster == page.micro_cluster && micro.held);
+        Ok(Self { page, held })
+    }
+
+    fn object(&self, view: &View) -> Value {
+        let (event, commit) = self.page.moved.clone().unzip();
+        json!({
+            "cluster": self.page.cluster(),
+            "label": label(self.page.cluster(), view),
+            "micro_cluster": self.page.micro_cluster,
+            "held": self.held,
+            "event": event,
+            "commit": commit,
+            "said": self.told(),
+        })
+    }
+
+    /// What brought it there, and who.
+    fn told(&self) -> String {
+        let theme = self.page.micro_cluster;
+        let Some((event, commit)) = &self.page.moved else {
+            return if self.held { format!("theme {theme}, held there by you") } else { "as at arrival".into() };
+        };
+        let told = match event.as_str() {
+            "cluster_merged" => "merged into it by you".to_owned(),
+            "cluster_split" => "split off by you".to_owned(),
+            "cluster_back" => "brought back by you".to_owned(),
+            "micro_placed" => format!("theme {theme}, put there by you"),
+            "micro_merged" => format!("theme {theme}, which took in its own,"),
+            _ => format!("theme {theme}, which went over"),
+        };
+        format!("{told} at commit {commit}")
+    }
+}
+
+fn object(published: Option<(&Published, &Current)>, why: &Explanation, view: &View) -> Value {
+    let (published, current) = published.unzip();
     json!({
         "schema": "windrow.explanation/1",
         "record_id": published.map(|page| &page.record_id),
@@ -156,6 +207,7 @@ fn object(published: Option<&Published>, why: &Explanation, view: &View) -> Valu
             "keywords": page.columns[3], "description": page.columns[4],
             "creation_time": page.creation_time.map(text::time),
         })),
+        "current": current.map(|current| current.object(view)),
         "now": {
             "novel": why.novel,
             "threshold": why.threshold,
@@ -181,7 +233,7 @@ fn tsv(why: &Explanation, app: &mut App) -> Result<(), Failure> {
 fn candidate_object(candidate: &Candidate, view: &View) -> Value {
     json!({
         "cluster": candidate.cluster,
-        "label": label(candidate, view),
+        "label": label(candidate.cluster, view),
         "micro_cluster": candidate.micro_cluster,
         "score": candidate.score,
         "parts": candidate.parts.iter()
@@ -189,12 +241,12 @@ fn candidate_object(candidate: &Candidate, view: &View) -> Value {
     })
 }
 
-fn label<'a>(candidate: &Candidate, view: &'a View) -> &'a str {
-    view.clusters.iter().find(|cluster| cluster.cluster == candidate.cluster).map_or("", |cluster| &cluster.label)
+fn label(id: ClusterId, view: &View) -> &str {
+    view.clusters.iter().find(|cluster| cluster.cluster == id).map_or("", |cluster| &cluster.label)
 }
 
 fn print(
-    published: Option<&Published>,
+    published: Option<(&Published, &Current)>,
     columns: &[String; 5],
     why: &Explanation,
     view: &View,
@@ -207,7 +259,7 @@ fn print(
             fact(name, &value, app)?;
         }
     }
-    if let Some(page) = published {
+    if let Some((page, current)) = published {
         let decision = &page.decision;
         let how = if decision.novel { "opened theme" } else { "theme" };
         let told = format!(
@@ -218,23 +270,28 @@ fn print(
             text::plain(&page.label)
         );
         fact("at arrival", &text::cut(&told, width - 13), app)?;
+        let (cluster, why) = (current.page.cluster(), format!(" ({})", current.told()));
+        let is_alive = view.clusters.iter().any(|living| living.cluster == cluster);
+        let label = if is_alive { text::plain(label(cluster, view)) } else { "which has ended".into() };
+        let told = format!("cluster {cluster} · {label}");
+        fact("now", &(text::cut(&told, width.saturating_sub(13 + text::width(&why))).into_owned() + &why), app)?;
     }
     app.term.line("")?;
     match &why.winner {
         None => app.term.line("The model knows nothing that this page is like.")?,
         Some(winner) => {
             let needs = format!("likeness {:.3}, {:.3} needed", winner.score, why.threshold);
-            candidate("why", winner, &needs, view, app)?;
+            candidate("a page like this would go to", winner, &needs, view, app)?;
             if why.novel {
-                app.term.line("  too little: today the page would open a theme of its own")?;
+                app.term.line("  too little: it would open a theme of its own")?;
             } else if winner.score < why.threshold {
-                app.term.line("  too little: the page would be given to it, and not count for what it is about")?;
+                app.term.line("  too little: it would be given to it, and not count for what it is about")?;
             }
         }
     }
     if let Some(runner_up) = &why.runner_up {
         app.term.line("")?;
-        candidate("and not", runner_up, &format!("likeness {:.3}", runner_up.score), view, app)?;
+        candidate("and not to", runner_up, &format!("likeness {:.3}", runner_up.score), view, app)?;
     }
     Ok(())
 }
@@ -245,7 +302,7 @@ fn fact(name: &str, value: &str, app: &mut App) -> Result<(), Failure> {
 }
 
 fn candidate(word: &str, candidate: &Candidate, likeness: &str, view: &View, app: &mut App) -> Result<(), Failure> {
-    let label = text::plain(label(candidate, view)).into_owned();
+    let label = text::plain(label(candidate.cluster, view)).into_owned();
     let head = format!("{word} cluster {} · {label}", candidate.cluster);
     let head = text::cut(&head, app.term.width().saturating_sub(likeness.len() + 3)).into_owned();
     let head = app.term.paint(Style::Bold, &head);

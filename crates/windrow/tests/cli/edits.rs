@@ -115,3 +115,33 @@ fn one_cluster_is_shown_with_its_addresses_and_its_copies() {
     }
     assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told:?}");
 }
+
+#[test]
+fn a_page_is_explained_where_it_is_now() {
+    let rig = begun();
+    let (a, b) = (id(&clusters(&rig)[0]), id(&clusters(&rig)[1]));
+    rig.run(&["clusters", "rename", &b, "My group", "--out", "out"]).fine();
+    rig.run(&["export", "--folder", "out", "--cluster", &a, "--out", "a.csv"]).fine();
+    let exported = std::fs::read(rig.path("a.csv")).unwrap();
+    let mut rows = csv::Reader::from_reader(&exported[..]);
+    let mut at = |name: &str| rows.headers().unwrap().iter().position(|column| column == name).unwrap();
+    let (record, micro) = (at("record_id"), at("micro_cluster"));
+    let row = rows.records().last().unwrap().unwrap();
+    let (record, theme) = (row[record].to_owned(), row[micro].to_owned());
+    let explained = || rig.run(&["explain", "--out", "out", &record, "-o", "json"]).fine().json()["current"].clone();
+    let text = || rig.run(&["explain", "--out", "out", &record]).fine().out;
+    assert_eq!((&explained()["cluster"].to_string(), &explained()["said"]), (&a, &"as at arrival".into()));
+
+    rig.run(&["clusters", "move", &theme, "--to", &b, "--out", "out"]).fine();
+    let told = format!("cluster {b} · My group (theme {theme}, put there by you at commit 3)");
+    assert!(text().contains(&told), "{}", text());
+    assert_eq!((&explained()["event"], &explained()["held"]), (&"micro_placed".into(), &true.into()));
+    rig.run(&["clusters", "undo", "--out", "out"]).fine();
+    assert_eq!((&explained()["cluster"].to_string(), &explained()["event"]), (&a, &serde_json::Value::Null));
+
+    rig.run(&["clusters", "merge", &a, "--into", &b, "--out", "out"]).fine();
+    let told = format!("cluster {b} · My group (merged into it by you at commit 5)");
+    assert!(text().contains(&told), "{}", text());
+    assert!(text().contains("a page like this would go to cluster"), "{}", text());
+    assert_eq!(explained()["label"], "My group");
+}
