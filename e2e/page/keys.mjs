@@ -85,7 +85,7 @@ async function byHand(page) {
   await press("Merge");
   await page.getByRole("combobox", { name: "Merge into: id of the cluster" }).fill(String(other));
   await page.keyboard.press("Enter");
-  await page.getByText(/Merge: [\d,]+ of the newest [\d,]+ pages would move/).waitFor();
+  await page.getByText(/Merge: cluster \d+ would end, taken in by cluster \d+; [\d,]+ of the newest [\d,]+ pages would move/).waitFor();
   if ((await clusters()).length !== before.length) problems.push("keys: a look at an edit did it");
   await press("Do it");
   await page.getByText(/is gone/).waitFor();

@@ -95,7 +95,7 @@ function api(url, request, response) {
     return;
   }
   const send = (status, body) => response.writeHead(status, { "content-type": "application/json", "content-security-policy": POLICY }).end(JSON.stringify(body));
-  if (request.method === "POST") return send(202, { schema: "windrow.edit/1", edit: "1" });
+  if (request.method === "POST") return send(202, { schema: "windrow.edit/1", edit: "1", commit: null, said: "cluster 12 would end; 81 of the newest 5,000 pages would move" });
   for (const [pattern, answer] of ANSWERS) {
     const found = pattern.exec(route);
     const body = found && answer(url.searchParams, found);

@@ -1,5 +1,5 @@
 // How the page asks the server.
-import type { Edit, Edited, Preview } from "./types";
+import type { Edit, Edited } from "./types";
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
@@ -52,4 +52,4 @@ async function posted<T>(route: string, body: unknown): Promise<T> {
 export const change = (route: string, body: unknown): Promise<Edited> => posted(route, body);
 export const edit = (edit: Edit): Promise<Edited> => posted("/edits", edit);
 /** What it would do; nothing is done. */
-export const preview = (edit: Edit): Promise<Preview> => posted("/edits", { ...edit, dry_run: true });
+export const preview = (edit: Edit): Promise<Edited> => posted("/edits", { ...edit, dry_run: true });

@@ -277,16 +277,11 @@ export type Edit =
   | { edit: "release"; micro_clusters: number[] }
   | { edit: "undo"; older?: boolean };
 
-/** What an edit would do to the newest pages. */
-export interface Preview {
-  pages: number;
-  moved: number;
-  events: number;
-}
-
+/** What an edit does, or would do. */
 export interface Edited {
   commit: number | null;
-  edit: number | null;
+  edit: string | null;
+  said: string;
 }
 
 export interface Candidate {

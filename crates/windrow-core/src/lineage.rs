@@ -369,6 +369,9 @@ pub enum Edit {
         cluster: ClusterId,
         /// What goes; if none are named, what is less like its heaviest micro-cluster than like the rest.
         micro_clusters: Vec<MicroId>,
+        /// Where no slot is free, to merge the two clusters most alike first, of those that no user has had a hand in.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        make_room: bool,
     },
     /// Take back the latest edit.
     Undo {
@@ -411,9 +414,12 @@ pub enum EditError {
     /// Nothing would stay, or nothing would go.
     #[error("cluster {0} has no themes that could be parted: one must go and one must stay")]
     CannotPart(ClusterId),
-    /// Every slot has an owner, or rests.
-    #[error("no slot is free for another cluster; merge two clusters first, or wait until a light one has ended")]
-    NoFreeSlot,
+    /// Every slot has an owner.
+    #[error("no slot is free for another cluster{}", told(*.alike))]
+    NoFreeSlot {
+        /// Of a split: the clusters that could be merged first, the lighter and the one that would take it in.
+        alike: Option<(ClusterId, ClusterId)>,
+    },
     /// The model has no micro-clusters that could be elsewhere.
     #[error("the model {0} has no themes apart from its clusters: it can rename and pin them, not move, merge or split")]
     NotByModel(&'static str),
@@ -428,6 +434,10 @@ pub enum EditError {
     /// No edit is on record that could still be taken back.
     #[error("there is no edit that could be taken back")]
     NothingToUndo,
+}
+
+fn told(alike: Option<(ClusterId, ClusterId)>) -> String {
+    alike.map_or(String::new(), |(one, other)| format!("; most alike are clusters {one} and {other}"))
 }
 
 #[cfg(test)]

@@ -61,6 +61,12 @@ pub struct Error {
     pub otherwise: Option<Box<Error>>,
 }
 
+/// `text` as one word of a shell, for commands in hints.
+pub fn quoted(word: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_safe) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
 /// Result of everything in the engine.
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -45,7 +45,7 @@ use crate::sink::topics::{self, Claims, TopicOutput, TopicSink};
 use crate::source::kafka::TopicInput;
 use crate::source::{Asked, Keep};
 
-pub use edit::{Edited, Preview, edit, no_edit, preview};
+pub use edit::{Edited, Effect, Taken, edit, not_alive, preview};
 pub use forecast::Forecast;
 pub use standby::{STOPPED, Standing, stand_by, standbys};
 pub use waits::Told;

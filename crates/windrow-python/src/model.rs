@@ -43,7 +43,9 @@ impl Model {
             lineage.clear();
             pipeline.edit(edit, lineage)
         });
-        done.map_err(|error| invalid("E-EDIT", error, "`summary()` lists the living clusters"))
+        done.map_err(|error| {
+            invalid("E-EDIT", error, "`summary()` lists what is alive; docs/reference/errors.md has all reasons")
+        })
     }
 }
 

@@ -10,6 +10,7 @@
 mod allocator;
 mod args;
 mod cmd;
+mod edited;
 mod picture;
 mod progress;
 mod serve;

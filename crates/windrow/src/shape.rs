@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use windrow_core::kept::KeptTally;
 use windrow_core::pipeline::{ClusterView, Copied, CopiesView, Example, Gauge, Standing, View};
 use windrow_engine::alarms::Raised;
-use windrow_engine::run::Preview;
 
 use crate::term::text::time;
 use crate::told;
@@ -67,12 +66,6 @@ pub(crate) fn cluster_counts(cluster: &ClusterView, view: &View) -> Value {
         "latest_at": cluster.latest_at,
         "kept": kept(&cluster.kept),
     })
-}
-
-/// What an edit would do.
-pub(crate) fn preview_object(preview: &Preview) -> Value {
-    let Preview { pages, moved, lineage } = preview;
-    json!({"schema": "windrow.preview/1", "pages": pages, "moved": moved, "events": lineage.len()})
 }
 
 /// What columns that are carried along come to. Sums are texts: programs that take numbers for binary fractions would lose digits.

@@ -1,9 +1,9 @@
 // The user's hand: what is put right by it is looked at first, and done when it is as he meant it.
 import { useEffect, useState } from "preact/hooks";
 import { edit, preview, Refused } from "../api";
-import { count, counted } from "../format";
+import { count } from "../format";
 import { now } from "../live";
-import type { Cluster, Edit, Preview } from "../types";
+import type { Cluster, Edit, Edited } from "../types";
 import { Notice, Trouble } from "../ui/parts";
 
 /** When a change that is not committed yet will be. */
@@ -22,7 +22,7 @@ interface HandProps {
 
 /** An edit before it is done: what it would do, and the two answers. */
 export function Hand({ asked, onEnd }: HandProps) {
-  const [would, setWould] = useState<Preview>();
+  const [would, setWould] = useState<Edited>();
   const [said, setSaid] = useState<string>();
   const [error, setError] = useState<Refused>();
   const failed = (error: unknown) => {
@@ -37,8 +37,8 @@ export function Hand({ asked, onEnd }: HandProps) {
   }, [asked]);
   const act = async (asked: Edit) => {
     try {
-      const { commit } = await edit(asked);
-      setSaid(`${NAMES[asked.edit]}: ${done(commit)}.`);
+      const { commit, said } = await edit(asked);
+      setSaid(`${NAMES[asked.edit]}: ${done(commit)}${commit === null ? "" : `: ${said}`}.`);
       onEnd();
     } catch (error) {
       failed(error);
@@ -49,7 +49,7 @@ export function Hand({ asked, onEnd }: HandProps) {
       {asked && would && (
         <div class="notice info" role="group" aria-label="Is it meant so?">
           <div>
-            {NAMES[asked.edit]}: {count(would.moved)} of the newest {counted(would.pages, "page")} would move.
+            {NAMES[asked.edit]}: {would.said}.
           </div>
           <button type="button" class="hand-yes" onClick={() => void act(asked)}>
             Do it

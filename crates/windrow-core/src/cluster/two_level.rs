@@ -421,7 +421,7 @@ impl Clusterer for TwoLevel {
             Edit::Move { micro_clusters, to } => state.place(micro_clusters, *to, log),
             Edit::Release { micro_clusters } => state.release(micro_clusters, log),
             Edit::Merge { cluster, into } => state.take_in(*cluster, *into, log),
-            Edit::Split { cluster, micro_clusters } => state.part(*cluster, micro_clusters, &mut self.scratch.coarse, log),
+            Edit::Split { cluster, micro_clusters, .. } => state.part(*cluster, micro_clusters, &mut self.scratch.coarse, log),
             Edit::Rename { .. } | Edit::Undo { .. } => Ok(()),
         }
     }

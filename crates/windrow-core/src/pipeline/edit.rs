@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::near::Centres;
 use super::{AtHand, Pipeline};
 use crate::cluster::{ClusterId, MicroId};
 use crate::lineage::{self, Edit, EditError, Happening, LineageEvent};
@@ -71,9 +72,54 @@ impl Pipeline {
     /// Does what a user asked for, at this position. What is refused changes nothing.
     pub fn edit(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         self.settle();
-        if let Edit::Undo { older } = *edit {
-            return self.undo(older, log);
+        match edit {
+            Edit::Undo { older } => self.undo(*older, log),
+            Edit::Split { cluster, make_room, .. } => match self.carry_out_once(edit, log) {
+                Err(EditError::NoFreeSlot { .. }) => {
+                    let alike = self.most_alike(*cluster);
+                    let Some((ended, into)) = alike.filter(|_| *make_room) else {
+                        return Err(EditError::NoFreeSlot { alike });
+                    };
+                    // A slot is asked for last: it is all that the split lacks.
+                    self.carry_out_once(&Edit::Merge { cluster: ended, into }, log)?;
+                    self.carry_out_once(edit, log)
+                }
+                done => done,
+            },
+            edit => self.carry_out_once(edit, log),
         }
+    }
+
+    /// What `undo` can take back, oldest first, in words.
+    pub fn edits_to_undo(&self) -> Vec<String> {
+        self.done.iter().map(Inverse::told).collect()
+    }
+
+    /// The two clusters most like each other, the lighter first, without one that stays and all that a user named, pinned or put
+    /// together.
+    fn most_alike(&self, stays: ClusterId) -> Option<(ClusterId, ClusterId)> {
+        let summary = self.model.summary();
+        let is_named = |id| self.book.alive.get(&id).is_none_or(|entry| entry.name.is_some());
+        let others = summary.clusters.iter().filter(|one| one.cluster != stays && !one.pinned && !is_named(one.cluster));
+        let mut weights: BTreeMap<ClusterId, f64> = others.map(|one| (one.cluster, one.weight)).collect();
+        for micro in summary.micro_clusters.iter().filter(|micro| micro.held) {
+            weights.remove(&micro.cluster);
+        }
+        let by_weight = |a: &ClusterId, b: &ClusterId| weights[a].total_cmp(&weights[b]).then(b.cmp(a));
+        let centres = Centres::new(&self.model.cluster_terms());
+        let likenesses = |&one: &ClusterId| {
+            let others = centres.to_cluster(one).into_iter().filter(|(other, _)| *other > one && weights.contains_key(other));
+            others.map(|(other, likeness)| (likeness, [one, other])).collect::<Vec<_>>()
+        };
+        let nearest = weights.keys().flat_map(likenesses).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+        // Where none share a term, those that matter least.
+        let mut pair = nearest.map_or_else(|| weights.keys().copied().collect::<Vec<_>>(), |(_, pair)| pair.to_vec());
+        pair.sort_by(by_weight);
+        Some((*pair.first()?, *pair.get(1)?))
+    }
+
+    /// Does an edit that is none to take one back, and notes what takes it back.
+    fn carry_out_once(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         let inverse = self.inverse(edit)?;
         let noted = log.len();
         self.carry_out(edit, log)?;
@@ -100,7 +146,7 @@ impl Pipeline {
                     return Ok(());
                 }
                 Err(why) if !older => return Err(EditError::CannotUndo { edit: self.done[at].told(), why: Box::new(why) }),
-                Err(EditError::NoFreeSlot) => return Err(EditError::NoFreeSlot),
+                Err(why @ EditError::NoFreeSlot { .. }) => return Err(why),
                 Err(_) => debug_assert_eq!(log.len(), noted, "what is refused changes nothing"),
             }
         }
@@ -127,7 +173,7 @@ impl Pipeline {
                     return Err(EditError::NoMicro);
                 }
                 let noted = log.len();
-                self.carry_out(&Edit::Split { cluster: *into, micro_clusters }, log)?;
+                self.carry_out(&Edit::Split { cluster: *into, micro_clusters, make_room: false }, log)?;
                 let cluster = born(&log[noted..]).ok_or(EditError::CannotPart(*into))?;
                 self.as_before(cluster, inverse, noted, log)?;
                 self.release(living.iter().filter(|(.., held)| !held).map(|&(id, ..)| id).collect(), log)?;
@@ -223,7 +269,7 @@ impl Pipeline {
             Edit::Move { micro_clusters, .. } | Edit::Release { micro_clusters } => {
                 Inverse::Back { moved: before(&|id, _| micro_clusters.contains(&id)), ends: None }
             }
-            Edit::Split { cluster, micro_clusters } => {
+            Edit::Split { cluster, micro_clusters, .. } => {
                 entry(cluster)?;
                 let moved = before(&|_, home| home == *cluster);
                 // Of a user's split something stays. What takes a merge back may leave a cluster without themes: it had none of its own left.

@@ -51,6 +51,13 @@ pub fn read_state(out: &Path, state: Option<&Path>) -> Result<Option<Reading>> {
     read_committed(out, state)?.map(Committed::with_model).transpose()
 }
 
+impl Reading {
+    /// The same without the model.
+    pub fn committed(&self) -> Committed {
+        Committed { layout: self.layout.clone(), manifest: self.manifest.clone(), holder: self.holder.clone() }
+    }
+}
+
 impl Committed {
     /// Restores the model; that of a newer commit, with its manifest, when this one's snapshot was dropped meanwhile.
     pub fn with_model(mut self) -> Result<Reading> {

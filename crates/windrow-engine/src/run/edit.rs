@@ -4,30 +4,36 @@ use std::path::Path;
 use std::sync::Arc;
 
 use windrow_core::cluster::ClusterId;
-use windrow_core::lineage::{Edit, EditError, LineageEvent};
+use windrow_core::lineage::{Edit, EditError, Happening, LineageEvent};
 
 use super::work::Work;
 use super::{Ended, Job};
 use crate::checkpoint::{self, Reading, edits, refused};
 use crate::clock::Clock;
 use crate::current::Current;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::search::{self, Filter};
 use crate::sink::parquet::ParquetSink;
 
 /// Applies an edit: now, when nobody runs the pipeline, else by leaving it to the running process.
+///
+/// # Errors
+/// `E-EDIT`: it cannot be done. `E-STATE-NONE`: there is nothing to edit.
 pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) -> Result<Edited> {
-    let Some(mut reading) = checkpoint::read_state(out, state)? else { return Err(nothing_yet(out)) };
-    // A copy of the model says whether the edit can be done at all.
-    apply_pending(&mut reading, &mut Vec::new())?;
-    reading.pipeline.edit(edit, &mut Vec::new()).map_err(|error| refusal(&error))?;
+    let (reading, effect) = foretell(out, state, edit)?;
     let request = edits::request(&reading.layout.inbox(), edit, clock)?;
+    let taken = hand_in(&reading, (out, state), request, clock)?;
+    Ok(Edited { effect, taken })
+}
+
+/// Has a request taken: commits it, where nobody else does.
+fn hand_in(reading: &Reading, (out, state): (&Path, Option<&Path>), request: String, clock: &dyn Clock) -> Result<Taken> {
     if reading.holder.is_some() {
-        return Ok(Edited::LeftToRun { request });
+        return Ok(Taken::LeftToRun { request });
     }
     if reading.manifest.commits.is_some() {
         // Topics are part of every commit, and only a run has them at hand.
-        return Ok(Edited::LeftToNextRun { request });
+        return Ok(Taken::LeftToNextRun { request });
     }
     let manifest_path = reading.layout.manifest();
     let job = Job {
@@ -45,7 +51,7 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     };
     let owned = match checkpoint::own(&job, clock) {
         // Somebody was faster: the request lies in the inbox, and he will find it.
-        Err(error) if error.kind == ErrorKind::Fenced => return Ok(Edited::LeftToRun { request }),
+        Err(error) if error.kind == ErrorKind::Fenced => return Ok(Taken::LeftToRun { request }),
         owned => Arc::new(owned?),
     };
     let opened = checkpoint::open(&job, &owned)?;
@@ -53,12 +59,13 @@ pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) ->
     let mut work = Work::new(&job, opened, &mut sink, clock);
     work.finish(false)?;
     if edits::is_waiting(&reading.layout.inbox(), &request) {
-        return Ok(Edited::LeftToNextRun { request });
+        return Ok(Taken::LeftToNextRun { request });
     }
     match refused::find(&reading.layout.inbox(), &request)? {
         // Somebody ran the pipeline on since the model was read.
-        Some(refused) => Err(no_edit(refused.reason)),
-        None => Ok(Edited::Committed { epoch: work.summary(Ended::EndOfInput).epoch }),
+        Some(refused) => Err(Error::new(ErrorKind::Invalid, "E-EDIT", refused.reason)
+            .hint("the pipeline was run on meanwhile: `windrow clusters` shows what there is now")),
+        None => Ok(Taken::Committed { epoch: work.summary(Ended::EndOfInput).epoch }),
     }
 }
 
@@ -72,38 +79,65 @@ fn apply_pending(reading: &mut Reading, lineage: &mut Vec<LineageEvent>) -> Resu
     Ok(())
 }
 
-/// What an edit would do to the newest pages.
+/// What an edit does, or would do, to what the last commit has.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Preview {
-    /// What would happen, in order.
+pub struct Effect {
+    /// What happens, in order.
     pub lineage: Vec<LineageEvent>,
-    /// Of the newest published pages, those that would belong to another cluster.
+    /// Which edit it takes back, in words.
+    pub takes_back: Option<String>,
+    /// Of the newest published pages, those that belong to another cluster then.
     pub moved: u64,
-    /// Pages that were looked at.
+    /// Pages that were looked at; 0 where no page can move.
     pub pages: u64,
 }
 
-/// Newest published pages that a preview looks at.
-const PREVIEWED: usize = 5_000;
+/// Newest published pages that are looked at.
+const LOOKED_AT: usize = 5_000;
 
 /// Says what an edit would do, and does nothing.
 ///
 /// # Errors
 /// `E-EDIT`: it cannot be done. `E-STATE-NONE`: there is nothing to edit.
-pub fn preview(out: &Path, state: Option<&Path>, edit: &Edit) -> Result<Preview> {
-    let Some(committed) = checkpoint::read_committed(out, state)? else { return Err(nothing_yet(out)) };
+pub fn preview(out: &Path, state: Option<&Path>, edit: &Edit) -> Result<Effect> {
+    foretell(out, state, edit).map(|(_, effect)| effect)
+}
+
+/// Does an edit to a copy of the model, which says whether it can be done at all.
+fn foretell(out: &Path, state: Option<&Path>, edit: &Edit) -> Result<(Reading, Effect)> {
+    let Some(mut reading) = checkpoint::read_state(out, state)? else { return Err(nothing_yet(out)) };
+    let (mut pending, mut lineage) = (Vec::new(), Vec::new());
+    apply_pending(&mut reading, &mut pending)?;
+    let mut to_undo = reading.pipeline.edits_to_undo();
+    reading.pipeline.edit(edit, &mut lineage).map_err(|error| refusal(&error, Some(edit), &place(out, state)))?;
+    let is_undo = matches!(edit, Edit::Undo { .. });
+    let takes_back = is_undo.then(|| to_undo.swap_remove(reading.pipeline.edits_to_undo().len()));
+    let (moved, pages) = if lineage.iter().any(moves) { count_moved(&reading, &pending, &lineage)? } else { (0, 0) };
+    Ok((reading, Effect { lineage, takes_back, moved, pages }))
+}
+
+fn moves(event: &LineageEvent) -> bool {
+    matches!(event.happening, Happening::MicroPlaced { .. } | Happening::ClusterMerged { .. } | Happening::ClusterBack { .. })
+}
+
+/// Of the newest pages those that these events move, where others are pending; and how many were looked at.
+fn count_moved(reading: &Reading, pending: &[LineageEvent], lineage: &[LineageEvent]) -> Result<(u64, u64)> {
+    let committed = reading.committed();
     let mut current = Current::read(&committed)?;
-    let newest = search::newest(&committed, &Filter::default(), None, PREVIEWED)?.rows;
-    let mut copy = committed.with_model()?;
-    let mut lineage = Vec::new();
-    apply_pending(&mut copy, &mut lineage)?;
-    lineage.drain(..).for_each(|event| current.follow(&event));
-    let before: Vec<ClusterId> = newest.iter().map(|page| current.of(page.micro_cluster, page.cluster)).collect();
-    copy.pipeline.edit(edit, &mut lineage).map_err(|error| refusal(&error))?;
-    lineage.iter().for_each(|event| current.follow(event));
-    let after = newest.iter().map(|page| current.of(page.micro_cluster, page.cluster));
+    let newest = search::newest(&committed, &Filter::default(), None, LOOKED_AT)?.rows;
+    let mut clusters_after = |events: &[LineageEvent]| -> Vec<ClusterId> {
+        events.iter().for_each(|event| current.follow(event));
+        newest.iter().map(|page| current.of(page.micro_cluster, page.cluster)).collect()
+    };
+    let (before, after) = (clusters_after(pending), clusters_after(lineage));
     let moved = before.iter().zip(after).filter(|(before, after)| **before != *after).count() as u64;
-    Ok(Preview { lineage, moved, pages: newest.len() as u64 })
+    Ok((moved, newest.len() as u64))
+}
+
+/// The words that name an output on a command line.
+fn place(out: &Path, state: Option<&Path>) -> String {
+    let state = state.map(|state| format!(" --state {}", quoted(&state.display().to_string()))).unwrap_or_default();
+    format!(" --out {}{state}", quoted(&out.display().to_string()))
 }
 
 fn nothing_yet(out: &Path) -> Error {
@@ -111,24 +145,48 @@ fn nothing_yet(out: &Path) -> Error {
     Error::new(ErrorKind::Invalid, "E-STATE-NONE", message).hint("start with `windrow run`")
 }
 
-fn refusal(error: &EditError) -> Error {
-    let refused = no_edit(error.to_string());
-    if !matches!(error, EditError::CannotUndo { .. }) {
-        return refused;
-    }
-    refused.hint(
-        "`windrow clusters undo --older` takes back the latest edit before it that can be; `--dry-run` says what that does",
-    )
+/// `E-EDIT`: why an edit cannot be done, and what can be instead. `place` stands behind commands.
+fn refusal(error: &EditError, edit: Option<&Edit>, place: &str) -> Error {
+    let themes = "`windrow clusters themes ID` lists those of a cluster, `windrow explain` names that of a page".to_owned();
+    let hint = match (error, edit) {
+        (EditError::NoSuchCluster(_), _) => format!("`windrow clusters --all{place}` lists the living clusters with their ids"),
+        (EditError::BadName, _) => "give another name, or an empty one to give the naming back".into(),
+        (EditError::NoSuchMicro(_) | EditError::NotInCluster { .. } | EditError::NoMicro, _) => themes,
+        (EditError::IntoItself(_), _) => "name another cluster behind --into".into(),
+        (EditError::CannotPart(cluster), _) => format!("`windrow clusters themes {cluster}{place}` lists its themes"),
+        (EditError::NoFreeSlot { alike: Some((ended, into)) }, Some(Edit::Split { cluster, .. })) => format!(
+            "first `windrow clusters merge {ended} --into {into}{place}`; or `windrow clusters split {cluster} --make-room{place}`, which does both"
+        ),
+        (EditError::NoFreeSlot { .. }, _) => "merge two clusters first, or wait until a light one has ended".into(),
+        (EditError::NotByModel(_), _) => "the model `two-level` has themes: `windrow config explain model.kind`".into(),
+        (EditError::CannotUndo { why, .. }, _) if matches!(**why, EditError::NoFreeSlot { .. }) => {
+            "wait until a light cluster has ended, and its slot is free".into()
+        }
+        (EditError::CannotUndo { .. }, _) => format!(
+            "`windrow clusters undo --older{place}` takes back the latest edit before it that can be; `--dry-run` says what that does"
+        ),
+        (EditError::NothingToUndo, _) => "the latest 100 edits can be taken back, each once".into(),
+    };
+    Error::new(ErrorKind::Invalid, "E-EDIT", error.to_string()).hint(hint)
 }
 
-/// `E-EDIT`.
-pub fn no_edit(reason: String) -> Error {
-    Error::new(ErrorKind::Invalid, "E-EDIT", reason).hint("`windrow clusters` lists the living clusters with their ids")
+/// `E-EDIT` of an id that no living cluster has.
+pub fn not_alive(cluster: ClusterId, out: &Path, state: Option<&Path>) -> Error {
+    refusal(&EditError::NoSuchCluster(cluster), None, &place(out, state))
+}
+
+/// An edit that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edited {
+    /// What it does to what was committed before; a run that takes it may be farther by then.
+    pub effect: Effect,
+    /// What became of it.
+    pub taken: Taken,
 }
 
 /// What became of an edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Edited {
+pub enum Taken {
     /// It is committed.
     Committed {
         /// With this epoch.

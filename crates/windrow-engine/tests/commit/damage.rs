@@ -9,7 +9,7 @@ use windrow_core::lineage::Edit;
 use windrow_engine::checkpoint::lock::Lock;
 use windrow_engine::checkpoint::{read_committed, read_state, verify};
 use windrow_engine::clock::SystemClock;
-use windrow_engine::run::{self, Control, Edited, Job, Roll, edit};
+use windrow_engine::run::{self, Control, Job, Roll, Taken, edit};
 
 use crate::audit::{audit, job_of};
 use crate::rig::{Rig, assert_same, csv, line};
@@ -216,7 +216,8 @@ fn another_longest_record_needs_new_state_and_the_audit_knows_it() {
     assert!(error.message.contains("limits.max_record is 1kB in the state and 1MB now"), "{error}");
     // An edit takes it from the state.
     let edit = Edit::Rename { cluster: 0, label: "mine".into() };
-    assert!(matches!(run::edit(&rig.job.out, None, &edit, &SystemClock::new()), Ok(Edited::Committed { .. })));
+    let edited = run::edit(&rig.job.out, None, &edit, &SystemClock::new()).unwrap();
+    assert!(matches!(edited.taken, Taken::Committed { .. }));
     rig.job.max_record_bytes = 1 << 10;
     rig.run().unwrap();
 }

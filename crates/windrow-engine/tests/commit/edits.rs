@@ -7,7 +7,7 @@ use windrow_engine::checkpoint::edits::{n_waiting, request};
 use windrow_engine::checkpoint::refused;
 use windrow_engine::clock::SystemClock;
 use windrow_engine::observe::Progress;
-use windrow_engine::run::{Control, Edited, edit, run};
+use windrow_engine::run::{Control, Taken, edit, run};
 
 use crate::rig::{Rig, assert_same, csv};
 
@@ -26,7 +26,7 @@ fn an_edit_is_committed_at_once_when_nobody_runs() {
     let epoch = rig.run().unwrap().epoch;
     let cluster = rig.state().pipeline.view().clusters[0].cluster;
     let edited = edit(&rig.job.out, None, &rename(cluster), &SystemClock::new()).unwrap();
-    assert_eq!(edited, Edited::Committed { epoch: epoch + 1 });
+    assert_eq!(edited.taken, Taken::Committed { epoch: epoch + 1 });
     assert_eq!(label_of(&rig, cluster), "holidays");
     assert!(rig.rows("lineage").iter().any(|line| line.contains("renamed")));
     assert_eq!(rig.rows("pages").len(), 180);
@@ -47,7 +47,8 @@ fn a_running_pipeline_takes_an_edit_between_batches() {
         }
     });
     summary.unwrap();
-    assert!(matches!(asked, Some(Edited::LeftToRun { .. })), "{asked:?}");
+    let taken = asked.map(|edited| edited.taken);
+    assert!(matches!(taken, Some(Taken::LeftToRun { .. })), "{taken:?}");
     assert_eq!(label_of(&rig, 0), "holidays");
     assert_eq!(rig.state().manifest.edits, 1);
     assert!(rig.rows("pages").iter().any(|line| line.contains("holidays")));
@@ -145,7 +146,7 @@ fn an_edit_waits_for_its_position_however_early_the_next_run_ends() {
             assert_eq!(facts(&rig), (0, 350), "stopped before the edit's position");
             let pin = Edit::Pin { cluster: 0, pinned: true };
             let later = edit(&rig.job.out, None, &pin, &SystemClock::new()).unwrap();
-            let Edited::LeftToNextRun { request } = later else { panic!("{later:?}") };
+            let Taken::LeftToNextRun { request } = later.taken else { panic!("{later:?}") };
             assert_eq!(facts(&rig), (0, 350), "and a later edit does not overtake it");
             fs::remove_file(inbox.join(format!("{request}.json"))).unwrap();
             rig.run().unwrap();
@@ -223,7 +224,7 @@ fn merges_splits_and_what_is_taken_back_are_replayed_like_rows() {
     let script = [
         (200, Edit::Rename { cluster: a, label: "mine".into() }),
         (250, Edit::Merge { cluster: a, into: b }),
-        (300, Edit::Split { cluster: b, micro_clusters: Vec::new() }),
+        (300, Edit::Split { cluster: b, micro_clusters: Vec::new(), make_room: false }),
         (350, Edit::Undo { older: false }),
         (400, Edit::Undo { older: false }),
         (450, Edit::Pin { cluster: b, pinned: true }),

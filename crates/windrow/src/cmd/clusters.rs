@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use windrow_core::cluster::ClusterId;
 use windrow_core::kept::KeptTally;
 use windrow_core::pipeline::{ClusterView, View};
 use windrow_engine::checkpoint::{self, Committed, Reading};
 use windrow_engine::error::{Error, ErrorKind};
-use windrow_engine::run::Control;
+use windrow_engine::run::{self, Control};
 use windrow_engine::settings::OutputSettings;
 
 use super::{App, Done, Exit, Failure};
@@ -127,6 +128,11 @@ impl Place {
 
     pub(super) fn nothing(&self) -> Error {
         nothing_at(&self.out)
+    }
+
+    /// What is said of an id that no living cluster has.
+    fn not_alive(&self, id: ClusterId) -> Error {
+        run::not_alive(id, &self.out, self.state.as_deref())
     }
 }
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use windrow_engine::checkpoint::{self, lock::Lock};
 use windrow_engine::clock::SystemClock;
-use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::error::{Error, ErrorKind, quoted};
 use windrow_engine::observe::Progress;
 use windrow_engine::run::{self, Control, Ended, Job, Roll};
 use windrow_engine::settings::Settings;
 
 use self::picture::Picture;
-use super::run::{propose, query, quoted, tell_counts, threads};
+use super::run::{propose, query, tell_counts, threads};
 use super::serving::{ServeFlags, Shown};
 use super::{App, Done, Exit};
 use crate::args::{Format, KeySet, SettingFlags};

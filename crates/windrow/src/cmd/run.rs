@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use windrow_core::record::RejectReason;
 use windrow_engine::checkpoint::{Layout, manifest::Manifest};
 use windrow_engine::clock::SystemClock;
-use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::error::{Error, ErrorKind, quoted};
 use windrow_engine::run::{self, Control, Ended, Job, Roll, Standing, Summary, Told};
 use windrow_engine::settings::Settings;
 use windrow_engine::sink::topics::TopicOutput;
@@ -363,10 +363,4 @@ pub(super) fn query(out: &str) -> String {
 fn command_line() -> String {
     let args = std::env::args_os().skip(1).map(|arg| quoted(&arg.to_string_lossy()));
     std::iter::once("windrow".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
-}
-
-/// `text` as one word of a shell.
-pub(super) fn quoted(word: &str) -> String {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_safe) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use windrow_engine::alarms::{self, Raised};
 use windrow_engine::checkpoint::life::{Life, Refused};
 use windrow_engine::clock::Clock as _;
-use windrow_engine::error::Error;
+use windrow_engine::error::{Error, quoted};
 use windrow_engine::kafka::Broker;
 use windrow_engine::kafka::lag::{self, Asked, Group, Lag, Place};
 use windrow_engine::observe::Counters;
@@ -23,7 +23,7 @@ use windrow_engine::source::extent;
 use windrow_engine::source::kafka::{PREFIX, Start};
 use windrow_engine::status::{Status, new_files};
 
-use super::run::{quoted, topic_output};
+use super::run::topic_output;
 use super::{App, Done, Exit};
 use crate::args::{Format, KafkaFlags, KeySet, SettingFlags};
 use crate::signals::Watch;

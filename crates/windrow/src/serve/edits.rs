@@ -13,13 +13,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use windrow_core::cluster::ClusterId;
 use windrow_core::lineage::Edit;
 use windrow_engine::clock::{SystemClock, entropy};
 use windrow_engine::error::{Error, ErrorKind};
 use windrow_engine::export::{Wanted, export as write_export};
-use windrow_engine::run::{self, Edited};
+use windrow_engine::run;
 
 use super::Shared;
 use super::api::At;
@@ -27,7 +26,7 @@ use super::ask::{Asked, Named, Sent, wrong};
 use super::pages::committed;
 use super::table::{Refused, json as answer_json, refusal};
 use super::work::off_thread;
-use crate::shape::preview_object;
+use crate::edited;
 
 /// Bytes of the longest body.
 pub(super) const BODY_BYTES: usize = 16 << 10;
@@ -68,8 +67,11 @@ pub(super) async fn any(at: At, headers: HeaderMap, body: Sent) -> Result<Respon
         return edit(at, asked).await;
     }
     let State(shared) = at;
-    let looked = off_thread(&shared, move |shared| run::preview(&shared.out, shared.state.as_deref(), &asked)).await?;
-    Ok(answer_json(StatusCode::OK, &preview_object(&looked)))
+    let looked = off_thread(&shared, move |shared| {
+        let effect = run::preview(&shared.out, shared.state.as_deref(), &asked)?;
+        Ok(edited::object(&asked, &effect, None))
+    });
+    Ok(answer_json(StatusCode::OK, &looked.await?))
 }
 
 /// What a body asks for, if it comes as only our own pages and programs send it.
@@ -86,12 +88,11 @@ fn wish<T: DeserializeOwned>(headers: &HeaderMap, Sent(body): Sent) -> Result<T,
 }
 
 async fn edit(State(shared): At, edit: Edit) -> Result<Response, Refused> {
-    let done = off_thread(&shared, move |shared| run::edit(&shared.out, shared.state.as_deref(), &edit, &SystemClock::new()));
-    let (commit, request) = match done.await? {
-        Edited::Committed { epoch } => (Some(epoch), None),
-        Edited::LeftToRun { request } | Edited::LeftToNextRun { request } => (None, Some(request)),
-    };
-    Ok(answer_json(StatusCode::ACCEPTED, &json!({"schema": "windrow.edit/1", "edit": request, "commit": commit})))
+    let done = off_thread(&shared, move |shared| {
+        let done = run::edit(&shared.out, shared.state.as_deref(), &edit, &SystemClock::new())?;
+        Ok(edited::object(&edit, &done.effect, Some(&done.taken)))
+    });
+    Ok(answer_json(StatusCode::ACCEPTED, &done.await?))
 }
 
 /// A kind of file.

@@ -281,7 +281,7 @@ fn a_running_pipeline_is_followed_edited_fenced_and_stopped() {
             rig.run(&endless).failed(5, "E-LOCKED");
             rig.run(&["run", "--input", SAMPLE, "--out", "out", "--state", "other"]).failed(5, "E-LOCKED");
             let done = rig.run(&["clusters", "rename", "0", "mine", "--out", "out"]).fine();
-            assert!(done.err.contains("left to the running process"), "{}", done.err);
+            assert!(done.out.contains("left to the running process"), "{}", done.out);
         }
         signal(&running, sent);
         let mut said = String::new();

@@ -109,7 +109,7 @@ fn every_json_field_is_documented_and_no_other() {
     // What needs a broker is compared by the suites `kafka-topics`, `kafka-produce`, `kafka-messages` and `kafka-verbs`.
     let mut documented = documented_fields();
     // What the server says, by the tests of the server.
-    let served = ["now", "map", "timeline", "messages", "domains", "pages", "rejects", "lineage", "edit"]
+    let served = ["now", "map", "timeline", "messages", "domains", "pages", "rejects", "lineage"]
         .map(|name| format!("windrow.{name}/1"));
     let of_topics = [
         "windrow.topic/1",

@@ -117,6 +117,67 @@ fn one_cluster_is_shown_with_its_addresses_and_its_copies() {
 }
 
 #[test]
+fn a_split_where_no_slot_is_free_says_what_makes_room() {
+    let rig = Rig::new();
+    rig.run(&["run", "--input", "generator:rows=6000,seed=5", "--clusters", "4", "--out", "out"]).fine();
+    let known = clusters(&rig);
+    assert_eq!(known.len(), 4);
+    let a = id(&known[0]);
+    let refused = rig.run(&["clusters", "split", &a, "--out", "out"]).failed(2, "E-EDIT").err;
+    let said = |from: &str, to: &str| refused.split(from).nth(1).and_then(|rest| rest.split(to).next()).map(str::to_owned);
+    let merge = said("first `windrow ", "`").unwrap_or_else(|| panic!("{refused}"));
+    assert!(merge.ends_with(" --out out") && refused.contains(&format!("`windrow clusters split {a} --make-room --out out`")));
+    let would = rig.run(&["clusters", "split", &a, "--make-room", "-n", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!((&would["dry_run"], &would["commit"]), (&true.into(), &serde_json::Value::Null), "{would}");
+    assert_eq!(clusters(&rig), known, "nothing is done");
+
+    let done = rig.run(&["clusters", "split", &a, "--make-room", "--out", "out", "-o", "json"]).fine().json();
+    for field in ["born", "ended", "moved", "pages"] {
+        assert_eq!(done[field], would[field], "{field}: {done}");
+    }
+    assert_eq!((&done["asked"]["make_room"], &done["commit"]), (&true.into(), &2.into()), "{done}");
+    let alive: Vec<String> = clusters(&rig).iter().map(id).collect();
+    let (born, ended) = (done["born"][0].to_string(), done["ended"][0].to_string());
+    assert!(alive.len() == 4 && alive.contains(&born) && !alive.contains(&ended), "{alive:?} {done}");
+    assert!(merge.contains(&format!("merge {ended} --into ")), "{merge}");
+
+    let undone = rig.run(&["clusters", "undo", "--out", "out"]).fine().out;
+    assert!(undone.starts_with(&format!("done (commit 3): the split that made cluster {born} is taken back; ")), "{undone}");
+    let would = rig.run(&["clusters", "undo", "-n", "--out", "out"]).fine().out;
+    assert!(
+        would.starts_with(&format!("the merge of cluster {ended} into ")) && would.contains("would be taken back"),
+        "{would}"
+    );
+    // There is room now, and what was asked for is all that happens.
+    rig.run(&["clusters", "split", &a, "--out", "out"]).fine();
+}
+
+#[test]
+fn what_was_done_is_told_in_words_and_fields() {
+    let rig = begun();
+    let (a, b) = (id(&clusters(&rig)[0]), id(&clusters(&rig)[1]));
+    let renamed = rig.run(&["clusters", "rename", &a, "mine", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!(renamed["renamed"], serde_json::json!([{"cluster": a.parse::<u64>().unwrap(), "label": "mine"}]), "{renamed}");
+    assert_eq!((&renamed["commit"], &renamed["pages"]), (&2.into(), &0.into()), "no page can move: {renamed}");
+    let table = rig.run(&["clusters", "merge", &b, "--into", &a, "--out", "out", "-o", "tsv"]).fine().out;
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(lines[0], ["commit", "edit", "born", "ended", "pages", "moved", "said"], "{table}");
+    assert_eq!(lines[1][..5], ["3", "", "", &b, "5000"], "{table}");
+    let said = format!("cluster {b} ended, taken in by cluster {a}; ");
+    assert!(lines[1][6].starts_with(&said) && lines[1][6].ends_with(" of the newest 5,000 pages moved"), "{table}");
+    let would = rig.run(&["clusters", "undo", "-n", "--out", "out", "-o", "json"]).fine().json();
+    assert_eq!(would["takes_back"], format!("the merge of cluster {b} into {a}"), "{would}");
+    for (wrong, hint) in [
+        (vec!["rename", &a, "\u{202e}"], "give another name"),
+        (vec!["move", "999999999", "--to", &a], "clusters themes ID"),
+        (vec!["pin", "4711"], "`windrow clusters --all --out out`"),
+    ] {
+        let refused = rig.run(&[&["clusters"], &wrong[..], &["--out", "out"]].concat()).failed(2, "E-EDIT");
+        assert!(refused.err.contains(hint), "{wrong:?}: {}", refused.err);
+    }
+}
+
+#[test]
 fn a_page_is_explained_where_it_is_now() {
     let rig = begun();
     let (a, b) = (id(&clusters(&rig)[0]), id(&clusters(&rig)[1]));

@@ -77,7 +77,7 @@ impl State {
             ids => ids.iter().copied().collect(),
         };
         let first = *going.first().ok_or(EditError::CannotPart(cluster))?;
-        let to = self.slots.open_at_once().ok_or(EditError::NoFreeSlot)?;
+        let to = self.slots.open_at_once().ok_or(EditError::NoFreeSlot { alike: None })?;
         self.log(to, Happening::ClusterBorn { slot: to, micro_cluster: first, why: Birth::Split }, log);
         self.log(to, Happening::ClusterSplit { from: cluster, n_pages: 0 }, log);
         going.into_iter().for_each(|id| self.put(id, to, log));

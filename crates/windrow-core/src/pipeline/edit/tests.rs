@@ -73,6 +73,10 @@ fn joined(pipeline: &mut Pipeline) -> ClusterView {
 
 const UNDO: Edit = Edit::Undo { older: false };
 
+fn split(cluster: ClusterId, themes: &[MicroId]) -> Edit {
+    Edit::Split { cluster, micro_clusters: themes.to_vec(), make_room: false }
+}
+
 #[test]
 fn what_is_moved_stays_and_what_is_let_go_returns() {
     let mut pipeline = started(3);
@@ -136,7 +140,7 @@ fn a_cluster_is_parted_by_name_or_by_likeness_and_joined_again() {
         let mut pipeline = started(12);
         let parent = joined(&mut pipeline);
         let asked = if named { vec![parent.themes[1].micro_cluster] } else { Vec::new() };
-        let log = edit(&mut pipeline, &Edit::Split { cluster: parent.cluster, micro_clusters: asked.clone() }).unwrap();
+        let log = edit(&mut pipeline, &split(parent.cluster, &asked)).unwrap();
         let child = born(&log).unwrap();
         let parted: Vec<MicroId> = log.iter().filter_map(|event| placed(event, child)).collect();
         assert!(!parted.is_empty() && (!named || parted == asked));
@@ -167,7 +171,8 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
     let clusters = largest(&pipeline);
     let (cluster, other) = (clusters[0].cluster, clusters[1].cluster);
     let (theme, foreign) = (clusters[0].themes[0].micro_cluster, clusters[1].themes[0].micro_cluster);
-    let all = pipeline.summary().micro_clusters.into_iter().filter(|m| m.cluster == cluster).map(|m| m.micro_cluster).collect();
+    let all: Vec<MicroId> =
+        pipeline.summary().micro_clusters.into_iter().filter(|m| m.cluster == cluster).map(|m| m.micro_cluster).collect();
     let wrong = [
         (UNDO, EditError::NothingToUndo),
         (Edit::Move { micro_clusters: vec![theme], to: 99 }, EditError::NoSuchCluster(99)),
@@ -175,9 +180,8 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
         (Edit::Move { micro_clusters: vec![], to: other }, EditError::NoMicro),
         (Edit::Merge { cluster, into: cluster }, EditError::IntoItself(cluster)),
         (Edit::Merge { cluster, into: 99 }, EditError::NoSuchCluster(99)),
-        (Edit::Split { cluster, micro_clusters: vec![foreign] }, EditError::NotInCluster { micro_cluster: foreign, cluster }),
-        (Edit::Split { cluster, micro_clusters: all }, EditError::CannotPart(cluster)),
-        (Edit::Split { cluster, micro_clusters: vec![theme] }, EditError::NoFreeSlot),
+        (split(cluster, &[foreign]), EditError::NotInCluster { micro_cluster: foreign, cluster }),
+        (split(cluster, &all), EditError::CannotPart(cluster)),
     ];
     for (asked, reason) in wrong {
         assert_eq!(edit(&mut pipeline, &asked), Err(reason), "{asked:?}");
@@ -248,7 +252,7 @@ fn how_batches_are_cut_between_edits_changes_nothing() {
     let run = |size: usize| {
         let mut pipeline = started(12);
         let cluster = joined(&mut pipeline).cluster;
-        edit(&mut pipeline, &Edit::Split { cluster, micro_clusters: vec![] }).unwrap();
+        edit(&mut pipeline, &split(cluster, &[])).unwrap();
         let mut lineage = go_on(&mut pipeline, 2_000..4_000, size);
         let [a, b] = [0, 1].map(|at| pipeline.view().clusters[at].cluster);
         edit(&mut pipeline, &Edit::Merge { cluster: a, into: b }).unwrap();
@@ -257,4 +261,35 @@ fn how_batches_are_cut_between_edits_changes_nothing() {
     };
     let straight = run(2_000);
     assert!(run(77) == straight);
+}
+
+#[test]
+fn a_split_of_a_full_model_says_what_to_merge_first_or_does_it() {
+    let mut pipeline = started(4);
+    let clusters = largest(&pipeline);
+    assert_eq!(clusters.len(), 4, "every slot has an owner");
+    let [parted, named, one, other] = [0, 1, 2, 3].map(|at| clusters[at].cluster);
+    let asked = split(parted, &[clusters[0].themes[1].micro_cluster]);
+    edit(&mut pipeline, &Edit::Rename { cluster: named, label: "Mine".into() }).unwrap();
+    let refused = edit(&mut pipeline, &asked).unwrap_err();
+    let EditError::NoFreeSlot { alike: Some((ended, into)) } = refused else { panic!("{refused}") };
+    assert_eq!([ended.min(into), ended.max(into)], [one.min(other), one.max(other)], "not what a user named");
+    let weight = |id| pipeline.summary().clusters.iter().find(|c| c.cluster == id).map(|c| c.weight);
+    assert!(weight(ended) <= weight(into), "the lighter one ends");
+    let Edit::Split { cluster, micro_clusters, .. } = asked else { unreachable!() };
+    let log = edit(&mut pipeline, &Edit::Split { cluster, micro_clusters, make_room: true }).unwrap();
+    let told = |wanted| log.iter().any(|event| event.cluster == ended && event.happening == wanted);
+    assert!(told(Happening::ClusterMerged { into }), "{log:?}");
+    let child = born(&log).expect("a new cluster");
+    let alive = |pipeline: &Pipeline| pipeline.summary().clusters.iter().map(|c| c.cluster).collect::<Vec<_>>();
+    assert!(alive(&pipeline).len() == 4 && alive(&pipeline).contains(&child));
+
+    let none_left = edit(&mut pipeline, &split(into, &[])).unwrap_err();
+    assert_eq!(none_left, EditError::NoFreeSlot { alike: None }, "all others are named, or put together by hand");
+    let last = pipeline.edits_to_undo().split_off(1);
+    assert_eq!(last, [format!("the merge of cluster {ended} into {into}"), format!("the split that made cluster {child}")]);
+    edit(&mut pipeline, &UNDO).unwrap();
+    assert!(!alive(&pipeline).contains(&child));
+    edit(&mut pipeline, &UNDO).unwrap();
+    assert_eq!(alive(&pipeline).len(), 4, "both are as they were");
 }

@@ -139,7 +139,7 @@ fn a_cluster_that_is_taken_in_brings_its_tables_along() {
     pipeline.edit(&edit, &mut Vec::new()).unwrap();
     let merged = pipeline.view().clusters.remove(0);
     assert_eq!((pages(&merged), merged.copies.pages, merged.copies.copies), (200, 200, 198));
-    let edit = Edit::Split { cluster: one.cluster, micro_clusters: vec![other.themes[0].micro_cluster] };
+    let edit = Edit::Split { cluster: one.cluster, micro_clusters: vec![other.themes[0].micro_cluster], make_room: false };
     pipeline.edit(&edit, &mut Vec::new()).unwrap();
     let view = pipeline.view();
     assert_eq!((pages(&view.clusters[0]), &view.clusters[1].copies), (200, &CopiesView::default()), "nobody knows what went");

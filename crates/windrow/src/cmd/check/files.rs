@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use windrow_core::record::COLUMNS;
+use windrow_engine::error::quoted;
 use windrow_engine::settings::{CLIENT_SECTION, Given, KEYS, Origin, Settings, SourceSettings};
 use windrow_engine::source::keep::KeptColumn;
 use windrow_engine::source::propose::{FileProposal, propose_files};
 use windrow_engine::source::{Asked, Keep, Limits, Written};
 
 use super::Finding;
-use crate::cmd::run::quoted;
 
 /// What the settings of the line say in place of the flags that were given.
 const SAID: [&str; 5] = ["source.input", "source.input_format", "source.delimiter", "source.encoding", "source.columns"];

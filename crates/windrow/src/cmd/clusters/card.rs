@@ -2,8 +2,6 @@
 
 use windrow_core::cluster::ClusterId;
 use windrow_core::pipeline::{ClusterView, Copied, Example, View};
-use windrow_engine::error::Error;
-use windrow_engine::run;
 
 use super::Place;
 use crate::args::Format;
@@ -18,7 +16,7 @@ const SHOWN: usize = 8;
 pub(super) fn show(at: &Place, id: ClusterId, app: &mut App) -> Done {
     let reading = at.read()?.ok_or_else(|| at.nothing())?;
     let view = reading.pipeline.view();
-    let cluster = view.clusters.iter().find(|cluster| cluster.cluster == id).ok_or_else(|| not_alive(id))?;
+    let cluster = view.clusters.iter().find(|cluster| cluster.cluster == id).ok_or_else(|| at.not_alive(id))?;
     match app.term.format {
         Format::Json => app.term.json(&cluster_object(cluster, &view, reading.manifest.epoch))?,
         Format::Tsv => {
@@ -33,11 +31,6 @@ pub(super) fn show(at: &Place, id: ClusterId, app: &mut App) -> Done {
         }
     }
     Ok(Exit::Fine)
-}
-
-/// What is said of an id that no living cluster has.
-pub(super) fn not_alive(id: ClusterId) -> Error {
-    run::no_edit(format!("cluster {id} is not alive"))
 }
 
 /// A line that is yet to be cut and painted.

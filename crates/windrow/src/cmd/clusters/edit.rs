@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use windrow_core::cluster::{ClusterId, MicroId};
 use windrow_core::lineage::Edit;
 use windrow_core::pipeline::{ClusterView, Theme};
-use windrow_engine::run::{self, Edited, Preview};
+use windrow_engine::run::{self, Edited, Effect, Taken};
 
 use super::{Args, Place, PlaceKeys, card};
 use crate::args::{Format, SettingFlags};
 use crate::cmd::{App, Done, Exit, Failure};
-use crate::shape::preview_object;
+use crate::edited;
 use crate::term::table::{self, Column};
 use crate::term::{Style, text};
 
@@ -80,6 +80,10 @@ are now.
     #[command(before_help = "Examples:
   windrow clusters split 7 --dry-run --out out
   windrow clusters split 7 --themes 4711,4712 --out out
+  windrow clusters split 7 --make-room --out out
+
+Where every slot has a cluster it is refused, and says which two are most alike:
+--make-room merges these first. `undo` takes back the split, then the merge.
 ")]
     Split {
         /// The cluster's id
@@ -88,6 +92,10 @@ are now.
         /// other
         #[arg(long, value_name = "ID,…", value_delimiter = ',')]
         themes: Vec<MicroId>,
+        /// Where no slot is free, merge the two clusters most alike first, of those
+        /// that nobody named, pinned or put together
+        #[arg(long)]
+        make_room: bool,
         #[command(flatten)]
         how: How,
     },
@@ -126,7 +134,8 @@ are now.
 /// Where it is done, and whether.
 #[derive(Debug, clap::Args)]
 pub(super) struct How {
-    /// Say how many of the newest 5,000 pages would move, and do nothing
+    /// Say what it would do, and how many of the newest 5,000 pages would move; do
+    /// nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
@@ -141,28 +150,19 @@ pub(super) fn run(args: &Args, verb: &EditVerb, app: &mut App) -> Done {
         EditVerb::Pin { id, how } => (Edit::Pin { cluster: *id, pinned: true }, how),
         EditVerb::Unpin { id, how } => (Edit::Pin { cluster: *id, pinned: false }, how),
         EditVerb::Merge { id, into, how } => (Edit::Merge { cluster: *id, into: *into }, how),
-        EditVerb::Split { id, themes, how } => (Edit::Split { cluster: *id, micro_clusters: themes.clone() }, how),
+        EditVerb::Split { id, themes, make_room, how } => {
+            (Edit::Split { cluster: *id, micro_clusters: themes.clone(), make_room: *make_room }, how)
+        }
         EditVerb::Move { themes, to, how } => (Edit::Move { micro_clusters: themes.clone(), to: *to }, how),
         EditVerb::Release { themes, how } => (Edit::Release { micro_clusters: themes.clone() }, how),
         EditVerb::Undo { older, how } => (Edit::Undo { older: *older }, how),
     };
     let at = place(args, &how.settings, app)?;
     if how.dry_run {
-        return show(&run::preview(&at.out, at.state.as_deref(), &edit)?, app);
+        return show(&edit, &run::preview(&at.out, at.state.as_deref(), &edit)?, None, app);
     }
-    let told = match run::edit(&at.out, at.state.as_deref(), &edit, &app.clock)? {
-        Edited::Committed { epoch } => format!("done (commit {epoch})"),
-        Edited::LeftToRun { request } => {
-            let left = "left to the running process, which takes it before its next rows";
-            format!("{left}; `windrow state inspect` shows it if it is refused (edit {request})")
-        }
-        Edited::LeftToNextRun { request } => {
-            let left = "left to the next `windrow run`: a run that was killed took older edits at rows not committed yet";
-            format!("{left} (edit {request})")
-        }
-    };
-    app.term.say(&told);
-    Ok(Exit::Fine)
+    let Edited { effect, taken } = run::edit(&at.out, at.state.as_deref(), &edit, &app.clock)?;
+    show(&edit, &effect, Some(&taken), app)
 }
 
 fn place(args: &Args, flags: &SettingFlags<PlaceKeys>, app: &App) -> Result<Place, Failure> {
@@ -170,19 +170,15 @@ fn place(args: &Args, flags: &SettingFlags<PlaceKeys>, app: &App) -> Result<Plac
     Ok(Place::of(app.settings(&given)?.settings.output))
 }
 
-fn show(preview: &Preview, app: &mut App) -> Done {
-    let Preview { lineage, moved, pages } = preview;
+fn show(edit: &Edit, effect: &Effect, taken: Option<&Taken>, app: &mut App) -> Done {
     match app.term.format {
-        Format::Json => app.term.json(&preview_object(preview))?,
+        Format::Json => app.term.json(&edited::object(edit, effect, taken))?,
         Format::Tsv => {
-            app.term.tsv(&["pages", "moved", "events"])?;
-            app.term.tsv(&[pages.to_string(), moved.to_string(), lineage.len().to_string()])?;
+            let cells = edited::cells(effect, taken);
+            app.term.tsv(&cells.each_ref().map(|(name, _)| *name))?;
+            app.term.tsv(&cells.each_ref().map(|(_, cell)| cell))?;
         }
-        Format::Text => app.term.line(&format!(
-            "{} of the newest {} would move; nothing is done",
-            text::count(*moved),
-            text::counted(*pages, "page")
-        ))?,
+        Format::Text => app.term.line(&edited::line(effect, taken))?,
     }
     Ok(Exit::Fine)
 }
@@ -192,7 +188,7 @@ fn themes(args: &Args, id: ClusterId, flags: &SettingFlags<PlaceKeys>, app: &mut
     let at = place(args, flags, app)?;
     let view = at.read()?.ok_or_else(|| at.nothing())?.pipeline.view();
     let found = view.clusters.into_iter().find(|cluster| cluster.cluster == id);
-    let cluster = found.ok_or_else(|| card::not_alive(id))?;
+    let cluster = found.ok_or_else(|| at.not_alive(id))?;
     match app.term.format {
         Format::Json => cluster.themes.iter().try_for_each(|theme| app.term.json(&theme_object(id, theme)))?,
         Format::Tsv => {

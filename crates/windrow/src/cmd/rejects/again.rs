@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
-use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::error::{Error, ErrorKind, quoted};
 use windrow_engine::rejects::files::{self, Order, Replayed};
 use windrow_engine::source::ColumnMap;
 
-use super::super::run::quoted;
 use super::super::{App, Done, Exit, Failure};
 use super::{From, Place, Which, place};
 use crate::args::Format;
