@@ -44,7 +44,7 @@ impl Titles {
         self.0.truncate(TITLES);
     }
 
-    fn take_in(&mut self, others: Self) {
+    fn take_in(&mut self, others: &Self) {
         others.0.iter().for_each(|(score, title)| self.see(*score, title));
     }
 
@@ -72,7 +72,7 @@ impl Seen {
         self.earlier += other.earlier;
         for (side, titles) in other.titles.into_iter().enumerate() {
             self.pages[side] += other.pages[side];
-            self.titles[side].take_in(titles);
+            self.titles[side].take_in(&titles);
         }
         for (domain, pages) in other.new_domains {
             *self.new_domains.entry(domain).or_default() += pages;
