@@ -99,7 +99,7 @@ pub(crate) struct Shown {
     pub(crate) host: String,
     /// The path, from its first slash on.
     pub(crate) path: String,
-    /// The same, with what is a year and no other part of a date as an id.
+    /// The same, with a year that no other part of a date is beside as an id; at the end of a path it always is one.
     pub(crate) with_ids: String,
 }
 
@@ -116,7 +116,7 @@ fn bare(host: &str) -> &str {
 fn shown(address: &Address<'_>, segments: &[u32], any: u32) -> Shown {
     let mut codes = segments.iter().zip(0..).map(|(code, at)| if any >> at & 1 == 1 { ANY } else { *code });
     let (mut decoded, mut known) = (String::new(), Codes::default());
-    // Each segment, and whether it is a year alone.
+    // Each segment, and whether it is no more than a year.
     let mut parts: Vec<(String, bool)> = Vec::new();
     for encoded in address.segments().take(MAX_SEGMENTS) {
         decoded.clear();
@@ -138,6 +138,9 @@ fn shown(address: &Address<'_>, segments: &[u32], any: u32) -> Shown {
         (_, true) => "/",
         _ => "",
     };
+    if let Some(last) = parts.last_mut().filter(|(_, is_year)| *is_year) {
+        *last = ("{id}".to_owned(), false);
+    }
     let path = |year: &str| -> String {
         let parts = parts.iter().map(|(text, is_year)| if *is_year { year } else { text });
         parts.flat_map(|text| ["/", text]).chain([end]).collect()

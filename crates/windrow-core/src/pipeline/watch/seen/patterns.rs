@@ -7,6 +7,8 @@ use crate::featurize::Shown;
 
 /// Hosts with one path that are one pattern.
 const SEVERAL: usize = 3;
+/// Years for each id, at most, that are ids as well.
+const OFTEN: u64 = 10;
 
 /// What is known of a path.
 #[derive(Debug, Default)]
@@ -24,8 +26,8 @@ pub(super) fn folded(known: Vec<(Shown, bool, u64)>, was_full: bool) -> Vec<Patt
     let pages_of = |path: &str| of_path.get(path).copied().unwrap_or(0);
     let mut paths: BTreeMap<String, OfPath> = BTreeMap::new();
     for (Shown { host, path, with_ids }, on_any_site, pages) in known {
-        // A year alone is a number like others where others are more.
-        let path = if pages_of(&with_ids) > pages_of(&path) { with_ids } else { path };
+        // A year alone is a number like others where there are some.
+        let path = if pages_of(&with_ids) * OFTEN >= pages_of(&path) { with_ids } else { path };
         let of_path = paths.entry(path).or_default();
         *(if on_any_site { &mut of_path.others } else { of_path.hosts.entry(host).or_default() }) += pages;
     }
@@ -72,12 +74,12 @@ mod tests {
     }
 
     #[test]
-    fn a_year_among_more_ids_is_one_of_them() {
-        let [ids, years] = [("a", "/p/{id}", "/p/{id}", false, 90), ("a", "/p/{date}", "/p/{id}", false, 9)];
-        check(&[ids, years], &[("a/p/{id}", 1, 99)]);
-        let few = ("a", "/p/{id}", "/p/{id}", false, 3);
-        check(&[few, years], &[("a/p/{date}", 1, 9), ("a/p/{id}", 1, 3)]);
-        let day = ("a", "/p/{date}", "/p/{date}", false, 9);
-        check(&[ids, day], &[("a/p/{id}", 1, 90), ("a/p/{date}", 1, 9)]);
+    fn a_year_among_ids_is_one_of_them() {
+        let [ids, years] = [("a", "/{id}/x", "/{id}/x", false, 9), ("a", "/{date}/x", "/{id}/x", false, 90)];
+        check(&[ids, years], &[("a/{id}/x", 1, 99)]);
+        let few = ("a", "/{id}/x", "/{id}/x", false, 8);
+        check(&[few, years], &[("a/{date}/x", 1, 90), ("a/{id}/x", 1, 8)]);
+        let day = ("a", "/{date}/x", "/{date}/x", false, 9);
+        check(&[ids, day], &[("a/{date}/x", 1, 9), ("a/{id}/x", 1, 9)]);
     }
 }
