@@ -4,6 +4,10 @@
 //! The input is links_stream ten times over with other ids, times and one word a row. Both get two threads and write zstd; they take
 //! turns, and the median of each counts. Our time is the whole process, start to exit, with all its commits; DuckDB's is the
 //! conversion alone. After it the learner alone, and beside it what scikit-learn and River make of the same rows.
+//!
+//! The learner is judged by a ratio as well, for one machine is twice as fast as another: in turns with it a naive index
+//! (`crates/windrow-core/examples/quality/naive.rs`) learns the same pages. The plan asks for 250,000 rows/s on links and for
+//! 120,000 with 5,000 micro-clusters alive; on its machine a naive index made 110,000 and 82,000: the bars are 2.27 and 1.46.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +21,8 @@ use crate::python::{READERS, YARDSTICKS, script};
 use crate::shell::{cargo, fresh_dir, run, say, shared_data, stdout, target, windrow, work_dir};
 
 const BAR: f64 = 0.35;
-/// Rows a second of the learner alone: on links, and with thousands of micro-clusters alive.
-const LEARNER_BARS: [f64; 2] = [250_000.0, 120_000.0];
+/// The learner alone against the naive index: on links, and with thousands of micro-clusters alive.
+const LEARNER_BARS: [f64; 2] = [2.27, 1.46];
 const PAUSE_BAR_MS: f64 = 50.0;
 /// River learns some hundred rows a second.
 const RIVER_ROWS: &str = "2000";
@@ -28,7 +32,7 @@ pub(crate) struct Args {
     /// How often links_stream is repeated
     #[arg(long, default_value_t = 10)]
     times: u32,
-    /// Turns of each side; the median counts
+    /// Turns of each side, also of the learner alone; the median counts
     #[arg(long, default_value_t = 3)]
     turns: usize,
     /// Build profile
@@ -110,7 +114,14 @@ fn breakdown(run: &Measured) {
     }
 }
 
-/// The learner alone, upkeep included: pages are prepared before its clock starts. Its longest pause is taken in a run of its own.
+/// What the learner alone, or the naive index, made of a set.
+struct Learnt {
+    rate: f64,
+    pause_ms: f64,
+    alive: f64,
+}
+
+/// The learner alone, upkeep included, against the naive index. Its longest pause is taken in a run of its own.
 fn learner(args: &Args, links: &Path) -> Result<bool> {
     run(cargo().args(["build", "--quiet", "--workspace", "--example", "quality", "--profile", &args.profile]))?;
     let folder = if args.profile == "dev" { "debug" } else { &args.profile };
@@ -119,20 +130,39 @@ fn learner(args: &Args, links: &Path) -> Result<bool> {
     let mut met = true;
     let sets = [["--set", "links_stream_2012_2023", "--repeat", "10"], ["--set", "themes:6000", "--rows", "600000"]];
     for (set, bar) in sets.into_iter().zip(LEARNER_BARS) {
-        let learnt = |more: &[&str]| -> Result<[f64; 3]> {
-            let text = stdout(Command::new(&program).arg("--data").arg(data).args(set).args(more))?;
-            let figures = text.lines().find(|line| line.contains(" micro ")).and_then(|line| line.split_once('|'));
-            let figures = figures.with_context(|| format!("no figures in {text}"))?.1.split_whitespace();
-            let figures: Vec<f64> = figures.map(str::parse).collect::<Result<_, _>>()?;
-            Ok([figures[0], figures[1], figures[2]])
-        };
-        let ([rate, _, alive], [_, pause, _]) = (learnt(&[])?, learnt(&["--pauses"])?);
-        met &= rate >= bar && pause <= PAUSE_BAR_MS;
+        let learn = |more: &[&str]| learnt(Command::new(&program).arg("--data").arg(data).args(set).args(more));
+        let (mut ours, mut naive) = (Vec::new(), Vec::new());
+        for _ in 0..args.turns {
+            naive.push(learn(&["--naive"])?);
+            ours.push(learn(&[])?);
+        }
+        let (our, naive) = (median(ours), median(naive));
+        let (ratio, pause) = (our.rate / naive.rate, learn(&["--pauses"])?.pause_ms);
+        met &= ratio >= bar && pause <= PAUSE_BAR_MS;
         say(format_args!(
-            "the learner alone, {alive:.0} micro-clusters alive: {rate:.0} rows/s (bar {bar:.0}), longest pause {pause:.0} ms (bar {PAUSE_BAR_MS})"
+            "the learner alone, {:.0} micro-clusters alive: {:.0} rows/s, longest pause {pause:.0} ms (bar {PAUSE_BAR_MS})",
+            our.alive, our.rate
+        ));
+        say(format_args!(
+            "a naive index, {:.0} alive: {:.0} rows/s, so the learner makes {ratio:.2} of it (bar {bar}), medians of {}",
+            naive.alive, naive.rate, args.turns
         ));
     }
     Ok(met)
+}
+
+/// Runs the workbench, and reads its line of the fine level. The clock there starts when the pages are prepared.
+fn learnt(command: &mut Command) -> Result<Learnt> {
+    let text = stdout(command)?;
+    let figures = text.lines().find(|line| line.contains(" micro ")).and_then(|line| line.split_once('|'));
+    let figures = figures.with_context(|| format!("no figures in {text}"))?.1.split_whitespace();
+    let figures: Vec<f64> = figures.map(str::parse).collect::<Result<_, _>>()?;
+    Ok(Learnt { rate: figures[0], pause_ms: figures[1], alive: figures[2] })
+}
+
+fn median(mut turns: Vec<Learnt>) -> Learnt {
+    turns.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    turns.swap_remove(turns.len() / 2)
 }
 
 /// What others make of links_stream, learning and deciding row by row or batch by batch.

@@ -4,26 +4,30 @@
 //! cargo run --profile fast --example quality -- [--data DIR] [--set NAME]… [--fields title,…] [--clusters K] [--coarse]
 //!                                                [--model KIND] [--half-life H] [--batch N] [--births N] [--rule RULE]
 //!                                                [--shuffle-window N] [--seeds N] [--dilute N] [--rows N] [--repeat N] [--pauses] [--show FILE]
-//!                                                [--pipeline ROUNDS]
+//!                                                [--pipeline ROUNDS] [--naive]
 //! ```
 //!
 //! Scores are those of the decision at arrival. `--dilute N` mixes N rows of the link stream between any two rows of the set, in
 //! order, repeated as needed; only the set's rows are scored. The set `themes:N` is made up: N themes at once. Rates are the learner's alone: pages are prepared before the clock
 //! starts; `--pauses` adds the longest time that one page took (and spoils the rate). `--pipeline N` measures instead what a pipeline costs besides
-//! its model: N times in turns without a watch and with one.
+//! its model: N times in turns without a watch and with one. `--naive` measures the yardstick of `naive.rs` instead of the model.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a workbench: it has a clock and prints")]
+
+mod naive;
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use windrow_core::cluster::{Clusters, Decision, KMeansRule, ModelSettings, new_model};
+use naive::Naive;
+use windrow_core::cluster::{Clusterer, Clusters, Decision, KMeansRule, ModelSettings, new_model};
 use windrow_core::featurize::FieldWeights;
 use windrow_core::kept::Kept;
+use windrow_core::lineage::LineageEvent;
 use windrow_core::pipeline::{Outcome, Pipeline, Prepared, Preparer, WatchSettings};
 use windrow_core::quality::{Scores, score};
-use windrow_core::record::{RecordId, Row};
+use windrow_core::record::{Pages, RecordId, Row};
 
 const BATCH: usize = 4_096;
 const LINKS: &str = "links_stream_2012_2023";
@@ -43,6 +47,7 @@ struct Options {
     repeat: usize,
     show: Option<PathBuf>,
     pipeline: usize,
+    naive: bool,
 }
 
 fn main() {
@@ -59,10 +64,10 @@ fn main() {
     );
     for set in &options.sets {
         let first_seed = u64::from(options.window > 0);
-        let scores: Vec<[Scores; 2]> =
+        let scores: Vec<Vec<Scores>> =
             (0..options.seeds.max(1)).map(|seed| measure(&options, set, first_seed + seed)).collect();
         if scores.len() > 1 {
-            for level in 0..2 {
+            for level in 0..scores[0].len() {
                 let mean = |of: fn(&Scores) -> f64| scores.iter().map(|s| of(&s[level])).sum::<f64>() / scores.len() as f64;
                 println!("{set:<28} mean {:<7} nmi {:.4} ari {:.4}", LEVELS[level], mean(|s| s.nmi_geometric), mean(|s| s.ari));
             }
@@ -75,7 +80,88 @@ const LEVELS: [&str; 2] = ["micro", "cluster"];
 /// A row's columns and its label; rows without one are not scored.
 type Labelled = (Vec<String>, Option<u64>);
 
-fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
+/// Who learns pages, one after the other.
+trait Learner {
+    /// Learns one page; gives its micro-cluster and its cluster.
+    fn learn(&mut self, pages: &Pages, row: usize) -> [u64; 2];
+
+    /// How many of these are alive, and terms.
+    fn alive(&self) -> ([usize; 2], usize);
+}
+
+/// The model, and what it tells of the page at hand.
+struct Model {
+    clusterer: Box<dyn Clusterer>,
+    decisions: Vec<Decision>,
+    log: Vec<LineageEvent>,
+}
+
+impl Learner for Model {
+    fn learn(&mut self, pages: &Pages, row: usize) -> [u64; 2] {
+        self.decisions.clear();
+        self.log.clear();
+        self.clusterer.learn(pages, row..row + 1, &mut self.decisions, &mut self.log);
+        [self.decisions[0].micro_cluster, self.decisions[0].cluster.into()]
+    }
+
+    fn alive(&self) -> ([usize; 2], usize) {
+        let summary = self.clusterer.summary();
+        ([summary.micro_clusters.len(), summary.clusters.len()], summary.n_terms)
+    }
+}
+
+impl Learner for Naive {
+    fn learn(&mut self, pages: &Pages, row: usize) -> [u64; 2] {
+        [self.learn(pages, row), 0]
+    }
+
+    fn alive(&self) -> ([usize; 2], usize) {
+        ([self.len(), 0], self.n_terms())
+    }
+}
+
+fn measure(options: &Options, set: &str, seed: u64) -> Vec<Scores> {
+    let rows = rows(options, set, seed);
+    let batches: Vec<Prepared> = rows.chunks(BATCH).map(|rows| prepare(rows, &options.fields)).collect();
+    let clusterer = new_model(&options.model).expect("a known model");
+    let mut model = Model { clusterer, decisions: Vec::new(), log: Vec::new() };
+    let mut naive = Naive::new();
+    let learner: &mut dyn Learner = if options.naive { &mut naive } else { &mut model };
+    let (mut groups, mut longest, start) = (Vec::with_capacity(rows.len()), 0.0f64, cpu_seconds());
+    for _ in 0..options.repeat {
+        groups.clear();
+        for (batch, row) in batches.iter().flat_map(|batch| (0..batch.pages.len()).map(move |row| (batch, row))) {
+            let before = if options.pauses { cpu_seconds() } else { 0.0 };
+            groups.push(learner.learn(&batch.pages, row));
+            longest = if options.pauses { longest.max(cpu_seconds() - before) } else { longest };
+        }
+    }
+    let rate = (rows.len() * options.repeat) as f64 / (cpu_seconds() - start);
+    let (labels, kept): (Vec<u64>, Vec<[u64; 2]>) =
+        rows.iter().zip(&groups).filter_map(|(row, &groups)| Some((row.1?, groups))).unzip();
+    let (alive, n_terms) = learner.alive();
+    let levels = if options.naive { &LEVELS[..1] } else { &LEVELS[..] };
+    let of_level = |(at, level): (usize, &&str)| {
+        let s = score(&labels, &kept.iter().map(|groups| groups[at]).collect::<Vec<_>>());
+        println!(
+            "{set:<28} {seed:>4} {level:<7} {:>6} {:.4} {:.4} {:.4} {:.4} {:.4} {:.4} | {rate:>9.0} {:>7.2} {:>6} {n_terms:>8}",
+            s.n,
+            s.nmi_geometric,
+            s.nmi_arithmetic,
+            s.ami,
+            s.ari,
+            s.homogeneity,
+            s.completeness,
+            longest * 1e3,
+            alive[at],
+        );
+        s
+    };
+    levels.iter().enumerate().map(of_level).collect()
+}
+
+/// The rows of a set, in the order in which they are learnt.
+fn rows(options: &Options, set: &str, seed: u64) -> Vec<Labelled> {
     let mut rows = match set.strip_prefix("themes:").map(str::parse) {
         Some(themes) => themed(themes.expect("themes:N"), options.rows.min(1_000_000)),
         None => load(&options.data, set, options.coarse),
@@ -88,44 +174,7 @@ fn measure(options: &Options, set: &str, seed: u64) -> [Scores; 2] {
     if options.dilute > 0 {
         rows = dilute(rows, load(&options.data, LINKS, false), options.dilute);
     }
-    let batches: Vec<Prepared> = rows.chunks(BATCH).map(|rows| prepare(rows, &options.fields)).collect();
-    let mut model = new_model(&options.model).expect("a known model");
-    let (mut decisions, mut log) = (Vec::new(), Vec::new());
-    let (mut longest, start) = (0.0f64, cpu_seconds());
-    for _ in 0..options.repeat {
-        decisions.clear();
-        for batch in &batches {
-            for row in 0..batch.pages.len() {
-                let before = if options.pauses { cpu_seconds() } else { 0.0 };
-                model.learn(&batch.pages, row..row + 1, &mut decisions, &mut log);
-                longest = if options.pauses { longest.max(cpu_seconds() - before) } else { longest };
-            }
-            log.clear();
-        }
-    }
-    let rate = (rows.len() * options.repeat) as f64 / (cpu_seconds() - start);
-    let kept: Vec<(u64, Decision)> = rows.iter().zip(&decisions).filter_map(|(row, &d)| Some((row.1?, d))).collect();
-    let labels: Vec<u64> = kept.iter().map(|&(label, _)| label).collect();
-    let micro: Vec<u64> = kept.iter().map(|&(_, d)| d.micro_cluster).collect();
-    let cluster: Vec<u64> = kept.iter().map(|&(_, d)| u64::from(d.cluster)).collect();
-    let scores = [score(&labels, &micro), score(&labels, &cluster)];
-    let alive = model.summary();
-    for (level, s) in LEVELS.into_iter().zip(&scores) {
-        println!(
-            "{set:<28} {seed:>4} {level:<7} {:>6} {:.4} {:.4} {:.4} {:.4} {:.4} {:.4} | {rate:>9.0} {:>7.2} {:>6} {:>8}",
-            s.n,
-            s.nmi_geometric,
-            s.nmi_arithmetic,
-            s.ami,
-            s.ari,
-            s.homogeneity,
-            s.completeness,
-            longest * 1e3,
-            if level == "micro" { alive.micro_clusters.len() } else { alive.clusters.len() },
-            alive.n_terms,
-        );
-    }
-    scores
+    rows
 }
 
 /// Rows a second of pipelines without a watch and with one, in turns.
@@ -302,12 +351,18 @@ fn options() -> Options {
         repeat: 1,
         show: None,
         pipeline: 0,
+        naive: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
-        if name == "--coarse" || name == "--pauses" {
-            options.coarse |= name == "--coarse";
-            options.pauses |= name == "--pauses";
+        let flag = match name.as_str() {
+            "--coarse" => Some(&mut options.coarse),
+            "--pauses" => Some(&mut options.pauses),
+            "--naive" => Some(&mut options.naive),
+            _ => None,
+        };
+        if let Some(flag) = flag {
+            *flag = true;
             continue;
         }
         let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
