@@ -144,7 +144,7 @@ fn learner(args: &Args, links: &Path) -> Result<bool> {
             our.alive, our.rate
         ));
         say(format_args!(
-            "a naive index, {:.0} alive: {:.0} rows/s, so the learner makes {ratio:.2} of it (bar {bar}), medians of {}",
+            "a naive index, {:.0} alive: {:.0} rows/s; ratio: {ratio:.2} (bar {bar}), medians of {}",
             naive.alive, naive.rate, args.turns
         ));
     }
