@@ -23,7 +23,7 @@ csv.field_size_limit(1 << 24)
 def rows(path):
     opener = gzip.open if path.endswith(".gz") else open
     with opener(path, "rb") as file:
-        yield from csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        yield from csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline=""))
 
 
 def measures(truth, answer):
@@ -106,12 +106,18 @@ def main():
     for row in rows(arguments.input):
         if arguments.limit and len(texts) == arguments.limit:
             break
+        # What the generator breaks is no page, and has no label either.
+        if None in row or None in row.values():
+            continue
         texts.append(" ".join(text_of(row, field) for field in fields))
-        truth.append(labels[row["id"]])
+        truth.append(labels.get(row["id"]))
     start = time.perf_counter()
     answer = {"kmeans": kmeans, "minibatch": minibatch, "textclust": textclust}[arguments.method](texts, arguments)
     seconds = time.perf_counter() - start
-    print(json.dumps({"rows": len(texts), "seconds": seconds, "measures": measures(truth, answer)}))
+    scored = [(label, group) for label, group in zip(truth, answer) if label is not None]
+    if not scored:
+        raise SystemExit("no row has a label: are the labels those of these rows?")
+    print(json.dumps({"rows": len(texts), "seconds": seconds, "measures": measures(*zip(*scored))}))
 
 
 if __name__ == "__main__":

@@ -22,17 +22,17 @@ use crate::shell::{Watch, say, shared_data, stdout, windrow, work_dir};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only the lines whose name holds this
+    /// Only the lines whose name holds this; with --all the sets whose name holds one of these, parted by commas
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Without the yardsticks
     #[arg(long)]
     bare: bool,
     /// Every model on every set, as given, shuffled and diluted, over five seeds
-    #[arg(long, conflicts_with_all = ["only", "bare"])]
+    #[arg(long, conflicts_with = "bare")]
     all: bool,
     /// The two small sets of that, over two seeds, without the yardstick
-    #[arg(long, requires = "all")]
+    #[arg(long, requires = "all", conflicts_with = "only")]
     quick: bool,
 }
 
@@ -160,7 +160,7 @@ struct Measures {
 pub(crate) fn quality(args: &Args) -> Result<()> {
     if args.all {
         let watch = Watch::start();
-        let done = all::all(&windrow("fast", &[])?, args.quick);
+        let done = all::all(&windrow("fast", &[])?, args.quick, args.only.as_deref());
         say(format_args!("{:.0} s", watch.seconds()));
         return done;
     }

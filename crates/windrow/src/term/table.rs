@@ -59,6 +59,11 @@ pub(crate) fn lines(columns: &[Column<'_>], rows: &[Vec<String>], width: usize, 
     lines
 }
 
+/// The width of a table that has all the room it wants.
+pub(crate) fn width(columns: &[Column<'_>], rows: &[Vec<String>]) -> usize {
+    widths(columns, rows, usize::MAX).iter().sum::<usize>() + 2 * columns.len().saturating_sub(1)
+}
+
 fn widths(columns: &[Column<'_>], rows: &[Vec<String>], width: usize) -> Vec<usize> {
     let natural =
         |at: usize| rows.iter().map(|row| text::width(&row[at])).chain([text::width(columns[at].title)]).max().unwrap_or(0);

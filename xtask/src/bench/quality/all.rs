@@ -134,8 +134,12 @@ impl Found {
     }
 }
 
-pub(super) fn all(windrow: &Path, quick: bool) -> Result<()> {
-    let extent = if quick { Extent::quick() } else { Extent::full() };
+pub(super) fn all(windrow: &Path, quick: bool, only: Option<&str>) -> Result<()> {
+    let mut extent = if quick { Extent::quick() } else { Extent::full() };
+    extent.sets.retain(|set| only.is_none_or(|only| only.split(',').any(|part| set.name.contains(part))));
+    if extent.sets.is_empty() {
+        bail!("no set has that name: {}", SETS.map(|set| set.name).join(", "));
+    }
     let mut whole = String::from(
         "# Quality: every model on every labelled set\n\nDecisions at arrival, one default setting, K = number of labels; ",
     );

@@ -13,6 +13,9 @@ use crate::term::{Style, Term, text};
 /// The kinds of groups that are scored.
 const LEVELS: [&str; 2] = ["micro", "cluster"];
 
+/// Columns that a narrow terminal does without, first those that are missed least.
+const SPARE: [&str; 4] = ["from-to", "rows/s", "±", "AMI"];
+
 pub(super) fn print(found: &Report, term: &mut Term) -> Result<(), Failure> {
     match (term.format, found.trials.as_slice()) {
         (Format::Json, trials) => {
@@ -64,14 +67,18 @@ fn one(trial: &Trial, term: &mut Term) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Several trials, as a line for each model, order and level.
+/// Several trials, as a line for each model, order and level; on a narrow terminal without what one misses least.
 fn several(found: &Report, term: &mut Term) -> Result<(), Failure> {
     let heads = summary_heads(found);
     let mut columns: Vec<Column<'_>> = heads.iter().map(|name| Column::right(name, 16)).collect();
     columns[..3].iter_mut().for_each(|column| *column = Column::left(column.title, 20));
     columns[0] = columns[0].style(Style::Bold);
-    let rows: Vec<Vec<String>> = found.summaries.iter().flat_map(|one| summary_cells(found, one)).collect();
+    let mut rows: Vec<Vec<String>> = found.summaries.iter().flat_map(|one| summary_cells(found, one)).collect();
+    let left_out = narrow(&mut columns, &mut rows, term.width());
     table::write(term, &columns, &rows)?;
+    if !left_out.is_empty() {
+        term.say(&format!("not shown, as the terminal is narrow: {}; `-o tsv` has all", left_out.join(", ")));
+    }
     let (rows, seconds) = found.trials.iter().fold((0, 0.0), |sum, one| (sum.0 + one.rows, sum.1 + one.elapsed.as_secs_f64()));
     term.say(&format!(
         "{} of {} in {} ({}/s), {} scored in each{}",
@@ -83,6 +90,23 @@ fn several(found: &Report, term: &mut Term) -> Result<(), Failure> {
         peak().map(|peak| format!(", {peak} at most")).unwrap_or_default(),
     ));
     Ok(())
+}
+
+/// Leaves out columns until a table is no wider than this; gives their heads.
+fn narrow(columns: &mut Vec<Column<'_>>, rows: &mut [Vec<String>], width: usize) -> Vec<&'static str> {
+    let mut left_out = Vec::new();
+    for head in SPARE {
+        if table::width(columns, rows) <= width {
+            break;
+        }
+        while let Some(at) = columns.iter().position(|column| column.title == head) {
+            columns.remove(at);
+            rows.iter_mut().for_each(|row| _ = row.remove(at));
+            left_out.push(head);
+        }
+    }
+    left_out.dedup();
+    left_out
 }
 
 fn peak() -> Option<String> {
@@ -212,4 +236,26 @@ fn spread(spread: &Spread) -> Value {
 
 fn named(values: [Value; Scores::NAMES.len()]) -> Value {
     Scores::NAMES.into_iter().map(str::to_owned).zip(values).collect::<Map<_, _>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_terminal_does_without_what_is_missed_least() {
+        let heads = ["model", "NMI", "from-to", "±", "ARI", "from-to", "±", "AMI", "rows/s"];
+        let all = || -> (Vec<Column<'_>>, Vec<Vec<String>>) {
+            (heads.iter().map(|head| Column::right(head, 16)).collect(), vec![heads.map(|_| "0.1234567".to_owned()).to_vec()])
+        };
+        let shown = |width: usize| {
+            let (mut columns, mut rows) = all();
+            let left_out = narrow(&mut columns, &mut rows, width);
+            assert!(table::width(&columns, &rows) <= width && rows[0].len() == columns.len());
+            (columns.iter().map(|column| column.title).collect::<Vec<_>>().join(" "), left_out.join(" "))
+        };
+        assert_eq!(shown(160), (heads.join(" "), String::new()));
+        assert_eq!(shown(80), ("model NMI ± ARI ± AMI rows/s".into(), "from-to".into()));
+        assert_eq!(shown(50), ("model NMI ARI AMI".into(), "from-to rows/s ±".into()));
+    }
 }
