@@ -20,9 +20,11 @@ use crate::shell::{say, stdout, wait_for};
 
 /// Enough for a worker to be at work still when it is killed.
 const ROWS: usize = 400_000;
-/// Batches that a life has learnt when its user speaks: what he says lies behind rows that are not committed. All lives together stay within the first
-/// file: the second one has other themes, and clusters that a user means end there.
-const BATCHES: usize = 4;
+/// Batches that a life has learnt when its user speaks: it has committed some rows, and what he says lies behind rows that are not.
+const BATCHES: usize = 6;
+/// Of a life that commits none: so that all lives together stay within the first file. The second one has other themes, and clusters that a user means
+/// end there.
+const FEW: usize = 4;
 /// A name as nobody should give one.
 const NAME: &str = "mine <b>&amp;";
 
@@ -43,7 +45,7 @@ pub(super) fn hand(part: &Part<'_>) -> Result<()> {
         Ok(merged)
     })?;
     life(&pipeline, BATCHES, |by| by.asks(&["split", &kept]))?;
-    let moved = life(&pipeline, BATCHES, |by| {
+    let moved = life(&pipeline, FEW, |by| {
         let other = by.heaviest()?.into_iter().find(|id| *id != kept).context("one cluster alone")?;
         let [stays, free] = by.themes(&other)?;
         by.asks(&["move", &stays, &free, "--to", &kept])?;
