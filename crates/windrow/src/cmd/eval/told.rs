@@ -74,7 +74,9 @@ fn several(found: &Report, term: &mut Term) -> Result<(), Failure> {
     columns[..3].iter_mut().for_each(|column| *column = Column::left(column.title, 20));
     columns[0] = columns[0].style(Style::Bold);
     let mut rows: Vec<Vec<String>> = found.summaries.iter().flat_map(|one| summary_cells(found, one)).collect();
-    let left_out = narrow(&mut columns, &mut rows, term.width());
+    // Whoever reads a pipe gets all of it.
+    let room = if term.is_live() { term.width() } else { usize::MAX };
+    let left_out = narrow(&mut columns, &mut rows, room);
     table::write(term, &columns, &rows)?;
     if !left_out.is_empty() {
         term.say(&format!("not shown, as the terminal is narrow: {}; `-o tsv` has all", left_out.join(", ")));
