@@ -15,6 +15,12 @@ use clap::Subcommand;
 
 pub(crate) use kafka::smoke;
 
+/// The middle one of some turns, by a figure of theirs.
+fn median<T>(mut turns: Vec<T>, of: impl Fn(&T) -> f64) -> T {
+    turns.sort_by(|a, b| of(a).total_cmp(&of(b)));
+    turns.swap_remove(turns.len() / 2)
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

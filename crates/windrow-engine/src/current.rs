@@ -138,8 +138,26 @@ pub struct Current {
     home: HashMap<MicroId, ClusterId>,
     /// What took a micro-cluster in, and its cluster then.
     merged: HashMap<MicroId, (MicroId, ClusterId)>,
-    /// What stands for a cluster that has ended.
-    stands_for: HashMap<ClusterId, ClusterId>,
+    heirs: Heirs,
+}
+
+/// What stands for clusters that have ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heirs(HashMap<ClusterId, ClusterId>);
+
+impl Heirs {
+    pub(crate) fn insert(&mut self, ended: ClusterId, stands_for: ClusterId) {
+        self.0.insert(ended, stands_for);
+    }
+
+    /// The cluster that stands for this one now; itself, where none does.
+    pub(crate) fn of(&self, mut cluster: ClusterId) -> ClusterId {
+        // What stands for another one was alive when that ended: this comes to an end.
+        while let Some(&next) = self.0.get(&cluster) {
+            cluster = next;
+        }
+        cluster
+    }
 }
 
 impl Current {
@@ -174,7 +192,7 @@ impl Current {
                 self.home.remove(&micro);
                 self.merged.insert(micro, into);
             }
-            Step::StandsFor(ended, into) => _ = self.stands_for.insert(ended, into),
+            Step::StandsFor(ended, into) => self.heirs.insert(ended, into),
             Step::Parted(_) => {}
         }
     }
@@ -185,12 +203,7 @@ impl Current {
         while let Some(&(into, home)) = self.merged.get(&micro) {
             (micro, cluster) = (into, home);
         }
-        let mut cluster = self.home.get(&micro).copied().unwrap_or(cluster);
-        // What stands for another one was alive when that ended: this comes to an end.
-        while let Some(&next) = self.stands_for.get(&cluster) {
-            cluster = next;
-        }
-        cluster
+        self.heirs.of(self.home.get(&micro).copied().unwrap_or(cluster))
     }
 
     /// The same for each row of a batch of pages.
@@ -227,6 +240,7 @@ mod tests {
         assert_eq!(current.of(99, 4), 7);
         assert_eq!(current.of(99, 5), 6);
     }
+
     #[test]
     fn one_page_is_where_all_are_and_knows_why() {
         let steps = [

@@ -1,6 +1,7 @@
 //! Errors that say what to do.
 
 use std::fmt;
+use std::path::Path;
 
 /// What the reader of an error has to do about it. Each kind has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,12 @@ pub struct Error {
 pub fn quoted(word: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(is_safe) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// The words that name an output on a command line.
+pub fn place(out: &Path, state: Option<&Path>) -> String {
+    let state = state.map(|state| format!(" --state {}", quoted(&state.display().to_string()))).unwrap_or_default();
+    format!("--out {}{state}", quoted(&out.display().to_string()))
 }
 
 /// Result of everything in the engine.

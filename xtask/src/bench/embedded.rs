@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::long::long;
+use super::median;
 use crate::python::{READERS, YARDSTICKS, script};
 use crate::shell::{cargo, fresh_dir, run, say, shared_data, stdout, target, windrow, work_dir};
 
@@ -136,7 +137,7 @@ fn learner(args: &Args, links: &Path) -> Result<bool> {
             naive.push(learn(&["--naive"])?);
             ours.push(learn(&[])?);
         }
-        let (our, naive) = (median(ours), median(naive));
+        let (our, naive) = (median(ours, |turn| turn.rate), median(naive, |turn| turn.rate));
         let (ratio, pause) = (our.rate / naive.rate, learn(&["--pauses"])?.pause_ms);
         met &= ratio >= bar && pause <= PAUSE_BAR_MS;
         say(format_args!(
@@ -158,11 +159,6 @@ fn learnt(command: &mut Command) -> Result<Learnt> {
     let figures = figures.with_context(|| format!("no figures in {text}"))?.1.split_whitespace();
     let figures: Vec<f64> = figures.map(str::parse).collect::<Result<_, _>>()?;
     Ok(Learnt { rate: figures[0], pause_ms: figures[1], alive: figures[2] })
-}
-
-fn median(mut turns: Vec<Learnt>) -> Learnt {
-    turns.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    turns.swap_remove(turns.len() / 2)
 }
 
 /// What others make of links_stream, learning and deciding row by row or batch by batch.

@@ -170,7 +170,6 @@ fn throughput(field: &Field, extent: &Extent, missed: &mut Vec<String>) -> Resul
     Ok(ours.rate())
 }
 
-fn median(mut runs: Vec<Measured>) -> Measured {
-    runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    runs.swap_remove(runs.len() / 2)
+fn median(runs: Vec<Measured>) -> Measured {
+    super::median(runs, |run| run.seconds)
 }

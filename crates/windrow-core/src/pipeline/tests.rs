@@ -242,8 +242,10 @@ fn snapshots_of_every_format_stay_readable() {
         assert_eq!(bytes[8..12], u32::to_le_bytes(format));
         let found = Pipeline::restore(&bytes).unwrap();
         let [mut found_view, mut view] = [found.view(), pipeline.view()];
-        // Of addresses more is counted than when this one was written.
-        view.clusters.iter_mut().chain(&mut found_view.clusters).for_each(|cluster| cluster.patterns.clear());
+        if format == crate::snapshot::FORMAT_WATCH {
+            // Of addresses more is counted than when this one was written.
+            view.clusters.iter_mut().chain(&mut found_view.clusters).for_each(|cluster| cluster.patterns.clear());
+        }
         assert_eq!(found_view, view);
         assert!(found.snapshot() == bytes, "format {format} is written as it was read");
     }

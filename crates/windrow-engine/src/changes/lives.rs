@@ -9,6 +9,7 @@ use windrow_core::cluster::ClusterId;
 
 use super::period::Side;
 use crate::checkpoint::Committed;
+use crate::current::Heirs;
 use crate::error::Result;
 use crate::lookup::column;
 use crate::published::each_batch;
@@ -169,7 +170,7 @@ pub(super) type Sides<'a> = &'a dyn Fn(bool, u64) -> Side;
 pub(super) struct Lives {
     lives: BTreeMap<ClusterId, Life>,
     /// What stands for a cluster that a user had taken in, or come back.
-    stands_for: BTreeMap<ClusterId, ClusterId>,
+    heirs: Heirs,
     /// What is not placed yet, oldest first.
     to_come: VecDeque<Event>,
 }
@@ -217,12 +218,7 @@ impl Lives {
 
     /// The cluster that pages of this one count for.
     pub(super) fn counts_for(&self, cluster: ClusterId) -> ClusterId {
-        let mut cluster = cluster;
-        // What stands for another one was alive when that ended: this comes to an end.
-        while let Some(&next) = self.stands_for.get(&cluster) {
-            cluster = next;
-        }
-        cluster
+        self.heirs.of(cluster)
     }
 
     fn life(&mut self, cluster: ClusterId) -> &mut Life {
@@ -240,7 +236,7 @@ impl Lives {
             What::Died => life.has_ended = true,
             What::Labelled(label) => life.label.clone_from(label),
             What::Named(name) => life.name.clone_from(name),
-            What::Merged(into) | What::Back(into) => _ = self.stands_for.insert(cluster, *into),
+            What::Merged(into) | What::Back(into) => self.heirs.insert(cluster, *into),
             _ => {}
         }
         if side == Side::Now {

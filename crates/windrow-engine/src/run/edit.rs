@@ -11,7 +11,7 @@ use super::{Ended, Job};
 use crate::checkpoint::{self, Reading, edits, refused};
 use crate::clock::Clock;
 use crate::current::Current;
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result, place};
 use crate::search::{self, Filter};
 use crate::sink::parquet::ParquetSink;
 
@@ -134,12 +134,6 @@ fn count_moved(reading: &Reading, pending: &[LineageEvent], lineage: &[LineageEv
     Ok((moved, newest.len() as u64))
 }
 
-/// The words that name an output on a command line.
-fn place(out: &Path, state: Option<&Path>) -> String {
-    let state = state.map(|state| format!(" --state {}", quoted(&state.display().to_string()))).unwrap_or_default();
-    format!(" --out {}{state}", quoted(&out.display().to_string()))
-}
-
 fn nothing_yet(out: &Path) -> Error {
     let message = format!("there are no clusters in {} yet", out.display());
     Error::new(ErrorKind::Invalid, "E-STATE-NONE", message).hint("start with `windrow run`")
@@ -149,13 +143,15 @@ fn nothing_yet(out: &Path) -> Error {
 fn refusal(error: &EditError, edit: Option<&Edit>, place: &str) -> Error {
     let themes = "`windrow clusters themes ID` lists those of a cluster, `windrow explain` names that of a page".to_owned();
     let hint = match (error, edit) {
-        (EditError::NoSuchCluster(_), _) => format!("`windrow clusters --all{place}` lists the living clusters with their ids"),
+        (EditError::NoSuchCluster(_), _) => {
+            format!("`windrow clusters --all {place}` lists the living clusters with their ids")
+        }
         (EditError::BadName, _) => "give another name, or an empty one to give the naming back".into(),
         (EditError::NoSuchMicro(_) | EditError::NotInCluster { .. } | EditError::NoMicro, _) => themes,
         (EditError::IntoItself(_), _) => "name another cluster behind --into".into(),
-        (EditError::CannotPart(cluster), _) => format!("`windrow clusters themes {cluster}{place}` lists its themes"),
+        (EditError::CannotPart(cluster), _) => format!("`windrow clusters themes {cluster} {place}` lists its themes"),
         (EditError::NoFreeSlot { alike: Some((ended, into)) }, Some(Edit::Split { cluster, .. })) => format!(
-            "first `windrow clusters merge {ended} --into {into}{place}`; or `windrow clusters split {cluster} --make-room{place}`, which does both"
+            "first `windrow clusters merge {ended} --into {into} {place}`; or `windrow clusters split {cluster} --make-room {place}`, which does both"
         ),
         (EditError::NoFreeSlot { .. }, _) => "merge two clusters first, or wait until a light one has ended".into(),
         (EditError::NotByModel(_), _) => "the model `two-level` has themes: `windrow config explain model.kind`".into(),
@@ -163,7 +159,7 @@ fn refusal(error: &EditError, edit: Option<&Edit>, place: &str) -> Error {
             "wait until a light cluster has ended, and its slot is free".into()
         }
         (EditError::CannotUndo { .. }, _) => format!(
-            "`windrow clusters undo --older{place}` takes back the latest edit before it that can be; `--dry-run` says what that does"
+            "`windrow clusters undo --older {place}` takes back the latest edit before it that can be; `--dry-run` says what that does"
         ),
         (EditError::NothingToUndo, _) => "the latest 100 edits can be taken back, each once".into(),
     };

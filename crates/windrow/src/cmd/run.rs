@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use windrow_core::record::RejectReason;
 use windrow_engine::checkpoint::{Layout, manifest::Manifest};
 use windrow_engine::clock::SystemClock;
-use windrow_engine::error::{Error, ErrorKind, quoted};
+use windrow_engine::error::{Error, ErrorKind, place, quoted};
 use windrow_engine::run::{self, Control, Ended, Job, Roll, Standing, Summary, Told};
 use windrow_engine::settings::Settings;
 use windrow_engine::sink::topics::TopicOutput;
@@ -293,8 +293,7 @@ fn tell(summary: &Summary, job: &Job, app: &App) {
         app.term.say(&format!("stopped; everything learnt is committed. Resume with:\n  {again}"));
         return;
     }
-    let state = job.state.as_ref().map(|state| format!(" --state {}", quoted(&state.display().to_string())));
-    let place = format!("--out {}{}", quoted(&job.out.display().to_string()), state.unwrap_or_default());
+    let place = place(&job.out, job.state.as_deref());
     propose(
         &[
             ("what was found", format!("windrow clusters {place}")),

@@ -146,18 +146,18 @@ pub(super) fn all(windrow: &Path, quick: bool, only: Option<&str>) -> Result<()>
     let _ = writeln!(whole, "means of {} seeds, ARI from the least to the most.\n", extent.seeds);
     let (mut missed, mut given) = (Vec::new(), Vec::new());
     for set in &extent.sets {
-        if !set.is_at_hand() {
+        if !set.is_generated() && shared_data("README.md").is_none() {
             say(format_args!("{}: passed over, ../shared/data is not there", set.name));
             continue;
         }
         let (found, k) = set.measure(windrow, extent.seeds)?;
         let kmeans = if extent.yardstick { Some(set.kmeans(k)?) } else { None };
         missed.extend(set.tell(&found, k, kmeans, &mut whole));
-        given.push(found);
+        given.push((set.is_generated(), found));
     }
     // Streams of the generator say by themselves whether what other sets say holds.
     let is_alone = given.len() == 1;
-    let real = extent.sets.iter().filter(|set| set.is_at_hand()).zip(&given).filter(|(set, _)| is_alone || !set.is_generated());
+    let real = given.iter().filter(|(is_generated, _)| is_alone || !is_generated);
     let labelled = real.flat_map(|(_, found)| found).filter(|one| one.order == "given").map(Found::ranked);
     let unseen = fresh(windrow, &extent)?;
     let ranking = ranking::confirm(&labelled.flatten().collect::<Vec<_>>(), &unseen)?;
@@ -243,10 +243,6 @@ impl Found {
 impl Set {
     fn is_generated(&self) -> bool {
         self.file.starts_with("generator:")
-    }
-
-    fn is_at_hand(&self) -> bool {
-        self.is_generated() || shared_data("README.md").is_some()
     }
 
     /// Arguments that name its rows and labels.
