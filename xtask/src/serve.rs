@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde_json::Value;
 
 use crate::python::{READERS, script};
@@ -155,6 +156,8 @@ fn many_clients(run: &Served) -> Result<()> {
     let open = |n: usize, path: &str| -> Result<Vec<TcpStream>> {
         let asked = (0..n).map(|_| {
             let mut stream = run.connect()?;
+            // On a machine with little time for them too, what they do not read is soon more than there is room for.
+            set_socket_recv_buffer_size(&stream, 1 << 14)?;
             stream.write_all(run.head("GET", path, "").as_bytes())?;
             Ok(stream)
         });

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -29,6 +30,8 @@ use super::feed::Patient;
 const CONNECTIONS: usize = 256;
 /// Bytes of the longest head of a request.
 const HEAD_BYTES: usize = 16 << 10;
+/// Bytes that the system keeps for a client that has not read them yet: a client that never reads costs little, and is soon known.
+const UNREAD_BYTES: usize = 128 << 10;
 /// How long we wait when the machine gives no more connections.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long clients are answered while the server ends.
@@ -107,6 +110,8 @@ pub(super) async fn receive(listener: TcpListener, router: Router, ending: watch
 
 /// Answers one client until it leaves, or has to.
 async fn answer(stream: TcpStream, router: Router, guest: &Arc<Guest>, mut ending: watch::Receiver<bool>) {
+    // Where it is not granted, the system's own bound holds.
+    let _ = set_socket_send_buffer_size(&stream, UNREAD_BYTES);
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Arc::clone(guest));

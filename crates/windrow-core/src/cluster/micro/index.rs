@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TermId;
-use super::lanes::{Found, add, reduce, widest};
+use super::lanes::{Found, add, fetch, reduce, widest};
 use super::lists::{Lists, Posting, Weights, current};
 
 /// A term of a page on its way to a micro-cluster.
@@ -52,6 +52,10 @@ impl Length {
     }
 }
 
+/// Postings of a list that are fetched ahead, and how many lie in a line of memory.
+const FETCHED: usize = 256;
+const IN_A_LINE: usize = 8;
+
 /// How much longer than measured a vector may have become by merges since.
 const STALE: f64 = 1.1;
 
@@ -72,9 +76,8 @@ pub(in super::super) struct Index {
 #[derive(Debug, Default)]
 pub(in super::super) struct Scratch {
     sums: Vec<f32>,
+    /// Terms that a look adds up, with what they count.
     factors: Vec<(TermId, f32)>,
-    /// Kept only so that fetching lists ahead is not optimised away.
-    fetched: u32,
 }
 
 impl Scratch {
@@ -150,20 +153,18 @@ impl Index {
         let l = 1.0 + self.ln(self.length.len());
         let mut square = 0.0f32;
         // Two rounds: the misses of fetching all lists overlap, then the lists are read one after the other.
-        let mut fetched = 0u32;
         for &Entry { term, weight, length } in entries {
             let (df, weights) = self.lists.weights(term);
             if df == 0 {
                 continue;
             }
-            if let Weights::List([first, ..]) = weights {
-                fetched = fetched.wrapping_add(first.micro);
+            if let Weights::List(list) = weights {
+                (0..list.len().min(FETCHED)).step_by(IN_A_LINE).for_each(|at| fetch(list, at));
             }
             let idf = l - self.ln(df);
             square += (length * idf) * (length * idf);
             scratch.factors.push((term, weight * idf * idf));
         }
-        scratch.fetched = fetched;
         let inverse_query = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
         widest(
             #[inline(always)]

@@ -74,14 +74,14 @@ fn add_postings(sums: &mut [f32], postings: &[Posting], factor: f32) {
 /// Turns dot products into likenesses in place and sums them up, lane by lane.
 #[inline(always)]
 pub(super) fn reduce(sums: &mut [f32], inverse: &[f32], inverse_query: f32) -> Found {
-    let mut lanes = Lanes::default();
     let (whole, rest) = sums.as_chunks_mut::<LANES>();
     let (whole_inverse, rest_inverse) = inverse.as_chunks::<LANES>();
-    for (values, inverse) in whole.iter_mut().zip(whole_inverse) {
-        *values = lanes.take(values, inverse);
-    }
+    let mut lanes = multiply(whole, whole_inverse);
     // Zeros change neither sums nor the largest.
-    let likenesses = lanes.take(&padded(rest), &padded(rest_inverse));
+    let (mut likenesses, mut others) = ([0.0; LANES], [0.0; LANES]);
+    likenesses[..rest.len()].copy_from_slice(rest);
+    others[..rest_inverse.len()].copy_from_slice(rest_inverse);
+    lanes.take(&mut likenesses, &others);
     rest.copy_from_slice(&likenesses[..rest.len()]);
 
     let most = lanes.best.iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
@@ -105,24 +105,59 @@ struct Lanes {
 
 impl Lanes {
     #[inline(always)]
-    fn take(&mut self, values: &[f32; LANES], inverse: &[f32; LANES]) -> [f32; LANES] {
-        let mut likenesses = [0.0; LANES];
+    fn take(&mut self, values: &mut [f32; LANES], inverse: &[f32; LANES]) {
         for lane in 0..LANES {
             let likeness = values[lane] * inverse[lane];
             self.sum[lane] += likeness;
             self.squares[lane] += likeness * likeness;
             self.best[lane] = if likeness > self.best[lane] { likeness } else { self.best[lane] };
-            likenesses[lane] = likeness;
+            values[lane] = likeness;
         }
-        likenesses
     }
 }
 
-#[inline(always)]
-fn padded(rest: &[f32]) -> [f32; LANES] {
-    let mut all = [0.0; LANES];
-    all[..rest.len()].copy_from_slice(rest);
-    all
+/// Multiplies values in place, eight at a time.
+fn multiply(values: &mut [[f32; LANES]], inverse: &[[f32; LANES]]) -> Lanes {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        #[expect(unsafe_code, reason = "the compiler cannot know what processor it will be")]
+        // SAFETY: the processor has what the function is compiled for.
+        return unsafe { multiply_with_avx2(values, inverse) };
+    }
+    let mut lanes = Lanes::default();
+    values.iter_mut().zip(inverse).for_each(|(values, inverse)| lanes.take(values, inverse));
+    lanes
+}
+
+/// The same by name: three sums at a time are more than the compiler makes vectors of.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn multiply_with_avx2(values: &mut [[f32; LANES]], inverse: &[[f32; LANES]]) -> Lanes {
+    use std::arch::x86_64::{
+        _mm256_add_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    };
+    let (mut sum, mut squares, mut best) = (_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps());
+    for (values, inverse) in values.iter_mut().zip(inverse) {
+        #[expect(unsafe_code, reason = "vectors are read from pointers")]
+        // SAFETY: each is of eight values.
+        let likenesses = unsafe {
+            let likenesses = _mm256_mul_ps(_mm256_loadu_ps(values.as_ptr()), _mm256_loadu_ps(inverse.as_ptr()));
+            _mm256_storeu_ps(values.as_mut_ptr(), likenesses);
+            likenesses
+        };
+        sum = _mm256_add_ps(sum, likenesses);
+        squares = _mm256_add_ps(squares, _mm256_mul_ps(likenesses, likenesses));
+        best = _mm256_max_ps(likenesses, best);
+    }
+    let mut lanes = Lanes::default();
+    for (lanes, vector) in [(&mut lanes.sum, sum), (&mut lanes.squares, squares), (&mut lanes.best, best)] {
+        #[expect(unsafe_code, reason = "vectors are written to pointers")]
+        // SAFETY: it is of eight values.
+        unsafe {
+            _mm256_storeu_ps(lanes.as_mut_ptr(), vector);
+        }
+    }
+    lanes
 }
 
 /// Place of the first of `sums` that is `most`.

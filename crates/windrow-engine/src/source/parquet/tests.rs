@@ -311,7 +311,7 @@ proptest! {
         let at = at % bytes.len();
         bytes[at] = byte;
         if cut == 0 {
-            bytes.drain(at..(at + 8).min(bytes.len() - 8));
+            bytes.drain(at..(at + 8).min(bytes.len()));
         }
         let broken = Rig::of_bytes(&bytes);
         // Rows, or an error that says why; never more rows than there are.
