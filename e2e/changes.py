@@ -149,6 +149,8 @@ for change in told:
     side = "now" if counts["now"] else "before"
     titles = {title for (title,) in counted(f"SELECT DISTINCT title FROM {PAGES} WHERE cluster = {cluster} AND {SIDE} = '{side}'")}
     many = len([title for title in titles if title.strip()])
+    joined = {title for (title,) in counted(f"SELECT DISTINCT title FROM {PAGES} WHERE cluster = {cluster} AND {SIDE} = '{side}' AND NOT novel")}
+    joined = {title for title in joined if title.strip()}
     new = sorted(domains[cluster].items(), key=lambda one: (-one[1], one[0]))
     label, was = naming(cluster)
     facts = {
@@ -166,6 +168,9 @@ for change in told:
             wrong.append(f"{name} of {cluster} is {change[name]} and not {fact}")
     if not set(change["titles"]) <= titles or len(change["titles"]) != min(3, many):
         wrong.append(f"titles of {cluster}: {change['titles']}")
+    # Those of pages that opened a theme come behind all others.
+    if len(joined & set(change["titles"])) < min(3, len(joined)):
+        wrong.append(f"titles of {cluster} that no page joined with: {change['titles']}")
     for number in (counts["before"], counts["now"]):
         if number and f"{number:,}" not in change["said"]:
             wrong.append(f"{number} is not in: {change['said']}")

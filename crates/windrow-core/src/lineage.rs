@@ -408,6 +408,9 @@ pub enum EditError {
     /// Nothing to do it to.
     #[error("no theme is named")]
     NoMicro,
+    /// What was moved or joined has faded since.
+    #[error("none of its themes is where it was put")]
+    NoneLeft,
     /// A cluster cannot be taken in by itself.
     #[error("cluster {0} cannot take in itself")]
     IntoItself(ClusterId),

@@ -524,6 +524,10 @@ fn relabel(
     lineage: &mut Vec<LineageEvent>,
 ) {
     let Some(entry) = book.alive.get(&cluster) else { return };
+    // One that nothing is left to describe keeps its last words until it has others.
+    if terms.best.is_empty() && !entry.label.is_empty() {
+        return;
+    }
     let said = Said::new(if terms.has_pairs() { titles.of(cluster, book) } else { Vec::new() });
     let label = label::label_of(&terms, &said, Some(&entry.label));
     let Some(entry) = book.alive.get_mut(&cluster) else { return };

@@ -150,7 +150,7 @@ fn told(mut tally: Tally, periods: Periods) -> Changes {
     }
     let mut changes = Vec::new();
     for (cluster, seen) in tally.clusters {
-        changes.extend(change(cluster, seen, tally.lives.take(cluster), pages));
+        changes.extend(change(cluster, seen, &tally.lives.take(cluster), pages));
     }
     let weight = |change: &Change| change.pages.into_iter().max();
     changes.sort_by(|a, b| a.kind.cmp(&b.kind).then(weight(b).cmp(&weight(a))).then(a.cluster.cmp(&b.cluster)));
@@ -159,14 +159,14 @@ fn told(mut tally: Tally, periods: Periods) -> Changes {
 }
 
 /// What became of a cluster, if it is to be told.
-fn change(cluster: ClusterId, seen: Seen, life: Life, all: [u64; 2]) -> Option<Change> {
+fn change(cluster: ClusterId, seen: Seen, life: &Life, all: [u64; 2]) -> Option<Change> {
     let share = [0, 1].map(|side| seen.pages[side] as f64 / all[side].max(1) as f64);
     let is_named = life.has(Deed::Renamed) || life.has(Deed::Unnamed);
     let [before, now] = &seen.labels;
     let label = life.label().filter(|_| is_named).or(now.as_deref()).or(before.as_deref()).or(life.label()).unwrap_or_default();
     let was = if is_named { &life.was } else { before };
     let was = was.clone().filter(|was| was != label && (is_named || now.is_some()));
-    let kind = kind(&seen, &life, all, share, is_named, was.as_deref())?;
+    let kind = kind(&seen, life, all, share, is_named, was.as_deref())?;
     let label = label.to_owned();
     let mut new_domains: Vec<(String, u64)> = seen.new_domains.into_iter().collect();
     new_domains.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -174,7 +174,7 @@ fn change(cluster: ClusterId, seen: Seen, life: Life, all: [u64; 2]) -> Option<C
     new_domains.truncate(DOMAINS);
     let [before, now] = seen.titles;
     let titles = if seen.pages[1] > 0 { now } else { before }.into_titles();
-    let Life { has_ended, acts, .. } = life;
+    let (has_ended, acts) = (life.has_ended, life.acts());
     let Seen { earlier, pages, .. } = seen;
     Some(Change { kind, cluster, label, was, earlier, pages, share, new_domains, n_new_domains, has_ended, acts, titles })
 }
@@ -201,7 +201,7 @@ fn kind(seen: &Seen, life: &Life, all: [u64; 2], share: [f64; 2], is_named: bool
     if is_renamed {
         return Some(Kind::Renamed);
     }
-    (!life.acts.is_empty()).then_some(Kind::Edited)
+    (!life.acts().is_empty()).then_some(Kind::Edited)
 }
 
 /// G² of two counts among all of their periods.

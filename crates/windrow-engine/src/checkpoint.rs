@@ -34,7 +34,7 @@ use std::sync::Arc;
 use windrow_core::pipeline::Pipeline;
 use windrow_core::record::Micros;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{self, Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::observe::Counters;
 use crate::sink::{Family, PublishedFile, Sink};
@@ -62,6 +62,22 @@ pub struct Layout {
     pub out: PathBuf,
     /// Folder of the state.
     pub state: PathBuf,
+}
+
+/// `E-STATE-NONE`: nothing was committed there yet. The hint is what helps unless somebody works on the first commit.
+pub fn none_yet(message: String, (out, state): (&Path, Option<&Path>), hint: &str) -> Error {
+    let at_work = Layout::find(out, state).and_then(|layout| lock::Lock::holder(&layout.lock())).ok().flatten();
+    let hint = at_work.map_or_else(
+        || hint.to_owned(),
+        |holder| {
+            let place = error::place(out, state);
+            format!(
+                "wait: process {} runs it, and its first commit has not come yet; `windrow status {place}` says how far it is",
+                holder.pid
+            )
+        },
+    );
+    Error::new(ErrorKind::Invalid, "E-STATE-NONE", message).hint(hint)
 }
 
 impl Layout {

@@ -49,7 +49,7 @@ pub(crate) fn cells(effect: &Effect, taken: Option<&Taken>) -> [(&'static str, S
 pub(crate) fn line(effect: &Effect, taken: Option<&Taken>) -> String {
     let said = said(effect, !matches!(taken, Some(Taken::Committed { .. })));
     match taken {
-        None => format!("{said}; nothing is done"),
+        None | Some(Taken::NotNeeded) => format!("{said}; nothing is done"),
         Some(Taken::Committed { epoch }) => format!("done (commit {epoch}): {said}"),
         Some(Taken::LeftToRun { request }) => format!(
             "left to the running process, which takes it before its next rows (edit {request}); as of the last commit {said}; \
@@ -65,7 +65,7 @@ pub(crate) fn line(effect: &Effect, taken: Option<&Taken>) -> String {
 /// The commit that has it, or the request that was left.
 fn place(taken: Option<&Taken>) -> (Option<u64>, Option<&str>) {
     match taken {
-        None => (None, None),
+        None | Some(Taken::NotNeeded) => (None, None),
         Some(Taken::Committed { epoch }) => (Some(*epoch), None),
         Some(Taken::LeftToRun { request } | Taken::LeftToNextRun { request }) => (None, Some(request)),
     }

@@ -72,7 +72,12 @@ fn beside(found: &Changes) -> String {
         return format!("{times} times {those}");
     }
     let percent = ((times - 1.0) * 100.0).abs();
-    let by = if percent < 1.0 { "some".to_owned() } else { format!("{} %", count(percent.round() as u64)) };
+    let by = match percent.round() {
+        _ if percent < 1.0 => "some".to_owned(),
+        // Some are left.
+        100.0 if now < before => "more than 99 %".to_owned(),
+        percent => format!("{} %", count(percent as u64)),
+    };
     format!("{by} {} than {those}", if now > before { "more" } else { "fewer" })
 }
 
@@ -129,7 +134,6 @@ fn by_hand(act: &Act) -> String {
         Deed::MovedAway => format!("{themes} moved to {other}"),
         Deed::Held => format!("{themes} held"),
         Deed::Released => format!("{themes} let go"),
-        Deed::TakenBack => "and that was taken back".into(),
     }
 }
 
@@ -462,6 +466,7 @@ mod tests {
             ([100, 299], "199 % more than the 100 before"),
             ([1_000, 1_004], "some more than the 1,000 before"),
             ([1_000, 10], "99 % fewer than the 1,000 before"),
+            ([1_000, 3], "more than 99 % fewer than the 1,000 before"),
             ([1_000, 0], "beside the 1,000 before"),
             ([3, 3], "as many as before"),
         ] {

@@ -65,6 +65,28 @@ impl Inverse {
     }
 }
 
+impl Inverse {
+    /// Has it mean the cluster that came back where it means the one that had ended.
+    fn follow(&mut self, ended: ClusterId, back: ClusterId) {
+        let follow = |cluster: &mut ClusterId| {
+            if *cluster == ended {
+                *cluster = back;
+            }
+        };
+        match self {
+            Self::Name { cluster, .. } | Self::Pin { cluster, .. } => follow(cluster),
+            Self::Back { moved, ends } => {
+                moved.iter_mut().for_each(|(_, home, _)| follow(home));
+                ends.iter_mut().for_each(follow);
+            }
+            Self::Part { into, ended, moved, .. } => {
+                moved.iter_mut().for_each(|(_, home, _)| follow(home));
+                [into, ended].into_iter().for_each(follow);
+            }
+        }
+    }
+}
+
 /// The latest edits, oldest first.
 pub(super) type Done = VecDeque<Inverse>;
 
@@ -118,11 +140,27 @@ impl Pipeline {
         Some((*pair.first()?, *pair.get(1)?))
     }
 
-    /// Does an edit that is none to take one back, and notes what takes it back.
+    /// Whether a name or a pin is already as it is wanted. Whatever else changes nothing tells of nothing.
+    fn is_so(&self, edit: &Edit) -> bool {
+        let entry = |cluster| self.book.alive.get(cluster);
+        match edit {
+            Edit::Rename { cluster, label } => entry(cluster).is_some_and(|entry| entry.name.as_deref().unwrap_or("") == label),
+            Edit::Pin { cluster, pinned } => entry(cluster).is_some_and(|entry| entry.pinned == *pinned),
+            _ => false,
+        }
+    }
+
+    /// Does an edit that is none to take one back, and notes what takes it back. One that changes nothing leaves nothing to take back.
     fn carry_out_once(&mut self, edit: &Edit, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
+        if self.is_so(edit) {
+            return Ok(());
+        }
         let inverse = self.inverse(edit)?;
         let noted = log.len();
         self.carry_out(edit, log)?;
+        if log.len() == noted {
+            return Ok(());
+        }
         let inverse = match inverse {
             Inverse::Back { moved, .. } => Inverse::Back { moved, ends: born(&log[noted..]) },
             inverse => inverse,
@@ -138,9 +176,13 @@ impl Pipeline {
     fn undo(&mut self, older: bool, log: &mut Vec<LineageEvent>) -> Result<(), EditError> {
         let noted = log.len();
         for at in (0..self.done.len()).rev() {
-            match self.take_back(&self.done[at].clone(), log) {
+            let inverse = self.done[at].clone();
+            match self.take_back(&inverse, log) {
                 Ok(cluster) => {
                     self.done.truncate(at);
+                    if let Inverse::Part { ended, .. } = inverse {
+                        self.done.iter_mut().for_each(|older| older.follow(ended, cluster));
+                    }
                     let event = LineageEvent { position: self.position, cluster, happening: Happening::Undone };
                     log.push(event);
                     return Ok(());
@@ -170,7 +212,7 @@ impl Pipeline {
                 let going = living.iter().filter(|(_, home, _)| home == ended);
                 let micro_clusters = going.map(|&(id, ..)| id).collect::<Vec<_>>();
                 if micro_clusters.is_empty() {
-                    return Err(EditError::NoMicro);
+                    return Err(EditError::NoneLeft);
                 }
                 let noted = log.len();
                 self.carry_out(&Edit::Split { cluster: *into, micro_clusters, make_room: false }, log)?;
@@ -229,7 +271,7 @@ impl Pipeline {
                 freed.extend((!held).then_some(micro.micro_cluster));
             }
         }
-        let cluster = *homes.keys().next().ok_or(EditError::NoMicro)?;
+        let cluster = *homes.keys().next().ok_or(EditError::NoneLeft)?;
         // A cluster that a split made ends: all it has now goes where its parts came from.
         match ends.filter(|ended| self.book.alive.contains_key(ended)) {
             Some(ended) => self.carry_out(&Edit::Merge { cluster: ended, into: cluster }, log)?,

@@ -23,8 +23,10 @@ use crate::sink::{Family, PublishedFile};
 
 /// Titles kept of a side.
 const TITLES: usize = 3;
+/// What counts as the score of a page that opened a theme.
+const NOVEL: f64 = -1.0;
 pub(super) const TIME: &str = "creation_time";
-const COLUMNS: [&str; 6] = ["cluster", "label", TIME, "title", "domain", "score"];
+const COLUMNS: [&str; 7] = ["cluster", "label", TIME, "title", "domain", "score", "novel"];
 
 /// The best titles of a side, best first, each once.
 #[derive(Debug, Default)]
@@ -36,8 +38,11 @@ impl Titles {
         if title.trim().is_empty() || is_full && self.0.last().is_some_and(|(worst, _)| score <= *worst) {
             return;
         }
-        if self.0.iter().any(|(_, known)| known == title) {
-            return;
+        if let Some(at) = self.0.iter().position(|(_, known)| known == title) {
+            if self.0[at].0 >= score {
+                return;
+            }
+            self.0.remove(at);
         }
         let at = self.0.partition_point(|(better, _)| *better >= score);
         self.0.insert(at, (score, title.to_owned()));
@@ -133,10 +138,10 @@ impl Tally {
     }
 
     fn count(&mut self, batch: &RecordBatch, (epoch, read_by): (u64, i64), periods: &Periods) -> Result<()> {
-        let [cluster, label, time, title, domain, score] = COLUMNS.map(|name| column(batch, name));
+        let [cluster, label, time, title, domain, score, novel] = COLUMNS.map(|name| column(batch, name));
         let cluster = cluster?.as_primitive::<Int32Type>();
         let time = time?.as_primitive::<TimestampMicrosecondType>();
-        let score = score?.as_primitive::<Float64Type>();
+        let (score, novel) = (score?.as_primitive::<Float64Type>(), novel?.as_boolean());
         let (label, title, domain) = (label?, title?, domain?);
         for row in 0..batch.num_rows() {
             let time = time.is_valid(row).then(|| time.value(row)).filter(|time| is_timely(*time, read_by));
@@ -168,7 +173,9 @@ impl Tally {
                 Side::Now => 1,
             };
             seen.pages[at] += 1;
-            seen.titles[at].see(score.value(row), text(title, row));
+            // A page that opened a theme is like itself, and was like nothing else: it comes behind all others.
+            let score = if novel.value(row) { NOVEL } else { score.value(row) };
+            seen.titles[at].see(score, text(title, row));
             if seen.labels[at].as_deref() != Some(text(label, row)) {
                 seen.labels[at] = Some(text(label, row).to_owned());
             }
@@ -207,5 +214,21 @@ impl Tally {
             seen.new_domains.retain(|domain, _| !parts.iter().any(|part| is_known(domain, part)));
             self.clusters.insert(whole, seen);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_titles_are_those_of_pages_that_joined_by_their_best_page() {
+        let mut titles = Titles::default();
+        let pages = [(0.2, "a"), (NOVEL, "odd"), (0.5, "b"), (0.9, "a"), (0.4, " "), (0.1, "c"), (NOVEL, "odder"), (0.3, "b")];
+        pages.iter().for_each(|&(score, title)| titles.see(score, title));
+        assert_eq!(titles.into_titles(), ["a", "b", "c"]);
+        let mut few = Titles::default();
+        [(NOVEL, "odd"), (0.1, "a"), (NOVEL, "odder")].iter().for_each(|&(score, title)| few.see(score, title));
+        assert_eq!(few.into_titles(), ["a", "odd", "odder"]);
     }
 }

@@ -21,6 +21,9 @@ use crate::sink::parquet::ParquetSink;
 /// `E-EDIT`: it cannot be done. `E-STATE-NONE`: there is nothing to edit.
 pub fn edit(out: &Path, state: Option<&Path>, edit: &Edit, clock: &dyn Clock) -> Result<Edited> {
     let (reading, effect) = foretell(out, state, edit)?;
+    if effect.lineage.is_empty() {
+        return Ok(Edited { effect, taken: Taken::NotNeeded });
+    }
     let request = edits::request(&reading.layout.inbox(), edit, clock)?;
     let taken = hand_in(&reading, (out, state), request, clock)?;
     Ok(Edited { effect, taken })
@@ -105,7 +108,7 @@ pub fn preview(out: &Path, state: Option<&Path>, edit: &Edit) -> Result<Effect> 
 
 /// Does an edit to a copy of the model, which says whether it can be done at all.
 fn foretell(out: &Path, state: Option<&Path>, edit: &Edit) -> Result<(Reading, Effect)> {
-    let Some(mut reading) = checkpoint::read_state(out, state)? else { return Err(nothing_yet(out)) };
+    let Some(mut reading) = checkpoint::read_state(out, state)? else { return Err(nothing_yet((out, state))) };
     let (mut pending, mut lineage) = (Vec::new(), Vec::new());
     apply_pending(&mut reading, &mut pending)?;
     let mut to_undo = reading.pipeline.edits_to_undo();
@@ -134,9 +137,8 @@ fn count_moved(reading: &Reading, pending: &[LineageEvent], lineage: &[LineageEv
     Ok((moved, newest.len() as u64))
 }
 
-fn nothing_yet(out: &Path) -> Error {
-    let message = format!("there are no clusters in {} yet", out.display());
-    Error::new(ErrorKind::Invalid, "E-STATE-NONE", message).hint("start with `windrow run`")
+fn nothing_yet(place: (&Path, Option<&Path>)) -> Error {
+    checkpoint::none_yet(format!("there are no clusters in {} yet", place.0.display()), place, "start with `windrow run`")
 }
 
 /// `E-EDIT`: why an edit cannot be done, and what can be instead. `place` stands behind commands.
@@ -147,7 +149,7 @@ fn refusal(error: &EditError, edit: Option<&Edit>, place: &str) -> Error {
             format!("`windrow clusters --all {place}` lists the living clusters with their ids")
         }
         (EditError::BadName, _) => "give another name, or an empty one to give the naming back".into(),
-        (EditError::NoSuchMicro(_) | EditError::NotInCluster { .. } | EditError::NoMicro, _) => themes,
+        (EditError::NoSuchMicro(_) | EditError::NotInCluster { .. } | EditError::NoMicro | EditError::NoneLeft, _) => themes,
         (EditError::IntoItself(_), _) => "name another cluster behind --into".into(),
         (EditError::CannotPart(cluster), _) => format!("`windrow clusters themes {cluster} {place}` lists its themes"),
         (EditError::NoFreeSlot { alike: Some((ended, into)) }, Some(Edit::Split { cluster, .. })) => format!(
@@ -183,6 +185,8 @@ pub struct Edited {
 /// What became of an edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
+    /// All is as it would be: nothing was asked for.
+    NotNeeded,
     /// It is committed.
     Committed {
         /// With this epoch.

@@ -31,6 +31,9 @@ fn an_edit_is_committed_at_once_when_nobody_runs() {
     assert!(rig.rows("lineage").iter().any(|line| line.contains("renamed")));
     assert_eq!(rig.rows("pages").len(), 180);
 
+    let again = edit(&rig.job.out, None, &rename(cluster), &SystemClock::new()).unwrap();
+    assert_eq!((again.taken, rig.state().manifest.epoch), (Taken::NotNeeded, epoch + 1), "it is so already");
+
     let error = edit(&rig.job.out, None, &rename(4711), &SystemClock::new()).unwrap_err();
     assert_eq!((error.code, error.exit_code()), ("E-EDIT", 2));
     let nothing = edit(&rig.path("nowhere"), None, &rename(0), &SystemClock::new()).unwrap_err();
@@ -40,13 +43,19 @@ fn an_edit_is_committed_at_once_when_nobody_runs() {
 #[test]
 fn a_running_pipeline_takes_an_edit_between_batches() {
     let rig = Rig::new(500);
-    let mut asked = None;
+    let (mut asked, mut early) = (None, None);
     let summary = rig.run_seen(&mut |progress| {
+        if progress.epoch == 0 {
+            early = Some(edit(&rig.job.out, None, &rename(0), &SystemClock::new()).unwrap_err());
+        }
         if progress.committed_rows == 200 && asked.is_none() {
             asked = Some(edit(&rig.job.out, None, &rename(0), &SystemClock::new()).unwrap());
         }
     });
     summary.unwrap();
+    let early = early.expect("it was asked before the first commit");
+    let wait = format!("wait: process {} runs it", std::process::id());
+    assert!(early.code == "E-STATE-NONE" && early.hint.as_ref().is_some_and(|hint| hint.starts_with(&wait)), "{early:?}");
     let taken = asked.map(|edited| edited.taken);
     assert!(matches!(taken, Some(Taken::LeftToRun { .. })), "{taken:?}");
     assert_eq!(label_of(&rig, 0), "holidays");

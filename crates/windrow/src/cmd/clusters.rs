@@ -4,7 +4,7 @@ mod card;
 mod counts;
 mod edit;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use windrow_core::cluster::ClusterId;
 use windrow_core::kept::KeptTally;
 use windrow_core::pipeline::{ClusterView, View};
 use windrow_engine::checkpoint::{self, Committed, Reading};
-use windrow_engine::error::{Error, ErrorKind};
+use windrow_engine::error::Error;
 use windrow_engine::run::{self, Control};
 use windrow_engine::settings::OutputSettings;
 
@@ -127,19 +127,18 @@ impl Place {
     }
 
     pub(super) fn nothing(&self) -> Error {
-        nothing_at(&self.out)
+        let hint = "give the --out of a run; `--watch` waits for one, `windrow demo` makes one";
+        checkpoint::none_yet(
+            format!("nothing was committed in {}", self.out.display()),
+            (&self.out, self.state.as_deref()),
+            hint,
+        )
     }
 
     /// What is said of an id that no living cluster has.
     fn not_alive(&self, id: ClusterId) -> Error {
         run::not_alive(id, &self.out, self.state.as_deref())
     }
-}
-
-fn nothing_at(out: &Path) -> Error {
-    let message = format!("nothing was committed in {}", out.display());
-    Error::new(ErrorKind::Invalid, "E-STATE-NONE", message)
-        .hint("give the --out of a run; `--watch` waits for one, `windrow demo` makes one")
 }
 
 fn watch(place: &Place, all: bool, app: &mut App) -> Done {

@@ -193,36 +193,103 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
     assert_eq!(edit(&mut pipeline, &Edit::Merge { cluster: a, into: b }), Err(EditError::NotByModel("kmeans")));
 }
 
+/// The name that a user gave a cluster.
+fn name_of(pipeline: &Pipeline, cluster: ClusterId) -> Option<String> {
+    let view = pipeline.view();
+    let named = view.clusters.iter().find(|c| c.cluster == cluster)?;
+    named.renamed.then(|| named.label.clone())
+}
+
 #[test]
 fn edits_are_taken_back_one_by_one_and_what_is_past_is_passed_over() {
     let mut pipeline = started(12);
     let clusters = largest(&pipeline);
     let [a, b] = [clusters[0].cluster, clusters[1].cluster];
+    edit(&mut pipeline, &Edit::Pin { cluster: a, pinned: true }).unwrap();
     for name in ["one", "two"] {
         edit(&mut pipeline, &Edit::Rename { cluster: a, label: name.into() }).unwrap();
     }
-    edit(&mut pipeline, &Edit::Pin { cluster: b, pinned: true }).unwrap();
-    edit(&mut pipeline, &Edit::Rename { cluster: b, label: "gone".into() }).unwrap();
-    edit(&mut pipeline, &Edit::Merge { cluster: b, into: a }).unwrap();
-    edit(&mut pipeline, &UNDO).unwrap();
-    // The name and the pin of `b` belong to a cluster that has ended: they cannot be taken back any more, and nothing else is in their place.
+    let theme = clusters[0].themes[0].micro_cluster;
+    edit(&mut pipeline, &Edit::Move { micro_clusters: vec![theme], to: b }).unwrap();
+    let mut outcome = Outcome::default();
+    for batch in 0..100 {
+        let other = rows(1_000).into_iter().map(|mut row| {
+            row[3] = row[3].replace("field", "area").replace("thing", "part");
+            row
+        });
+        pipeline.learn(&prepare(&other.collect::<Vec<_>>(), 2_000 + batch * 1_000), &mut outcome);
+        if home(&pipeline, theme).is_none() {
+            break;
+        }
+    }
     let before = pipeline.snapshot();
     let refused = edit(&mut pipeline, &UNDO).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        format!("the latest edit, the name of cluster {b}, cannot be taken back: cluster {b} is not alive")
-    );
+    let why = "cannot be taken back: none of its themes is where it was put";
+    assert_eq!(refused.to_string(), format!("the latest edit, the place of theme {theme}, {why}"));
     assert!(pipeline.snapshot() == before, "what is refused changes nothing");
-    let name = |pipeline: &Pipeline| {
-        let view = pipeline.view();
-        let named = view.clusters.iter().find(|c| c.cluster == a).unwrap();
-        named.renamed.then(|| named.label.clone())
-    };
     edit(&mut pipeline, &Edit::Undo { older: true }).unwrap();
-    assert_eq!(name(&pipeline).as_deref(), Some("one"));
+    assert_eq!(name_of(&pipeline, a).as_deref(), Some("one"));
     edit(&mut pipeline, &UNDO).unwrap();
-    assert_eq!(name(&pipeline), None);
+    assert_eq!(name_of(&pipeline, a), None);
+    edit(&mut pipeline, &UNDO).unwrap();
     assert_eq!(edit(&mut pipeline, &UNDO), Err(EditError::NothingToUndo));
+}
+
+#[test]
+fn merges_in_a_chain_are_taken_back_one_after_the_other() {
+    let mut pipeline = started(12);
+    let clusters = largest(&pipeline);
+    let [a, b, c] = [0, 1, 2].map(|at| clusters[at].cluster);
+    edit(&mut pipeline, &Edit::Rename { cluster: b, label: "Mine".into() }).unwrap();
+    edit(&mut pipeline, &Edit::Pin { cluster: b, pinned: true }).unwrap();
+    edit(&mut pipeline, &Edit::Merge { cluster: a, into: b }).unwrap();
+    edit(&mut pipeline, &Edit::Merge { cluster: b, into: c }).unwrap();
+    let b = born(&edit(&mut pipeline, &UNDO).unwrap()).unwrap();
+    assert_eq!(pipeline.edits_to_undo().last().unwrap(), &format!("the merge of cluster {a} into {b}"));
+    let a = born(&edit(&mut pipeline, &UNDO).unwrap()).unwrap();
+    for (cluster, was) in [a, b, c].into_iter().zip(&clusters) {
+        assert!(themes(was).iter().all(|&theme| home(&pipeline, theme) == Some(cluster)), "as it was: {was:?}");
+    }
+    assert!(pipeline.summary().micro_clusters.iter().all(|micro| !micro.held));
+    // What was done to the cluster before it was merged is taken back of the one that stands for it.
+    edit(&mut pipeline, &UNDO).unwrap();
+    assert!(pipeline.view().clusters.iter().any(|one| one.cluster == b && !one.pinned));
+    assert_eq!(name_of(&pipeline, b).as_deref(), Some("Mine"));
+    edit(&mut pipeline, &UNDO).unwrap();
+    assert_eq!((name_of(&pipeline, b), edit(&mut pipeline, &UNDO)), (None, Err(EditError::NothingToUndo)));
+}
+
+#[test]
+fn what_is_so_already_is_no_edit() {
+    let mut pipeline = started(3);
+    let one = largest(&pipeline).remove(0);
+    let (cluster, label) = (one.cluster, "mine".to_owned());
+    let theme = vec![one.themes[0].micro_cluster];
+    edit(&mut pipeline, &Edit::Rename { cluster, label: label.clone() }).unwrap();
+    edit(&mut pipeline, &Edit::Pin { cluster, pinned: true }).unwrap();
+    let before = pipeline.snapshot();
+    for again in [
+        Edit::Rename { cluster, label },
+        Edit::Pin { cluster, pinned: true },
+        Edit::Release { micro_clusters: theme },
+        Edit::Rename { cluster: largest(&pipeline)[1].cluster, label: String::new() },
+    ] {
+        let mut log = Vec::new();
+        assert_eq!((pipeline.edit(&again, &mut log), log), (Ok(()), Vec::new()), "{again:?}");
+    }
+    assert!(pipeline.snapshot() == before, "nothing is left to take back");
+}
+
+#[test]
+fn a_cluster_whose_themes_went_keeps_its_last_words() {
+    let mut pipeline = started(12);
+    let clusters = largest(&pipeline);
+    let (from, to) = (&clusters[0], clusters[1].cluster);
+    assert!(!from.label.is_empty() && from.label != "(no words)");
+    edit(&mut pipeline, &Edit::Move { micro_clusters: themes(from), to }).unwrap();
+    let view = pipeline.view();
+    let left = view.clusters.iter().find(|c| c.cluster == from.cluster).unwrap();
+    assert_eq!((left.label.as_str(), left.themes.len()), (from.label.as_str(), 0));
 }
 
 #[test]

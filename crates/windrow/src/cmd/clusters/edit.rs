@@ -103,7 +103,7 @@ Where every slot has a cluster it is refused, and says which two are most alike:
     #[command(before_help = "Examples:\n  windrow clusters move 4711 4712 --to 7 --out out\n")]
     Move {
         /// The ids of the themes
-        #[arg(required = true)]
+        #[arg(required = true, value_delimiter = ',')]
         themes: Vec<MicroId>,
         /// The cluster's id
         #[arg(long, value_name = "ID")]
@@ -115,7 +115,7 @@ Where every slot has a cluster it is refused, and says which two are most alike:
     #[command(before_help = "Examples:\n  windrow clusters release 4711 --out out\n")]
     Release {
         /// The ids of the themes
-        #[arg(required = true)]
+        #[arg(required = true, value_delimiter = ',')]
         themes: Vec<MicroId>,
         #[command(flatten)]
         how: How,
