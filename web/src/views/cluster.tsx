@@ -1,6 +1,6 @@
 // One cluster: what it is, who speaks for it, what it is near to, what became of it, and the way to take it along.
 import { Fragment } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { change, path, Refused } from "../api";
 import { useAnswer } from "../answer";
 import { Spark } from "../charts/spark";
@@ -19,12 +19,34 @@ import { Why } from "./why";
 export function ClusterView() {
   const id = place.value.id ?? 0;
   const { data, error, old } = useAnswer<Cluster>(path(`/clusters/${id}`));
+  const [asked, setAsked] = useState<Edit>();
+  useEffect(() => setAsked(undefined), [id]);
   if (error && (!data || old)) return <Trouble error={error} />;
   if (!data || old) return <p class="faint">asking…</p>;
-  if (data.state === "dead") return <Dead id={id} data={data} />;
+  const isDead = data.state === "dead";
   return (
     <>
-      <Head data={data} />
+      {isDead ? <Gone id={id} data={data} onAsk={setAsked} /> : <Head data={data} onAsk={setAsked} />}
+      {/* What is asked, and what became of it, stays in view when the cluster ends by it. */}
+      <Hand key={id} asked={asked} onEnd={() => setAsked(undefined)} />
+      {isDead ? <Left id={id} data={data} /> : <About id={id} data={data} />}
+    </>
+  );
+}
+
+interface AskProps {
+  data: Cluster;
+  onAsk: (edit: Edit) => void;
+}
+
+interface OneProps {
+  id: number;
+  data: Cluster;
+}
+
+function About({ id, data }: OneProps) {
+  return (
+    <>
       <Why />
       <div class="cluster-grid">
         <Facts data={data} />
@@ -49,13 +71,21 @@ export function ClusterView() {
   );
 }
 
-function Dead({ id, data }: { id: number; data: Cluster }) {
+function Gone({ id, data, onAsk }: AskProps & OneProps) {
+  return (
+    <Empty title={`Cluster ${id} is gone`}>
+      It died at row {count(data.died_at_position)} of the order. Its id is never used again; its pages stay in the output.{" "}
+      <button type="button" onClick={() => onAsk({ edit: "undo" })}>
+        Undo
+      </button>
+    </Empty>
+  );
+}
+
+function Left({ id, data }: OneProps) {
   const heirs = data.went_to ?? [];
   return (
     <>
-      <Empty title={`Cluster ${id} is gone`}>
-        It died at row {count(data.died_at_position)} of the order. Its id is never used again; its pages stay in the output.
-      </Empty>
       {heirs.length > 0 && (
         <section class="panel">
           <h2>Its themes went to</h2>
@@ -74,12 +104,11 @@ function Dead({ id, data }: { id: number; data: Cluster }) {
   );
 }
 
-function Head({ data }: { data: Cluster }) {
+function Head({ data, onAsk }: AskProps) {
   const [editing, setEditing] = useState(false);
   const [said, setSaid] = useState<string>();
   const [error, setError] = useState<Refused>();
   const [merging, setMerging] = useState(false);
-  const [asked, setAsked] = useState<Edit>();
   const edit = async (route: string, body: unknown, what: string) => {
     try {
       const { commit } = await change(`/clusters/${data.cluster}/${route}`, body);
@@ -107,10 +136,10 @@ function Head({ data }: { data: Cluster }) {
         <button type="button" aria-expanded={merging} onClick={() => setMerging(!merging)}>
           Merge
         </button>
-        <button type="button" onClick={() => setAsked({ edit: "split", cluster: data.cluster, micro_clusters: [] })}>
+        <button type="button" onClick={() => onAsk({ edit: "split", cluster: data.cluster, micro_clusters: [] })}>
           Split
         </button>
-        <button type="button" onClick={() => setAsked({ edit: "undo" })}>
+        <button type="button" onClick={() => onAsk({ edit: "undo" })}>
           Undo
         </button>
         <a class="button" href={path(`/clusters/${data.cluster}/export`, { format: "csv" })} download data-export>
@@ -124,10 +153,9 @@ function Head({ data }: { data: Cluster }) {
         </a>
       </div>
       {editing && <Rename label={data.label} onSave={(label) => void edit("label", { label }, label ? "Renamed" : "Its own name again")} />}
-      {merging && <Other data={data} name="Merge into" onChoose={(into) => setAsked({ edit: "merge", cluster: data.cluster, into })} />}
+      {merging && <Other data={data} name="Merge into" onChoose={(into) => onAsk({ edit: "merge", cluster: data.cluster, into })} />}
       {said && <Notice>{said}</Notice>}
       <Trouble error={error} />
-      <Hand asked={asked} onEnd={() => setAsked(undefined)} />
     </header>
   );
 }
