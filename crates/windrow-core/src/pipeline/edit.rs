@@ -63,9 +63,7 @@ impl Inverse {
             Self::Part { into, ended, .. } => format!("the merge of cluster {ended} into {into}"),
         }
     }
-}
 
-impl Inverse {
     /// Has it mean the cluster that came back where it means the one that had ended.
     fn follow(&mut self, ended: ClusterId, back: ClusterId) {
         let follow = |cluster: &mut ClusterId| {
