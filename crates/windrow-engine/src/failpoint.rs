@@ -1,9 +1,9 @@
 //! Named points at which a test may kill the process.
 //!
 //! With the feature `failpoints` and `WINDROW_FAILPOINT=name:n`, the n-th passing of the point `name` kills the process the way
-//! `kill -9` does: nothing is flushed, no destructor runs. With `name:n:STOP` it is stopped there, and goes on when it is woken. Before it,
-//! a line with the name goes to the file named by `WINDROW_FAILPOINT_LOG`, as the proof that the point was met. Without the feature a point
-//! is nothing at all.
+//! `kill -9` does: nothing is flushed, no destructor runs. With `name:n:STOP` it is stopped there, and goes on when it is woken. Commas
+//! divide several points. Before it, a line with the name goes to the file named by `WINDROW_FAILPOINT_LOG`, as the proof that the point was
+//! met. Without the feature a point is nothing at all.
 
 /// Every point there is, in the order in which a run meets them; those of topics last, which only a run with topics meets. A test holds this list against the source.
 pub const ALL: [&str; 26] = [
@@ -51,12 +51,17 @@ pub(crate) use failpoint;
 pub(crate) fn pass(name: &str) {
     use std::io::Write as _;
     use std::sync::atomic::{AtomicU64, Ordering};
-    static PASSED: AtomicU64 = AtomicU64::new(0);
+    static PASSED: [AtomicU64; ALL.len()] = [const { AtomicU64::new(0) }; ALL.len()];
 
     let Ok(wanted) = std::env::var("WINDROW_FAILPOINT") else { return };
-    let mut parts = wanted.split(':');
-    let (point, nth, signal) = (parts.next().unwrap_or_default(), parts.next().unwrap_or("1"), parts.next().unwrap_or("KILL"));
-    if point != name || PASSED.fetch_add(1, Ordering::SeqCst) + 1 != nth.parse().unwrap_or(1) {
+    let (Some(after), Some(at)) = (
+        wanted.split(',').find_map(|point| point.strip_prefix(name)?.strip_prefix(':')),
+        ALL.iter().position(|point| *point == name),
+    ) else {
+        return;
+    };
+    let (nth, signal) = after.split_once(':').unwrap_or((after, "KILL"));
+    if PASSED[at].fetch_add(1, Ordering::SeqCst) + 1 != nth.parse().unwrap_or(1) {
         return;
     }
     if let Ok(log) = std::env::var("WINDROW_FAILPOINT_LOG") {

@@ -17,9 +17,8 @@ use crate::shell::{fresh_dir, let_pass, output, say, stdout, wait_for, windrow};
 const ROWS: usize = 150_000;
 const RATE: &str = "3000";
 const PATIENCE_S: f64 = 90.0;
-/// How often a worker stands still at most, and how long: past the time that its transactions may last. One that is stopped between two
-/// transactions has lost none, and gets on as if nothing had been: it is stopped again.
-const STOPS: usize = 15;
+/// Where a worker stops, all that it has sent of its third transaction being with the broker; and how long: past the time that it may last.
+const WITHIN: &str = "kafka-before-offsets:3:STOP";
 const STOPPED: Duration = Duration::from_secs(6);
 /// How long the broker is dead: longer than any call to it waits.
 const DEAD_S: f64 = 15.0;
@@ -79,45 +78,37 @@ fn ends_with(pipeline: &Pipeline, process: &mut Running, exit: i32, code: &str) 
 
 /// A worker that stood still for too long, and has no rival, goes on.
 fn only_slow(servers: &str, pipeline: &Pipeline) -> Result<()> {
-    let mut worker = Running::start(pipeline.loud(&["run", "-X", TRANSACTION_MS]))?;
+    let mut run = pipeline.loud(&["run", "-X", TRANSACTION_MS]);
+    run.env("WINDROW_FAILPOINT", WITHIN);
+    let mut worker = Running::start(run)?;
     let claims = || -> Result<u32> { Ok(stdout(script(CLIENTS, "topics.py")?.args(["claims", servers]))?.trim().parse()?) };
-    let mut stops = 0;
-    while claims()? < 2 {
-        ensure!(stops < STOPS, "no transaction took too long");
-        stops += 1;
-        committed_beyond(pipeline, committed(pipeline)?)?;
-        worker.signal("STOP")?;
-        let_pass(STOPPED);
-        worker.signal("CONT")?;
-        committed_beyond(pipeline, committed(pipeline)?)?;
-        ensure!(worker.is_alive()?, "it ended while it stood still");
-    }
+    loses_a_transaction(&mut worker)?;
+    wait_for(PATIENCE_S, || Ok((claims()? >= 2).then_some(())))?.context("it does not claim the topics again")?;
+    committed_beyond(pipeline, committed(pipeline)?)?;
     leaves(worker)?;
-    say(format_args!("a worker that stood still {stops} times, past the end of its transactions: began again"));
+    say("a worker that stood still, past the end of its transaction: began again");
     Ok(())
+}
+
+/// Waits until a worker has stopped within a transaction, and wakes it when that has taken too long.
+fn loses_a_transaction(worker: &mut Running) -> Result<()> {
+    stops(worker)?.context("it meets no transaction")?;
+    let_pass(STOPPED);
+    worker.signal("CONT")
+}
+
+/// Waits until a worker has stopped by itself.
+fn stops(worker: &mut Running) -> Result<Option<()>> {
+    wait_for(PATIENCE_S, || Ok(worker.is_stopped()?.then_some(())))
 }
 
 /// A broker that dies while a worker begins again ends the connections that it has just made. It wants no login: the worker lives on.
 fn dies_meanwhile(rig: &mut Rig, stage: &Stage, pipeline: &Pipeline, producer: Running) -> Result<Running> {
     let mut run = pipeline.loud(&["run", "-X", TRANSACTION_MS]);
-    run.env("WINDROW_FAILPOINT", "kafka-after-claim:2:STOP");
+    run.env("WINDROW_FAILPOINT", format!("{WITHIN},kafka-after-claim:2:STOP"));
     let mut worker = Running::start(run)?;
-    let (mut stops, mut claims) = (0, false);
-    while !claims {
-        ensure!(stops < STOPS, "it does not claim the topics again");
-        stops += 1;
-        committed_beyond(pipeline, committed(pipeline)?)?;
-        worker.signal("STOP")?;
-        let_pass(STOPPED);
-        let before = committed(pipeline)?;
-        worker.signal("CONT")?;
-        // It stops by itself once it has claimed; or it gets on.
-        let went_on = wait_for(PATIENCE_S, || {
-            let is_stopped = worker.is_stopped()?;
-            Ok((is_stopped || committed(pipeline)? > before).then_some(is_stopped))
-        });
-        claims = went_on?.context("it neither claims the topics again nor gets on")?;
-    }
+    loses_a_transaction(&mut worker)?;
+    stops(&mut worker)?.context("it does not claim the topics again")?;
     rig.kill()?;
     worker.signal("CONT")?;
     let ended = wait_for(DEAD_S, || worker.ended())?;
