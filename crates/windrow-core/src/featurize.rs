@@ -191,7 +191,7 @@ fn word_hash(word: &str, stop_words: &[u64]) -> Option<u64> {
 /// What copies have in common of a page without words: its texts, or its address but for the query, or its keywords.
 fn copy_without_words(row: &CleanRow<'_>, target: Option<&Address<'_>>) -> u64 {
     let text = if row.title.trim().is_empty() { row.description } else { row.title };
-    let address = target.map(|target| (target.host, target.tail.split(['?', '#']).next().unwrap_or_default()));
+    let address = target.map(|target| (target.host, target.path));
     let hash = match address {
         _ if !text.trim().is_empty() => xxh3_64_with_seed(text.trim().as_bytes(), 1),
         Some((host, path)) => xxh3_64_with_seed(path.as_bytes(), xxh3_64_with_seed(host.as_bytes(), 2)),

@@ -32,21 +32,25 @@ pub(super) struct Address<'a> {
     pub(super) host: &'a str,
     /// Whether the host is an IP address.
     pub(super) is_ip: bool,
-    /// Path, query and fragment, as written.
-    pub(super) tail: &'a str,
+    /// The path as written.
+    pub(super) path: &'a str,
+    /// What stands behind the `?`.
+    pub(super) query: &'a str,
+    /// What stands behind the `#`.
+    pub(super) fragment: &'a str,
 }
 
 impl<'a> Address<'a> {
-    /// The path, then the query without `?`, then the fragment without `#`.
-    fn parts(&self) -> (&'a str, &'a str, &'a str) {
-        let (rest, fragment) = self.tail.split_once('#').unwrap_or((self.tail, ""));
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        (path, query, fragment)
+    /// A host with what follows it.
+    fn new(host: &'a str, is_ip: bool, tail: &'a str) -> Self {
+        let (rest, fragment) = cut(tail, b'#');
+        let (path, query) = cut(rest, b'?');
+        Self { host, is_ip, path, query, fragment }
     }
 
     /// Segments of the path, and of pages that are programs of the path behind the #.
     fn segments(&self) -> impl Iterator<Item = &'a str> {
-        let (path, _, fragment) = self.parts();
+        let Self { path, fragment, .. } = *self;
         let route = if fragment.starts_with('/') || fragment.starts_with("!/") { fragment } else { "" };
         let parts = [path, route].map(|part| &part[..part.floor_char_boundary(MAX_BYTES)]);
         parts.into_iter().flat_map(|part| part.split('/')).filter(|segment| !segment.is_empty() && *segment != "!")
@@ -66,7 +70,7 @@ impl UrlParser {
                 self.host.clear();
                 self.host.push_str(host);
                 self.host.make_ascii_lowercase();
-                Some(Address { host: &self.host, is_ip: false, tail })
+                Some(Address::new(&self.host, false, tail))
             }
             None => self.parse_any(text),
         }
@@ -92,8 +96,13 @@ impl UrlParser {
         };
         self.tail.clear();
         self.tail.push_str(&url[url::Position::BeforePath..]);
-        (!self.host.is_empty()).then_some(Address { host: &self.host, is_ip, tail: &self.tail })
+        (!self.host.is_empty()).then(|| Address::new(&self.host, is_ip, &self.tail))
     }
+}
+
+/// What stands before an ASCII byte, and what behind it.
+fn cut(text: &str, byte: u8) -> (&str, &str) {
+    memchr::memchr(byte, text.as_bytes()).map_or((text, ""), |at| (&text[..at], &text[at + 1..]))
 }
 
 /// Appends `text` with its percent escapes undone to `out`; what is not UTF-8 then becomes U+FFFD.
@@ -231,11 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn tails_are_kept() {
-        assert_eq!(
-            UrlParser::default().parse("http://a.example:80/b?c#d").map(|address| address.tail.to_owned()),
-            Some("/b?c#d".to_owned())
-        );
+    fn what_follows_the_host_is_kept() {
+        let parts = |text: &str| {
+            let mut parser = UrlParser::default();
+            let Address { path, query, fragment, .. } = parser.parse(text).expect("a host");
+            [path, query, fragment].map(str::to_owned)
+        };
+        for host in ["a.example:80", "[2001:db8::1]"] {
+            assert_eq!(parts(&format!("http://{host}/b?c?d#e#f?g")), ["/b", "c?d", "e#f?g"]);
+            assert_eq!(parts(&format!("http://{host}/b#c?d")), ["/b", "", "c?d"]);
+        }
     }
 
     proptest! {

@@ -126,11 +126,10 @@ impl PathTerms {
                 self.segments.push(MORE);
             }
         }
-        let (_, query, _) = address.parts();
         if self.shape.is_empty() {
             self.shape.push('/');
         }
-        self.read_searches(&query[..query.floor_char_boundary(MAX_BYTES)]);
+        self.read_searches(&address.query[..address.query.floor_char_boundary(MAX_BYTES)]);
     }
 
     fn read_segment(&mut self, encoded: &str, counts: bool, shape: bool) {
@@ -363,7 +362,7 @@ mod tests {
         #[test]
         fn any_tail_has_a_shape(tail in any::<String>()) {
             let mut path = PathTerms::default();
-            path.read(&Address { host: "a.example", is_ip: false, tail: &tail }, true);
+            path.read(&Address::new("a.example", false, &tail), true);
             prop_assert!(path.segments.len() <= MAX_SEGMENTS + 1);
             prop_assert!(path.shape.starts_with('/'));
         }

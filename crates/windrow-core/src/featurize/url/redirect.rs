@@ -97,12 +97,12 @@ pub(in crate::featurize) fn landing(address: &Address<'_>) -> Option<String> {
 
 /// Whether the page at `address` is a log-in or consent page.
 pub(in crate::featurize) fn is_wall(address: &Address<'_>) -> bool {
-    let (path, query, _) = address.parts();
+    let Address { path, query, .. } = *address;
     !query.is_empty() && path.split('/').any(|segment| is_one_of(WALLS, segment))
 }
 
 fn step(address: &Address<'_>) -> Option<String> {
-    let (path, query, _) = address.parts();
+    let Address { path, query, .. } = *address;
     if query.is_empty() {
         return None;
     }
