@@ -16,9 +16,11 @@ export async function live(browser, windrow, out, seconds) {
   const { context, page } = await open(browser, pipeline.url, () => "live", { allows: (text) => /ERR_(CONNECTION|INCOMPLETE|EMPTY)/.test(text) });
   await page.waitForFunction(() => Number(document.querySelector(".tile-value")?.textContent.replaceAll(",", "")) > 0);
   await go(page, "#/messages?clock=arrival");
-  await page.waitForSelector(".chart path");
+  // What has been drawn once stays; the first answer may be from before the first pages were counted.
+  await page.waitForSelector(".chart > svg path");
+  await page.waitForSelector(".figure-body .bar");
   const [moved, rows, fast] = await watched(browser, page, pipeline.url, seconds);
-  if (moved.blank > 0) problems.push(`live: ${moved.blank} of ${moved.frames} frames were blank`);
+  if (moved.blank > 0) problems.push(`live: ${moved.blank} of ${moved.frames} frames were blank, the last of them number ${moved.lastBlank}`);
   await go(page, "#/now");
   await pausing(page);
   await hiding(page);
@@ -63,7 +65,7 @@ async function watchFrames(page, seconds) {
   });
   const seen = await page.evaluate(([changes, seconds]) => new Promise((done) => {
     const main = document.querySelector("main");
-    const seen = { frames: 0, blank: 0, redraws: 0, seconds: 0 };
+    const seen = { frames: 0, blank: 0, lastBlank: 0, redraws: 0, seconds: 0 };
     const drawing = () => [...main.querySelectorAll(".chart > svg path")].map((path) => path.getAttribute("d")).join();
     let [last, left, dirty] = [drawing(), changes, false];
     const watch = new MutationObserver(() => (dirty = true));
@@ -74,7 +76,10 @@ async function watchFrames(page, seconds) {
       if (dirty) seen.redraws += 1;
       dirty = false;
       const now = drawing();
-      if (!now || !main.querySelector(".figure-body .bar")) seen.blank += 1;
+      if (!now || !main.querySelector(".figure-body .bar")) {
+        seen.blank += 1;
+        seen.lastBlank = seen.frames;
+      }
       if (now !== last) {
         [last, left] = [now, left - 1];
         void drawnAnew();

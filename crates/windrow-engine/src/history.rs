@@ -239,13 +239,20 @@ impl History {
         let manifest = &committed.manifest;
         let mut files = manifest.all_files(&committed.layout.history())?;
         files.retain(|file| file.family == Family::Pages);
-        if manifest.pipeline != self.pipeline || files.len() < self.files {
-            *self = Self { pipeline: manifest.pipeline.clone(), ..Self::default() };
-        }
+        self.follow(&manifest.pipeline, files.len());
         let stops = Life::read(&committed.layout).map(|life| life.stops).unwrap_or_default();
         self.gaps = stops.into_iter().filter_map(Gap::of).collect();
         let committed_at = manifest.written_at / MICROS;
         Ok(News { layout: committed.layout.clone(), files: files.split_off(self.files), committed_at })
+    }
+
+    /// Forgets what is of another pipeline, or of an output that was made anew. Pages that were seen before the first commit are of none yet: they stay.
+    fn follow(&mut self, pipeline: &str, n_files: usize) {
+        let is_another = !self.pipeline.is_empty() && self.pipeline != pipeline;
+        if is_another || n_files < self.files {
+            *self = Self::default();
+        }
+        pipeline.clone_into(&mut self.pipeline);
     }
 
     /// Takes the next file.

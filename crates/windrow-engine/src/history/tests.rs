@@ -81,6 +81,23 @@ fn pages_seen_to_come_arrive_then_and_are_not_counted_again() {
 }
 
 #[test]
+fn pages_seen_before_the_first_commit_stay_and_those_of_another_pipeline_go() {
+    let mut history = History::default();
+    history.see(1_600, [(1, 5)].into_iter());
+    history.follow("a", 1);
+    let arrived = |history: &History| history.messages(Clock::Arrival, Window::Minute).clusters;
+    assert_eq!(arrived(&history), ByCluster::from([(1, 5)]));
+    history.take(piece(1_605, &[(1, None, "a")]));
+    history.follow("a", 1);
+    assert_eq!((arrived(&history), history.arrival.minute.range()), (ByCluster::from([(1, 5)]), Some((1_600, 1_601))));
+    history.follow("a", 0);
+    assert!(arrived(&history).is_empty(), "an output that was made anew");
+    history.see(1_700, [(1, 5)].into_iter());
+    history.follow("b", 1);
+    assert!(arrived(&history).is_empty(), "another pipeline");
+}
+
+#[test]
 fn nothing_is_drawn_while_nobody_ran_the_pipeline() {
     let mut history = history();
     history.gaps = vec![Gap { from: 1_001, to: 1_400, reason: "killed".into() }];
