@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::campaign;
 use crate::kafka::Running;
 use crate::python::{READERS, script};
-use crate::shell::{Watch, fresh_dir, output, shown, stdout, wait_for, windrow};
+use crate::shell::{Watch, fresh_dir, output, shown, stdout, windrow};
 
 /// How long anything may take that is waited for.
 pub(super) const PATIENCE_S: f64 = 120.0;
@@ -202,7 +202,7 @@ impl Pipeline {
         command.env("WINDROW_FAILPOINT", format!("{point}:{nth}:STOP")).env("WINDROW_FAILPOINT_LOG", &log);
         command.envs(more.iter().copied()).current_dir(self.said("worker")?);
         let mut worker = Running::start(command)?;
-        let stopped = wait_for(PATIENCE_S, || Ok(worker.is_stopped()?.then_some(())));
+        let stopped = worker.stops(PATIENCE_S);
         stopped
             .and_then(|stopped| stopped.context("it does not stop"))
             .with_context(|| format!("{point}:{nth} was not met"))?;

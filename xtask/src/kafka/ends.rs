@@ -85,6 +85,7 @@ fn only_slow(servers: &str, pipeline: &Pipeline) -> Result<()> {
     loses_a_transaction(&mut worker)?;
     wait_for(PATIENCE_S, || Ok((claims()? >= 2).then_some(())))?.context("it does not claim the topics again")?;
     committed_beyond(pipeline, committed(pipeline)?)?;
+    ensure!(worker.is_alive()?, "it ended while it stood still");
     leaves(worker)?;
     say("a worker that stood still, past the end of its transaction: began again");
     Ok(())
@@ -92,14 +93,9 @@ fn only_slow(servers: &str, pipeline: &Pipeline) -> Result<()> {
 
 /// Waits until a worker has stopped within a transaction, and wakes it when that has taken too long.
 fn loses_a_transaction(worker: &mut Running) -> Result<()> {
-    stops(worker)?.context("it meets no transaction")?;
+    worker.stops(PATIENCE_S)?.context("it meets no transaction")?;
     let_pass(STOPPED);
     worker.signal("CONT")
-}
-
-/// Waits until a worker has stopped by itself.
-fn stops(worker: &mut Running) -> Result<Option<()>> {
-    wait_for(PATIENCE_S, || Ok(worker.is_stopped()?.then_some(())))
 }
 
 /// A broker that dies while a worker begins again ends the connections that it has just made. It wants no login: the worker lives on.
@@ -108,7 +104,7 @@ fn dies_meanwhile(rig: &mut Rig, stage: &Stage, pipeline: &Pipeline, producer: R
     run.env("WINDROW_FAILPOINT", format!("{WITHIN},kafka-after-claim:2:STOP"));
     let mut worker = Running::start(run)?;
     loses_a_transaction(&mut worker)?;
-    stops(&mut worker)?.context("it does not claim the topics again")?;
+    worker.stops(PATIENCE_S)?.context("it does not claim the topics again")?;
     rig.kill()?;
     worker.signal("CONT")?;
     let ended = wait_for(DEAD_S, || worker.ended())?;

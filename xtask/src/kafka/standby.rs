@@ -57,6 +57,11 @@ impl Running {
         Ok(stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
     }
 
+    /// Waits until it has stopped by itself; none when it has not for so many seconds.
+    pub(crate) fn stops(&mut self, seconds: f64) -> Result<Option<()>> {
+        wait_for(seconds, || Ok(self.is_stopped()?.then_some(())))
+    }
+
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.0.try_wait()?)

@@ -100,7 +100,7 @@ impl UrlParser {
     }
 }
 
-/// What stands before an ASCII byte, and what behind it.
+/// What stands before an ASCII byte, and what behind it. Every page asks twice: `split_once` is slower.
 fn cut(text: &str, byte: u8) -> (&str, &str) {
     memchr::memchr(byte, text.as_bytes()).map_or((text, ""), |at| (&text[..at], &text[at + 1..]))
 }

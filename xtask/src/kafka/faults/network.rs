@@ -89,8 +89,7 @@ fn left_open(proxy: &Proxy, pipeline: &Pipeline, worker: Running) -> Result<Runn
     let mut run = pipeline.loud(&["run", "-X", "socket.timeout.ms=6000", "-X", LASTING]);
     run.env("WINDROW_FAILPOINT", "kafka-before-commit:3:STOP");
     let mut worker = Running::start(run)?;
-    let stopped = wait_for(super::PATIENCE_S, || Ok(worker.is_stopped()?.then_some(())))?;
-    stopped.context("it never came to its commit")?;
+    worker.stops(super::PATIENCE_S)?.context("it never came to its commit")?;
     proxy.set(Fault::BlackHole);
     worker.signal("CONT")?;
     let begins_again = || Ok((pipeline.waits_for()?.as_deref() == Some("E-KAFKA-AGAIN")).then_some(()));

@@ -16,7 +16,7 @@ use super::super::{Rig, Version};
 use super::{Extent, Feed, all_there, ends_with, moves};
 use crate::campaign::{self, Chance};
 use crate::python::{CLIENTS, script};
-use crate::shell::{Watch, fresh_dir, let_pass, say, stdout, wait_for};
+use crate::shell::{Watch, fresh_dir, let_pass, say, stdout};
 
 /// How long a broker keeps the transaction of somebody who says nothing; and a time that is longer.
 const KEYS: [&str; 2] = ["-X", "transaction.timeout.ms=4000"];
@@ -101,8 +101,7 @@ fn haunted(pipeline: &Pipeline, point: Option<&str>, chance: &mut Chance) -> Res
         let_pass(Duration::from_millis(chance.below(500) as u64));
         owner.signal("STOP")?;
     }
-    let stopped = wait_for(PATIENCE_S, || Ok(owner.is_stopped()?.then_some(())))?;
-    stopped.context("the owner never stopped")?;
+    owner.stops(PATIENCE_S)?.context("the owner never stopped")?;
     let_pass(LONGER);
     for lock in [".windrow-lock", ".windrow/lock"] {
         std::fs::remove_file(pipeline.out().join(lock))?;
